@@ -1,0 +1,1 @@
+"""What the relay is told: settings, integrations and the catalogue of event codes."""

@@ -1,0 +1,1 @@
+"""The relay between Purchasely's server events and Customer.io."""

@@ -1,0 +1,127 @@
+"""What a Purchasely event is: its person, its time, its identity."""
+
+import hashlib
+import zlib
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import orjson
+
+# Customer.io reads an integer outside these bounds as milliseconds or as garbage and replaces it by
+# "now" in silence; the range is that of its own Ruby client (reference: Track API, timestamps).
+TIME_MIN_MS = 999_999_999_000
+TIME_MAX_MS = 100_000_000_000_000
+
+# Purchasely holds and orders events per user (reference: webhook contract, ordering), so the user
+# decides the shard; an anonymous holder is a user of its own there.
+PERSON_FIELDS = (
+    "user_id",
+    "anonymous_user_id",
+    "customerio_user_id",
+    "customerio_user_email",
+    "device_id",
+)
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """One event as it was stored: `entry_id` is its place in the stream (`ms-seq`), `raw` the bytes received.
+
+    `name` is empty when the payload has no usable `event_name`; `time_ms` is None when it carries no time at all.
+    `key` identifies the event: its `event_id`, else a hash of its bytes.
+    """
+
+    entry_id: str
+    raw: bytes
+    payload: dict[str, Any]
+    name: str
+    key: str
+    time_ms: int | None
+
+    @property
+    def received_ms(self) -> int:
+        """When the relay stored it, in Unix milliseconds."""
+        return int(self.entry_id.partition("-")[0])
+
+
+def read_event(entry_id: str, raw: bytes) -> Event:
+    """Decode stored bytes.
+
+    Raises:
+        ValueError: the bytes are not a JSON object (ingest never stores such; a foreign writer could).
+    """
+    payload = orjson.loads(raw)
+    if not isinstance(payload, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one error for "these bytes are no event"
+    name = payload.get("event_name")
+    return Event(
+        entry_id,
+        raw,
+        payload,
+        name if isinstance(name, str) else "",
+        event_key(payload, raw),
+        event_time_ms(payload),
+    )
+
+
+def event_key(payload: dict[str, Any], raw: bytes) -> str:
+    """What makes two events one: the sender's `event_id`, else a hash of the body (payloads before 2022 have none)."""
+    event_id = payload.get("event_id")
+    if isinstance(event_id, str) and event_id:
+        return event_id
+    if isinstance(event_id, int) and not isinstance(event_id, bool):
+        return str(event_id)
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def event_time_ms(payload: dict[str, Any]) -> int | None:
+    """`event_created_at_ms`, else `event_created_at`, in Unix milliseconds; None when neither can be read."""
+    time_ms = payload.get("event_created_at_ms")
+    if type(time_ms) is int:
+        return time_ms
+    return parse_time_ms(payload.get("event_created_at"))
+
+
+def parse_time_ms(value: object) -> int | None:
+    """An ISO 8601 instant in Unix milliseconds (no offset means UTC), or None.
+
+    >>> parse_time_ms("2023-12-12T14:19:26.120Z")
+    1702390766120
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    # timedelta arithmetic, not timestamp(): floats lose the millisecond
+    delta = moment - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def text_id(value: object) -> str:
+    """An identifier as text: a non-blank string or a number as it is written, else empty (null, objects, booleans)."""
+    if isinstance(value, str):
+        return value if value and not value.isspace() else ""
+    if type(value) is int or type(value) is float:
+        return str(value)
+    return ""
+
+
+def shard_key(payload: dict[str, Any]) -> str:
+    """The person that decides the shard, or empty when the event names nobody."""
+    for field in PERSON_FIELDS:
+        person = text_id(payload.get(field))
+        if person:
+            return person
+    return ""
+
+
+def shard_of(person: str, shards: int) -> int:
+    """The shard of a person, 0 to `shards` - 1; the same on every machine."""
+    return zlib.crc32(person.encode("utf-8", "surrogatepass")) % shards
