@@ -1,0 +1,71 @@
+"""Every environment variable, read once, with its unit in its name."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The process's settings: each is the environment variable `RELAY_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_", frozen=True)
+
+    redis_url: str = Field("", description="Redis that holds the events; empty: the server of `relay up` in data_dir.")
+    broker_url: str = Field(
+        "",
+        description="Redis that carries Celery's wake-ups; empty: the next database of the same server.",
+    )
+    integrations: Path = Field(Path("config/integrations.toml"), description="Path of the integrations file.")
+    data_dir: Path = Field(Path("data"), description="Folder of the embedded server of `relay up`.")
+    shards: int = Field(16, ge=1, le=4096, description="Number of streams; fixed once events are stored.")
+
+    host: str = Field("127.0.0.1", description="Address the web door listens on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port the web door listens on.")
+    max_body_bytes: int = Field(5_000_000, ge=1024, description="Largest request body.")
+    max_event_bytes: int = Field(256_000, ge=1024, description="Largest single event within a request.")
+    max_memory_percent: float = Field(
+        90,
+        gt=0,
+        le=100,
+        description="Share of Redis's maxmemory above which ingest answers 503, so that draining keeps room.",
+    )
+    append_timeout_s: float = Field(5, gt=0, description="Longest wait for Redis before ingest answers 503.")
+
+    retention_s: int = Field(259_200, ge=0, description="How long settled events stay in the stream, seconds.")
+    dedup_window_s: int = Field(1_814_400, ge=60, description="How long an event id is remembered, seconds.")
+    person_ttl_s: int = Field(34_560_000, ge=3600, description="How long an idle person's state is kept, seconds.")
+
+    batch_events: int = Field(500, ge=1, le=5000, description="Most events of one batch.")
+    lease_s: float = Field(6, ge=1, le=60, description="Life of a shard's lease without a sign of its holder.")
+    budget_s: float = Field(5, gt=0, le=60, description="How long one task serves a shard before it yields.")
+    sweep_interval_s: float = Field(2, ge=0.2, le=60, description="How often forgotten backlogs are looked for.")
+    trim_interval_s: float = Field(60, ge=1, description="How often settled events are trimmed.")
+
+    request_timeout_s: float = Field(10, gt=0, le=120, description="Longest wait for one answer of Customer.io.")
+    request_attempts: int = Field(4, ge=1, le=20, description="Attempts of one request before the hold.")
+    retry_max_s: float = Field(8, gt=0, le=60, description="Longest wait between two attempts, Retry-After included.")
+    requests_per_s: int = Field(1000, ge=1, description="Requests per second to Customer.io, per integration.")
+    hold_first_s: float = Field(5, gt=0, description="Longest first wait of a held integration before its probe.")
+    hold_longest_s: float = Field(300, gt=0, description="Longest wait between probes of a held integration.")
+    probe_events: int = Field(3, ge=1, le=100, description="Events of one probe.")
+
+    dead_limit: int = Field(1_000_000, ge=1, description="Dead letters of one integration before it is held.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @model_validator(mode="after")
+    def _hold_bounds_are_ordered(self) -> "Settings":
+        if self.hold_longest_s < self.hold_first_s:
+            raise ValueError("RELAY_HOLD_LONGEST_S must not be below RELAY_HOLD_FIRST_S")
+        return self
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        pydantic.ValidationError: a variable has an impossible value.
+    """
+    return Settings()

@@ -1,0 +1,107 @@
+"""The books: for each integration what was accepted, delivered, filtered, buried, and what still waits."""
+
+import time
+from typing import Any
+
+import msgspec
+
+from worker.app import Relay
+from worker.holds import Hold
+from worker.keys import shard_key
+from worker.stream import LATENCY_BOUNDS_MS
+
+
+class Account(msgspec.Struct):
+    """One integration over all shards; counts of events.
+
+    `accepted` is what its source's streams took since the integration joined; `oldest_ms` the age of the oldest
+    waiting event in milliseconds (0: none waits); `latency` counts deliveries by upper bound in milliseconds.
+    """
+
+    integration: str
+    source: str
+    enabled: bool
+    hold: Hold | None = None
+    accepted: int = 0
+    delivered: int = 0
+    filtered: dict[str, int] = {}
+    dead: int = 0
+    waiting: int = 0
+    oldest_ms: int = 0
+    latency: dict[str, int] = {}
+
+    @property
+    def unaccounted(self) -> int:
+        """What the books cannot explain: 0, always."""
+        return self.accepted - self.delivered - sum(self.filtered.values()) - self.dead - self.waiting
+
+
+def accounts(parts: Relay) -> list[Account]:
+    """The accounts of all integrations, from one pass over the shards."""
+    integrations = list(parts.integrations.integrations.values())
+    holds = parts.holds.get(integration.name for integration in integrations)
+    now_ms = time.time_ns() // 1_000_000
+    found = []
+    for integration in integrations:
+        account = Account(integration.name, integration.source, integration.enabled, holds.get(integration.name))
+        for lane in parts.lanes():
+            if lane.integration == integration.name:
+                _add(parts, account, lane.key("events"), lane.key("ledger"), now_ms)
+        found.append(account)
+    return found
+
+
+def _add(parts: Relay, account: Account, stream: str, ledger: str, now_ms: int) -> None:
+    """Add one shard; its figures are taken in one transaction, so that they fit together."""
+    pipe = parts.redis.pipeline(transaction=True)
+    pipe.xinfo_stream(stream)
+    pipe.xinfo_groups(stream)
+    pipe.hgetall(ledger)
+    info, groups, fields = pipe.execute(raise_on_error=False)
+    if isinstance(info, Exception) or isinstance(groups, Exception):
+        return  # nothing was ever stored here
+    group: dict[str, Any] = next((g for g in groups if g["name"].decode() == account.integration), {})
+    if not group:
+        return
+    counts = {name.decode(): int(value) for name, value in fields.items()}
+    account.accepted += info["entries-added"] - counts.get("base", 0)
+    account.delivered += counts.get("delivered", 0)
+    account.dead += counts.get("dead", 0)
+    account.waiting += info["entries-added"] - counts.get("position", 0)
+    for name, count in counts.items():
+        kind, _, what = name.partition(":")
+        if kind == "filtered":
+            account.filtered[what] = account.filtered.get(what, 0) + count
+        elif kind == "late_ms":
+            account.latency[what] = account.latency.get(what, 0) + count
+    cursor = group["last-delivered-id"].decode()
+    if info["last-generated-id"].decode() != cursor:
+        first = parts.redis.execute_command("XRANGE", stream, f"({cursor}", "+", "COUNT", 1)
+        if first:
+            account.oldest_ms = max(account.oldest_ms, now_ms - int(first[0][0].partition(b"-")[0]))
+
+
+def intake(parts: Relay) -> dict[str, dict[str, int]]:
+    """Accepted and duplicate events of each source."""
+    totals: dict[str, dict[str, int]] = {}
+    for source in parts.integrations.sources:
+        pipe = parts.redis.pipeline(transaction=False)
+        for shard in range(parts.settings.shards):
+            pipe.hgetall(shard_key(shard, "intake", source))
+        total = {"accepted": 0, "duplicates": 0}
+        for row in pipe.execute():
+            for name, value in row.items():
+                total[name.decode()] = total.get(name.decode(), 0) + int(value)
+        totals[source] = total
+    return totals
+
+
+def percentile_ms(latency: dict[str, int], share: float) -> int | None:
+    """An upper bound of a percentile of received-to-delivered, in milliseconds; None without deliveries or beyond."""
+    total = sum(latency.values())
+    seen = 0
+    for bound in LATENCY_BOUNDS_MS:
+        seen += latency.get(str(bound), 0)
+        if total and seen >= share * total:
+            return bound
+    return None

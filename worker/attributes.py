@@ -1,0 +1,121 @@
+"""What of a payload and of a person's properties is told to Customer.io, and in which form."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from config.integrations import Integration
+from worker.operation import ATTRIBUTE_VALUE_LIMIT_BYTES, ATTRIBUTES_LIMIT
+from worker.outcome import Dead
+from worker.properties import DATE_PROPERTIES
+
+# Fields of the payload tables that may be passed on as they are: nothing in them is a secret or has a meaning of its
+# own in Customer.io. Any other field is looked at by name.
+PLAIN_FIELDS = frozenset(
+    """
+    ab_test ab_test_variant amount_in_customer_currency amount_in_eur amount_in_usd anonymous_user_id api_version
+    audience auto_resume_at auto_resume_at_ms channel content_id cumulated_revenues_in_eur cumulated_revenues_in_usd
+    customer_currency customerio_user_email customerio_user_id defer_end_at defer_end_at_ms device_id device_type
+    effective_next_renewal_at effective_next_renewal_at_ms environment event_created_at event_created_at_ms event_id
+    event_name from_purchasely_subscription_id grace_period_expires_at grace_period_expires_at_ms is_family_shared
+    next_renewal_at next_renewal_at_ms offer_code_ref_name offer_identifier offer_type original_purchased_at
+    original_purchased_at_ms placement plan plan_price_in_customer_currency plan_price_in_eur plan_price_in_usd
+    presentation previous_offer_type previous_plan previous_store_product_id product promotional_offer_id provider
+    purchase_type purchased_at purchased_at_ms purchasely_one_time_purchase_id purchasely_subscription_id
+    source_event_name store store_app_bundle_id store_country store_original_transaction_id store_product_id
+    store_transaction_id subscription_status transferred_from_anonymous_user_id transferred_from_user_id
+    transferred_to_anonymous_user_id transferred_to_user_id user_id
+    """.split()  # noqa: SIM905 - seventy quoted names are harder to read
+)
+
+# Google's `purchase_token` lets its bearer act on the purchase; anything named like a credential is treated alike.
+_SECRET = re.compile(r"token|secret|passw|signature|api_?key|receipt|authorization|credential", re.IGNORECASE)
+
+# Customer.io reads these event attributes as overrides of a message's addresses.
+_ADDRESSES = frozenset({"recipient", "from_address", "reply_to"})
+
+
+def event_attributes(payload: dict[str, Any], raw: bytes, integration: Integration, *, late: bool) -> bytes:
+    """The JSON object of an event's `attributes`: the payload without nulls, secrets and what is excluded.
+
+    Most payloads need no change: then the bytes received are passed on, not encoded again.
+    """
+    plain = integration.include is None and not integration.exclude and not integration.rename and not late
+    if plain and b"null" not in raw and payload.keys() <= PLAIN_FIELDS:
+        return raw
+    kept = {}
+    for field, value in payload.items():
+        if value is None or not _wanted(field, integration):
+            continue
+        if field not in PLAIN_FIELDS:
+            if _is_secret(field):
+                continue
+            value = _clean(value)  # noqa: PLW2901 - the cleaned value replaces it
+        kept[integration.rename.get(field, field)] = value
+    if late:
+        kept["late"] = True
+    return orjson.dumps(kept)
+
+
+def _wanted(field: str, integration: Integration) -> bool:
+    if integration.include is not None and field not in integration.include:
+        return False
+    return field not in integration.exclude
+
+
+def _is_secret(field: str) -> bool:
+    return field in _ADDRESSES or _SECRET.search(field) is not None
+
+
+def _clean(value: Any) -> Any:
+    """A nested value without nulls and secrets."""
+    if isinstance(value, dict):
+        return {k: _clean(v) for k, v in value.items() if v is not None and not _SECRET.search(k)}
+    if isinstance(value, list):
+        return [_clean(v) for v in value if v is not None]
+    return value
+
+
+def person_attributes(properties: Mapping[str, Any], integration: Integration) -> dict[str, Any] | Dead:
+    """The enabled properties under their names in Customer.io; None clears an attribute there.
+
+    Dates become Unix seconds, since Customer.io's date segments need them, or ISO 8601 where the integration says so.
+    """
+    names, iso = integration.properties, integration.dates == "iso"
+    attributes: dict[str, Any] = {}
+    for field, value in properties.items():
+        name = names.get(field)
+        if name is None:
+            if not field.startswith("cumulated_revenue_in_") or "cumulated_revenue_in_*" not in names:
+                continue
+            name = field
+        if type(value) is int and field in DATE_PROPERTIES:
+            attributes[name] = iso_time(value) if iso else value // 1000
+        elif type(value) is str and len(value) * 4 > ATTRIBUTE_VALUE_LIMIT_BYTES and (dead := _oversize(field, value)):
+            return dead
+        else:
+            attributes[name] = value
+    if len(attributes) > ATTRIBUTES_LIMIT:
+        words = f"{len(attributes)} user properties; the limit is {ATTRIBUTES_LIMIT}"
+        return Dead("too_large", "map", "user_properties", words=words)
+    return attributes
+
+
+def _oversize(field: str, value: str) -> Dead | None:
+    size = len(value.encode())
+    if size <= ATTRIBUTE_VALUE_LIMIT_BYTES:
+        return None
+    words = f"user property {field} is {size} bytes; the limit is {ATTRIBUTE_VALUE_LIMIT_BYTES}"
+    return Dead("too_large", "map", field, words=words)
+
+
+def iso_time(time_ms: int) -> str:
+    """An instant as ISO 8601 in UTC with milliseconds, as Purchasely writes it; out of range stays a number's text."""
+    try:
+        moment = datetime.fromtimestamp(time_ms // 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return str(time_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"

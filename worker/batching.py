@@ -1,0 +1,45 @@
+"""Operations into requests within the limits."""
+
+from collections.abc import Sequence
+
+from worker.operation import REQUEST_LIMIT_BYTES, Operation
+
+_OPEN, _CLOSE = b'{"batch":[', b"]}"
+
+
+def request_body(operations: Sequence[Operation]) -> bytes:
+    """The body of one Track v2 batch request: the items' bytes joined, not encoded again."""
+    return _OPEN + b",".join([operation.body for operation in operations]) + _CLOSE
+
+
+def fits(operations: Sequence[Operation]) -> bool:
+    """Whether the operations are within one request, commas and wrapper included."""
+    return request_size_bytes(operations) <= REQUEST_LIMIT_BYTES
+
+
+def request_size_bytes(operations: Sequence[Operation]) -> int:
+    """The length of `request_body`, without making it."""
+    commas = max(0, len(operations) - 1)
+    return len(_OPEN) + len(_CLOSE) + commas + sum([len(operation.body) for operation in operations])
+
+
+class Fill:
+    """How many events to try in the next request: learns how large an event becomes.
+
+    Aims at 90 % of the limit, from a moving average of bytes an event; always at least 1, at most `most`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bytes_per_event = 0.0
+
+    def events(self) -> int:
+        """The number of events to compose next."""
+        if self._bytes_per_event <= 0:
+            return self._most
+        return max(1, min(self._most, int(0.9 * REQUEST_LIMIT_BYTES / self._bytes_per_event)))
+
+    def learn(self, events: int, size_bytes: int) -> None:
+        """Take in what `events` events became."""
+        seen = size_bytes / events
+        self._bytes_per_event = seen if self._bytes_per_event <= 0 else 0.7 * self._bytes_per_event + 0.3 * seen

@@ -1,0 +1,338 @@
+"""One lease: read, map, send, settle, until empty."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from worker.batching import Fill, fits, request_body, request_size_bytes
+from worker.customerio import Answer
+from worker.deadletters import bury
+from worker.errors import LeaseLostError
+from worker.event import read_event
+from worker.holds import HoldKind
+from worker.keys import person_key
+from worker.lease import Lease
+from worker.mapping import Composed, Decision, Mapper
+from worker.outcome import Dead, Filtered
+from worker.retry import Verdict, verdict
+from worker.sending import Attempt
+from worker.stream import LATENCY_BOUNDS_MS, Burial, Entry, Lane, Settlement, Taken
+
+log = logging.getLogger(__name__)
+
+# How many events a batch may hold after so many unexplained deaths of its holders; then the first one is tried alone
+# this many times before it is buried.
+_CAUTIOUS_EVENTS = {0: 1_000_000, 1: 50, 2: 5}
+_TRIALS_ALONE = 2
+
+Ended = Literal["empty", "more", "held", "busy", "lost"]
+
+
+class Shelf(Protocol):
+    """What delivery needs of the streams; `worker.stream.Streams` says what each does."""
+
+    # ruff: noqa: D102
+
+    def take(self, lane: Lane, token: str, count: int, *, probe: bool = ...) -> Taken | Literal["held", "busy"]: ...
+    def caution(self, lane: Lane, until: str, suspect: str) -> None: ...
+    def renew(self, lane: Lane, token: str) -> bool: ...
+    def states(self, keys: Sequence[str]) -> list[bytes | None]: ...
+    def settle(self, lane: Lane, token: str, done: Settlement, more: int, behind: str) -> list[Entry]: ...
+    def release(self, lane: Lane, token: str, cursor: str, *, keep: bool) -> Literal["lost", "more", "empty"]: ...
+
+
+class Post(Protocol):
+    """What delivery needs of the sender."""
+
+    def send(self, body: bytes, before: Callable[[], None], *, once: bool = ...) -> tuple[Answer, list[Attempt]]: ...
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How much and how long: events a batch, events a probe, seconds a task, lease and patience in seconds."""
+
+    batch_events: int
+    probe_events: int
+    budget_s: float
+    lease_s: float
+    patience_s: float
+
+
+class _Waiting(msgspec.Struct):
+    """An event that was read and decided, not yet settled."""
+
+    entry_id: str
+    raw: bytes
+    decision: Decision
+
+
+class Delivery:
+    """Delivers what waits for one integration on one shard, for as long as one lease and one budget last."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        mapper: Mapper,
+        shelf: Shelf,
+        post: Post,
+        hold: Callable[..., None],
+        resume: Callable[[], None],
+        bounds: Bounds,
+        fill: Fill,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._lane = lane
+        self._mapper = mapper
+        self._shelf = shelf
+        self._post = post
+        self._hold = hold
+        self._resume = resume
+        self._bounds = bounds
+        self._fill = fill
+        self._stopping = stopping
+        self._queue: list[_Waiting] = []
+        self._cursor = ""
+        self._until: tuple[int, int] = (0, 0)
+        self._cautious = 0  # most events of a batch while earlier holders' deaths are unexplained; 0: no caution
+        self._answered = False  # Customer.io has judged a request of this run
+        self._suspicious = 0  # events at the head of the queue among which one poisons a request
+
+    def run(self, token: str, *, probe: bool = False) -> Ended:
+        """Deliver until nothing waits, the budget is spent, or the destination fails."""
+        count = self._bounds.probe_events if probe else self._bounds.batch_events
+        taken = self._shelf.take(self._lane, token, count, probe=probe)
+        if not isinstance(taken, Taken):
+            return taken
+        try:
+            with Lease(
+                lambda: self._shelf.renew(self._lane, token),
+                self._bounds.lease_s,
+                self._bounds.patience_s,
+            ) as lease:
+                return self._serve(token, taken, lease, probe=probe)
+        except LeaseLostError:
+            log.warning("lease_lost integration=%s shard=%d", self._lane.integration, self._lane.shard)
+            return "lost"
+
+    def _serve(self, token: str, taken: Taken, lease: Lease, *, probe: bool) -> Ended:
+        started = time.monotonic()
+        self._cursor = taken.cursor
+        self._decide(taken.entries)
+        self._be_cautious(taken, token, lease)
+        while True:
+            if not self._queue:
+                left = self._shelf.release(self._lane, token, self._cursor, keep=True)
+                if left != "more":
+                    return left
+                # Events came in between: nothing is settled here, only read.
+                self._decide(self._settle(token, lease, 0, [], {}, self._bounds.batch_events))
+                continue
+            if time.monotonic() - started > self._bounds.budget_s or self._stopping():
+                return self._shelf.release(self._lane, token, self._cursor, keep=False)
+            if not self._step(token, lease, probe=probe):
+                self._shelf.release(self._lane, token, self._cursor, keep=False)
+                return "held"
+            if probe and self._answered:
+                self._resume()
+                probe = False
+
+    def _be_cautious(self, taken: Taken, token: str, lease: Lease) -> None:
+        """After unexplained deaths: smaller batches, then the first event alone, then its burial."""
+        if not self._queue or not (taken.deaths or taken.until):
+            return
+        until = taken.until or self._queue[-1].entry_id
+        self._until = _order(until)
+        self._cautious = _CAUTIOUS_EVENTS.get(taken.deaths, 1)
+        first = self._queue[0]
+        suspect, _, trials = taken.suspect.rpartition(":")
+        tried = int(trials) if suspect == first.entry_id else 0
+        log.warning(
+            "shard_with_deaths integration=%s shard=%d deaths=%d batch=%d",
+            self._lane.integration,
+            self._lane.shard,
+            taken.deaths,
+            self._cautious,
+        )
+        if self._cautious == 1 and tried >= _TRIALS_ALONE:
+            words = f"its worker process died {taken.deaths} times, the last {tried} times with this event alone"
+            first.decision = Dead("crashed_worker", "map", words=words)
+            self._settle(token, lease, 1, [first.decision], {}, 0)
+            return
+        self._shelf.caution(self._lane, until, f"{first.entry_id}:{tried + 1}" if self._cautious == 1 else "")
+
+    def _decide(self, entries: Sequence[Entry]) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        decide = self._mapper.decide
+        for entry_id, raw in entries:
+            try:
+                decision = decide(read_event(entry_id, raw), now_ms)
+            except ValueError:
+                decision = Dead("not_json", "read", words="the stored bytes are not a JSON object")
+            self._queue.append(_Waiting(entry_id, raw, decision))
+
+    def _step(self, token: str, lease: Lease, *, probe: bool) -> bool:
+        """Compose, send and settle one request; False when the integration must be held."""
+        events, composed = self._compose(self._bounds.probe_events if probe else self._most())
+        outcomes: list[Filtered | Dead | None] = composed.outcomes
+        attempts: list[Attempt] = []
+        if composed.operations:
+            answer, attempts = self._post.send(request_body(composed.operations), lease.check, once=probe)
+            match verdict(answer.status):
+                case Verdict.DONE if _name_refused(composed, answer):
+                    self._answered = True
+                case Verdict.DONE | Verdict.SPLIT if events > 1:
+                    self._answered, self._suspicious = True, events
+                    return True
+                case Verdict.DONE | Verdict.SPLIT:
+                    outcomes[0] = Dead("rejected", "send", status=answer.status, words=answer.words)
+                case Verdict.AGAIN | Verdict.HOLD:
+                    self._hold(
+                        hold_kind(answer.status),
+                        status=answer.status,
+                        words=answer.words,
+                        probe=probe,
+                    )
+                    return False
+        self._suspicious = max(0, self._suspicious - events) if events > 1 or outcomes[0] is None else 0
+        more = 0 if len(self._queue) - events >= self._fill.events() else self._bounds.batch_events
+        self._decide(self._settle(token, lease, events, outcomes, composed.people, more, composed, attempts))
+        return True
+
+    def _most(self) -> int:
+        """How many events the next request may hold: by size, by caution, by the search for a poisonous one."""
+        most = self._fill.events()
+        if self._cautious and _order(self._queue[0].entry_id) <= self._until:
+            most = min(most, self._cautious)
+        if self._suspicious:
+            most = min(most, max(1, self._suspicious // 2))
+        return most
+
+    def _compose(self, most: int) -> tuple[int, Composed]:
+        """As many of the queued events as fit into one request."""
+        events = min(most, len(self._queue))
+        decisions = [waiting.decision for waiting in self._queue[:events]]
+        digests = list(dict.fromkeys([d for decision in decisions if (d := self._mapper.person_of(decision))]))
+        lane = self._lane
+        states = self._shelf.states([person_key(lane.shard, lane.integration, d) for d in digests])
+        known = dict(zip(digests, states, strict=True))
+        while True:
+            composed = self._mapper.compose(decisions[:events], known)
+            if events == 1 or fits(composed.operations):
+                break
+            self._fill.learn(events, request_size_bytes(composed.operations))
+            events = max(1, min(self._fill.events(), events * 3 // 4))
+        if composed.operations:
+            self._fill.learn(events, request_size_bytes(composed.operations))
+        return events, composed
+
+    def _settle(
+        self,
+        token: str,
+        lease: Lease,
+        events: int,
+        outcomes: Sequence[Filtered | Dead | None],
+        people: dict[str, bytes],
+        more: int,
+        composed: Composed | None = None,
+        attempts: Sequence[Attempt] = (),
+    ) -> list[Entry]:
+        """Settle the first `events` of the queue and read up to `more` entries behind all that is queued."""
+        now_ms = time.time_ns() // 1_000_000
+        lane, done = self._lane, self._queue[:events]
+        counts: dict[str, int] = {}
+        burials: list[Burial] = []
+        for position, (waiting, outcome) in enumerate(zip(done, outcomes, strict=True)):
+            if outcome is None:
+                field = latency_field(now_ms - int(waiting.entry_id.partition("-")[0]))
+                counts[field] = counts.get(field, 0) + 1
+                counts["delivered"] = counts.get("delivered", 0) + 1
+            elif isinstance(outcome, Filtered):
+                field = f"filtered:{outcome.reason}"
+                counts[field] = counts.get(field, 0) + 1
+            else:
+                burials.append(self._bury(waiting, outcome, position, composed, attempts, now_ms))
+        if done:
+            self._cursor = done[-1].entry_id
+        calm = _order(self._cursor) >= self._until
+        keyed = {person_key(lane.shard, lane.integration, digest): state for digest, state in people.items()}
+        settlement = Settlement(self._cursor, events, counts, keyed, burials, calm)
+        behind = self._queue[-1].entry_id if self._queue else self._cursor
+        entries = self._shelf.settle(lane, token, settlement, more, behind)
+        lease.progress()
+        if calm:
+            self._cautious = 0
+        del self._queue[:events]
+        return entries
+
+    def _bury(
+        self,
+        waiting: _Waiting,
+        dead: Dead,
+        position: int,
+        composed: Composed | None,
+        attempts: Sequence[Attempt],
+        now_ms: int,
+    ) -> Burial:
+        try:
+            event = read_event(waiting.entry_id, waiting.raw)
+        except ValueError:
+            event = None
+        made = [op.body for op in composed.operations if op.cause == position] if composed else []
+        log.info(
+            "event_buried integration=%s shard=%d entry=%s reason=%s field=%s status=%d",
+            self._lane.integration,
+            self._lane.shard,
+            waiting.entry_id,
+            dead.reason,
+            dead.field[:60],
+            dead.status,
+        )
+        return bury(
+            self._lane,
+            waiting.entry_id,
+            waiting.raw,
+            event,
+            dead,
+            operations=made,
+            attempts=attempts if dead.stage == "send" else (),
+            revision=self._mapper.integration.revision,
+            died_ms=now_ms,
+        )
+
+
+def _name_refused(composed: Composed, answer: Answer) -> bool:
+    """Turn the answer's item errors into outcomes of the events that answer for those items.
+
+    False when an error does not say which item it means: then nothing is known of any of them, and sending again in
+    parts, with the same ULIDs, finds out.
+    """
+    if any(not 0 <= error.position < len(composed.operations) for error in answer.errors):
+        return False
+    for error in answer.errors:
+        cause = composed.operations[error.position].cause
+        if composed.outcomes[cause] is None:
+            composed.outcomes[cause] = Dead("rejected", "send", error.field, answer.status, error.words)
+    return True
+
+
+def hold_kind(status: int) -> HoldKind:
+    """What kind of hold an answer asks for."""
+    if status in {401, 403}:
+        return "unauthorized"
+    return "unreachable" if status == 0 or status >= 408 else "misdirected"
+
+
+def latency_field(took_ms: int) -> str:
+    """The ledger's field for an event delivered so many milliseconds after it was received."""
+    for bound in LATENCY_BOUNDS_MS:
+        if took_ms <= bound:
+            return f"late_ms:{bound}"
+    return "late_ms:inf"
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    """An entry id as the stream orders it."""
+    ms, _, seq = entry_id.partition("-")
+    return int(ms), int(seq or 0)

@@ -1,0 +1,42 @@
+"""What can go wrong, by who must act on it.
+
+RelayError
+├── SenderError            the sender of a request must change it; carries the HTTP answer
+├── NotStoredError         nobody yet: Redis cannot store just now, the sender will try again
+├── LeaseLostError         nobody: another worker has taken the shard over, this one steps back
+└── OperatorError          an operator must change the set-up (settings, integrations file, server)
+"""
+
+
+class RelayError(Exception):
+    """Anything the relay raises on purpose."""
+
+
+class SenderError(RelayError):
+    """A request that must be changed before it can be accepted.
+
+    `status` is the HTTP status, `title` a short fixed text, the message says what to change. Never holds the
+    request's content.
+    """
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title
+        self.detail = detail
+
+
+class NotStoredError(RelayError):
+    """Redis could not store the events; `reason` is a fixed word for logs and metrics."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class LeaseLostError(RelayError):
+    """The lease of this shard went to another holder; whatever was not settled is theirs."""
+
+
+class OperatorError(RelayError):
+    """The set-up must be changed; the message is one line that says where and how."""

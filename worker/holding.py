@@ -1,0 +1,151 @@
+"""One subscription or one-time purchase as it is known: what each event added to it.
+
+Learning is a join: the same events in any order, any number of times, end in the same holding. Every
+fact is a register that only a greater one overwrites:
+
+- a field: the event of the greatest stamp among those that carry the field. One that the newest event
+  lacks stays, with the stamp it came with in `older`;
+- access: the greatest (time, fact), kept apart so that a later neutral event leaves it alone;
+- the start: the least; the marks in `seen`: their union.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from worker.entitlement import LOST_STATUSES, NOTHING, PLAN_CHANGES, access_fact, grants, rank
+from worker.event import Event, text_id
+from worker.snapshot import FIELDS, Snapshot, read_snapshot
+
+MAX_KEY = 200
+
+HAD_TRIAL: Final = 1
+HAD_LOSS: Final = 2
+HAD_NO_OFFER: Final = 4  # see `_knows_no_offer`
+
+_STARTS = frozenset({"SUBSCRIPTION_STARTED", "TRIAL_STARTED"})
+_SAME_TRANSACTION_MS = 60_000
+
+Stamp = tuple[int, int, str]
+"""Event time in Unix milliseconds, rank of the event's name, key of the event."""
+
+NEVER: Final[Stamp] = (0, 0, "")
+
+
+class Holding(msgspec.Struct, array_like=True, gc=False):
+    """What is known of one subscription or purchase.
+
+    `stamp` and `last_event` are those of the newest event. `access` is the time of the last fact about
+    access and the fact (`worker.entitlement`). `started_at` in Unix milliseconds. `older` has the stamps
+    of fields, by their index, that are not from the newest event. A subscription that was only named as
+    the former one by a plan change has the stamp NEVER.
+    """
+
+    stamp: Stamp = NEVER
+    last_event: str = ""
+    snapshot: Snapshot = msgspec.field(default_factory=Snapshot)
+    access: tuple[int, int] = (0, NOTHING)
+    started_at: int | None = None
+    seen: int = 0
+    older: dict[int, Stamp] = {}
+
+    def holds(self, index: int) -> bool:
+        """Whether a field is as of the newest event (or its siblings), and not a memory."""
+        return index not in self.older or self.older[index][0] == self.stamp[0]
+
+
+def learn(holding: Holding, key: str, event: Event, time_ms: int) -> bool:
+    """Take an event into the holding of this key; whether anything changed."""
+    payload, name = event.payload, event.name
+    snapshot = read_snapshot(payload)
+    source = payload.get("source_event_name")
+    fact = access_fact(name, source, snapshot.subscription_status)
+    seen = _marks(snapshot, fact) | holding.seen
+    changed = decide_access(holding, time_ms, fact) or seen != holding.seen
+    holding.seen = seen
+    started_at = snapshot.purchased_at
+    if (
+        started_at is not None
+        and (holding.started_at is None or started_at < holding.started_at)
+        and _starts(name, source, key, payload)
+    ):
+        holding.started_at = started_at
+        changed = True
+    stamp = (time_ms, rank(name), event.key[:MAX_KEY])
+    if stamp > holding.stamp:
+        _overwrite(holding, snapshot, stamp)
+        holding.last_event = name[:MAX_KEY]
+        return True
+    return _complete(holding, snapshot, stamp) or changed
+
+
+def decide_access(holding: Holding, time_ms: int, fact: int) -> bool:
+    """Whether the fact is the latest word about access; then it is taken."""
+    if fact == NOTHING or (time_ms, fact) <= holding.access:
+        return False
+    holding.access = (time_ms, fact)
+    return True
+
+
+def former_subscription(payload: Mapping[str, Any]) -> str:
+    """The id of the subscription that a plan change ends, empty when it names none."""
+    return text_id(payload.get("from_purchasely_subscription_id"))[:MAX_KEY]
+
+
+def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
+    fresh = msgspec.structs.astuple(snapshot)
+    known = msgspec.structs.astuple(holding.snapshot)
+    older: dict[int, Stamp] = {}
+    for new, old in zip(fresh, known, strict=True):
+        if new is None and old is not None:
+            break
+    else:
+        known = ()
+    for index, old in enumerate(known):
+        if fresh[index] is None and old is not None:
+            older[index] = holding.older.get(index, holding.stamp)
+            setattr(snapshot, FIELDS[index], old)
+    holding.snapshot, holding.older, holding.stamp = snapshot, older, stamp
+
+
+def _complete(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> bool:
+    """Take from an event that is not the newest the fields that no newer one carries."""
+    changed = False
+    for index, value in enumerate(msgspec.structs.astuple(snapshot)):
+        if value is None:
+            continue
+        field = FIELDS[index]
+        if getattr(holding.snapshot, field) is None or (index in holding.older and stamp > holding.older[index]):
+            setattr(holding.snapshot, field, value)
+            holding.older[index] = stamp
+            changed = True
+    return changed
+
+
+def _marks(snapshot: Snapshot, fact: int) -> int:
+    seen = HAD_TRIAL if snapshot.offer_type == "FREE_TRIAL" else 0
+    if not grants(fact) and (fact != NOTHING or snapshot.subscription_status in LOST_STATUSES):
+        seen |= HAD_LOSS
+        if snapshot.offer_type == "NONE" and _knows_no_offer(snapshot):
+            snapshot.offer_type = None
+            seen |= HAD_NO_OFFER
+    return seen
+
+
+def _knows_no_offer(snapshot: Snapshot) -> bool:
+    """Whether an ending event's `offer_type` NONE says nothing against an offer known from before.
+
+    Purchasely's campaign recipes find lapsed trials by the `offer_type` of the ended subscription. No
+    offer is current after the end; but when the last transaction was the first one, the offer that was
+    known until then is what ended. (The two dates may differ by a second: Purchasely's samples.)
+    """
+    first, last = snapshot.original_purchased_at, snapshot.purchased_at
+    return first is not None and last is not None and abs(last - first) < _SAME_TRANSACTION_MS
+
+
+def _starts(name: str, source: object, key: str, payload: Mapping[str, Any]) -> bool:
+    """Whether this is the event that starts the subscription, so that `purchased_at` is its start."""
+    if name in PLAN_CHANGES:
+        return former_subscription(payload) not in {"", key}
+    return (source if name == "ACTIVATE" and isinstance(source, str) else name) in _STARTS

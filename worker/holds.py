@@ -1,0 +1,111 @@
+"""Which integrations wait, why, and until when: a destination or its key is at fault, or an operator said so."""
+
+import random
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+import redis
+
+from worker.keys import hold_key, shard_key
+from worker.stream import script
+
+HoldKind = Literal["unauthorized", "unreachable", "misdirected", "dead_limit", "operator"]
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """A hold: what kind, who set it, since when (ms), failed tries, next probe (ms; 0: never), Customer.io's words."""
+
+    kind: str
+    by: str
+    since_ms: int
+    failures: int
+    next_probe_ms: int
+    status: int
+    words: str
+
+
+class Holds:
+    """The holds of all integrations. The record is one hash; each shard carries a mark of it for `append` and `take`."""
+
+    def __init__(self, client: redis.Redis, shards: int, first_ms: int, longest_ms: int) -> None:
+        self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
+        self._shards = shards
+        self._first_ms = first_ms
+        self._longest_ms = longest_ms
+        self._hold = client.register_script(script("hold"))
+
+    def hold(
+        self,
+        integration: str,
+        kind: HoldKind,
+        now_ms: int,
+        *,
+        status: int = 0,
+        words: str = "",
+        probe: bool = False,
+    ) -> None:
+        """Hold an integration; after a failed probe the wait until the next one doubles (jittered, bounded)."""
+        by = "operator" if kind == "operator" else "relay"
+        dice = random.random()  # noqa: S311 - spreads probes in time
+        args = [
+            now_ms,
+            kind,
+            status,
+            words,
+            by,
+            "1" if probe else "0",
+            self._first_ms,
+            self._longest_ms,
+            dice,
+        ]
+        self._hold(keys=[hold_key(integration)], args=args)
+        pipe = self._redis.pipeline(transaction=False)
+        for shard in range(self._shards):
+            pipe.set(shard_key(shard, "hold", integration), "1")
+        pipe.execute()
+
+    def resume(self, integration: str) -> bool:
+        """End a hold; False when there was none."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.delete(hold_key(integration))
+        for shard in range(self._shards):
+            pipe.delete(shard_key(shard, "hold", integration))
+        return bool(pipe.execute()[0])
+
+    def get(self, integrations: Iterable[str]) -> dict[str, Hold]:
+        """The holds of those integrations that are held."""
+        names = list(integrations)
+        pipe = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipe.hgetall(hold_key(name))
+        return {name: _hold(row) for name, row in zip(names, pipe.execute(), strict=True) if row}
+
+    def claim_probe(self, integration: str, now_ms: int, claim_ms: int) -> bool:
+        """Whether a probe is due and nobody else makes it; the next one is then put off by `claim_ms`."""
+        with self._redis.pipeline() as pipe:
+            key = hold_key(integration)
+            pipe.watch(key)
+            due = int(pipe.hget(key, "next") or 0)
+            if due == 0 or due > now_ms:
+                return False
+            pipe.multi()
+            pipe.hset(key, "next", str(now_ms + claim_ms))
+            try:
+                pipe.execute()
+            except redis.WatchError:
+                return False
+            return True
+
+
+def _hold(row: dict[bytes, bytes]) -> Hold:
+    text = {key.decode(): value.decode("utf-8", "replace") for key, value in row.items()}
+    return Hold(
+        text.get("kind", ""),
+        text.get("by", ""),
+        int(text.get("since", 0)),
+        int(text.get("failures", 0)),
+        int(text.get("next", 0)),
+        int(text.get("status", 0) or 0),
+        text.get("words", ""),
+    )

@@ -1,0 +1,57 @@
+"""Whom in Customer.io an event is about, by the integration's identity chain and its policy for anonymous people."""
+
+from typing import Any
+
+import msgspec
+
+from config.integrations import Integration
+from worker.event import text_id
+from worker.operation import PERSON_ID_LIMIT_BYTES, IdentifierKind, identifiers
+from worker.outcome import Dead, Filtered
+
+
+class Who(msgspec.Struct, frozen=True, gc=False):
+    """A person as Customer.io is told: one identifier of one kind, and its JSON."""
+
+    kind: IdentifierKind
+    value: str
+    json: bytes
+
+
+def identify(payload: dict[str, Any], integration: Integration) -> Who | Filtered | Dead:
+    """The person of an event: the first id field that is present, else the first e-mail field, else anonymous.
+
+    Purchasely sends `anonymous_user_id` while nobody is logged in; when both ids are there the user id counts
+    (reference: event attributes, `anonymous_user_id`).
+    """
+    for field in integration.id_fields:
+        value = text_id(payload.get(field))
+        if value:
+            email = field == "user_id" and integration.email_like_user_id == "email" and "@" in value
+            return _who("email" if email else "id", value, field)
+    for field in integration.email_fields:
+        value = text_id(payload.get(field))
+        if value:
+            return _who("email", value, field)
+    anonymous = text_id(payload.get("anonymous_user_id"))
+    if not anonymous:
+        return Dead(
+            "no_person",
+            "map",
+            field=integration.id_fields[0] if integration.id_fields else "user_id",
+        )
+    if integration.anonymous == "skip":
+        return Filtered("anonymous")
+    return _who("anonymous_id" if integration.anonymous == "event" else "id", anonymous, "anonymous_user_id")
+
+
+def _who(kind: IdentifierKind, value: str, field: str) -> Who | Dead:
+    # No character takes more than four bytes, so most values need no encoding to be measured.
+    if len(value) * 4 > PERSON_ID_LIMIT_BYTES and (size := len(value.encode())) > PERSON_ID_LIMIT_BYTES:
+        return Dead(
+            "too_large",
+            "map",
+            field,
+            words=f"{field} is {size} bytes; the limit is {PERSON_ID_LIMIT_BYTES}",
+        )
+    return Who(kind, value, identifiers(kind, value))

@@ -1,0 +1,47 @@
+"""The names of everything the relay keeps in Redis.
+
+{S} is the shard's number and the hash tag: all keys of a shard live in one slot, so one script may touch them all.
+
+key                                  type    meaning; bound on growth; who deletes
+relay:{S}:events:<source>            stream  b = the bytes received; retention; `trim`, once every group is past it
+relay:{S}:seen:<source>:<bucket>     set     16-byte digests of event ids; the dedup window; expires
+relay:{S}:intake:<source>            hash    accepted, duplicates; 2 fields; nobody
+relay:{S}:lease:<integration>        string  token of the one who delivers; 1; expires, or its holder
+relay:{S}:wake:<integration>         string  a wake-up is on its way; 1; expires, or `take`
+relay:{S}:hold:<integration>         string  the integration is held; 1; `resume`
+relay:{S}:flight:<integration>       hash    token, deaths, suspect, until: a lease not let go; 4 fields; its holder
+relay:{S}:ledger:<integration>       hash    base, position, delivered, filtered:<reason>, dead, late_ms:<bound>;
+                                             a field a reason; nobody
+relay:{S}:person:<integration>:<digest>  string  what is known of a person; one a person; expires when idle
+relay:{S}:dead:<integration>         hash    id -> dead letter; the dead limit, then a hold; replay, discard
+relay:{S}:deadtime:<integration>     zset    id by time of death; as dead; as dead
+relay:{S}:deadcauses:<integration>   hash    cause -> what it is; one a cause; replay, discard
+relay:{S}:deadcause:<integration>:<cause>  zset  id by time of death; as dead; as dead
+relay:hold:<integration>             hash    why, since, next probe, failures; 1 an integration; `resume`
+relay:shards                         string  how many shards there are; 1; nobody
+"""
+
+import functools
+
+SHARDS = "relay:shards"
+
+
+@functools.cache
+def shard_key(shard: int, kind: str, name: str) -> str:
+    """The key `relay:{shard}:kind:name`."""
+    return f"relay:{{{shard}}}:{kind}:{name}"
+
+
+def person_key(shard: int, integration: str, digest: str) -> str:
+    """Where a person's state lies; `digest` keeps identifiers out of key names."""
+    return f"relay:{{{shard}}}:person:{integration}:{digest}"
+
+
+def cause_key(shard: int, integration: str, cause: str) -> str:
+    """The dead letters of one cause, by time of death."""
+    return f"relay:{{{shard}}}:deadcause:{integration}:{cause}"
+
+
+def hold_key(integration: str) -> str:
+    """The one record of an integration's hold."""
+    return f"relay:hold:{integration}"

@@ -1,0 +1,20 @@
+#!lua flags=allow-oom
+-- Let a lease go, unless something still waits behind the cursor and the caller asked to be told.
+-- KEYS  lease, flight, stream, wake
+-- ARGV  token, cursor, '1' to keep the lease when events wait, life of a wake mark (ms)
+-- Returns 'lost' | 'more' (kept, or let go with the wake mark set for the caller's message) | 'empty'
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
+local waits = #redis.call('XRANGE', KEYS[3], '(' .. ARGV[2], '+', 'COUNT', 1) > 0
+if waits and ARGV[3] == '1' then return 'more' end
+redis.call('DEL', KEYS[1])
+-- While a batch that killed earlier holders is not passed, what is known of it must outlive this clean stop.
+if redis.call('HEXISTS', KEYS[2], 'until') == 1 then
+  redis.call('HDEL', KEYS[2], 'token')
+else
+  redis.call('DEL', KEYS[2])
+end
+if waits then
+  redis.call('SET', KEYS[4], '1', 'PX', ARGV[4])
+  return 'more'
+end
+return 'empty'

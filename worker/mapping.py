@@ -1,0 +1,226 @@
+"""An event and an integration make operations, or a reason why not.
+
+Pure: `decide` judges one event by itself, `compose` makes the operations of a run of events out of the decisions and
+what is known of the people in it. Both may be repeated at will with the same result.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import orjson
+
+from config.integrations import Integration
+from worker.attributes import event_attributes, person_attributes
+from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, text_id
+from worker.identity import Who, identify
+from worker.operation import (
+    EVENT_NAME_LIMIT_BYTES,
+    ITEM_LIMIT_BYTES,
+    Operation,
+    event_body,
+    identifiers,
+    identify_body,
+    merge_body,
+    ulid,
+)
+from worker.outcome import Dead, Filtered
+from worker.person import Person, absorb, decode, encode
+from worker.properties import compile_properties
+
+# Events older than this cannot trigger campaigns in Customer.io (docs: events, timestamps).
+LATE_MS = 72 * 3600 * 1000
+
+
+class Send(msgspec.Struct, frozen=True, gc=False):
+    """The decision to send an event: about whom, when it happened, and its JSON as a Track v2 item."""
+
+    event: Event
+    who: Who
+    time_ms: int
+    body: bytes
+
+
+Decision = Send | Filtered | Dead
+
+
+class Composed(msgspec.Struct):
+    """A run of events, made ready: operations in order, an outcome for each event that is not sent, new states.
+
+    `outcomes` has one place an event, None for those whose fate Customer.io decides; `people` maps a person's digest
+    to the state after this run.
+    """
+
+    operations: list[Operation]
+    outcomes: list[Filtered | Dead | None]
+    people: dict[str, bytes]
+
+
+@lru_cache(maxsize=4096)
+def digest(who: bytes) -> str:
+    """The name under which a person's state is stored: not the identifier itself."""
+    return hashlib.blake2b(who, digest_size=12).hexdigest()
+
+
+class _Known(msgspec.Struct):
+    """A person within a run: state, where the identify stands, which event answers for it (-1: nothing new)."""
+
+    who: Who
+    person: Person
+    place: int
+    cause: int = -1
+
+
+class Mapper:
+    """The mapping of one integration."""
+
+    def __init__(self, integration: Integration) -> None:
+        self.integration = integration
+        self._properties: Callable[[Person], dict[str, Any]] = compile_properties(
+            integration.properties, integration.plans
+        )
+        self._names: dict[str, bytes | None] = {}
+
+    def decide(self, event: Event, now_ms: int) -> Decision:
+        """What becomes of one event, as far as it can be said without knowing the person's past."""
+        integration = self.integration
+        if not integration.enabled:
+            return Filtered("disabled")
+        if not event.name:
+            return Dead("no_event_name", "map", "event_name")
+        environment = event.payload.get("environment")
+        # Every documented payload names its environment; an upstream service that leaves it out means the real thing.
+        environment = environment.strip().upper() if isinstance(environment, str) and environment else "PRODUCTION"
+        if environment not in integration.environments:
+            claimed = environment in integration.source_environments
+            return Filtered("environment" if claimed else "environment_unclaimed")
+        name = self._name(event.name)
+        if name is None:
+            return Filtered("event_off")
+        who = identify(event.payload, integration)
+        if not isinstance(who, Who):
+            return who
+        return self._send(event, who, name, now_ms)
+
+    def _send(self, event: Event, who: Who, name: bytes, now_ms: int) -> Decision:
+        time_ms = event.time_ms
+        if time_ms is None:
+            # Without a time of its own the event happened when it was received; its ULID then has a fixed time part,
+            # so that a redelivery keeps it.
+            time_ms, event_id = event.received_ms, ulid(0, event.key)
+        else:
+            event_id = ulid(time_ms, event.key)
+        if not TIME_MIN_MS < time_ms < TIME_MAX_MS:
+            return Dead(
+                "invalid_time",
+                "map",
+                "event_created_at",
+                words=f"{time_ms} ms is no time of this era",
+            )
+        if len(name) > EVENT_NAME_LIMIT_BYTES and (size := len(orjson.loads(name).encode())) > EVENT_NAME_LIMIT_BYTES:
+            words = f"event_name is {size} bytes; the limit is {EVENT_NAME_LIMIT_BYTES}"
+            return Dead("too_large", "map", "event_name", words=words)
+        late = self.integration.late != "send" and now_ms - time_ms > LATE_MS
+        if late and self.integration.late == "skip":
+            return Filtered("late")
+        attributes = event_attributes(event.payload, event.raw, self.integration, late=late)
+        body = event_body(who.json, name, event_id, time_ms // 1000, attributes)
+        if len(body) > ITEM_LIMIT_BYTES and attributes is event.raw:
+            body = event_body(who.json, name, event_id, time_ms // 1000, orjson.dumps(event.payload))
+        if len(body) > ITEM_LIMIT_BYTES:
+            words = f"the event is {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
+            return Dead("too_large", "map", _largest_field(event.payload), words=words)
+        return Send(event, who, time_ms, body)
+
+    def _name(self, code: str) -> bytes | None:
+        """The name an event code is sent under, as JSON; None when the filter keeps it out."""
+        try:
+            return self._names[code]
+        except KeyError:
+            sent = self.integration.sent_name(code)
+            name = None if sent is None else orjson.dumps(sent)
+            if len(self._names) < 1000:  # unknown codes are the sender's to choose
+                self._names[code] = name
+            return name
+
+    def person_of(self, decision: Decision) -> str | None:
+        """The digest of the person whose state `compose` needs for this decision, if any."""
+        if type(decision) is Send and self._keeps_state(decision.who):
+            return digest(decision.who.json)
+        return None
+
+    def _keeps_state(self, who: Who) -> bool:
+        return bool(self.integration.properties) and who.kind != "anonymous_id"
+
+    def compose(self, decisions: Sequence[Decision], states: Mapping[str, bytes | None]) -> Composed:
+        """The operations of a run of events; `states` maps digests to the people's stored states.
+
+        Each person is identified once, before their first event, with the properties after their last one
+        (documentation: order within a request is the sender's to keep; `timestamp` guards against older updates).
+        """
+        outcomes: list[Filtered | Dead | None] = []
+        operations: list[Operation | None] = []
+        people: dict[bytes, _Known] = {}
+        for position, decision in enumerate(decisions):
+            if type(decision) is not Send:
+                outcomes.append(decision)  # type: ignore[arg-type]  # the other two are outcomes
+                continue
+            outcomes.append(None)
+            who = decision.who
+            if self._keeps_state(who):
+                known = people.get(who.json)
+                if known is None:
+                    known = _Known(who, decode(states.get(digest(who.json))), len(operations))
+                    people[who.json] = known
+                    operations.append(None)
+                if absorb(known.person, decision.event):
+                    known.cause = position
+            operations.append(Operation("event", decision.body, position))
+            if self.integration.merge_transfers:
+                operations += self._merges(decision, position)
+        blobs = {}
+        for known in people.values():
+            if known.cause >= 0:
+                operation = self._identify(known)
+                if isinstance(operation, Dead):
+                    outcomes[known.cause] = operation
+                    continue
+                operations[known.place] = operation
+                blobs[digest(known.who.json)] = encode(known.person)
+        kept = [op for op in operations if op is not None and outcomes[op.cause] is None]
+        return Composed(kept, outcomes, blobs)
+
+    def _identify(self, known: _Known) -> Operation | Dead | None:
+        attributes = person_attributes(self._properties(known.person), self.integration)
+        if isinstance(attributes, Dead):
+            return attributes
+        if not attributes:
+            return None
+        body = identify_body(known.who.json, known.person.newest_ms // 1000, attributes)
+        if len(body) > ITEM_LIMIT_BYTES:
+            words = f"the user properties are {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
+            return Dead("too_large", "map", "user_properties", words=words)
+        return Operation("identify", body, known.cause)
+
+    def _merges(self, decision: Send, position: int) -> list[Operation]:
+        """Both sides of a transfer ask for the same merge: it takes effect once both people exist, in either order."""
+        payload, who = decision.event.payload, decision.who
+        if decision.event.name in {"SUBSCRIPTION_RECEIVED", "ONE_TIME_PURCHASE_RECEIVED"}:
+            other = text_id(payload.get("transferred_from_anonymous_user_id"))
+            primary, secondary = who.json, identifiers("id", other)
+        elif decision.event.name in {"SUBSCRIPTION_TRANSFERRED", "ONE_TIME_PURCHASE_TRANSFERRED"}:
+            other = text_id(payload.get("transferred_to_user_id"))
+            primary, secondary = identifiers("id", other), who.json
+            if text_id(payload.get("anonymous_user_id")) != who.value:
+                return []  # the loser is a known user: two people, both real
+        else:
+            return []
+        if not other or self.integration.anonymous != "profile" or primary == secondary:
+            return []
+        return [Operation("merge", merge_body(primary, secondary), position)]
+
+
+def _largest_field(payload: dict[str, Any]) -> str:
+    return max(payload, key=lambda field: len(orjson.dumps(payload[field])))

@@ -1,0 +1,73 @@
+"""The figures for Prometheus; labels are names from the integrations file, never a person or an event."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from worker.accounts import Account, accounts, intake
+from worker.app import Relay
+from worker.stream import LATENCY_BOUNDS_MS
+
+
+def render(parts: Relay) -> bytes:
+    """The exposition of all figures, read from Redis now."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Figures(parts))
+    return generate_latest(registry)
+
+
+class _Figures(Collector):
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        """One family a figure."""
+        stored = CounterMetricFamily("relay_stored_events", "Events stored, each once.", labels=["source"])
+        twice = CounterMetricFamily("relay_duplicate_events", "Events received again.", labels=["source"])
+        for source, counts in intake(self._parts).items():
+            stored.add_metric([source], counts["accepted"])
+            twice.add_metric([source], counts["duplicates"])
+        yield from (stored, twice)
+        yield from _of_integrations(accounts(self._parts))
+
+
+def _of_integrations(found: list[Account]) -> Iterator[Metric]:
+    label = ["integration"]
+    accepted = CounterMetricFamily("relay_accepted_events", "Events the integration answers for.", labels=label)
+    delivered = CounterMetricFamily("relay_delivered_events", "Events Customer.io accepted.", labels=label)
+    filtered = CounterMetricFamily("relay_filtered_events", "Events kept out, by reason.", labels=[*label, "reason"])
+    dead = GaugeMetricFamily("relay_dead_events", "Dead letters.", labels=label)
+    waiting = GaugeMetricFamily("relay_waiting_events", "Events not settled yet.", labels=label)
+    oldest = GaugeMetricFamily("relay_oldest_waiting_seconds", "Age of the oldest waiting event.", labels=label)
+    held = GaugeMetricFamily("relay_held", "1 while the integration is held, by kind.", labels=[*label, "kind"])
+    lost = GaugeMetricFamily("relay_unaccounted_events", "What the books cannot explain; always 0.", labels=label)
+    took = HistogramMetricFamily("relay_delivery_seconds", "Received to delivered.", labels=label)
+    for account in found:
+        name = [account.integration]
+        accepted.add_metric(name, account.accepted)
+        delivered.add_metric(name, account.delivered)
+        for reason, count in account.filtered.items():
+            filtered.add_metric([*name, reason], count)
+        dead.add_metric(name, account.dead)
+        waiting.add_metric(name, account.waiting)
+        oldest.add_metric(name, account.oldest_ms / 1000)
+        held.add_metric([*name, account.hold.kind if account.hold else ""], 1 if account.hold else 0)
+        lost.add_metric(name, account.unaccounted)
+        took.add_metric(name, _buckets(account), None)
+    yield from (accepted, delivered, filtered, dead, waiting, oldest, held, lost, took)
+
+
+def _buckets(account: Account) -> list[tuple[str, float]]:
+    seen = 0
+    buckets: list[tuple[str, float]] = []
+    for bound in LATENCY_BOUNDS_MS:
+        seen += account.latency.get(str(bound), 0)
+        buckets.append((str(bound / 1000), float(seen)))
+    return [*buckets, ("+Inf", float(seen + account.latency.get("inf", 0)))]

@@ -1,0 +1,55 @@
+"""How one event can end: Delivered, Filtered, Dead or (still) Waiting."""
+
+from typing import Literal
+
+import msgspec
+
+FilterReason = Literal[
+    "disabled",  # the integration is switched off
+    "environment",  # another integration of the source takes this environment
+    "environment_unclaimed",  # no integration of the source takes it
+    "event_off",  # the event filter does not enable this code
+    "anonymous",  # nobody is logged in and the policy is "skip"
+    "late",  # older than Customer.io's 72 h and late = "skip"
+    "suppressed",  # on-call or the person asked for silence
+    "forgotten",  # the person was forgotten while the event waited
+    "discarded",  # on-call decided that this dead letter will not be sent
+]
+
+DeadReason = Literal[
+    "not_json",  # stored bytes are no JSON object
+    "no_event_name",
+    "no_person",
+    "invalid_time",
+    "too_large",  # a limit of the API, checked before sending
+    "rejected",  # Customer.io refused this event
+    "crashed_worker",  # processing it kills the worker process
+]
+
+
+class Delivered(msgspec.Struct, frozen=True, gc=False):
+    """Customer.io accepted everything that was made of the event."""
+
+
+class Filtered(msgspec.Struct, frozen=True, gc=False):
+    """The integration does not want the event: a success with a reason."""
+
+    reason: FilterReason
+
+
+class Dead(msgspec.Struct, frozen=True, gc=False):
+    """The event cannot be delivered as it is.
+
+    `stage` is where it ended (read, map, send), `field` what is at fault, `status` Customer.io's HTTP status (0: it
+    was not asked), `words` what it said, or what was found before asking.
+    """
+
+    reason: DeadReason
+    stage: Literal["read", "map", "send"]
+    field: str = ""
+    status: int = 0
+    words: str = ""
+
+
+Outcome = Delivered | Filtered | Dead
+DELIVERED = Delivered()

@@ -1,0 +1,186 @@
+"""The event streams in Redis: join, take, read, settle, release, trim.
+
+Each integration is a consumer group on every shard's stream of its source. One lease holder at a time moves the
+group's cursor, in order, so there is no pending list: what the cursor has not passed is what waits, and a new holder
+begins exactly where the last settle ended. Every step is one script, fenced by the lease: a holder that was stopped
+for too long changes nothing when it wakes. The keys are listed in `keys.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Literal, cast
+
+import msgspec
+import redis
+
+from worker.errors import LeaseLostError
+from worker.keys import cause_key, shard_key
+
+Entry = tuple[str, bytes]
+
+# Upper bounds, in milliseconds, of the received-to-delivered histogram kept in the ledger.
+LATENCY_BOUNDS_MS = (
+    5,
+    10,
+    15,
+    25,
+    50,
+    100,
+    250,
+    500,
+    1_000,
+    2_500,
+    10_000,
+    60_000,
+    600_000,
+    3_600_000,
+)
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """One integration on one shard: what a lease is for."""
+
+    source: str
+    integration: str
+    shard: int
+
+    def key(self, kind: str) -> str:
+        """The lane's key of that kind."""
+        return shard_key(self.shard, kind, self.source if kind == "events" else self.integration)
+
+
+class Taken(msgspec.Struct):
+    """A lease and what it found.
+
+    `deaths` counts earlier holders that vanished; `suspect` is the entry tried alone and how often (`id:trials`), and
+    `until` the last entry of the batch they vanished in; both empty when there is none.
+    """
+
+    cursor: str
+    deaths: int
+    suspect: str
+    until: str
+    entries: list[Entry]
+
+
+class Burial(msgspec.Struct, frozen=True):
+    """A dead letter on its way into Redis: its id, its cause's id and description (JSON), and the record (JSON)."""
+
+    letter_id: str
+    cause: str
+    about: bytes
+    died_ms: int
+    record: bytes
+
+
+class Settlement(msgspec.Struct):
+    """What one settle writes: the new cursor, how many events it passes, counts, people's states, dead letters.
+
+    `calm`: no batch that killed earlier holders is still being passed.
+    """
+
+    cursor: str
+    events: int
+    counts: Mapping[str, int]
+    people: Mapping[str, bytes]
+    burials: Sequence[Burial] = ()
+    calm: bool = True
+
+
+def script(name: str) -> str:
+    """The text of one of the scripts beside this module."""
+    return files("worker").joinpath("lua", f"{name}.lua").read_text("utf-8")
+
+
+class Streams:
+    """The streams as a worker uses them (synchronous; one per process, made after the fork)."""
+
+    def __init__(self, client: redis.Redis, lease_ms: int, person_ttl_s: int, wake_ms: int) -> None:
+        self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
+        self._lease_ms = lease_ms
+        self._person_ttl_s = person_ttl_s
+        self._wake_ms = wake_ms
+        self._join = client.register_script(script("join"))
+        self._take = client.register_script(script("take"))
+        self._settle = client.register_script(script("settle"))
+        self._release = client.register_script(script("release"))
+        # The raw reply (a list of [id, [field, value, …]]) is all that is read of an entry.
+        client.response_callbacks.pop("XRANGE", None)
+
+    def join(self, lane: Lane, start: str) -> bool:
+        """Make the integration's group; True when it is new. `start` is "now" or "archive"."""
+        keys = [lane.key("events"), lane.key("ledger"), lane.key("dead")]
+        return bool(self._join(keys=keys, args=[lane.integration, start]))
+
+    def take(self, lane: Lane, token: str, count: int, *, probe: bool = False) -> Taken | Literal["held", "busy"]:
+        """Take the lease and read up to `count` entries behind the cursor.
+
+        Raises:
+            redis.ResponseError: the stream or the group does not exist (`join` makes them).
+        """
+        keys = [lane.key(kind) for kind in ("lease", "wake", "flight", "events", "hold")]
+        reply = self._take(keys=keys, args=[token, self._lease_ms, lane.integration, count, "1" if probe else "0"])
+        if isinstance(reply, bytes):
+            return "held" if reply == b"held" else "busy"
+        cursor, deaths, suspect, until, rows = reply
+        return Taken(cursor.decode(), deaths, suspect.decode(), until.decode(), entries(rows))
+
+    def caution(self, lane: Lane, until: str, suspect: str) -> None:
+        """Note, before it is tried, the batch or the entry that may have killed earlier holders."""
+        self._redis.hset(lane.key("flight"), mapping={"until": until, "suspect": suspect})
+
+    def renew(self, lane: Lane, token: str) -> bool:
+        """Prolong a lease that is still ours; False when it is not."""
+        key = lane.key("lease")
+        if self._redis.get(key) != token.encode():
+            return False
+        return bool(self._redis.pexpire(key, self._lease_ms))
+
+    def states(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The stored states of people, in the order asked; None for the unknown."""
+        return cast("list[bytes | None]", self._redis.mget(keys)) if keys else []
+
+    def settle(self, lane: Lane, token: str, done: Settlement, more: int, behind: str) -> list[Entry]:
+        """Write a settlement and read up to `more` entries behind the entry `behind`, in one round trip.
+
+        Raises:
+            LeaseLostError: another holder has the shard; nothing was changed.
+        """
+        keys = [lane.key(kind) for kind in ("lease", "events", "ledger", "flight", "dead", "deadtime", "deadcauses")]
+        keys += done.people
+        keys += [cause_key(lane.shard, lane.integration, b.cause) for b in done.burials]
+        args: list[Any] = [
+            token,
+            self._lease_ms,
+            lane.integration,
+            done.cursor,
+            done.events,
+            self._person_ttl_s,
+        ]
+        args += ["1" if done.calm else "0", len(done.counts), len(done.people), len(done.burials)]
+        for field_and_count in done.counts.items():
+            args += field_and_count
+        args += done.people.values()
+        for b in done.burials:
+            args += [b.letter_id, b.cause, b.about, b.died_ms, b.record]
+        if not more:
+            settled, rows = self._settle(keys=keys, args=args), []
+        else:
+            pipe = self._redis.pipeline(transaction=False)
+            self._settle(keys=keys, args=args, client=pipe)
+            pipe.execute_command("XRANGE", lane.key("events"), f"({behind}", "+", "COUNT", more)
+            settled, rows = pipe.execute()
+        if not settled:
+            raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
+        return entries(rows)
+
+    def release(self, lane: Lane, token: str, cursor: str, *, keep: bool) -> Literal["lost", "more", "empty"]:
+        """Let the lease go; "more" says that events wait (with `keep` the lease is then kept)."""
+        keys = [lane.key(kind) for kind in ("lease", "flight", "events", "wake")]
+        reply: bytes = self._release(keys=keys, args=[token, cursor, "1" if keep else "0", self._wake_ms])
+        return cast('Literal["lost", "more", "empty"]', reply.decode())
+
+
+def entries(rows: Sequence[Any]) -> list[Entry]:
+    """Stream entries out of Redis's raw reply; a foreign entry without our field becomes empty bytes."""
+    return [(row[0].decode(), row[1][1] if row[1][0] == b"b" else b"") for row in rows]

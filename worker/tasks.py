@@ -1,0 +1,141 @@
+"""Celery's verbs: deliver, sweep, trim.
+
+A message only says "there is work for this integration on this shard". Events never travel in it: losing a message, or
+running one twice, costs nothing.
+"""
+
+import logging
+import uuid
+
+from celery import Celery, signals
+from kombu.exceptions import OperationalError
+
+from worker import upkeep
+from worker.app import read_settings, relay
+from worker.errors import OperatorError, RelayError
+from worker.logs import configure
+from worker.stream import Lane
+
+log = logging.getLogger(__name__)
+
+QUEUE = "relay"
+_MESSAGE_LIFE_S = 60
+
+app = Celery("relay")
+app.conf.update(
+    task_default_queue=QUEUE,
+    task_ignore_result=True,
+    task_acks_late=False,  # a wake-up that is lost is found by the sweep; one that is kept would be redelivered late
+    task_serializer="json",
+    accept_content=["json"],
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    worker_proc_alive_timeout=30,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+    },
+    broker_pool_limit=2,
+    enable_utc=True,
+)
+
+
+class _Stop:
+    """Whether this process has been asked to stop."""
+
+    asked = False
+
+
+def configure_app() -> None:
+    """Point Celery at the broker and set the clock of sweep and trim (beat).
+
+    Raises:
+        OperatorError: the settings or the integrations file are wrong.
+    """
+    chosen = read_settings()
+    app.conf.broker_url = relay().broker_url
+    app.conf.beat_schedule = {
+        "sweep": {
+            "task": "relay.sweep",
+            "schedule": chosen.sweep_interval_s,
+            "options": {"expires": 10},
+        },
+        "trim": {
+            "task": "relay.trim",
+            "schedule": chosen.trim_interval_s,
+            "options": {"expires": 60},
+        },
+    }
+
+
+@signals.worker_init.connect
+@signals.beat_init.connect
+def _begin(**_: object) -> None:
+    configure(read_settings().log_level)
+    try:
+        relay().join()
+    except OperatorError as error:
+        log.critical("cannot_start %s", error)
+        raise SystemExit(2) from None
+
+
+@signals.worker_process_init.connect
+def _begin_child(**_: object) -> None:
+    configure(read_settings().log_level)
+
+
+@signals.worker_shutting_down.connect
+def _stop(**_: object) -> None:
+    _Stop.asked = True
+
+
+@app.task(name="relay.deliver", expires=_MESSAGE_LIFE_S)
+def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
+    """Deliver what waits for an integration on a shard, and ask to be called again if the budget did not suffice."""
+    parts = relay()
+    known = parts.integrations.integrations.get(integration)
+    if known is None:
+        log.warning("unknown_integration integration=%s", integration)
+        return
+    lane = Lane(known.source, integration, shard)
+    while parts.delivery(lane, lambda: _Stop.asked).run(uuid.uuid4().hex, probe=probe) == "more":
+        if wake(integration, shard) or _Stop.asked:
+            return  # the broker has the message: others get their turn first
+
+
+@app.task(name="relay.sweep")
+def sweep() -> None:
+    """Wake every lane that has a backlog and nobody to serve it; let held integrations probe."""
+    for lane, probe in upkeep.sweep(relay()):
+        wake(lane.integration, lane.shard, probe=probe)
+
+
+@app.task(name="relay.trim")
+def trim() -> None:
+    """Drop what every group is past and the retention no longer asks for."""
+    log.info("trimmed entries=%d", upkeep.trim(relay()))
+
+
+def wake(integration: str, shard: int, *, probe: bool = False) -> bool:
+    """Send a wake-up; False when the broker does not take it (the next sweep will)."""
+    try:
+        deliver.apply_async((integration, shard), {"probe": probe} if probe else {}, retry=False)
+    except OperationalError as fault:
+        log.warning(
+            "wake_not_sent integration=%s shard=%d fault=%s",
+            integration,
+            shard,
+            type(fault).__name__,
+        )
+        return False
+    return True
+
+
+try:
+    configure_app()
+except RelayError as error:
+    raise SystemExit(f"relay: {error}") from None

@@ -1,0 +1,99 @@
+"""What keeps the streams in order while nobody looks: which lanes to wake, which holds to probe, what to trim."""
+
+import time
+
+import msgspec
+
+from worker.app import WAKE_MS, Relay
+from worker.keys import shard_key
+from worker.stream import Lane
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """A lane: how many events wait (-1: Redis cannot say), whether it is leased, woken lately (-1: not), held."""
+
+    lane: Lane
+    waiting: int
+    leased: bool
+    woken_ms_ago: int
+    held: bool
+
+
+def sweep(parts: Relay) -> list[tuple[Lane, bool]]:
+    """The lanes to wake now, each with whether it is a probe of a held integration."""
+    found = [backlog for backlog in backlogs(parts) if backlog.waiting]
+    holds = parts.holds.get({backlog.lane.integration for backlog in found if backlog.held})
+    now_ms = time.time_ns() // 1_000_000
+    woken_lately_ms = int(parts.settings.sweep_interval_s * 2000)
+    claim_ms = int((parts.settings.request_timeout_s + parts.settings.lease_s + 5) * 1000)
+    wakes: list[tuple[Lane, bool]] = []
+    probed: set[str] = set()
+    for backlog in found:
+        lane = backlog.lane
+        if backlog.held:
+            if lane.integration not in holds:
+                # The record is gone but this shard's mark is not: a resume was cut short.
+                parts.redis.delete(lane.key("hold"))
+            elif lane.integration not in probed and not backlog.leased:
+                probed.add(lane.integration)
+                if parts.holds.claim_probe(lane.integration, now_ms, claim_ms):
+                    wakes.append((lane, True))
+                continue
+            else:
+                continue
+        if backlog.leased or 0 <= backlog.woken_ms_ago < woken_lately_ms:
+            continue
+        parts.redis.set(lane.key("wake"), "1", px=WAKE_MS)
+        wakes.append((lane, False))
+    return wakes
+
+
+def backlogs(parts: Relay) -> list[Backlog]:
+    """The state of every lane, in two round trips."""
+    lanes = parts.lanes()
+    streams = list(dict.fromkeys((lane.source, lane.shard) for lane in lanes))
+    pipe = parts.redis.pipeline(transaction=False)
+    for source, shard in streams:
+        pipe.xinfo_groups(shard_key(shard, "events", source))
+    for lane in lanes:
+        pipe.exists(lane.key("lease"))
+        pipe.pttl(lane.key("wake"))
+        pipe.exists(lane.key("hold"))
+    replies = pipe.execute(raise_on_error=False)
+    groups = {
+        stream: {group["name"].decode(): group for group in reply} if isinstance(reply, list) else {}
+        for stream, reply in zip(streams, replies, strict=False)
+    }
+    states = []
+    for index, lane in enumerate(lanes):
+        leased, wake_ttl_ms, held = replies[len(streams) + index * 3 : len(streams) + index * 3 + 3]
+        group = groups[lane.source, lane.shard].get(lane.integration)
+        if group is None:
+            parts.streams.join(lane, parts.integrations.integrations[lane.integration].start)
+            continue
+        lag = group["lag"]
+        waiting = -1 if lag is None else int(lag)
+        ago_ms = WAKE_MS - wake_ttl_ms if wake_ttl_ms > 0 else -1
+        states.append(Backlog(lane, waiting, bool(leased), ago_ms, bool(held)))
+    return states
+
+
+def trim(parts: Relay) -> int:
+    """Drop entries that every configured integration is past and that are older than the retention."""
+    oldest_ms = time.time_ns() // 1_000_000 - parts.settings.retention_s * 1000
+    trimmed = 0
+    for source in parts.integrations.sources:
+        names = {integration.name for integration in parts.integrations.of_source(source)}
+        for shard in range(parts.settings.shards):
+            key = shard_key(shard, "events", source)
+            if not parts.redis.exists(key):
+                continue
+            cursors = [g["last-delivered-id"] for g in parts.redis.xinfo_groups(key) if g["name"].decode() in names]
+            limit = min([(oldest_ms, 0), *(_id(cursor) for cursor in cursors)])
+            trimmed += int(parts.redis.xtrim(key, minid=f"{limit[0]}-{limit[1]}", approximate=True))
+    return trimmed
+
+
+def _id(entry_id: bytes) -> tuple[int, int]:
+    ms, _, seq = entry_id.decode().partition("-")
+    return int(ms), int(seq)
