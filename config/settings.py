@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(6, ge=1, le=60, description="Life of a shard's lease without a sign of its holder.")
     budget_s: float = Field(5, gt=0, le=60, description="How long one task serves a shard before it yields.")
     sweep_interval_s: float = Field(2, ge=0.2, le=60, description="How often forgotten backlogs are looked for.")
+    watchdog_s: float = Field(5, gt=0, description="How often a worker looks whether it still receives messages.")
     trim_interval_s: float = Field(60, ge=1, description="How often settled events are trimmed.")
 
     request_timeout_s: float = Field(10, gt=0, le=120, description="Longest wait for one answer of Customer.io.")

@@ -1,0 +1,79 @@
+"""What works in an integrations file but is hardly meant: told as warnings."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Literal
+
+from config.catalogue import catalogue
+from config.errors import Finding, Place, dotted, quoted
+from config.shape import FileTable, IntegrationTable
+from config.values import is_loopback
+
+
+def advice(file: FileTable) -> Iterator[Finding]:
+    """Every warning about a file without errors."""
+    for name, table in file.integrations.items():
+        place: Place = ("integrations", name)
+        yield from _events((*place, "events"), table)
+        for field in table.user_properties:
+            if catalogue().user_property(field) is None:
+                yield _unknown((*place, "user_properties", field), "property")
+        if table.user_properties.get("plan_periodicity") and not file.plans:
+            text = 'no plan has a period; add [plans] with lines as monthly = "P1M"'
+            yield Finding((*place, "user_properties", "plan_periodicity"), text)
+        if table.merge_transfers and table.identity.anonymous != "profile":
+            text = 'merges nobody; write anonymous = "profile", so that both people exist'
+            yield Finding((*place, "merge_transfers"), text)
+        if table.url.startswith("http:") and not is_loopback(table.url):
+            text = "customers' data and the API key travel unencrypted; write https"
+            yield Finding((*place, "base_url"), text)
+    yield from _idle_sources(file)
+    yield from _twins(file)
+
+
+def _events(place: Place, table: IntegrationTable) -> Iterator[Finding]:
+    known = catalogue()
+    if table.enabled and not any(table.events.values()):
+        text = 'no event is enabled; write "*" = true, or the codes to send'
+        yield Finding(place, text)
+    for code in table.events:
+        if successor := known.successor(code):
+            text = f"Purchasely does not send this any more; write {successor}"
+            yield Finding((*place, code), text)
+        elif code != "*" and code not in known.events:
+            yield _unknown((*place, code), "event")
+
+
+def _unknown(place: Place, kind: Literal["event", "property"]) -> Finding:
+    name = str(place[-1])
+    if name in IntegrationTable.model_fields:
+        # a key below a sub-table's header belongs to the sub-table: TOML's commonest trap
+        text = f"not in the catalogue; if the setting is meant, move it under [{dotted(place[:2])}]"
+        return Finding(place, text)
+    similar = catalogue().nearest(name, kind)
+    hint = f"did you mean {similar}?" if similar else "check its spelling"
+    return Finding(place, f"not in the catalogue; {hint}")
+
+
+def _idle_sources(file: FileTable) -> Iterator[Finding]:
+    read = {table.source for table in file.integrations.values() if table.enabled}
+    for name in file.sources:
+        if name not in read:
+            text = f'no enabled integration takes its events; write source = "{name}" in one'
+            yield Finding(("sources", name), text)
+
+
+def _twins(file: FileTable) -> Iterator[Finding]:
+    enabled = [(name, table) for name, table in file.integrations.items() if table.enabled]
+    for (first, one), (second, other) in combinations(enabled, 2):
+        shared = sorted(set(one.environments) & set(other.environments))
+        if shared and _destination(one) == _destination(other):
+            text = (
+                f"sends {' and '.join(shared)} events where {quoted(first)} sends them, so they "
+                "arrive twice; change its environments or its keys"
+            )
+            yield Finding(("integrations", second), text)
+
+
+def _destination(table: IntegrationTable) -> tuple[str, ...]:
+    return (table.source, table.url, table.site_id, table.api_key)

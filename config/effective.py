@@ -1,0 +1,98 @@
+"""What an integrations file comes to: the frozen structs that the hot path reads."""
+
+from typing import Any
+
+import msgspec
+
+from config.catalogue import catalogue
+from config.shape import Anonymous, Dates, EmailLikeUserId, Late, Region, Start
+
+
+class _Discreet(msgspec.Struct, frozen=True):
+    """A struct whose secrets stay out of logs, tracebacks and the terminal."""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        hidden = {"webhook_secrets", "tokens", "site_id", "api_key"}
+        return [(f, "***" if f in hidden else getattr(self, f)) for f in self.__struct_fields__]
+
+
+class Source(_Discreet, frozen=True):
+    """Who may send: `webhook_secrets` sign Purchasely's requests, `tokens` open the door upstream.
+
+    Any of several is good, for rotation. `signature_tolerance_s` 0: a signature of any age.
+    """
+
+    name: str
+    webhook_secrets: tuple[bytes, ...]
+    tokens: tuple[bytes, ...]
+    signature_tolerance_s: int
+
+
+class Integration(_Discreet, frozen=True):
+    """What one Customer.io workspace takes from a source, and under which names.
+
+    `source_environments`: those that any enabled integration of the source takes.
+    `events`: code to the name sent, None is off; explicit entries only, where one of a retired code
+    stands for its successor too. `default_event`: whether all other codes are sent.
+    `properties`: enabled user property to attribute. `plans`: plan id to ISO 8601 period.
+    `revision` changes with whatever changes what is sent, never with a secret.
+    `lines`: dotted key to its line in the file. Credentials are empty only while it is disabled.
+    """
+
+    name: str
+    source: str
+    enabled: bool
+    region: Region
+    site_id: str
+    api_key: str
+    base_url: str
+    environments: frozenset[str]
+    source_environments: frozenset[str]
+    id_fields: tuple[str, ...]
+    email_fields: tuple[str, ...]
+    anonymous: Anonymous
+    email_like_user_id: EmailLikeUserId
+    events: dict[str, str | None]
+    default_event: bool
+    properties: dict[str, str]
+    dates: Dates
+    late: Late
+    include: frozenset[str] | None
+    exclude: frozenset[str]
+    rename: dict[str, str]
+    merge_transfers: bool
+    plans: dict[str, str]
+    start: Start
+    revision: str
+    lines: dict[str, int]
+
+    def sent_name(self, code: str) -> str | None:
+        """The name under which an event is sent; None: it is not sent."""
+        if code in self.events:
+            return self.events[code]
+        return code if self.default_event else None
+
+    def rule(self, code: str) -> tuple[str, int]:
+        """The dotted key that decided `sent_name`, and its line; `("", 0)`: the file is silent."""
+        prefix = f"integrations.{self.name}.events."
+        for name in (code, *catalogue().predecessors(code), "*"):
+            if line := self.lines.get(prefix + name):
+                return prefix + name, line
+        return "", 0
+
+
+class Integrations(msgspec.Struct, frozen=True):
+    """A whole file: everything in it, by name, and what it had better say otherwise."""
+
+    sources: dict[str, Source]
+    integrations: dict[str, Integration]
+    warnings: tuple[str, ...]
+    path: str
+
+    def of_source(self, name: str) -> tuple[Integration, ...]:
+        """The integrations of a source, disabled ones included."""
+        return tuple(one for one in self.integrations.values() if one.source == name)

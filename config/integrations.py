@@ -1,0 +1,140 @@
+"""An integrations file, loaded: checked as a whole, with errors that say what to change."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from pydantic import ValidationError
+
+from config import document
+from config.advice import advice
+from config.catalogue import catalogue
+from config.document import Document
+from config.effective import Integration, Integrations, Source
+from config.errors import ConfigError, dotted
+from config.rules import broken_rules
+from config.shape import FileTable, IntegrationTable, SourceTable
+from config.wording import findings
+
+__all__ = ["ConfigError", "Integration", "Integrations", "Source", "load", "parse"]
+
+
+def load(path: str | os.PathLike[str], environ: Mapping[str, str]) -> Integrations:
+    """Read an integrations file; `environ` has the variables that its "env:NAME" values name.
+
+    Raises:
+        ConfigError: it cannot be used; one line for each thing to change.
+    """
+    return parse(document.read(Path(path)), str(path), environ)
+
+
+def parse(text: str, path: str, environ: Mapping[str, str]) -> Integrations:
+    """What an integrations file says; `path` is only spoken of.
+
+    Raises:
+        ConfigError: it cannot be used; one line for each thing to change.
+    """
+    doc = document.parse(text, path)
+    file = _checked(doc, environ)
+    return Integrations(
+        {name: _source(name, table) for name, table in file.sources.items()},
+        {name: _integration(name, file, doc) for name in file.integrations},
+        doc.report(advice(file)),
+        path,
+    )
+
+
+def _checked(doc: Document, environ: Mapping[str, str]) -> FileTable:
+    found = list(broken_rules(doc.data))
+    file = None
+    try:
+        file = FileTable.model_validate(doc.data, context={"environ": environ})
+    except ValidationError as error:
+        found += findings(error)
+    # outside of the handler: pydantic's error holds the input, secrets written in clear included
+    if file is None or found:
+        raise ConfigError(doc.report(found))
+    return file
+
+
+def _source(name: str, table: SourceTable) -> Source:
+    return Source(
+        name,
+        tuple(_bytes(secret) for secret in table.webhook_secret),
+        tuple(_bytes(token) for token in table.tokens),
+        table.signature_tolerance_s,
+    )
+
+
+def _bytes(secret: str) -> bytes:
+    # a variable that is not UTF-8 reaches Python with its bytes escaped as surrogates
+    return secret.encode("utf-8", "surrogateescape")
+
+
+def _integration(name: str, file: FileTable, doc: Document) -> Integration:
+    table = file.integrations[name]
+    siblings = [one for one in file.integrations.values() if one.source == table.source]
+    integration = Integration(
+        name=name,
+        source=table.source,
+        enabled=table.enabled,
+        region=table.region,
+        site_id=table.site_id,
+        api_key=table.api_key,
+        base_url=table.url,
+        environments=frozenset(table.environments),
+        source_environments=frozenset(e for one in siblings if one.enabled for e in one.environments),
+        id_fields=tuple(table.identity.id),
+        email_fields=tuple(table.identity.email),
+        anonymous=table.identity.anonymous,
+        email_like_user_id=table.identity.email_like_user_id,
+        events=_events(table),
+        default_event=table.events.get("*") is True,
+        properties={p: _sent(p, to) or p for p, to in table.user_properties.items() if to is not False},
+        dates=table.dates,
+        late=table.late,
+        include=None if (fields := table.event_attributes).include is None else frozenset(fields.include),
+        exclude=frozenset(fields.exclude),
+        rename=dict(fields.rename),
+        merge_transfers=table.merge_transfers,
+        plans=dict(file.plans),
+        start=table.start,
+        revision="",
+        lines=_lines(name, doc),
+    )
+    return msgspec.structs.replace(integration, revision=_revision(integration))
+
+
+def _events(table: IntegrationTable) -> dict[str, str | None]:
+    """Code to the name sent, None is off; a retired code speaks for its successor too."""
+    events = {code: _sent(code, switch) for code, switch in table.events.items() if code != "*"}
+    for code, switch in table.events.items():
+        successor = catalogue().successor(code)
+        if successor:
+            events.setdefault(successor, _sent(successor, switch))
+    return events
+
+
+def _sent(name: str, switch: bool | str) -> str | None:
+    if isinstance(switch, str):
+        return switch
+    return name if switch else None
+
+
+def _lines(name: str, doc: Document) -> dict[str, int]:
+    """Dotted key to line, of everything in an integration's tables but the elements of lists."""
+    return {
+        dotted(place): line
+        for place, line in doc.places.lines.items()
+        if place[:2] == ("integrations", name) and not isinstance(place[-1], int)
+    }
+
+
+def _revision(integration: Integration) -> str:
+    """Twelve hex digits over all that shapes what is sent; secrets and lines do not."""
+    told = msgspec.structs.asdict(integration)
+    for silent in ("site_id", "api_key", "start", "revision", "lines"):
+        del told[silent]
+    return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:12]

@@ -1,0 +1,88 @@
+"""Pydantic's errors in our words: what is wrong with a value, and what to write instead."""
+
+from collections.abc import Iterable, Iterator
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from config.catalogue import nearest
+from config.errors import Finding, Place, dotted, quoted
+from config.shape import (
+    EventAttributesTable,
+    FileTable,
+    IdentityTable,
+    IntegrationTable,
+    SourceTable,
+    Table,
+)
+
+# What to write for a key that must be there.
+_EXAMPLES = {
+    "sources": "[sources.my-app]",
+    "source": 'source = "my-app", one of [sources]',
+    "region": 'region = "eu" or region = "us"',
+    "site_id": 'site_id = "env:CUSTOMERIO_SITE_ID"',
+    "api_key": 'api_key = "env:CUSTOMERIO_API_KEY"',
+}
+_TYPES = {
+    "bool_type": "must be a switch; write true or false",
+    "string_type": 'must be text; write it in quotes, as "..."',
+    "int_type": "must be a whole number; write it without quotes or point",
+    "list_type": 'must be a list; write ["..."]',
+    "greater_than_equal": "must not be negative; write 0 or more",
+    "too_short": "is empty; name at least one",
+}
+_TABLE_TYPES = {"dict_type", "model_type", "model_attributes_type"}
+
+
+def findings(error: ValidationError) -> Iterator[Finding]:
+    """Each error, at its place in the file."""
+    for detail in error.errors(include_url=False):
+        # pydantic marks an error in a key, not in its value, by one more step
+        place = detail["loc"][:-1] if detail["loc"][-1:] == ("[key]",) else detail["loc"]
+        yield Finding(place, _text(detail, place))
+
+
+def _text(detail: ErrorDetails, place: Place) -> str:
+    kind, key = detail["type"], str(place[-1]) if place else ""
+    if kind == "missing":
+        return f"is missing; write {_EXAMPLES[key]}"
+    if kind == "extra_forbidden":
+        return _unknown_key(place)
+    if kind == "literal_error":
+        value = detail["input"]
+        shown = quoted(value) if isinstance(value, str) else "this"
+        choice = detail["ctx"]["expected"].replace("'", '"')
+        return f"{shown} is not possible; write {choice}"
+    if kind in _TABLE_TYPES:
+        return f"must be a table; write [{dotted(place)}] and its keys below"
+    return _TYPES.get(kind, detail["msg"])
+
+
+def _unknown_key(place: Place) -> str:
+    above, key = place[:-1], str(place[-1])
+    known = _table_at(above).model_fields
+    if len(above) == 3 and key in IntegrationTable.model_fields:
+        return f"unknown key here; move it up, under [{dotted(above[:-1])}]"
+    similar = nearest(key, known)
+    return f"unknown key; write {similar or either(known)}"
+
+
+def either(names: Iterable[str]) -> str:
+    """Names to choose from: `a, b or c`."""
+    *most, last = sorted(names)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _table_at(place: Place) -> type[Table]:
+    match place:
+        case ("sources", _):
+            return SourceTable
+        case ("integrations", _):
+            return IntegrationTable
+        case ("integrations", _, "identity"):
+            return IdentityTable
+        case ("integrations", _, "event_attributes"):
+            return EventAttributesTable
+        case _:
+            return FileTable

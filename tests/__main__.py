@@ -1,0 +1,39 @@
+"""`python -m tests`: everything that must hold before a change lands."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+STEPS = {
+    "format": ["ruff", "format", "--check", "--quiet", "."],
+    "lint": ["ruff", "check", "--quiet", "."],
+    "types": ["mypy"],
+    "imports": ["lint-imports"],
+    "tests": ["pytest", "--quiet"],
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the steps in order, all of them even when one fails; arguments go to pytest."""
+    failed = []
+    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+    for name, (command, *rest) in STEPS.items():
+        extra = arguments if name == "tests" else []
+        started = time.monotonic()
+        print(f"== {name}: {' '.join([command, *rest, *extra])}", flush=True)
+        code = subprocess.run([str(BIN / command), *rest, *extra], cwd=ROOT, env=env, check=False).returncode
+        print(f"== {name}: {'ok' if code == 0 else f'failed ({code})'} in {time.monotonic() - started:.0f} s", flush=True)
+        if code:
+            failed.append(name)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

