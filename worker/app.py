@@ -3,7 +3,6 @@
 import logging
 import os
 import time
-from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from worker.holds import Holds
 from worker.keys import SHARDS
 from worker.mapping import Mapper
 from worker.sending import Sender
+from worker.stop import Stop
 from worker.stream import Lane, Streams
 
 # A wake mark outlives the sweep many times over: it stops needless messages, the sweep looks past it.
@@ -123,13 +123,13 @@ class Relay:
     def _made(self) -> dict[str, tuple[Mapper, Sender, Fill]]:
         return {}
 
-    def delivery(self, lane: Lane, stopping: Callable[[], bool]) -> Delivery:
+    def delivery(self, lane: Lane, stop: Stop) -> Delivery:
         """A delivery for one lease; mapper, HTTP session and fill are kept for the next one."""
         made = self._made.get(lane.integration)
         if made is None:
             integration = self.integrations.integrations[lane.integration]
             api = TrackApi(integration, self.settings.request_timeout_s)
-            sender = Sender(api, self.settings.request_attempts, self.settings.retry_max_s)
+            sender = Sender(api, self.settings.request_attempts, self.settings.retry_max_s, stop.sleep)
             made = self._made[lane.integration] = (
                 Mapper(integration),
                 sender,
@@ -138,7 +138,7 @@ class Relay:
         mapper, sender, fill = made
         hold = partial(self._hold, lane.integration)
         resume = partial(self._resume, lane.integration)
-        return Delivery(lane, mapper, self.streams, sender, hold, resume, self.bounds, fill, stopping)
+        return Delivery(lane, mapper, self.streams, sender, hold, resume, self.bounds, fill, stop.asked)
 
     def _hold(self, integration: str, kind: str, *, status: int, words: str, probe: bool) -> None:
         now_ms = time.time_ns() // 1_000_000

@@ -10,7 +10,7 @@ import msgspec
 from worker.batching import Fill, fits, request_body, request_size_bytes
 from worker.customerio import Answer
 from worker.deadletters import bury
-from worker.errors import LeaseLostError
+from worker.errors import LeaseLostError, StoppedError
 from worker.event import read_event
 from worker.holds import HoldKind
 from worker.keys import person_key
@@ -40,7 +40,7 @@ class Shelf(Protocol):
     def caution(self, lane: Lane, until: str, suspect: str) -> None: ...
     def renew(self, lane: Lane, token: str) -> bool: ...
     def states(self, keys: Sequence[str]) -> list[bytes | None]: ...
-    def settle(self, lane: Lane, token: str, done: Settlement, more: int, behind: str) -> list[Entry]: ...
+    def settle(self, lane: Lane, token: str, step: int, done: Settlement, more: int, behind: str) -> list[Entry]: ...
     def release(self, lane: Lane, token: str, cursor: str, *, keep: bool) -> Literal["lost", "more", "empty"]: ...
 
 
@@ -96,6 +96,7 @@ class Delivery:
         self._cursor = ""
         self._until: tuple[int, int] = (0, 0)
         self._cautious = 0  # most events of a batch while earlier holders' deaths are unexplained; 0: no caution
+        self._settled = 0  # steps of this lease
         self._answered = False  # Customer.io has judged a request of this run
         self._suspicious = 0  # events at the head of the queue among which one poisons a request
 
@@ -115,6 +116,10 @@ class Delivery:
         except LeaseLostError:
             log.warning("lease_lost integration=%s shard=%d", self._lane.integration, self._lane.shard)
             return "lost"
+        except StoppedError:
+            # What is in flight is abandoned unsettled: sent again by the next holder, it has no second effect.
+            log.info("batch_abandoned integration=%s shard=%d", self._lane.integration, self._lane.shard)
+            return self._shelf.release(self._lane, token, self._cursor, keep=False)
 
     def _serve(self, token: str, taken: Taken, lease: Lease, *, probe: bool) -> Ended:
         started = time.monotonic()
@@ -178,7 +183,7 @@ class Delivery:
         outcomes: list[Filtered | Dead | None] = composed.outcomes
         attempts: list[Attempt] = []
         if composed.operations:
-            answer, attempts = self._post.send(request_body(composed.operations), lease.check, once=probe)
+            answer, attempts = self._post.send(request_body(composed.operations), self._before(lease), once=probe)
             match verdict(answer.status):
                 case Verdict.DONE if _name_refused(composed, answer):
                     self._answered = True
@@ -199,6 +204,14 @@ class Delivery:
         more = 0 if len(self._queue) - events >= self._fill.events() else self._bounds.batch_events
         self._decide(self._settle(token, lease, events, outcomes, composed.people, more, composed, attempts))
         return True
+
+    def _before(self, lease: Lease) -> Callable[[], None]:
+        def check() -> None:
+            if self._stopping():
+                raise StoppedError
+            lease.check()
+
+        return check
 
     def _most(self) -> int:
         """How many events the next request may hold: by size, by caution, by the search for a poisonous one."""
@@ -259,7 +272,8 @@ class Delivery:
         keyed = {person_key(lane.shard, lane.integration, digest): state for digest, state in people.items()}
         settlement = Settlement(self._cursor, events, counts, keyed, burials, calm)
         behind = self._queue[-1].entry_id if self._queue else self._cursor
-        entries = self._shelf.settle(lane, token, settlement, more, behind)
+        self._settled += 1
+        entries = self._shelf.settle(lane, token, self._settled, settlement, more, behind)
         lease.progress()
         if calm:
             self._cautious = 0

@@ -4,6 +4,7 @@ RelayError
 ├── SenderError            the sender of a request must change it; carries the HTTP answer
 ├── NotStoredError         nobody yet: Redis cannot store just now, the sender will try again
 ├── LeaseLostError         nobody: another worker has taken the shard over, this one steps back
+├── StoppedError           nobody: this process was told to stop, what it holds is unsettled
 └── OperatorError          an operator must change the set-up (settings, integrations file, server)
 """
 
@@ -36,6 +37,10 @@ class NotStoredError(RelayError):
 
 class LeaseLostError(RelayError):
     """The lease of this shard went to another holder; whatever was not settled is theirs."""
+
+
+class StoppedError(RelayError):
+    """This process was told to stop while it was sending."""
 
 
 class OperatorError(RelayError):

@@ -26,7 +26,7 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Holds:
-    """The holds of all integrations. The record is one hash; each shard carries a mark of it for `append` and `take`."""
+    """The holds of all integrations: one record each, and a mark in every shard for `append` and `take`."""
 
     def __init__(self, client: redis.Redis, shards: int, first_ms: int, longest_ms: int) -> None:
         self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer

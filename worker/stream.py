@@ -6,6 +6,7 @@ begins exactly where the last settle ended. Every step is one script, fenced by 
 for too long changes nothing when it wakes. The keys are listed in `keys.py`.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, cast
@@ -102,7 +103,8 @@ class Streams:
         self._wake_ms = wake_ms
         self._join = client.register_script(script("join"))
         self._take = client.register_script(script("take"))
-        self._settle = client.register_script(script("settle"))
+        self._settle_text = script("settle")
+        self._settle_sha = hashlib.sha1(self._settle_text.encode()).hexdigest()  # noqa: S324 - Redis's name for it
         self._release = client.register_script(script("release"))
         # The raw reply (a list of [id, [field, value, …]]) is all that is read of an entry.
         client.response_callbacks.pop("XRANGE", None)
@@ -140,8 +142,10 @@ class Streams:
         """The stored states of people, in the order asked; None for the unknown."""
         return cast("list[bytes | None]", self._redis.mget(keys)) if keys else []
 
-    def settle(self, lane: Lane, token: str, done: Settlement, more: int, behind: str) -> list[Entry]:
+    def settle(self, lane: Lane, token: str, step: int, done: Settlement, more: int, behind: str) -> list[Entry]:
         """Write a settlement and read up to `more` entries behind the entry `behind`, in one round trip.
+
+        `step` numbers the settlements of one lease: one that is sent again after a lost answer counts once.
 
         Raises:
             LeaseLostError: another holder has the shard; nothing was changed.
@@ -149,30 +153,30 @@ class Streams:
         keys = [lane.key(kind) for kind in ("lease", "events", "ledger", "flight", "dead", "deadtime", "deadcauses")]
         keys += done.people
         keys += [cause_key(lane.shard, lane.integration, b.cause) for b in done.burials]
-        args: list[Any] = [
-            token,
-            self._lease_ms,
-            lane.integration,
-            done.cursor,
-            done.events,
-            self._person_ttl_s,
-        ]
-        args += ["1" if done.calm else "0", len(done.counts), len(done.people), len(done.burials)]
+        args: list[Any] = [token, self._lease_ms, lane.integration, done.cursor, done.events, self._person_ttl_s]
+        args += [step, "1" if done.calm else "0", len(done.counts), len(done.people), len(done.burials)]
         for field_and_count in done.counts.items():
             args += field_and_count
         args += done.people.values()
         for b in done.burials:
             args += [b.letter_id, b.cause, b.about, b.died_ms, b.record]
-        if not more:
-            settled, rows = self._settle(keys=keys, args=args), []
-        else:
-            pipe = self._redis.pipeline(transaction=False)
-            self._settle(keys=keys, args=args, client=pipe)
-            pipe.execute_command("XRANGE", lane.key("events"), f"({behind}", "+", "COUNT", more)
-            settled, rows = pipe.execute()
+        settled, rows = self._settle_and_read(lane, [self._settle_sha, len(keys), *keys, *args], more, behind)
         if not settled:
             raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
         return entries(rows)
+
+    def _settle_and_read(self, lane: Lane, command: list[Any], more: int, behind: str) -> tuple[int, list[Any]]:
+        # redis-py's own script objects would ask in each pipeline whether the server still knows the script
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.execute_command("EVALSHA", *command)
+        if more:
+            pipe.execute_command("XRANGE", lane.key("events"), f"({behind}", "+", "COUNT", more)
+        try:
+            settled, *read = pipe.execute()
+        except redis.exceptions.NoScriptError:
+            self._redis.script_load(self._settle_text)
+            return self._settle_and_read(lane, command, more, behind)
+        return settled, read[0] if read else []
 
     def release(self, lane: Lane, token: str, cursor: str, *, keep: bool) -> Literal["lost", "more", "empty"]:
         """Let the lease go; "more" says that events wait (with `keep` the lease is then kept)."""

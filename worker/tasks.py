@@ -6,15 +6,21 @@ running one twice, costs nothing.
 
 import logging
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import redis
 from celery import Celery, signals
+from celery.worker import state
 from kombu.exceptions import OperationalError
 
 from worker import upkeep
 from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
 from worker.logs import configure
+from worker.stop import Stop
 from worker.stream import Lane
+from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +38,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_send_task_events=False,
     worker_proc_alive_timeout=30,
+    task_time_limit=600,  # a child that hangs in spite of every other bound
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options={
@@ -44,10 +51,7 @@ app.conf.update(
 )
 
 
-class _Stop:
-    """Whether this process has been asked to stop."""
-
-    asked = False
+_stop = Stop()
 
 
 def configure_app() -> None:
@@ -86,11 +90,28 @@ def _begin(**_: object) -> None:
 @signals.worker_process_init.connect
 def _begin_child(**_: object) -> None:
     configure(read_settings().log_level)
+    _stop.guard_child()
+
+
+@signals.worker_ready.connect
+def _watch(**_: object) -> None:
+    client = redis.Redis.from_url(relay().broker_url, socket_timeout=5, socket_connect_timeout=5)
+
+    def queue_length() -> int | None:
+        try:
+            return int(client.llen(QUEUE))
+        except redis.RedisError:
+            return None
+
+    def busy() -> bool:
+        return bool(state.active_requests or state.reserved_requests)
+
+    Watchdog(queue_length, lambda: sum(state.total_count.values()), busy, read_settings().watchdog_s).start()
 
 
 @signals.worker_shutting_down.connect
-def _stop(**_: object) -> None:
-    _Stop.asked = True
+def _shut_down(**_: object) -> None:
+    _stop.ask()
 
 
 @app.task(name="relay.deliver", expires=_MESSAGE_LIFE_S)
@@ -102,22 +123,25 @@ def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
         log.warning("unknown_integration integration=%s", integration)
         return
     lane = Lane(known.source, integration, shard)
-    while parts.delivery(lane, lambda: _Stop.asked).run(uuid.uuid4().hex, probe=probe) == "more":
-        if wake(integration, shard) or _Stop.asked:
-            return  # the broker has the message: others get their turn first
+    with _stop, _redis_may_be_away():
+        while parts.delivery(lane, _stop).run(uuid.uuid4().hex, probe=probe) == "more":
+            if wake(integration, shard) or _stop.asked():
+                return  # the broker has the message: others get their turn first
 
 
 @app.task(name="relay.sweep")
 def sweep() -> None:
     """Wake every lane that has a backlog and nobody to serve it; let held integrations probe."""
-    for lane, probe in upkeep.sweep(relay()):
-        wake(lane.integration, lane.shard, probe=probe)
+    with _redis_may_be_away():
+        for lane, probe in upkeep.sweep(relay()):
+            wake(lane.integration, lane.shard, probe=probe)
 
 
 @app.task(name="relay.trim")
 def trim() -> None:
     """Drop what every group is past and the retention no longer asks for."""
-    log.info("trimmed entries=%d", upkeep.trim(relay()))
+    with _redis_may_be_away():
+        log.info("trimmed entries=%d", upkeep.trim(relay()))
 
 
 def wake(integration: str, shard: int, *, probe: bool = False) -> bool:
@@ -133,6 +157,19 @@ def wake(integration: str, shard: int, *, probe: bool = False) -> bool:
         )
         return False
     return True
+
+
+@contextmanager
+def _redis_may_be_away() -> Iterator[None]:
+    """Redis's absence is no fault of a task: nothing is lost, the next sweep begins again."""
+    try:
+        yield
+    except redis.ResponseError as fault:
+        # Redis answers, but not with our keys: it was emptied, or is a replica now
+        log.error("redis_refused error=%s", str(fault).split(" ", 1)[0][:20])  # noqa: TRY400 - no traceback: the text may hold a key
+        relay().join()
+    except (redis.RedisError, OSError) as fault:
+        log.warning("redis_away fault=%s", type(fault).__name__)
 
 
 try:

@@ -9,7 +9,7 @@ if waits and ARGV[3] == '1' then return 'more' end
 redis.call('DEL', KEYS[1])
 -- While a batch that killed earlier holders is not passed, what is known of it must outlive this clean stop.
 if redis.call('HEXISTS', KEYS[2], 'until') == 1 then
-  redis.call('HDEL', KEYS[2], 'token')
+  redis.call('HDEL', KEYS[2], 'token', 'step')
 else
   redis.call('DEL', KEYS[2])
 end

@@ -2,7 +2,7 @@
 -- Settle a run of events: the group's cursor, the ledger, dead letters and people's state move together or not at all.
 -- `allow-oom`: a full server must still be able to drain.
 -- KEYS  lease, stream, ledger, flight, dead, dead by time, dead causes, then what ARGV names: person and cause keys
--- ARGV  token, life of the lease (ms), group, cursor, events, life of a person's state (s),
+-- ARGV  token, life of the lease (ms), group, cursor, events, life of a person's state (s), number of this step,
 --       '1' when the batch that killed earlier holders is passed, number of counts, people and dead letters, then
 --       count:  field, by how much
 --       person: state                                 (key in KEYS)
@@ -10,11 +10,14 @@
 -- Returns 1, or 0 when the lease belongs to another holder (nothing is changed then).
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
+-- A step that is repeated because its answer was lost is done already.
+if redis.call('HGET', KEYS[4], 'step') == ARGV[7] then return 1 end
+redis.call('HSET', KEYS[4], 'step', ARGV[7])
 local position = redis.call('HINCRBY', KEYS[3], 'position', ARGV[5])
 redis.call('XGROUP', 'SETID', KEYS[2], ARGV[3], ARGV[4], 'ENTRIESREAD', position)
-if ARGV[7] == '1' then redis.call('HDEL', KEYS[4], 'deaths', 'suspect', 'until') end
-local counts, people, dead = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local at, key = 11, 8
+if ARGV[8] == '1' then redis.call('HDEL', KEYS[4], 'deaths', 'suspect', 'until') end
+local counts, people, dead = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local at, key = 12, 8
 for _ = 1, counts do
   redis.call('HINCRBY', KEYS[3], ARGV[at], ARGV[at + 1])
   at = at + 2
@@ -25,7 +28,6 @@ for _ = 1, people do
 end
 for _ = 1, dead do
   local id, cause, about, died_ms, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  -- An id that is dead already (a crash between two settles cannot happen, a changed clock can) is counted once.
   if redis.call('HSET', KEYS[5], id, record) == 1 then redis.call('HINCRBY', KEYS[3], 'dead', 1) end
   redis.call('ZADD', KEYS[6], died_ms, id)
   redis.call('HSETNX', KEYS[7], cause, about)

@@ -1,0 +1,57 @@
+"""The wish to stop, told from a worker's main process to its children."""
+
+import mmap
+import os
+import signal
+import threading
+import time
+from types import FrameType
+
+_SLICE_S = 0.1
+
+
+class Stop:
+    """A flag in memory that forked children share; to be made before the fork.
+
+    A supervisor may signal the main process alone or every process of the group (systemd, Heroku): a child that is
+    busy then ends its batch, or abandons it, and goes; an idle one goes at once.
+    """
+
+    def __init__(self) -> None:
+        self._shared = mmap.mmap(-1, 1)
+        self._alone = False
+        self._busy = False
+
+    def ask(self) -> None:
+        """Ask this process and its children to stop."""
+        self._shared[0] = 1
+
+    def asked(self) -> bool:
+        """Whether to stop soon."""
+        return self._alone or self._shared[0] == 1
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not past the wish to stop."""
+        ends = time.monotonic() + seconds
+        while not self.asked() and (left := ends - time.monotonic()) > 0:
+            time.sleep(min(_SLICE_S, left))
+
+    def guard_child(self) -> None:
+        """In a child: let SIGTERM end the batch in hand before it ends the process."""
+        signal.signal(signal.SIGTERM, self._terminate)
+
+    def _terminate(self, _signum: int, _frame: FrameType | None) -> None:
+        if not self._busy or self._alone:
+            os._exit(0)
+        self._alone = True
+
+    def __enter__(self) -> None:
+        self._busy = True
+
+    def __exit__(self, *_: object) -> None:
+        self._busy = False
+        if self._alone:
+            # the pool must first hear that the task is done
+            timer = threading.Timer(0.3, os._exit, [0])
+            timer.daemon = True
+            timer.start()

@@ -1,0 +1,60 @@
+"""A worker that is alive but deaf is noticed, and ends so that its supervisor starts another.
+
+Known of Celery on Redis: after a reconnect the worker may stop consuming and look alive (celery #8030, #8091, #10205).
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+# sysexits.h: EX_TEMPFAIL, "the user is invited to retry"
+EXIT_DEAF = 75
+
+
+class Watchdog:
+    """Looks every `every_s` whether messages wait while this worker, idle, receives none; after `looks` it ends.
+
+    `queue_length` asks the broker (None: it does not answer, which is another trouble and heals by itself),
+    `received` counts the messages this worker ever got, `busy` says whether it has work in hand.
+    """
+
+    def __init__(
+        self,
+        queue_length: Callable[[], int | None],
+        received: Callable[[], int],
+        busy: Callable[[], bool],
+        every_s: float,
+        looks: int = 4,
+        end: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._queue_length = queue_length
+        self._received = received
+        self._busy = busy
+        self._every_s = every_s
+        self._looks = looks
+        self._end = end
+        self._before = -1
+        self._deaf = 0
+
+    def start(self) -> None:
+        """Watch from a thread."""
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(self._every_s)
+            self.look()
+
+    def look(self) -> None:
+        """One look."""
+        received = self._received()
+        idle = received == self._before and not self._busy()
+        self._before = received
+        self._deaf = self._deaf + 1 if idle and (self._queue_length() or 0) > 0 else 0
+        if self._deaf >= self._looks:
+            log.critical("worker_deaf looks=%d every_s=%s exit=%d", self._deaf, self._every_s, EXIT_DEAF)
+            self._end(EXIT_DEAF)
