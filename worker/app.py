@@ -24,6 +24,7 @@ from worker.mapping import Mapper
 from worker.sending import Sender
 from worker.stop import Stop
 from worker.stream import Lane, Streams
+from worker.suppression import Suppressed
 
 # A wake mark outlives the sweep many times over: it stops needless messages, the sweep looks past it.
 WAKE_MS = 60_000
@@ -89,6 +90,11 @@ class Relay:
         return DeadLetters(self.redis, self.settings.shards)
 
     @cached_property
+    def suppressed(self) -> Suppressed:
+        """Of whom nothing is sent."""
+        return Suppressed(self.redis)
+
+    @cached_property
     def bounds(self) -> Bounds:
         """How much and how long one task may."""
         chosen = self.settings
@@ -136,6 +142,7 @@ class Relay:
                 Fill(self.settings.batch_events),
             )
         mapper, sender, fill = made
+        mapper.suppressed = self.suppressed.people()
         hold = partial(self._hold, lane.integration)
         resume = partial(self._resume, lane.integration)
         return Delivery(lane, mapper, self.streams, sender, hold, resume, self.bounds, fill, stop.asked)

@@ -28,7 +28,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """One event as it was stored: `entry_id` is its place in the stream (`ms-seq`), `raw` the bytes received.
 
     `name` is empty when the payload has no usable `event_name`; `time_ms` is None when it carries no time at all.
-    `key` identifies the event: its `event_id`, else a hash of its bytes.
+    `key` identifies the event: its `event_id`, else a hash of its bytes. `ulid` is set for an event that was edited:
+    the identity it had as it was received.
     """
 
     entry_id: str
@@ -37,6 +38,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     name: str
     key: str
     time_ms: int | None
+    ulid: str = ""
 
     @property
     def received_ms(self) -> int:
@@ -125,3 +127,14 @@ def shard_key(payload: dict[str, Any]) -> str:
 def shard_of(person: str, shards: int) -> int:
     """The shard of a person, 0 to `shards` - 1; the same on every machine."""
     return zlib.crc32(person.encode("utf-8", "surrogatepass")) % shards
+
+
+def plain_name(person: str) -> str:
+    """An identifier as it is compared: e-mail addresses without regard to case, as Customer.io treats them."""
+    return person.lower() if "@" in person else person
+
+
+def person_names(payload: dict[str, Any]) -> set[str]:
+    """Every identifier by which an event names its person (a device is no person)."""
+    fields = [field for field in PERSON_FIELDS if field != "device_id"]
+    return {plain_name(name) for field in fields if (name := text_id(payload.get(field)))}

@@ -61,9 +61,11 @@ def learn(holding: Holding, key: str, event: Event, time_ms: int) -> bool:
     snapshot = read_snapshot(payload)
     source = payload.get("source_event_name")
     fact = access_fact(name, source, snapshot.subscription_status)
+    changed = decide_access(holding, time_ms, fact)
     seen = _marks(snapshot, fact) | holding.seen
-    changed = decide_access(holding, time_ms, fact) or seen != holding.seen
-    holding.seen = seen
+    if seen != holding.seen:
+        holding.seen = seen
+        changed = True
     started_at = snapshot.purchased_at
     if (
         started_at is not None
@@ -77,6 +79,8 @@ def learn(holding: Holding, key: str, event: Event, time_ms: int) -> bool:
         _overwrite(holding, snapshot, stamp)
         holding.last_event = name[:MAX_KEY]
         return True
+    if stamp == holding.stamp:
+        return changed
     return _complete(holding, snapshot, stamp) or changed
 
 
@@ -94,19 +98,23 @@ def former_subscription(payload: Mapping[str, Any]) -> str:
 
 
 def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
-    fresh = msgspec.structs.astuple(snapshot)
-    known = msgspec.structs.astuple(holding.snapshot)
     older: dict[int, Stamp] = {}
-    for new, old in zip(fresh, known, strict=True):
-        if new is None and old is not None:
-            break
-    else:
-        known = ()
-    for index, old in enumerate(known):
-        if fresh[index] is None and old is not None:
-            older[index] = holding.older.get(index, holding.stamp)
-            setattr(snapshot, FIELDS[index], old)
-    holding.snapshot, holding.older, holding.stamp = snapshot, older, stamp
+    # Siblings tell the same, and most events of a subscription carry the same fields.
+    if snapshot != holding.snapshot:
+        fresh = msgspec.structs.astuple(snapshot)
+        known = msgspec.structs.astuple(holding.snapshot)
+        for new, old in zip(fresh, known):  # noqa: B905 - of one length; `strict` costs a third
+            if new is None and old is not None:
+                break
+        else:
+            known = ()
+        for index, old in enumerate(known):
+            if fresh[index] is None and old is not None:
+                older[index] = holding.older.get(index, holding.stamp)
+                setattr(snapshot, FIELDS[index], old)
+    holding.snapshot = snapshot
+    holding.older = older
+    holding.stamp = stamp
 
 
 def _complete(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> bool:

@@ -18,12 +18,16 @@ relay:{S}:deadtime:<integration>     zset    id by time of death; as dead; as de
 relay:{S}:deadcauses:<integration>   hash    cause -> what it is; one a cause; replay, discard
 relay:{S}:deadcause:<integration>:<cause>  zset  id by time of death; as dead; as dead
 relay:hold:<integration>             hash    why, since, next probe, failures; 1 an integration; `resume`
+relay:suppressed                     hash    person -> since; one a person suppressed; `suppress remove`
+relay:suppressed:version             string  changes with the list; 1; nobody
 relay:shards                         string  how many shards there are; 1; nobody
 """
 
 import functools
 
 SHARDS = "relay:shards"
+SUPPRESSED = "relay:suppressed"
+SUPPRESSED_VERSION = "relay:suppressed:version"
 
 
 @functools.cache

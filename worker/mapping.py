@@ -14,7 +14,7 @@ import orjson
 
 from config.integrations import Integration
 from worker.attributes import event_attributes, person_attributes
-from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, text_id
+from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, person_names, text_id
 from worker.identity import Who, identify
 from worker.operation import (
     EVENT_NAME_LIMIT_BYTES,
@@ -82,6 +82,7 @@ class Mapper:
             integration.properties, integration.plans
         )
         self._names: dict[str, bytes | None] = {}
+        self.suppressed: frozenset[str] = frozenset()
 
     def decide(self, event: Event, now_ms: int) -> Decision:
         """What becomes of one event, as far as it can be said without knowing the person's past."""
@@ -99,6 +100,8 @@ class Mapper:
         name = self._name(event.name)
         if name is None:
             return Filtered("event_off")
+        if self.suppressed and not self.suppressed.isdisjoint(person_names(event.payload)):
+            return Filtered("suppressed")
         who = identify(event.payload, integration)
         if not isinstance(who, Who):
             return who
@@ -112,6 +115,7 @@ class Mapper:
             time_ms, event_id = event.received_ms, ulid(0, event.key)
         else:
             event_id = ulid(time_ms, event.key)
+        event_id = event.ulid or event_id  # an edit of a dead letter leaves the event the one it was
         if not TIME_MIN_MS < time_ms < TIME_MAX_MS:
             return Dead(
                 "invalid_time",

@@ -13,8 +13,14 @@ _COMMANDS = {
     "up": ("up", "Run web, worker and beat in the foreground, with an embedded Valkey if no Redis is set."),
     "check": ("check", "Validate the integrations file, the keys and regions, and the server."),
     "status": ("status", "Show each integration: live or held, waiting, delivered, filtered, dead."),
+    "audit": ("audit", "Compare the books with what Redis itself counts."),
+    "hold": ("hold", "Hold an integration: its events wait, in order, until it is resumed."),
+    "resume": ("hold", "End the hold of an integration; what waited is delivered at once."),
     "send": ("send", "Post events from a file or standard input, as an upstream service would."),
     "dead": ("dead", "List, show and replay dead letters."),
+    "explain": ("explain", "Show what happens to an event, stage by stage, and why."),
+    "suppress": ("suppress", "Send nothing about a person."),
+    "forget": ("forget", "Remove a person from everything the relay keeps."),
     "simulate": ("simulate", "Run a local Customer.io that shows what arrives."),
 }
 
@@ -25,19 +31,16 @@ class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
-        if ctx.resilient_parsing or _is_overview(ctx):
-            return click.Command(cmd_name, help=_COMMANDS[cmd_name][1])
         module = importlib.import_module(f"worker.cli.{_COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
-
-def _is_overview(ctx: click.Context) -> bool:
-    """Whether only the list of commands is shown."""
-    return ctx.invoked_subcommand is None and not ctx._protected_args  # noqa: SLF001 - click names no other way
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,4 +55,10 @@ def main() -> None:
         relay(prog_name="relay")
     except OperatorError as error:
         click.echo(f"relay: {error}", err=True)
+        sys.exit(2)
+    except Exception as fault:
+        # redis is imported only by commands that speak to it
+        if not type(fault).__module__.startswith("redis."):
+            raise
+        click.echo(f"relay: Redis does not serve ({type(fault).__name__}); is it running? `relay check` says more", err=True)
         sys.exit(2)

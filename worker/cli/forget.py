@@ -1,0 +1,41 @@
+"""`relay forget`: remove a person from everything the relay keeps."""
+
+import click
+import msgspec
+import orjson
+
+
+@click.command()
+@click.argument("person")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; needs --yes.")
+def forget(person: str, *, yes: bool, as_json: bool) -> None:
+    """Remove PERSON (a user id, anonymous id or e-mail) from streams, dead letters and state, on all shards.
+
+    Customer.io is not told: delete the person there as well. Events that arrive later are taken as usual, unless the
+    person is suppressed too.
+    """
+    from worker.app import relay
+    from worker.forgetting import forget as forget_person
+
+    if not yes:
+        if as_json:
+            raise click.UsageError("--json needs --yes")
+        click.confirm("Their events that wait will not be sent, their dead letters are gone. Go on?", abort=True)
+    parts = relay()
+    removed = forget_person(parts, person)
+    try:
+        # the append-only file holds the bytes until it is rewritten
+        parts.redis.bgrewriteaof()
+        rewriting = True
+    except Exception:  # noqa: BLE001 - a managed server may forbid it; the answer says so
+        rewriting = False
+    if as_json:
+        click.echo(orjson.dumps(msgspec.structs.asdict(removed) | {"aof_rewrite_started": rewriting}).decode())
+        return
+    click.echo(
+        f"removed {removed.entries} stored events ({removed.waiting} of them still waited), "
+        f"{removed.dead_letters} dead letters, {removed.states} states"
+    )
+    if not rewriting:
+        click.echo("Redis did not start to rewrite its append-only file: ask for BGREWRITEAOF, and mind its backups")

@@ -1,0 +1,56 @@
+"""How the commands print: JSON for programs, aligned lines for people."""
+
+import contextlib
+import sys
+import time
+from typing import Any
+
+import click
+
+
+def echo_json(value: Any) -> None:
+    """One JSON document on a line of its own."""
+    import msgspec
+
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def echo_items(items: list[Any]) -> None:
+    """A list that has no further page, as JSON."""
+    echo_json({"items": items, "next": None})
+
+
+def note(text: str) -> None:
+    """A line of news, written at once; a terminal that is gone must not stop what is told of."""
+    with contextlib.suppress(OSError):
+        click.echo(f"{time.strftime('%H:%M:%S')}  {text}")
+        sys.stdout.flush()
+
+
+def count(number: float) -> str:
+    """A number for people.
+
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return f"{number:,.0f}"
+
+
+def span(milliseconds: float) -> str:
+    """A length of time in its largest fitting unit.
+
+    >>> span(250), span(4_200), span(90_000), span(5_400_000), span(200_000_000)
+    ('250 ms', '4.2 s', '1 min 30 s', '1 h 30 min', '2 d 7 h')
+    """
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    for small, large, size in (("s", "min", 1), ("min", "h", 60), ("h", "d", 3600)):
+        factor = 24 if large == "d" else 60
+        if seconds < size * factor * factor or large == "d":
+            units = int(seconds // size)
+            whole, rest = divmod(units, factor)
+            return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
+    raise AssertionError("unreachable")

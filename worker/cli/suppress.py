@@ -1,0 +1,51 @@
+"""`relay suppress`: of whom nothing is sent."""
+
+from datetime import UTC, datetime
+
+import click
+import orjson
+
+
+@click.group()
+def suppress() -> None:
+    """Suppress people: their events are filtered, nothing about them is sent."""
+
+
+@suppress.command("add")
+@click.argument("person")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def add(person: str, *, as_json: bool) -> None:
+    """Suppress PERSON (a user id, anonymous id or e-mail), from the next batch on."""
+    from worker.app import relay
+
+    new = relay().suppressed.add(person)
+    _say({"suppressed": True, "new": new}, "suppressed" if new else "was suppressed already", as_json)
+
+
+@suppress.command("remove")
+@click.argument("person")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def remove(person: str, *, as_json: bool) -> None:
+    """Send events about PERSON again; what was filtered meanwhile stays filtered."""
+    from worker.app import relay
+
+    known = relay().suppressed.remove(person)
+    _say({"suppressed": False, "known": known}, "no longer suppressed" if known else "was not suppressed", as_json)
+    if not known:
+        raise click.exceptions.Exit(1)
+
+
+@suppress.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(*, as_json: bool) -> None:
+    """Show who is suppressed, and since when."""
+    from worker.app import relay
+
+    found = relay().suppressed.list()
+    items = [{"person": person, "since_ms": since_ms} for person, since_ms in found.items()]
+    lines = [f"{datetime.fromtimestamp(since // 1000, UTC):%Y-%m-%d %H:%M:%S}  {who}" for who, since in found.items()]
+    _say({"items": items, "next": None}, "\n".join(lines) or "nobody is suppressed", as_json)
+
+
+def _say(answer: dict[str, object], words: str, as_json: bool) -> None:
+    click.echo(orjson.dumps(answer).decode() if as_json else words)

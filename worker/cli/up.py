@@ -1,0 +1,130 @@
+"""`relay up`: web, worker and beat of one machine, in the foreground."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.printing import echo_json, note
+
+if TYPE_CHECKING:
+    from worker.machine import Machine
+    from worker.supervisor import Change
+
+_READY_WITHIN_S = 30
+
+
+@click.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the embedded server.  [default: RELAY_DATA_DIR, or data]",
+)
+@click.option("--host", help="Address the web door listens on.  [default: RELAY_HOST, or 127.0.0.1]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port of the web door; 0: a free one.  [default: RELAY_PORT, or 8080]",
+)
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Processes that deliver.  [default: one a core]")
+@click.option("--json", "as_json", is_flag=True, help="Print each piece of news as one JSON line.")
+def up(data_dir: Path | None, host: str | None, port: int | None, concurrency: int | None, *, as_json: bool) -> None:
+    """Run the relay on this machine: web, worker and beat, until Ctrl-C or SIGTERM.
+
+    Without RELAY_REDIS_URL it brings a Valkey of its own, which keeps every accepted event in the data folder.
+    """
+    from worker.app import read_settings
+    from worker.machine import Machine, choose_address
+    from worker.signals import Signals
+
+    chosen = read_settings()
+    host = host or chosen.host
+    settings = chosen.model_copy(
+        update={
+            "data_dir": (data_dir or chosen.data_dir).resolve(),
+            "integrations": chosen.integrations.resolve(),
+            "host": host,
+            "port": choose_address(host, chosen.port if port is None else port),
+        }
+    )
+    news = _News(as_json=as_json)
+    machine = Machine(settings, news.change, concurrency=concurrency)
+    started = time.monotonic()
+    with Signals() as signals:
+        try:
+            machine.start(lambda: signals.asked > 0)
+            if machine.wait_ready(_READY_WITHIN_S, signals.wait, lambda: signals.asked > 0):
+                news.ready(machine, time.monotonic() - started)
+            elif not signals.asked:
+                news.tell("web", "late", f"it does not answer after {_READY_WITHIN_S} s; see its lines above")
+            while not signals.asked:
+                signals.wait(machine.supervisor.poll())
+            news.tell("relay", "stopping", "web first, so that what it accepted is answered; again to stop at once")
+        finally:
+            killed = machine.stop(signals.wait, lambda: signals.asked > 1)
+    news.tell("relay", "stopped", f"had to be killed: {', '.join(killed)}" if killed else "nothing is left running")
+    sys.exit(1 if killed else 0)
+
+
+class _News:
+    """Tells what happens, to a person or to a program."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def change(self, change: "Change") -> None:
+        """Something happened to a process."""
+        self.tell(change.program, change.what, change.words)
+
+    def tell(self, process: str, what: str, words: str) -> None:
+        """One line."""
+        if self._as_json:
+            echo_json({"what": what, "process": process, "words": words})
+        else:
+            note(f"{process} {what}: {words}")
+
+    def ready(self, machine: "Machine", took_s: float) -> None:
+        """What to know of a relay that has just come up."""
+        if self._as_json:
+            echo_json(_facts(machine))
+        else:
+            click.echo(_block(machine, took_s))
+
+
+def _facts(machine: "Machine") -> dict[str, object]:
+    settings, integrations = machine.relay.settings, machine.relay.integrations
+    return {
+        "what": "ready",
+        "web": machine.web_url,
+        "webhooks": {name: f"{machine.web_url}/webhooks/purchasely/{name}" for name in integrations.sources},
+        "events": {name: f"{machine.web_url}/v1/events/{name}" for name in integrations.sources},
+        "integrations_file": str(settings.integrations),
+        "data_dir": str(settings.data_dir) if machine.embedded else None,
+        "warnings": integrations.warnings,
+        "processes": machine.supervisor.pids(),
+    }
+
+
+def _block(machine: "Machine", took_s: float) -> str:
+    settings, integrations = machine.relay.settings, machine.relay.integrations
+    names = [f"{one.name}{'' if one.enabled else ' (off)'}" for one in integrations.integrations.values()]
+    width = max(len(name) for name in integrations.sources)
+    lines = ["", click.style(f"relay is up ({took_s:.1f} s)", bold=True), ""]
+    for name, source in integrations.sources.items():
+        if source.webhook_secrets:
+            lines.append(f"  {name:{width}}  webhook  {machine.web_url}/webhooks/purchasely/{name}")
+        if source.tokens:
+            lines.append(f"  {name:{width}}  events   {machine.web_url}/v1/events/{name}")
+    lines += ["", f"  integrations  {settings.integrations}: {', '.join(names) or 'none'}"]
+    if machine.embedded:
+        lines.append(f"  data          {settings.data_dir}, embedded Valkey, port {machine.embedded.port}")
+    else:
+        lines.append("  data          the Redis of RELAY_REDIS_URL")
+    lines += [f"  {click.style('warning', fg='yellow')}       {warning}" for warning in integrations.warnings]
+    if machine.embedded and settings.data_dir != Path("data").resolve():
+        lines.append(f"  in another terminal  RELAY_DATA_DIR={settings.data_dir} relay status")
+    else:
+        lines.append("  in another terminal  relay status --watch")
+    return "\n".join([*lines, "", "Ctrl-C stops it.", ""])

@@ -1,0 +1,157 @@
+"""What one integration has seen of a person: their subscriptions and one-time purchases.
+
+The state is a join of events (see `worker.holding`): any order and any repetition of a history ends in
+the same bytes. An event without a usable time counts as of when it was received.
+
+An event is about the subscription or purchase whose Purchasely id it names; without one, about that of
+its first store transaction, else of its plan or product. One that names nothing tells only who the
+person is and their revenue, as all others do too.
+
+Bound: 32 subscriptions and 32 purchases. Past that those go that have had no news for longest, ended
+ones first. Only for a person with more than that can the order of arrival matter.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from worker.entitlement import GRANTED, ON_HOLD, PAUSED, PLAN_CHANGES, REPLACED, standing
+from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, text_id
+from worker.holding import MAX_KEY, Holding, decide_access, former_subscription, learn
+from worker.revenue import read_revenue
+
+VERSION = 1
+LIMIT = 32
+
+# Opens the key of what came without Purchasely's id.
+UNNAMED = "~"
+
+
+class Person(msgspec.Struct, array_like=True, gc=False):
+    """The state of one person as one integration has seen it.
+
+    Holdings by id; `revenues` and the ids each with the time of the event that told them; times in Unix
+    milliseconds. Stored by position: a new field goes to the end and has a default.
+    """
+
+    version: int = VERSION
+    newest_ms: int = 0
+    subscriptions: dict[str, Holding] = {}
+    purchases: dict[str, Holding] = {}
+    revenues: dict[str, tuple[int, float]] = {}
+    user_id: tuple[int, str] = (0, "")
+    anonymous_user_id: tuple[int, str] = (0, "")
+    device_id: tuple[int, str] = (0, "")
+
+
+_DECODER = msgspec.msgpack.Decoder(Person)
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+
+
+def decode(blob: bytes | None) -> Person:
+    """The stored state; None is a person never seen.
+
+    Raises:
+        ValueError: the bytes are no state, or one that a newer release wrote.
+    """
+    if blob is None:
+        return Person()
+    try:
+        person = _DECODER.decode(blob)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not the state of a person: {error}") from error
+    if person.version != VERSION:
+        raise ValueError(f"state of a person in version {person.version}, known is {VERSION}")
+    return person
+
+
+def encode(person: Person) -> bytes:
+    """The state as bytes; equal states have equal bytes."""
+    return _ENCODER.encode(person)
+
+
+def absorb(person: Person, event: Event) -> bool:
+    """Take an event into the state; False when it was stale.
+
+    Stale is an event that changed nothing and is older than the newest of the subscription or purchase
+    that it is about. A repetition of the newest one is not.
+    """
+    payload, time_ms = event.payload, event.time_ms
+    if time_ms is None or not TIME_MIN_MS < time_ms < TIME_MAX_MS:
+        time_ms = event.received_ms
+    changed = _know(person, payload, time_ms)
+    holdings, key = _concerned(person, payload, event.name)
+    if not key:
+        return changed or time_ms >= person.newest_ms
+    holding = holdings.get(key)
+    if holding is None:
+        holding = holdings[key] = Holding()
+    changed = learn(holding, key, event, time_ms) or changed
+    if event.name in PLAN_CHANGES:
+        changed = _end_former(person, key, payload, time_ms) or changed
+    if len(holdings) > LIMIT:
+        _forget_oldest(holdings)
+    return changed or time_ms >= holding.stamp[0]
+
+
+def _know(person: Person, payload: Mapping[str, Any], time_ms: int) -> bool:
+    """Take what an event tells of the person as such; of two of one millisecond the greater value."""
+    changed = False
+    if time_ms > person.newest_ms:
+        person.newest_ms = time_ms
+        changed = True
+    get = payload.get
+    if (text := text_id(get("user_id"))) and (time_ms, text) > person.user_id:
+        person.user_id = (time_ms, text[:MAX_KEY])
+        changed = True
+    if (text := text_id(get("anonymous_user_id"))) and (time_ms, text) > person.anonymous_user_id:
+        person.anonymous_user_id = (time_ms, text[:MAX_KEY])
+        changed = True
+    if (text := text_id(get("device_id"))) and (time_ms, text) > person.device_id:
+        person.device_id = (time_ms, text[:MAX_KEY])
+        changed = True
+    for currency, amount in read_revenue(payload):
+        known = person.revenues.get(currency)
+        if known is None or (time_ms, amount) > known:
+            person.revenues[currency] = (time_ms, amount)
+            changed = True
+    return changed
+
+
+def _concerned(person: Person, payload: Mapping[str, Any], name: str) -> tuple[dict[str, Holding], str]:
+    """What the event is about: the holdings and the key among them, empty when it names nothing."""
+    if key := text_id(payload.get("purchasely_subscription_id")):
+        return person.subscriptions, key[:MAX_KEY]
+    if key := text_id(payload.get("purchasely_one_time_purchase_id")):
+        return person.purchases, key[:MAX_KEY]
+    key = text_id(payload.get("store_original_transaction_id"))
+    if not key:
+        key = text_id(payload.get("plan")) or text_id(payload.get("product"))
+    kind = payload.get("purchase_type")
+    once = name.startswith("ONE_TIME_PURCHASE_") or (
+        isinstance(kind, str) and kind.strip() in {"CONSUMABLE", "NON_CONSUMABLE"}
+    )
+    return person.purchases if once else person.subscriptions, (UNNAMED + key)[:MAX_KEY] if key else ""
+
+
+def _end_former(person: Person, key: str, payload: Mapping[str, Any], time_ms: int) -> bool:
+    """End the subscription that a plan change leaves, which may be heard of only later."""
+    former = former_subscription(payload)
+    if former in {"", key}:
+        return False
+    holding = person.subscriptions.setdefault(former, Holding())
+    changed = decide_access(holding, time_ms, REPLACED)
+    if len(person.subscriptions) > LIMIT:
+        _forget_oldest(person.subscriptions)
+    return changed
+
+
+def _forget_oldest(holdings: dict[str, Holding]) -> None:
+    def worth(key: str) -> tuple[bool, int, str]:
+        holding = holdings[key]
+        stands = standing(holding.access[1], holding.snapshot.subscription_status)
+        news_ms = max(holding.stamp[0], holding.access[0])
+        return stands in {GRANTED, ON_HOLD, PAUSED}, news_ms, key
+
+    del holdings[min(holdings, key=worth)]

@@ -1,0 +1,28 @@
+"""The revenue fields of a payload: `cumulated_revenues_in_xxx`, one for each currency."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_PREFIX = "cumulated_revenues_in_"
+
+# `xxx` is the app's "default integration currency" (Purchasely's attribute table), so any of ISO 4217.
+# A set of whole field names, because looking at each name of a payload costs eight times as much.
+_CURRENCIES = """
+aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd btn bwp byn bzd
+cad cdf chf clp cny cop crc cuc cup cve czk djf dkk dop dzd egp ern etb eur fjd fkp gbp gel ghs gip
+gmd gnf gtq gyd hkd hnl hrk htg huf idr ils inr iqd irr isk jmd jod jpy kes kgs khr kmf kpw krw kwd
+kyd kzt lak lbp lkr lrd lsl lyd mad mdl mga mkd mmk mnt mop mru mur mvr mwk mxn myr mzn nad ngn nio
+nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sdg sek sgd shp sle sll
+sos srd ssp stn svc syp szl thb tjs tmt tnd top try ttd twd tzs uah ugx usd uyu uzs ves vnd vuv wst
+xaf xcd xcg xof xpf yer zar zmw zwg zwl
+"""
+FIELDS: Final = frozenset(_PREFIX + currency for currency in _CURRENCIES.split())
+
+
+def read_revenue(payload: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Lifetime revenue of the user, as (lower-case currency, amount)."""
+    return [
+        (field[-3:], float(amount))
+        for field in FIELDS.intersection(payload)
+        if type(amount := payload[field]) is float or type(amount) is int
+    ]

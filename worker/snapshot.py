@@ -1,0 +1,98 @@
+"""What one event says of its subscription or purchase: the fields that become properties."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from worker.event import TIME_MAX_MS, parse_time_ms
+
+# The state of a person must stay small, so a longer text is cut. What is left is still far beyond the
+# 1000 bytes that Customer.io takes as a value (Track API, limits), so whoever tells it sees that.
+MAX_TEXT = 4096
+
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+TimeMs = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX_MS)]
+
+
+class Snapshot(msgspec.Struct, array_like=True, gc=False):
+    """Payload fields by their own names, absent ones None; dates in Unix milliseconds.
+
+    The order is the stored order: a new field goes to the end.
+    """
+
+    environment: Text | None = None
+    store: Text | None = None
+    store_country: Text | None = None
+    store_product_id: Text | None = None
+    store_transaction_id: Text | None = None
+    store_original_transaction_id: Text | None = None
+    product: Text | None = None
+    plan: Text | None = None
+    purchase_type: Text | None = None
+    subscription_status: Text | None = None
+    offer_type: Text | None = None
+    is_family_shared: bool | None = None
+    original_purchased_at: TimeMs | None = None
+    purchased_at: TimeMs | None = None
+    next_renewal_at: TimeMs | None = None
+    effective_next_renewal_at: TimeMs | None = None
+    previous_offer_type: Text | None = None
+    previous_plan: Text | None = None
+    offer_identifier: Text | None = None
+    offer_code_ref_name: Text | None = None
+    promotional_offer_id: Text | None = None
+    content_id: Text | None = None
+    placement: Text | None = None
+    presentation: Text | None = None
+    grace_period_expires_at: TimeMs | None = None
+    defer_end_at: TimeMs | None = None
+    auto_resume_at: TimeMs | None = None
+
+
+FIELDS: Final = Snapshot.__struct_fields__
+DATES: Final = frozenset(field for field in FIELDS if field.endswith("_at"))
+
+_KEYS = tuple(field + "_ms" if field in DATES else field for field in FIELDS)
+_DATE_INDEXES = tuple((index, field) for index, field in enumerate(FIELDS) if field in DATES)
+_PURCHASE_TYPE = FIELDS.index("purchase_type")
+
+
+def read_snapshot(payload: Mapping[str, Any]) -> Snapshot:
+    """The snapshot of one payload; a value of the wrong type is as good as absent.
+
+    Every date comes twice, as `x` (ISO 8601) and `x_ms` (integer): the integer is preferred, as it
+    needs no parsing.
+    """
+    get = payload.get
+    values: list[Any] = [*map(get, _KEYS)]
+    for index, field in _DATE_INDEXES:
+        if values[index] is None and (iso := get(field)) is not None:
+            values[index] = parse_time_ms(iso)
+    kind = values[_PURCHASE_TYPE]
+    if type(kind) is str and kind[-1:] == " ":
+        # Purchasely's own attribute table has "CONSUMABLE " with a trailing space
+        values[_PURCHASE_TYPE] = kind.strip()
+    try:
+        return msgspec.convert(values, Snapshot)
+    except msgspec.ValidationError:
+        return _salvage(values, payload)
+
+
+def _salvage(values: list[Any], payload: Mapping[str, Any]) -> Snapshot:
+    """The snapshot of the values that are of the right type."""
+    for index, field in enumerate(FIELDS):
+        value = values[index]
+        if field in DATES:
+            values[index] = _time_ms(value) or _time_ms(parse_time_ms(payload.get(field)))
+        elif field == "is_family_shared":
+            values[index] = value if isinstance(value, bool) else None
+        else:
+            values[index] = value[:MAX_TEXT] if isinstance(value, str) else None
+    return Snapshot(*values)
+
+
+def _time_ms(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= TIME_MAX_MS else None

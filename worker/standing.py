@@ -1,0 +1,142 @@
+"""Which subscription speaks for a person who has had several, and which is the one that ended last.
+
+The speaker, by the first of these that tells two subscriptions apart:
+
+1. live; else without access for now (paused, billing retry); else over (ended, refunded, or never told); else gone
+   elsewhere (transferred away, replaced by a plan change);
+2. for the first two kinds the latest `effective_next_renewal_at`, for the others the latest end;
+3. the latest `purchased_at`;
+4. the greatest id.
+
+A one-time purchase speaks only for a person of whom no subscription was ever seen: one that is held before one that was
+lost, then the latest `purchased_at`, then the greatest id.
+
+The ended subscription is the one that ended last among those that are over. A transfer or a plan change is no end: the
+subscription goes on elsewhere.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from worker.entitlement import (
+    ENDED,
+    GRANTED,
+    LIVE_STATUSES,
+    MOVED,
+    NOTHING,
+    ON_HOLD,
+    PAUSED,
+    REPLACED,
+    REVOKED,
+    grants,
+    standing,
+)
+from worker.holding import HAD_NO_OFFER, Holding
+from worker.person import UNNAMED, Person
+
+_PRECEDENCE: Mapping[int, int] = {
+    GRANTED: 3,
+    ON_HOLD: 2,
+    PAUSED: 2,
+    ENDED: 1,
+    REVOKED: 1,
+    NOTHING: 1,
+    MOVED: 0,
+    REPLACED: 0,
+}
+_OVER = frozenset({ENDED, REVOKED})
+
+
+class Speaker(msgspec.Struct, frozen=True, gc=False):
+    """A subscription (or one-time purchase) read as it stands now.
+
+    `standing` is of `worker.entitlement`; `live` is whether that gives access. `status` and `offer_type` are the
+    payload's, but for what the end made untrue.
+    """
+
+    key: str
+    holding: Holding
+    subscription: bool
+    standing: int
+    live: bool
+    status: str | None
+    offer_type: str | None
+
+
+def speaker(person: Person) -> Speaker | None:
+    """The subscription or purchase that speaks for the person, None when nothing was ever seen."""
+    subscriptions = person.subscriptions
+    if len(subscriptions) == 1:
+        for key, holding in subscriptions.items():
+            if holding.stamp[0]:
+                return _read(key, holding)
+    told = [_read(key, holding) for key, holding in subscriptions.items() if holding.stamp[0]]
+    if told:
+        return max(told, key=_weight)
+    return _purchase(person)
+
+
+def others(person: Person, chosen: Speaker) -> list[Speaker]:
+    """All that was seen of the person but the speaker."""
+    held = [_read(key, holding) for key, holding in person.subscriptions.items() if holding.stamp[0]]
+    held += [_read(key, holding, subscription=False) for key, holding in person.purchases.items()]
+    return [one for one in held if one.holding is not chosen.holding]
+
+
+def purchase_id(person: Person) -> str:
+    """Purchasely's id of the one-time purchase that counts before the others, empty when it has none."""
+    one = _purchase(person)
+    return "" if one is None or one.key.startswith(UNNAMED) else one.key
+
+
+def ended(person: Person) -> Speaker | None:
+    """The subscription that ended last, None when none is over."""
+    over = [
+        one
+        for key, holding in person.subscriptions.items()
+        if holding.stamp[0] and not grants(holding.access[1]) and (one := _read(key, holding)).standing in _OVER
+    ]
+    return max(over, key=_weight, default=None)
+
+
+def ended_at_ms(holding: Holding) -> int:
+    """When access ended: with the paid period, or before that when it was taken away.
+
+    The stores tell of an end only after it; and after a refund the dates are still those of the period that had been
+    paid.
+    """
+    taken_ms = holding.access[0] or holding.stamp[0]
+    return min(taken_ms, holding.snapshot.effective_next_renewal_at or taken_ms)
+
+
+def started_at_ms(holding: Holding) -> int | None:
+    """The purchase that started the subscription, or the first transaction when that event was not seen."""
+    return holding.started_at or holding.snapshot.original_purchased_at
+
+
+def _purchase(person: Person) -> Speaker | None:
+    held = [_read(key, holding, subscription=False) for key, holding in person.purchases.items()]
+    return max(held, key=_purchase_weight, default=None)
+
+
+def _read(key: str, holding: Holding, *, subscription: bool = True) -> Speaker:
+    status, offer_type = holding.snapshot.subscription_status, holding.snapshot.offer_type
+    stands = standing(holding.access[1], status)
+    if stands != GRANTED and status in LIVE_STATUSES:
+        # the old side of a transfer or plan change may still say AUTO_RENEWING (Purchasely's samples)
+        status = "DEACTIVATED"
+    if offer_type is None and holding.seen & HAD_NO_OFFER:
+        offer_type = "NONE"
+    return Speaker(key, holding, subscription, stands, stands == GRANTED, status, offer_type)
+
+
+def _weight(one: Speaker) -> tuple[int, int, int, str]:
+    precedence, snapshot = _PRECEDENCE[one.standing], one.holding.snapshot
+    until_ms = (snapshot.effective_next_renewal_at or 0) if precedence > 1 else ended_at_ms(one.holding)
+    return precedence, until_ms, snapshot.purchased_at or 0, one.key
+
+
+def _purchase_weight(one: Speaker) -> tuple[bool, int, str]:
+    # what no event took away is held: a purchase has no status that could tell
+    return one.standing in {GRANTED, NOTHING}, one.holding.snapshot.purchased_at or 0, one.key

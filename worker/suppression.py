@@ -1,0 +1,42 @@
+"""Of whom nothing is sent: people that on-call, or the person's own wish, has silenced."""
+
+import time
+from typing import Any
+
+import redis
+
+from worker.event import plain_name
+from worker.keys import SUPPRESSED, SUPPRESSED_VERSION
+
+
+class Suppressed:
+    """The list of suppressed people; each worker process keeps a copy and looks whether it changed."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis: Any = client
+        self._version: bytes | None = None
+        self._people: frozenset[str] = frozenset()
+
+    def people(self) -> frozenset[str]:
+        """The suppressed, as `person_names` gives them; one small look at Redis, the list only when it changed."""
+        version = self._redis.get(SUPPRESSED_VERSION)
+        if version != self._version:
+            self._people = frozenset(name.decode() for name in self._redis.hkeys(SUPPRESSED))
+            self._version = version
+        return self._people
+
+    def add(self, person: str) -> bool:
+        """Suppress a person; False when they were already."""
+        new = self._redis.hsetnx(SUPPRESSED, plain_name(person), str(time.time_ns() // 1_000_000))
+        self._redis.incr(SUPPRESSED_VERSION)
+        return bool(new)
+
+    def remove(self, person: str) -> bool:
+        """Let a person be spoken of again; False when they were not suppressed."""
+        known = self._redis.hdel(SUPPRESSED, plain_name(person))
+        self._redis.incr(SUPPRESSED_VERSION)
+        return bool(known)
+
+    def list(self) -> dict[str, int]:
+        """Everybody suppressed, each with since when (Unix ms)."""
+        return {name.decode(): int(since) for name, since in sorted(self._redis.hgetall(SUPPRESSED).items())}
