@@ -1,0 +1,116 @@
+"""Delivery: the full path against the hand-written way and against reading and acknowledging alone."""
+
+import subprocess
+import sys
+import time
+import zlib
+
+import redis
+
+from bench.setting import ROOT, SHARDS, Setting, cpu_s, event, kill_tree
+
+BOUND = """
+import sys, time, redis
+client = redis.Redis.from_url(sys.argv[1], protocol=2)
+began, cpu, read = time.perf_counter(), time.process_time(), 0
+for shard in range(int(sys.argv[2])):
+    stream = "relay:{%d}:events:app" % shard
+    client.xgroup_create(stream, "bound", "0")
+    while True:
+        reply = client.xreadgroup("bound", "one", {stream: ">"}, count=500)
+        if not reply:
+            break
+        ids = [entry[0] for entry in reply[0][1]]
+        client.xack(stream, "bound", *ids)
+        read += len(ids)
+    client.xgroup_destroy(stream, "bound")
+print(read, time.perf_counter() - began, time.process_time() - cpu)
+"""
+
+
+def fill(client: redis.Redis, count: int, people: int) -> None:
+    """Put events straight into the streams, as the web door leaves them."""
+    pipe = client.pipeline(transaction=False)
+    for number in range(count):
+        person = number % people
+        shard = zlib.crc32(f"user-{person}".encode()) % SHARDS
+        pipe.xadd(f"relay:{{{shard}}}:events:app", {"b": event(number, person)})
+        if number % 1000 == 999:
+            pipe.execute()
+    pipe.execute()
+
+
+def join(setting: Setting) -> None:
+    """Make the groups, before any event is there."""
+    code = "from worker.app import relay; relay().join()"
+    subprocess.run([sys.executable, "-c", code], env=setting.env, cwd=ROOT, check=True)
+
+
+def delivered(client: redis.Redis) -> int:
+    """Events settled as delivered."""
+    pipe = client.pipeline(transaction=False)
+    for shard in range(SHARDS):
+        pipe.hget(f"relay:{{{shard}}}:ledger:production", "delivered")
+    return sum(int(n or 0) for n in pipe.execute())
+
+
+def full(setting: Setting, count: int, people: int, concurrency: int = 1) -> dict[str, float]:
+    """Drain a backlog with the real worker: events a second and CPU microseconds an event."""
+    setting.redis.flushall()
+    join(setting)
+    fill(setting.redis, count, people)
+    worker = setting.worker("worker.tasks", concurrency)
+    cpu = cpu_s(worker)
+    wake = "from worker.tasks import wake\nfor s in range(%d): wake('production', s)" % SHARDS
+    waker = subprocess.Popen([sys.executable, "-c", wake], env=setting.env, cwd=ROOT)
+    while not delivered(setting.redis):
+        time.sleep(0.002)
+    began, first = time.perf_counter(), delivered(setting.redis)
+    while delivered(setting.redis) < count:
+        time.sleep(0.02)
+    took = time.perf_counter() - began
+    used = cpu_s(worker) - cpu
+    waker.wait()
+    kill_tree(worker)
+    return {"events_per_s": (count - first) / took, "cpu_us_per_event": used / count * 1e6}
+
+
+def baseline(setting: Setting, count: int, people: int) -> dict[str, float]:
+    """The same through one task and two POSTs an event."""
+    setting.redis.flushall()
+    producer = (
+        "import sys\nfrom bench.baseline import deliver, app\nfrom bench.setting import event\n"
+        f"with app.producer_pool.acquire() as p:\n  for n in range({count}):\n"
+        f"    deliver.apply_async((event(n, n % {people}).decode(),), producer=p)\n"
+    )
+    subprocess.run([sys.executable, "-c", producer], env=setting.env, cwd=ROOT, check=True)
+    broker = redis.Redis.from_url(setting.url.replace("/0", "/1"))
+    worker = setting.worker("bench.baseline")
+    while (left := broker.llen("baseline")) == count:
+        time.sleep(0.002)
+    began, cpu = time.perf_counter(), cpu_s(worker)
+    while broker.llen("baseline") or broker.hlen("unacked"):
+        time.sleep(0.02)
+    took, used = time.perf_counter() - began, cpu_s(worker) - cpu
+    kill_tree(worker)
+    broker.close()
+    return {"events_per_s": left / took, "cpu_us_per_event": used / left * 1e6}
+
+
+def bound(setting: Setting, count: int, people: int) -> dict[str, float]:
+    """XREADGROUP and XACK over the same streams, nothing else."""
+    setting.redis.flushall()
+    join(setting)
+    fill(setting.redis, count, people)
+    out = subprocess.run([sys.executable, "-c", BOUND, setting.url, str(SHARDS)], capture_output=True, text=True, check=True)
+    read, took, used = out.stdout.split()
+    assert int(read) == count
+    return {"events_per_s": count / float(took), "cpu_us_per_event": float(used) / count * 1e6}
+
+
+if __name__ == "__main__":
+    with Setting() as here:
+        for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 2):
+            print("full    ", full(here, 40_000, 13_000))
+            print("bound   ", bound(here, 40_000, 13_000))
+            print("baseline", baseline(here, 1_000, 300))

