@@ -11,7 +11,9 @@ from worker.event import read_event
 from worker.mapping import Mapper, Send
 
 app = Celery("baseline", broker=next_database(os.environ["RELAY_REDIS_URL"]))
-app.conf.update(task_ignore_result=True, task_acks_late=True, task_default_queue="baseline", worker_hijack_root_logger=False)
+app.conf.update(
+    task_ignore_result=True, task_acks_late=True, task_default_queue="baseline", worker_hijack_root_logger=False
+)
 integration = load(os.environ["RELAY_INTEGRATIONS"], os.environ).integrations["production"]
 mapper = Mapper(integration)
 
@@ -24,4 +26,6 @@ def deliver(raw: str) -> None:
     for operation in mapper.compose([decision], {}).operations:
         url = f"{integration.base_url}/api/v2/entity"
         headers = {"Content-Type": "application/json"}
-        requests.post(url, data=operation.body, auth=(integration.site_id, integration.api_key), headers=headers, timeout=10)
+        requests.post(
+            url, data=operation.body, auth=(integration.site_id, integration.api_key), headers=headers, timeout=10
+        )

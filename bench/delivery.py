@@ -7,7 +7,7 @@ import zlib
 
 import redis
 
-from bench.setting import ROOT, SHARDS, Setting, cpu_s, event, kill_tree
+from bench.setting import ROOT, SHARDS, Setting, cpu_s, event, kill_tree, person_of
 
 BOUND = """
 import sys, time, redis
@@ -32,9 +32,8 @@ def fill(client: redis.Redis, count: int, people: int) -> None:
     """Put events straight into the streams, as the web door leaves them."""
     pipe = client.pipeline(transaction=False)
     for number in range(count):
-        person = number % people
-        shard = zlib.crc32(f"user-{person}".encode()) % SHARDS
-        pipe.xadd(f"relay:{{{shard}}}:events:app", {"b": event(number, person)})
+        shard = zlib.crc32(f"user-{person_of(number, people)}".encode()) % SHARDS
+        pipe.xadd(f"relay:{{{shard}}}:events:app", {"b": event(number, people)})
         if number % 1000 == 999:
             pipe.execute()
     pipe.execute()
@@ -81,7 +80,7 @@ def baseline(setting: Setting, count: int, people: int) -> dict[str, float]:
     producer = (
         "import sys\nfrom bench.baseline import deliver, app\nfrom bench.setting import event\n"
         f"with app.producer_pool.acquire() as p:\n  for n in range({count}):\n"
-        f"    deliver.apply_async((event(n, n % {people}).decode(),), producer=p)\n"
+        f"    deliver.apply_async((event(n, {people}).decode(),), producer=p)\n"
     )
     subprocess.run([sys.executable, "-c", producer], env=setting.env, cwd=ROOT, check=True)
     broker = redis.Redis.from_url(setting.url.replace("/0", "/1"))
@@ -102,7 +101,9 @@ def bound(setting: Setting, count: int, people: int) -> dict[str, float]:
     setting.redis.flushall()
     join(setting)
     fill(setting.redis, count, people)
-    out = subprocess.run([sys.executable, "-c", BOUND, setting.url, str(SHARDS)], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", BOUND, setting.url, str(SHARDS)], capture_output=True, text=True, check=True
+    )
     read, took, used = out.stdout.split()
     assert int(read) == count
     return {"events_per_s": count / float(took), "cpu_us_per_event": float(used) / count * 1e6}

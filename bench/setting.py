@@ -65,13 +65,23 @@ SAMPLE = {
 }  # fmt: skip
 
 
-def event(number: int, person: int) -> bytes:
-    """One event of 1.2 KB: the public sample, with an id, a person, a subscription and a time of its own."""
+SIBLINGS = ("ACTIVATE", "SUBSCRIPTION_RENEWED", "TRANSACTION_PROCESSED")
+
+
+def person_of(number: int, people: int) -> int:
+    """Whose event number `number` is: Purchasely sends three events for one fact, so three in a row are one person's."""
+    return number // 3 % people
+
+
+def event(number: int, people: int) -> bytes:
+    """One event of 1.2 KB: the public sample of a renewal, with an id, a person, a subscription and a time of its own."""
+    person = person_of(number, people)
     mine = SAMPLE | {
+        "event_name": SIBLINGS[number % 3],
         "user_id": f"user-{person}",
         "event_id": f"a2430cab-b56f-45d6-9268-{number:012d}",
         "purchasely_subscription_id": f"subs_{person:032d}",
-        "event_created_at_ms": 1702390766120 + number,
+        "event_created_at_ms": 1702390766120 + number // 3,
     }
     return json.dumps(mine, separators=(",", ":")).encode()
 
@@ -125,7 +135,16 @@ class Setting:
     def worker(self, app: str, concurrency: int = 1) -> subprocess.Popen[bytes]:
         """A Celery worker of the given app; returns once it is ready to take messages."""
         python = Path(sys.executable).parent / "celery"
-        process = self.start(str(python), "--app", app, "worker", "--concurrency", str(concurrency), "--without-mingle", "--without-gossip")
+        process = self.start(
+            str(python),
+            "--app",
+            app,
+            "worker",
+            "--concurrency",
+            str(concurrency),
+            "--without-mingle",
+            "--without-gossip",
+        )
         broker = redis.Redis.from_url(self.url.replace("/0", "/1"))
         while not broker.pubsub_numpat() and not broker.pubsub_channels() and process.poll() is None:
             time.sleep(0.02)

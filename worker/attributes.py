@@ -44,7 +44,7 @@ def event_attributes(payload: dict[str, Any], raw: bytes, integration: Integrati
     Most payloads need no change: then the bytes received are passed on, not encoded again.
     """
     plain = integration.include is None and not integration.exclude and not integration.rename and not late
-    if plain and b"null" not in raw and payload.keys() <= PLAIN_FIELDS:
+    if plain and None not in payload.values() and PLAIN_FIELDS.issuperset(payload):
         return raw
     kept = {}
     for field, value in payload.items():

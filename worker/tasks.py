@@ -18,6 +18,7 @@ from worker import upkeep
 from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
 from worker.logs import configure
+from worker.memory import settle_in
 from worker.stop import Stop
 from worker.stream import Lane
 from worker.watchdog import Watchdog
@@ -91,6 +92,7 @@ def _begin(**_: object) -> None:
 def _begin_child(**_: object) -> None:
     configure(read_settings().log_level)
     _stop.guard_child()
+    settle_in()
 
 
 @signals.worker_ready.connect

@@ -1,0 +1,26 @@
+"""How a worker process uses memory: batches come and go by the half megabyte, so neither Python nor libc should fuss."""
+
+import ctypes
+import gc
+import sys
+
+# glibc's mallopt(3): where its own defaults give every buffer above 128 KiB back to the kernel and fault it in again,
+# 1.4 page faults an event were measured.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEEP_BYTES = 64 << 20
+
+
+def settle_in() -> None:
+    """To be called once in a worker child, when all modules are loaded.
+
+    What is loaded now lives for ever, so the collector need not look at it again; and it looks less often, since what a
+    batch leaves behind is freed by reference counting.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):  # musl has none
+            libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
+            libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
