@@ -1,0 +1,111 @@
+"""Golden cases: an event and an integration in, what Customer.io is told out.
+
+A case is `{"why", "event", "integration", and one of "operations" | "filtered" | "dead"}` in a JSON file under
+`tests/golden/`; `event` may be a list, mapped as one run; `integration` holds what differs from the defaults below.
+"""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.catalogue import catalogue
+from config.integrations import parse
+from worker.event import read_event
+from worker.mapping import Mapper
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+NOW_MS = 1_702_900_000_000
+DEFAULTS: dict[str, Any] = {
+    "source": "app",
+    "region": "eu",
+    "site_id": "env:T_KEY",
+    "api_key": "env:T_KEY",
+    "environments": ["PRODUCTION", "SANDBOX"],
+    "identity": {},
+    "events": {"*": True},
+    "user_properties": {},
+    "event_attributes": {},
+}
+
+
+def cases() -> list[Any]:
+    """Every case of every file, named by its file and its reason."""
+    found = []
+    for path in sorted(GOLDEN.glob("*.json")):
+        for case in json.loads(path.read_text()):
+            found.append(pytest.param(case, id=f"{path.stem}: {case['why']}"))
+    return found
+
+
+def toml(value: Any) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {toml(v)}" for k, v in value.items()) + "}"
+    return json.dumps(value)
+
+
+def integration(overrides: dict[str, Any], plans: dict[str, str]) -> Mapper:
+    """The mapper of an integrations file that says just this."""
+    table = DEFAULTS | overrides
+    lines = "\n".join(f"{key} = {toml(value)}" for key, value in table.items())
+    periods = "\n".join(f"{json.dumps(plan)} = {json.dumps(period)}" for plan, period in plans.items())
+    text = f'[sources.app]\ntokens = ["env:T_KEY"]\n[integrations.x]\n{lines}\n[plans]\n{periods}\n'
+    return Mapper(parse(text, "case.toml", {"T_KEY": "k"}).integrations["x"])
+
+
+def result(case: dict[str, Any]) -> dict[str, Any]:
+    """What the mapping makes of a case."""
+    mapper = integration(case.get("integration", {}), case.get("plans", {}))
+    mapper.suppressed = frozenset(case.get("suppressed", ()))
+    events = case["event"] if isinstance(case["event"], list) else [case["event"]]
+    read = [read_event(f"{NOW_MS + n}-0", json.dumps(event).encode()) for n, event in enumerate(events)]
+    composed = mapper.compose([mapper.decide(event, NOW_MS) for event in read], {})
+    made: dict[str, Any] = {}
+    if composed.operations:
+        made["operations"] = [json.loads(operation.body) for operation in composed.operations]
+    for outcome in composed.outcomes:
+        if outcome is not None:
+            kind = type(outcome).__name__.lower()
+            words = {"field": outcome.field, "words": outcome.words} if kind == "dead" else {}
+            made[kind] = {"reason": outcome.reason, **words} if words else outcome.reason
+    return made
+
+
+def difference(case: dict[str, Any], made: dict[str, Any]) -> str:
+    """What a person reads when a case fails: the reason, then expected (-) against made (+), line by line."""
+    wanted = {key: case[key] for key in ("operations", "filtered", "dead") if key in case}
+    lines = [json.dumps(side, indent=2, sort_keys=True, ensure_ascii=False).splitlines() for side in (wanted, made)]
+    changes = difflib.unified_diff(*lines, "what the case expects", "what the relay makes", lineterm="", n=2)
+    return f"\n{case['why']}\n" + "\n".join(changes)
+
+
+@pytest.mark.parametrize("case", cases())
+def test_case(case: dict[str, Any]) -> None:
+    """The mapping makes of the event what the case says."""
+    made = result(case)
+    wanted = {key: case[key] for key in ("operations", "filtered", "dead") if key in case}
+    if made != wanted:
+        pytest.fail(difference(case, made), pytrace=False)
+
+
+def test_every_code_has_a_case() -> None:
+    """Each of the 44 codes is spoken of by at least one case that sends it."""
+    sent = set()
+    for path in GOLDEN.glob("*.json"):
+        for case in json.loads(path.read_text()):
+            events = case["event"] if isinstance(case["event"], list) else [case["event"]]
+            if "operations" in case:
+                sent |= {event.get("event_name") for event in events}
+    assert set(catalogue().events) - sent == set()
+
+
+def test_a_failing_case_reads_well() -> None:
+    """The difference names the reason and shows the one line that differs on both sides."""
+    case = {"why": "renewals are renamed", "filtered": "event_off"}
+    shown = difference(case, {"filtered": "environment"})
+    assert "renewals are renamed" in shown
+    assert '-  "filtered": "event_off"' in shown
+    assert '+  "filtered": "environment"' in shown
