@@ -60,7 +60,7 @@ def full(setting: Setting, count: int, people: int, concurrency: int = 1) -> dic
     fill(setting.redis, count, people)
     worker = setting.worker("worker.tasks", concurrency)
     cpu = cpu_s(worker)
-    wake = "from worker.tasks import wake\nfor s in range(%d): wake('production', s)" % SHARDS
+    wake = f"from worker.tasks import wake\nfor s in range({SHARDS}): wake('production', s)"
     waker = subprocess.Popen([sys.executable, "-c", wake], env=setting.env, cwd=ROOT)
     while not delivered(setting.redis):
         time.sleep(0.002)

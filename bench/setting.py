@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Self
 
 import psutil
 import redis
@@ -69,12 +70,12 @@ SIBLINGS = ("ACTIVATE", "SUBSCRIPTION_RENEWED", "TRANSACTION_PROCESSED")
 
 
 def person_of(number: int, people: int) -> int:
-    """Whose event number `number` is: Purchasely sends three events for one fact, so three in a row are one person's."""
+    """Whose event it is: Purchasely sends three events for one fact, so three in a row are one person's."""
     return number // 3 % people
 
 
 def event(number: int, people: int) -> bytes:
-    """One event of 1.2 KB: the public sample of a renewal, with an id, a person, a subscription and a time of its own."""
+    """One event of 1.2 KB: the public sample of a renewal, with id, person, subscription and time of its own."""
     person = person_of(number, people)
     mine = SAMPLE | {
         "event_name": SIBLINGS[number % 3],
@@ -96,7 +97,7 @@ class Setting:
         self.port = port
         self.started: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> "Setting":
+    def __enter__(self) -> Self:
         self.server = ValkeyServer(data_dir=self.path / "server", config=self.config)
         self.server.start()
         self.url = f"{self.server.connection_url}/0"

@@ -27,7 +27,8 @@ def main(arguments: list[str]) -> int:
         started = time.monotonic()
         print(f"== {name}: {' '.join([command, *rest, *extra])}", flush=True)
         code = subprocess.run([str(BIN / command), *rest, *extra], cwd=ROOT, env=env, check=False).returncode
-        print(f"== {name}: {'ok' if code == 0 else f'failed ({code})'} in {time.monotonic() - started:.0f} s", flush=True)
+        ended = "ok" if code == 0 else f"failed ({code})"
+        print(f"== {name}: {ended} in {time.monotonic() - started:.0f} s", flush=True)
         if code:
             failed.append(name)
     if failed:

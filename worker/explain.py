@@ -13,6 +13,7 @@ from worker.outcome import Dead, Filtered
 from worker.person import decode
 from worker.properties import PROPERTIES, compile_properties
 
+
 def explain_event(event: Event, shards: int) -> dict[str, Any]:
     """What the relay reads in an event, before any integration sees it."""
     known = catalogue().events.get(event.name)
@@ -40,7 +41,7 @@ def explain(event: Event, mapper: Mapper, state: bytes | None, now_ms: int) -> d
         _stage(integration, "enabled", integration.enabled, "enabled", f"enabled = {str(integration.enabled).lower()}"),
         _environment(event, integration),
         _filter(event, integration),
-        _person(event, integration, mapper),
+        _person(event, integration),
     ]
     told: dict[str, Any] = {"integration": integration.name, "stages": stages, "operations": []}
     if not isinstance(decision, Send):
@@ -89,7 +90,7 @@ def _filter(event: Event, integration: Integration) -> dict[str, Any]:
     }
 
 
-def _person(event: Event, integration: Integration, mapper: Mapper) -> dict[str, Any]:
+def _person(event: Event, integration: Integration) -> dict[str, Any]:
     who = identify(event.payload, integration)
     if isinstance(who, Who):
         fields = (*integration.id_fields, *integration.email_fields, "anonymous_user_id")

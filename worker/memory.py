@@ -1,4 +1,4 @@
-"""How a worker process uses memory: batches come and go by the half megabyte, so neither Python nor libc should fuss."""
+"""How a worker process uses memory: half a megabyte comes and goes with each batch, without fuss."""
 
 import ctypes
 import gc

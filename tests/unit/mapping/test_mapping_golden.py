@@ -35,8 +35,7 @@ def cases() -> list[Any]:
     """Every case of every file, named by its file and its reason."""
     found = []
     for path in sorted(GOLDEN.glob("*.json")):
-        for case in json.loads(path.read_text()):
-            found.append(pytest.param(case, id=f"{path.stem}: {case['why']}"))
+        found += [pytest.param(case, id=f"{path.stem}: {case['why']}") for case in json.loads(path.read_text())]
     return found
 
 
