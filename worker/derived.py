@@ -13,14 +13,10 @@ from msgspec import UNSET
 from worker.entitlement import ON_HOLD, PAUSED
 from worker.holding import HAD_TRIAL
 from worker.person import UNNAMED
-from worker.snapshot import FIELDS
 from worker.standing import Speaker, started_at_ms
 
 Derive = Callable[[Speaker, Mapping[str, str]], object]
 
-_GRACE = FIELDS.index("grace_period_expires_at")
-_DEFER = FIELDS.index("defer_end_at")
-_RESUME = FIELDS.index("auto_resume_at")
 _PAUSE_OFF = frozenset({"SUBSCRIPTION_UNPAUSED", "SUBSCRIPTION_WILL_NOT_PAUSE"})
 
 
@@ -56,7 +52,11 @@ def _grace_period_expires_at(one: Speaker, _: Mapping[str, str]) -> object:
     at_ms = one.holding.snapshot.grace_period_expires_at
     if at_ms is None:
         return UNSET
-    return at_ms if one.live and one.status in {"IN_GRACE_PERIOD", None} and one.holding.holds(_GRACE) else None
+    return (
+        at_ms
+        if one.live and one.status in {"IN_GRACE_PERIOD", None} and one.holding.holds("grace_period_expires_at")
+        else None
+    )
 
 
 def _defer_end_at(one: Speaker, _: Mapping[str, str]) -> object:
@@ -64,7 +64,7 @@ def _defer_end_at(one: Speaker, _: Mapping[str, str]) -> object:
     at_ms = one.holding.snapshot.defer_end_at
     if at_ms is None:
         return UNSET
-    return at_ms if one.live and one.holding.holds(_DEFER) else None
+    return at_ms if one.live and one.holding.holds("defer_end_at") else None
 
 
 def _auto_resume_at(one: Speaker, _: Mapping[str, str]) -> object:
@@ -73,7 +73,7 @@ def _auto_resume_at(one: Speaker, _: Mapping[str, str]) -> object:
     if at_ms is None:
         return UNSET
     planned = one.live and one.holding.last_event not in _PAUSE_OFF
-    return at_ms if (planned or one.standing == PAUSED) and one.holding.holds(_RESUME) else None
+    return at_ms if (planned or one.standing == PAUSED) and one.holding.holds("auto_resume_at") else None
 
 
 def _trial_ends_at(one: Speaker, _: Mapping[str, str]) -> object:

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 import msgspec
 
-from worker.entitlement import LOST_STATUSES, NOTHING, PLAN_CHANGES, access_fact, grants, rank
+from worker.entitlement import GRANTED, LAPSED, NOTHING, OVER, PLAN_CHANGES, access_fact, grants, rank, standing
 from worker.event import Event, text_id
 from worker.snapshot import FIELDS, Snapshot, read_snapshot
 
 MAX_KEY = 200
 
 HAD_TRIAL: Final = 1
-HAD_LOSS: Final = 2
+HAD_END: Final = 2
 HAD_NO_OFFER: Final = 4  # see `_knows_no_offer`
 
 _STARTS = frozenset({"SUBSCRIPTION_STARTED", "TRIAL_STARTED"})
@@ -38,7 +38,7 @@ class Holding(msgspec.Struct, array_like=True, gc=False):
 
     `stamp` and `last_event` are those of the newest event. `access` is the time of the last fact about
     access and the fact (`worker.entitlement`). `started_at` in Unix milliseconds. `older` has the stamps
-    of fields, by their index, that are not from the newest event. A subscription that was only named as
+    of the fields that are not from the newest event. A subscription that was only named as
     the former one by a plan change has the stamp NEVER.
     """
 
@@ -48,11 +48,11 @@ class Holding(msgspec.Struct, array_like=True, gc=False):
     access: tuple[int, int] = (0, NOTHING)
     started_at: int | None = None
     seen: int = 0
-    older: dict[int, Stamp] = {}
+    older: dict[str, Stamp] = {}
 
-    def holds(self, index: int) -> bool:
+    def holds(self, field: str) -> bool:
         """Whether a field is as of the newest event (or its siblings), and not a memory."""
-        return index not in self.older or self.older[index][0] == self.stamp[0]
+        return field not in self.older or self.older[field][0] == self.stamp[0]
 
 
 def learn(holding: Holding, key: str, event: Event, time_ms: int) -> bool:
@@ -98,7 +98,7 @@ def former_subscription(payload: Mapping[str, Any]) -> str:
 
 
 def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
-    older: dict[int, Stamp] = {}
+    older: dict[str, Stamp] = {}
     # Siblings tell the same, and most events of a subscription carry the same fields.
     if snapshot != holding.snapshot:
         fresh = msgspec.structs.astuple(snapshot)
@@ -108,10 +108,10 @@ def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
                 break
         else:
             known = ()
-        for index, old in enumerate(known):
-            if fresh[index] is None and old is not None:
-                older[index] = holding.older.get(index, holding.stamp)
-                setattr(snapshot, FIELDS[index], old)
+        for field, new, old in zip(FIELDS, fresh, known, strict=False):
+            if new is None and old is not None:
+                older[field] = holding.older.get(field, holding.stamp)
+                setattr(snapshot, field, old)
     holding.snapshot = snapshot
     holding.older = older
     holding.stamp = stamp
@@ -120,22 +120,22 @@ def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
 def _complete(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> bool:
     """Take from an event that is not the newest the fields that no newer one carries."""
     changed = False
-    for index, value in enumerate(msgspec.structs.astuple(snapshot)):
+    for field, value in zip(FIELDS, msgspec.structs.astuple(snapshot), strict=True):
         if value is None:
             continue
-        field = FIELDS[index]
-        if getattr(holding.snapshot, field) is None or (index in holding.older and stamp > holding.older[index]):
+        if getattr(holding.snapshot, field) is None or (field in holding.older and stamp > holding.older[field]):
             setattr(holding.snapshot, field, value)
-            holding.older[index] = stamp
+            holding.older[field] = stamp
             changed = True
     return changed
 
 
 def _marks(snapshot: Snapshot, fact: int) -> int:
     seen = HAD_TRIAL if snapshot.offer_type == "FREE_TRIAL" else 0
-    if not grants(fact) and (fact != NOTHING or snapshot.subscription_status in LOST_STATUSES):
-        seen |= HAD_LOSS
-        if snapshot.offer_type == "NONE" and _knows_no_offer(snapshot):
+    if not grants(fact) and (stands := standing(fact, snapshot.subscription_status)) != GRANTED:
+        if stands in OVER or NOTHING < fact <= LAPSED:
+            seen |= HAD_END
+        if snapshot.offer_type == "NONE" and stands != NOTHING and _knows_no_offer(snapshot):
             snapshot.offer_type = None
             seen |= HAD_NO_OFFER
     return seen

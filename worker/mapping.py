@@ -172,7 +172,7 @@ class Mapper:
                 outcomes.append(decision)  # type: ignore[arg-type]  # the other two are outcomes
                 continue
             outcomes.append(None)
-            who = decision.who
+            who, known = decision.who, None
             if self._keeps_state(who):
                 known = people.get(who.json)
                 if known is None:
@@ -183,7 +183,7 @@ class Mapper:
                     known.cause = position
             operations.append(Operation("event", decision.body, position))
             if self.integration.merge_transfers:
-                operations += self._merges(decision, position)
+                operations += self._merges(decision, position, known)
         blobs = {}
         for known in people.values():
             if known.cause >= 0:
@@ -208,22 +208,23 @@ class Mapper:
             return Dead("too_large", "map", "user_properties", words=words)
         return Operation("identify", body, known.cause)
 
-    def _merges(self, decision: Send, position: int) -> list[Operation]:
-        """Both sides of a transfer ask for the same merge: it takes effect once both people exist, in either order."""
+    def _merges(self, decision: Send, position: int, known: _Known | None) -> list[Operation]:
+        """The merge of an anonymous profile into the person who logged in.
+
+        Both sides of a transfer ask for it, and so does whatever is heard of the anonymous profile later: a merge takes
+        effect once both people exist, and an event would bring the merged profile back to life.
+        """
         payload, who = decision.event.payload, decision.who
-        if decision.event.name in {"SUBSCRIPTION_RECEIVED", "ONE_TIME_PURCHASE_RECEIVED"}:
-            other = text_id(payload.get("transferred_from_anonymous_user_id"))
-            primary, secondary = who.json, identifiers("id", other)
-        elif decision.event.name in {"SUBSCRIPTION_TRANSFERRED", "ONE_TIME_PURCHASE_TRANSFERRED"}:
-            other = text_id(payload.get("transferred_to_user_id"))
-            primary, secondary = identifiers("id", other), who.json
-            if text_id(payload.get("anonymous_user_id")) != who.value:
-                return []  # the loser is a known user: two people, both real
+        if text_id(payload.get("anonymous_user_id")) == who.value and not text_id(payload.get("user_id")):
+            moved_to = text_id(payload.get("transferred_to_user_id")) or (known.person.moved_to[1] if known else "")
+            primary, secondary = moved_to, who.value
         else:
+            primary, secondary = who.value, text_id(payload.get("transferred_from_anonymous_user_id"))
+        if not primary or not secondary or primary == secondary or self.integration.anonymous != "profile":
             return []
-        if not other or self.integration.anonymous != "profile" or primary == secondary:
-            return []
-        return [Operation("merge", merge_body(primary, secondary), position)]
+        kind = "id" if primary != who.value else who.kind
+        merge = merge_body(identifiers(kind, primary), identifiers("id", secondary))
+        return [Operation("merge", merge, position)]
 
 
 def _largest_field(payload: dict[str, Any]) -> str:

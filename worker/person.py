@@ -31,7 +31,7 @@ UNNAMED = "~"
 class Person(msgspec.Struct, array_like=True, gc=False):
     """The state of one person as one integration has seen it.
 
-    Holdings by id; `revenues` and the ids each with the time of the event that told them; times in Unix
+    Holdings by id; `revenues`, the ids and `moved_to` (the user who got what this one lost) each with the time of the event that told them; times in Unix
     milliseconds. Stored by position: a new field goes to the end and has a default.
     """
 
@@ -43,6 +43,7 @@ class Person(msgspec.Struct, array_like=True, gc=False):
     user_id: tuple[int, str] = (0, "")
     anonymous_user_id: tuple[int, str] = (0, "")
     device_id: tuple[int, str] = (0, "")
+    moved_to: tuple[int, str] = (0, "")
 
 
 _DECODER = msgspec.msgpack.Decoder(Person)
@@ -110,6 +111,9 @@ def _know(person: Person, payload: Mapping[str, Any], time_ms: int) -> bool:
         changed = True
     if (text := text_id(get("device_id"))) and (time_ms, text) > person.device_id:
         person.device_id = (time_ms, text[:MAX_KEY])
+        changed = True
+    if (text := text_id(get("transferred_to_user_id"))) and (time_ms, text) > person.moved_to:
+        person.moved_to = (time_ms, text[:MAX_KEY])
         changed = True
     for currency, amount in read_revenue(payload):
         known = person.revenues.get(currency)

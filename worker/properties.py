@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from worker.derived import DERIVED, DERIVED_DATES
-from worker.holding import HAD_LOSS
+from worker.holding import HAD_END
 from worker.person import Person
 from worker.snapshot import DATES, FIELDS
 from worker.standing import Speaker, ended, ended_at_ms, others, purchase_id, speaker, started_at_ms
@@ -132,7 +132,7 @@ def _tell_expired(person: Person, wanted: tuple[str, ...], told: dict[str, objec
     if last is None:
         if "has_expired_subscription" in wanted:
             told["has_expired_subscription"] = False
-        if any(holding.seen & HAD_LOSS for holding in person.subscriptions.values()):
+        if any(holding.seen & HAD_END for holding in person.subscriptions.values()):
             told.update((name, None) for name in wanted if name != "has_expired_subscription")
         return
     expired_at, started_at = ended_at_ms(last.holding), started_at_ms(last.holding)

@@ -26,6 +26,7 @@ from worker.entitlement import (
     MOVED,
     NOTHING,
     ON_HOLD,
+    OVER,
     PAUSED,
     REPLACED,
     REVOKED,
@@ -45,7 +46,6 @@ _PRECEDENCE: Mapping[int, int] = {
     MOVED: 0,
     REPLACED: 0,
 }
-_OVER = frozenset({ENDED, REVOKED})
 
 
 class Speaker(msgspec.Struct, frozen=True, gc=False):
@@ -95,7 +95,7 @@ def ended(person: Person) -> Speaker | None:
     over = [
         one
         for key, holding in person.subscriptions.items()
-        if holding.stamp[0] and not grants(holding.access[1]) and (one := _read(key, holding)).standing in _OVER
+        if holding.stamp[0] and not grants(holding.access[1]) and (one := _read(key, holding)).standing in OVER
     ]
     return max(over, key=_weight, default=None)
 

@@ -1,0 +1,238 @@
+"""Who has access is decided by the names of events, once and for any order."""
+
+import itertools
+
+import pytest
+
+from tests.payloads import CODES, DAY_MS, START_MS, event, history, payload
+from worker.person import absorb, decode
+from worker.properties import properties
+
+GAINED, LOST, SAME = True, False, None
+
+ACCESS = {
+    "ACTIVATE": GAINED,
+    "DEACTIVATE": LOST,
+    "TRANSACTION_PROCESSED": SAME,
+    "SUBSCRIPTION_STARTED": GAINED,
+    "TRIAL_STARTED": GAINED,
+    "INTRO_OFFER_STARTED": GAINED,
+    "PROMO_CODE_STARTED": GAINED,
+    "TRIAL_CONVERTED": GAINED,
+    "INTRO_OFFER_CONVERTED": GAINED,
+    "PROMO_CODE_CONVERTED": GAINED,
+    "TRIAL_NOT_CONVERTED": LOST,
+    "INTRO_OFFER_NOT_CONVERTED": LOST,
+    "PROMO_CODE_NOT_CONVERTED": LOST,
+    "PROMOTIONAL_OFFER_STARTED": GAINED,
+    "PROMOTIONAL_OFFER_CONVERTED": GAINED,
+    "PROMOTIONAL_OFFER_NOT_CONVERTED": LOST,
+    "SUBSCRIPTION_RENEWED": GAINED,
+    "SUBSCRIPTION_DEFERRED": GAINED,
+    "SUBSCRIPTION_REACTIVATED": GAINED,
+    "SUBSCRIPTION_CROSSGRADED": GAINED,
+    "SUBSCRIPTION_DOWNGRADED": GAINED,
+    "SUBSCRIPTION_UPGRADED": GAINED,
+    "RENEWAL_DISABLED": SAME,
+    "RENEWAL_ENABLED": SAME,
+    "SUBSCRIPTION_TERMINATED": LOST,
+    "FAMILY_SHARED_REVOKED": LOST,
+    "GRACE_PERIOD_STARTED": GAINED,
+    "GRACE_PERIOD_TERMINATED": LOST,
+    "ENTERED_BILLING_RETRY": LOST,
+    "SUBSCRIPTION_CANCELLED_DURING_GRACE_PERIOD": LOST,
+    "SUBSCRIPTION_RECOVERED_FROM_GRACE_PERIOD": GAINED,
+    "SUBSCRIPTION_RECOVERED_FROM_BILLING_RETRY": GAINED,
+    "SUBSCRIPTION_WILL_PAUSE": SAME,
+    "SUBSCRIPTION_PAUSED": LOST,
+    "SUBSCRIPTION_UNPAUSED": GAINED,
+    "SUBSCRIPTION_CANCELLED_DURING_PAUSE": LOST,
+    "SUBSCRIPTION_WILL_NOT_PAUSE": SAME,
+    "SUBSCRIPTION_TRANSFERRED": LOST,
+    "SUBSCRIPTION_RECEIVED": GAINED,
+    "ONE_TIME_PURCHASE_TRANSFERRED": LOST,
+    "ONE_TIME_PURCHASE_RECEIVED": GAINED,
+    "SUBSCRIPTION_REFUNDED_REVOKED": LOST,
+    "INSTALLMENT_PAID": SAME,
+    "INSTALLMENT_REFUNDED": SAME,
+}
+
+
+def told(*bodies):
+    person = decode(None)
+    for body in bodies:
+        absorb(person, event(body))
+    return properties(person, {})
+
+
+def active(*bodies):
+    return told(*bodies)["has_active_subscription"]
+
+
+def test_every_code_has_its_row():
+    """All 44 codes are in the table, and have a payload of their own."""
+    assert ACCESS.keys() == CODES.keys()
+    assert len(ACCESS) == 44
+
+
+@pytest.mark.parametrize("code", [code for code in ACCESS if not code.startswith("ONE_TIME_PURCHASE_")])
+@pytest.mark.parametrize("before", ["ACTIVATE", "DEACTIVATE"])
+def test_what_each_code_does_to_access(code, before):
+    """A code gives access, takes it away or leaves it, whatever was before and whatever its status says."""
+    first = payload(before, event_created_at_ms=START_MS)
+    expected = before == "ACTIVATE" if ACCESS[code] is SAME else ACCESS[code]
+    for status in ({}, {"subscription_status": "AUTO_RENEWING"}, {"subscription_status": ...}):
+        last = payload(code, event_created_at_ms=START_MS + DAY_MS, **status)
+        assert active(first, last) is expected
+        assert active(last, first) is expected
+        assert told(last, first)["last_event"] == code
+
+
+@pytest.mark.parametrize(
+    "code", ["ACTIVATE", "DEACTIVATE", "ONE_TIME_PURCHASE_TRANSFERRED", "ONE_TIME_PURCHASE_RECEIVED"]
+)
+def test_what_the_codes_of_one_time_purchases_do(code):
+    """A purchase that is held speaks before one that was lost, even when that was bought later."""
+    first = payload(code, purchase=True, purchasely_one_time_purchase_id="otp_1")
+    other = {"purchasely_one_time_purchase_id": "otp_2", "purchased_at_ms": START_MS + 5}
+    lost = payload("DEACTIVATE", purchase=True, **other)
+    speaks = told(first, lost)["purchasely_one_time_purchase_id"]
+    assert speaks == ("otp_1" if ACCESS[code] is GAINED else "otp_2")
+
+
+@pytest.mark.parametrize("code", [code for code, access in ACCESS.items() if access is SAME])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("AUTO_RENEWING", True),
+        ("AUTO_RENEWING_CANCELED", True),
+        ("IN_GRACE_PERIOD", True),
+        ("ON_HOLD", False),
+        ("PAUSED", False),
+        ("DEACTIVATED", False),
+        ("REVOKED", False),
+        ("UNPAID", False),
+        ("CANCELED", False),
+        (..., False),
+    ],
+)
+def test_the_status_decides_where_no_name_did(code, status, expected):
+    """A neutral event alone is read by its status; a status that is not known claims no access."""
+    assert active(payload(code, subscription_status=status)) is expected
+
+
+def test_the_retired_codes_still_mean_what_they_meant():
+    """SUBSCRIPTION_EXPIRED of webhook v2 ends."""
+    later = {"event_created_at_ms": START_MS + DAY_MS}
+    assert active(payload("ACTIVATE"), payload("SUBSCRIPTION_EXPIRED", **later)) is False
+
+
+def test_a_code_of_the_future_changes_access_only_by_its_status():
+    """Of an unknown code the fields are taken; access follows its status if that says anything."""
+    first = payload("ACTIVATE", event_created_at_ms=START_MS)
+    later = {"event_created_at_ms": START_MS + DAY_MS, "plan": "new"}
+    silent = told(first, payload("SUBSCRIPTION_TELEPORTED", subscription_status=..., **later))
+    assert (silent["has_active_subscription"], silent["plan"]) == (True, "new")
+    assert silent["last_event"] == "SUBSCRIPTION_TELEPORTED"
+    assert active(first, payload("SUBSCRIPTION_TELEPORTED", subscription_status="UNPAID", **later)) is False
+    gone = payload("DEACTIVATE", event_created_at_ms=START_MS)
+    assert active(gone, payload("SUBSCRIPTION_TELEPORTED", **later)) is True
+
+
+def test_a_deactivate_that_still_says_auto_renewing_ends():
+    """The documented DEACTIVATE of a transfer carries AUTO_RENEWING and a date to come: its name counts."""
+    gone = payload("DEACTIVATE", subscription_status="AUTO_RENEWING", event_created_at_ms=START_MS + DAY_MS)
+    result = told(payload("ACTIVATE"), gone)
+    assert result["has_active_subscription"] is False
+    assert result["subscription_status"] == "DEACTIVATED"
+    assert result["is_auto_renewing"] is False
+
+
+def same_moment(*bodies):
+    """Access after events of one millisecond, the same in each order."""
+    (result,) = {active(*order) for order in itertools.permutations(bodies)}
+    return result
+
+
+def test_activate_and_deactivate_of_one_millisecond():
+    """Of equals the ACTIVATE holds; the one that tells its reason weighs as much as that; a refund weighs most."""
+    bare = {"source_event_name": ...}
+    on, off = payload("ACTIVATE", **bare), payload("DEACTIVATE", **bare)
+    assert same_moment(on, off) is True
+    assert same_moment(on, payload("DEACTIVATE", source_event_name="SUBSCRIPTION_TERMINATED")) is False
+    assert same_moment(payload("ACTIVATE", source_event_name="SUBSCRIPTION_RENEWED"), off) is True
+    change = {"source_event_name": "SUBSCRIPTION_UPGRADED"}
+    assert same_moment(payload("ACTIVATE", **change), payload("DEACTIVATE", **change)) is True
+    move = payload("DEACTIVATE", source_event_name="SUBSCRIPTION_TRANSFERRED")
+    assert same_moment(payload("ACTIVATE", source_event_name="SUBSCRIPTION_RECEIVED"), move) is True
+    refund = payload("DEACTIVATE", source_event_name="SUBSCRIPTION_REFUNDED_REVOKED")
+    assert same_moment(payload("ACTIVATE", source_event_name="SUBSCRIPTION_RENEWED"), refund) is False
+
+
+def test_a_transfer_within_one_person_is_no_loss():
+    """When both sides of a transfer are one person, they have the subscription, in each order."""
+    gone, come = payload("SUBSCRIPTION_TRANSFERRED"), payload("SUBSCRIPTION_RECEIVED")
+    assert same_moment(gone, come, payload("DEACTIVATE", source_event_name="SUBSCRIPTION_TRANSFERRED")) is True
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_transfer_between_two_people(order):
+    """The loser has no subscription and did not churn, the gainer has it; the order of arrival is no matter."""
+    anonymous = {"user_id": ..., "anonymous_user_id": "6837C35A"}
+    loser, gainer = told(*history("transferred", **anonymous)[::order]), told(*history("received")[::order])
+    assert (loser["has_active_subscription"], gainer["has_active_subscription"]) == (False, True)
+    assert (loser["has_expired_subscription"], gainer["has_expired_subscription"]) == (False, False)
+    assert (loser["subscription_status"], gainer["subscription_status"]) == ("DEACTIVATED", "AUTO_RENEWING")
+    assert (loser["anonymous_user_id"], gainer["user_id"]) == ("6837C35A", "user_42")
+    assert gainer["subscription_started_at"] == START_MS
+
+
+def test_a_subscription_that_comes_back():
+    """Away to another user and back again: held."""
+    back = payload("SUBSCRIPTION_RECEIVED", event_created_at_ms=START_MS + 9 * DAY_MS)
+    assert active(*history("transferred"), back) is True
+
+
+@pytest.mark.parametrize("kind", ["upgraded", "downgraded", "crossgraded"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_plan_change_ends_the_former_subscription(kind, order):
+    """The new subscription speaks and names the former plan; the former one is gone, but has not expired."""
+    bodies = [body for body in history(kind) if body.get("source_event_name") != f"SUBSCRIPTION_{kind.upper()}"]
+    new = next(body for body in bodies if "previous_plan" in body)
+    result = told(*bodies[::order])
+    assert result["has_active_subscription"] is True
+    assert result["has_expired_subscription"] is False
+    assert (result["plan"], result["previous_plan"]) == (new["plan"], "monthly")
+    assert result["purchasely_subscription_id"] == new["purchasely_subscription_id"]
+    assert result["subscription_started_at"] == START_MS + 12 * DAY_MS
+    end = {"event_created_at_ms": START_MS + 900 * DAY_MS, "subscription_status": "DEACTIVATED"}
+    after = told(*bodies[::order], bodies[-1] | end | {"event_name": "SUBSCRIPTION_TERMINATED", "event_id": "end"})
+    assert after["has_active_subscription"] is False
+    assert after["expired_subscription_plan"] == new["plan"]
+
+
+def test_a_plan_change_that_names_itself_ends_nothing():
+    """A plan change that keeps the subscription's id leaves it live."""
+    same = payload(
+        "SUBSCRIPTION_UPGRADED", from_purchasely_subscription_id="subs_1", purchasely_subscription_id="subs_1"
+    )
+    assert active(same) is True
+
+
+def test_a_subscription_without_an_id_is_told_by_its_transaction():
+    """Without Purchasely's id the first store transaction tells subscriptions apart, without that the plan."""
+    unnamed = {"purchasely_subscription_id": ...}
+    on = payload("ACTIVATE", **unnamed)
+    off = payload("DEACTIVATE", event_created_at_ms=START_MS + DAY_MS, **unnamed)
+    assert active(on, off) is False
+    assert active(on, off | {"store_original_transaction_id": "another"}) is True
+    nameless = {"store_original_transaction_id": ..., **unnamed}
+    assert active(payload("ACTIVATE", **nameless), payload("DEACTIVATE", plan="other", **nameless)) is True
+    assert "purchasely_subscription_id" not in told(on)
+
+
+def test_an_event_about_nothing_tells_only_the_person():
+    """An event that names no subscription, purchase, plan or product tells ids and revenue."""
+    about = ("purchasely_subscription_id", "store_original_transaction_id", "plan", "product")
+    body = payload("ACTIVATE", **dict.fromkeys(about, ...))
+    assert told(body) == {"user_id": "user_42", "device_id": "1234567890abcdef", "cumulated_revenue_in_eur": 19.98}
