@@ -22,5 +22,6 @@ def configure(level: str) -> None:
         "asyncio",
         "celery.worker.strategy",
         "celery.app.trace",
+        "celery.beat",
     ):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -17,7 +17,8 @@ _COMMANDS = {
     "hold": ("hold", "Hold an integration: its events wait, in order, until it is resumed."),
     "resume": ("hold", "End the hold of an integration; what waited is delivered at once."),
     "send": ("send", "Post events from a file or standard input, as an upstream service would."),
-    "dead": ("dead", "List, show and replay dead letters."),
+    "dead": ("dead", "Show what could not be delivered, by cause; list, show, replay, edit, discard, export."),
+    "jobs": ("jobs", "Show the replays under way and those of the past; pause, resume, abort."),
     "explain": ("explain", "Show what happens to an event, stage by stage, and why."),
     "suppress": ("suppress", "Send nothing about a person."),
     "forget": ("forget", "Remove a person from everything the relay keeps."),
@@ -60,5 +61,7 @@ def main() -> None:
         # redis is imported only by commands that speak to it
         if not type(fault).__module__.startswith("redis."):
             raise
-        click.echo(f"relay: Redis does not serve ({type(fault).__name__}); is it running? `relay check` says more", err=True)
+        click.echo(
+            f"relay: Redis does not serve ({type(fault).__name__}); is it running? `relay check` says more", err=True
+        )
         sys.exit(2)

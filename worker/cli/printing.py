@@ -44,13 +44,11 @@ def span(milliseconds: float) -> str:
     """
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
-    seconds = milliseconds / 1000
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    for small, large, size in (("s", "min", 1), ("min", "h", 60), ("h", "d", 3600)):
-        factor = 24 if large == "d" else 60
-        if seconds < size * factor * factor or large == "d":
-            units = int(seconds // size)
-            whole, rest = divmod(units, factor)
-            return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
-    raise AssertionError("unreachable")
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    seconds = int(milliseconds // 1000)
+    for large, size_s, small, part_s in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= size_s:
+            rest = seconds % size_s // part_s
+            return f"{seconds // size_s} {large}" + (f" {rest} {small}" if rest else "")
+    raise AssertionError("a minute and more is covered above")

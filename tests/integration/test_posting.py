@@ -1,0 +1,235 @@
+"""Posting to a door that answers as a test says."""
+
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from worker.errors import OperatorError
+from worker.posting import Poster, RefusedError, Sent, route, signing, with_token
+
+OK = (200, {"Content-Type": "application/json"}, {"accepted": 2, "duplicates": 1})
+LATER = (503, {"Retry-After": "7"}, {"title": "Not stored", "detail": "Redis cannot store events just now (memory)"})
+
+
+class Door(http.server.ThreadingHTTPServer):
+    """Answers in turn, the last answer for ever; keeps what it was asked."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.answers = [OK]
+        self.requests = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Answer(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append((self.path, dict(self.headers), body))
+        answers = self.server.answers
+        status, headers, content = answers.pop(0) if len(answers) > 1 else answers[0]
+        raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def door():
+    with Door() as door:
+        thread = threading.Thread(target=door.serve_forever, args=(0.01,))
+        thread.start()
+        yield door
+        door.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def slept():
+    return []
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def poster(door, slept, told):
+    poster = Poster(route(door.url, "my app", signed=False), with_token("t0ken"), 60, told.append, slept.append)
+    yield poster
+    poster.close()
+
+
+def test_a_chunk_is_ndjson_with_the_token(door, poster):
+    """One request for many events; the door's counts come back."""
+    assert poster.post([b'{"a":1}', b'{"b":2}', b'{"c":3}']) == Sent(3, 2, 1, 1)
+    ((path, headers, body),) = door.requests
+    assert path == "/v1/events/my%20app"
+    assert (headers["Authorization"], headers["Content-Type"]) == ("Bearer t0ken", "application/x-ndjson")
+    assert body == b'{"a":1}\n{"b":2}\n{"c":3}'
+
+
+def test_a_netrc_does_not_replace_the_token(door, poster, tmp_path, monkeypatch):
+    """Credentials that lie about for the host stay out of it."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    poster.post([b"{}"])
+    assert door.requests[0][1]["Authorization"] == "Bearer t0ken"
+
+
+def test_later_is_tried_again_as_asked(door, poster, slept, told):
+    """A 503 is waited for as long as the door says, and told."""
+    door.answers = [LATER, LATER, OK]
+    assert poster.post([b"{}"]).accepted == 2
+    assert [wait_s >= 7 for wait_s in slept] == [True, True]
+    assert told[0].startswith("503 Not stored: Redis cannot store events just now (memory); trying again for up to")
+
+
+def test_patience_ends(door, slept):
+    """A door that stays away is given up, with its last words."""
+    door.answers = [LATER]
+    impatient = Poster(route(door.url, "app", signed=False), with_token("t"), 0, lambda _: None, slept.append)
+    with pytest.raises(RefusedError, match="503 Not stored"):
+        impatient.post([b"{}"])
+    impatient.close()
+    assert slept == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((401, {}, {"title": "Unauthorized", "detail": "a token is needed"}), "401 Unauthorized: a token is needed"),
+        ((422, {}, {"title": "Not an event"}), "422 Not an event"),
+        ((404, {}, b"<html>"), "404 Not Found"),
+        ((302, {"Location": "http://elsewhere.invalid"}, b""), "302 Found"),
+        ((200, {}, b"<html>welcome"), "answers 200, but not as the relay does"),
+    ],
+)
+def test_a_refusal_is_told_and_not_repeated(door, poster, slept, answer, words):
+    """What will not get better by itself is not tried again."""
+    door.answers = [answer]
+    with pytest.raises(RefusedError, match=words):
+        poster.post([b"{}"])
+    assert slept == []
+
+
+def test_nobody_at_the_address_is_told_at_once(slept):
+    """Before anybody has ever answered, a wrong address is the likelier reason."""
+    poster = Poster("http://127.0.0.1:9/v1/events/app", with_token("t"), 60, lambda _: None, slept.append)
+    with pytest.raises(OperatorError, match=r"nobody answers at http://127.0.0.1:9"):
+        poster.post([b"{}"])
+    poster.close()
+    assert slept == []
+
+
+def test_a_door_that_goes_away_is_waited_for(door, poster, slept, told):
+    """Once it has answered, a lost connection is tried again."""
+    poster.post([b"{}"])
+    answers = iter(["away", "back"])
+    poster._session.post = lambda *a, _post=poster._session.post, **k: (
+        _post(*a, **k) if next(answers) == "back" else _post("http://127.0.0.1:9", **k)
+    )
+    assert poster.post([b"{}"]).accepted == 2
+    assert (len(slept), told[0].split(";")[0]) == (1, "no connection")
+
+
+def test_a_signature_is_purchaselys():
+    """The public test vector of the webhook contract."""
+    headers = signing(b"foobar", lambda: 1698322022.9)(b'{"a_random_key":"a_random_value_ad"}')
+    assert headers["X-PURCHASELY-TIMESTAMP"] == "1698322022"
+    assert headers["X-PURCHASELY-REQUEST-SIGNATURE"] == (
+        "f3c2a452e9ea72f41107321aeaf7999f1054148866a710c9b23f9f501785e2a4"
+    )
+
+
+FILE = """
+[sources.app]
+webhook_secret = "env:T_SECRET"
+tokens = ["env:T_TOKEN"]
+"""
+
+
+@pytest.fixture
+def send(door, tmp_path):
+    """Runs `relay send`."""
+    path = tmp_path / "integrations.toml"
+    path.write_text(FILE)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
+    clean |= {"RELAY_INTEGRATIONS": str(path), "T_SECRET": "signing", "T_TOKEN": "t0ken"}
+
+    def run(*arguments, text, **env):
+        command = [sys.executable, "-c", "from worker.cli import main; main()", "send", "--url", door.url, *arguments]
+        return subprocess.run(command, env=clean | env, input=text, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_the_command_sends_what_it_reads(door, send):
+    """Standard input to the only source of the file, with its token."""
+    done = send("-", text='[{"a": 1}, {"b": 2}, {"c": 3}]')
+    assert (done.returncode, done.stdout) == (0, "2 accepted, 1 duplicates, in 1 request\n")
+    ((path, headers, _),) = door.requests
+    assert (path, headers["Authorization"]) == ("/v1/events/app", "Bearer t0ken")
+
+
+def test_the_command_signs_single_events(door, send):
+    """With --sign it speaks as Purchasely does: one event a request."""
+    done = send("-", "--sign", "--json", text='{"a": 1}\n{"b": 2}\n')
+    assert json.loads(done.stdout) == {"events": 2, "accepted": 4, "duplicates": 2, "requests": 2}
+    for path, headers, body in door.requests:
+        assert path == "/webhooks/purchasely/app"
+        signed = headers["X-PURCHASELY-TIMESTAMP"].encode() + body
+        expected = hmac.new(b"signing", signed, hashlib.sha256).hexdigest()
+        assert headers["X-PURCHASELY-REQUEST-SIGNATURE"] == expected
+
+
+def test_a_service_needs_no_integrations_file(door, send):
+    """With a source and a variable for the token, nothing else is read."""
+    arguments = ("-", "--source", "other", "--token-env", "MY_TOKEN")
+    done = send(*arguments, text="{}", MY_TOKEN="mine", RELAY_INTEGRATIONS="/nowhere")
+    assert (done.returncode, door.requests[0][1]["Authorization"]) == (0, "Bearer mine")
+
+
+def test_a_refusal_is_exit_1(door, send):
+    """What was refused is told on standard error, what was sent on standard output."""
+    door.answers = [(401, {}, {"title": "Unauthorized", "detail": "no"})]
+    done = send("-", "--json", text="{}")
+    assert (done.returncode, json.loads(done.stdout)["events"]) == (1, 0)
+    assert done.stderr == "relay: after 0 events: 401 Unauthorized: no\n"
+
+
+def test_a_line_that_is_no_event_is_named(send):
+    """What came before it is sent; the place is told."""
+    done = send("-", "--sign", text='{"a": 1}\n{"b": 2}\nnonsense\n{"c": 3}\n')
+    assert done.returncode == 1
+    assert done.stderr == "relay: <stdin>: line 3 is not JSON; 2 events before it were sent\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--source", "nobody"], "no source is called nobody; there are: app"),
+        (["--token-env", "NOT_SET"], "environment variable NOT_SET is not set, or empty"),
+    ],
+)
+def test_a_wrong_set_up_is_exit_2(send, arguments, words):
+    """One line, before anything is sent."""
+    done = send("-", *arguments, text="{}")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"relay: {words}\n")

@@ -1,0 +1,61 @@
+"""`relay audit`: whether every accepted event is accounted for."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.cli.printing import count, echo_json
+
+if TYPE_CHECKING:
+    from worker.audit import Audit, Books
+
+_SUMS = ("accepted", "delivered", "filtered", "dead", "waiting")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def audit(*, as_json: bool) -> None:
+    """Check that accepted = delivered + filtered + dead + waiting, for every integration on every shard.
+
+    The ledger is compared with what Redis itself counts. Exit 1 when something does not add up.
+    """
+    from worker.app import relay
+    from worker.audit import audit as run
+
+    found = run(relay())
+    if as_json:
+        items = [_item(name, books) for name, books in _by_integration(found).items()]
+        echo_json({"items": items, "next": None, "findings": found.findings})
+    else:
+        _show(found)
+    sys.exit(1 if found.findings else 0)
+
+
+def _by_integration(found: "Audit") -> "dict[str, list[Books]]":
+    by_name: dict[str, list[Books]] = {}
+    for books in found.books:
+        by_name.setdefault(books.integration, []).append(books)
+    return by_name
+
+
+def _item(name: str, books: "list[Books]") -> dict[str, Any]:
+    sums = {what: sum(getattr(one, what) for one in books) for what in (*_SUMS, "unaccounted")}
+    return {"integration": name, "source": books[0].source, "shards": len(books), **sums}
+
+
+def _show(found: "Audit") -> None:
+    for name, books in _by_integration(found).items():
+        item = _item(name, books)
+        sums = " + ".join(f"{what} {count(item[what])}" for what in _SUMS[1:])
+        sign = click.style("=", fg="green") if not item["unaccounted"] else click.style("is not", fg="red")
+        click.echo(f"{name}: accepted {count(item['accepted'])} {sign} {sums}  ({item['shards']} shards)")
+    for finding in found.findings:
+        where = f"{finding.integration} on shard {finding.shard}" if finding.integration else f"shard {finding.shard}"
+        click.echo(f"{click.style('wrong', fg='red')}  {where}: {finding.text}")
+    if not found.books:
+        click.echo("no books yet: nothing was ever stored in this Redis for these integrations")
+    elif not found.findings:
+        click.echo("the books balance, and Redis counts the same")
+    else:
+        click.echo(f"{len(found.findings)} differences")

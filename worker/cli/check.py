@@ -1,0 +1,72 @@
+"""`relay check`: whether everything the relay stands on is as it should be."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.printing import echo_items
+
+if TYPE_CHECKING:
+    from worker.serverfacts import Fact
+
+_TITLES = {"file": "Integrations file", "customer.io": "Customer.io", "redis": "Redis", "broker": "Broker"}
+_COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Look at the integrations file only; ask no server.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(*, offline: bool, as_json: bool) -> None:
+    """Look at the integrations file, at the keys and regions, and at the servers.
+
+    Says what is wrong, what can be lost as things stand, and the command that changes it. Exit 1 when something is
+    wrong; warnings alone are exit 0.
+    """
+    facts = gather(offline=offline)
+    if as_json:
+        echo_items(facts)
+    else:
+        _show(facts)
+    sys.exit(1 if any(fact.level == "wrong" for fact in facts) else 0)
+
+
+def gather(*, offline: bool) -> "list[Fact]":
+    """Everything that can be said of the present set-up."""
+    from config.integrations import ConfigError, load
+    from worker import inspection
+    from worker.app import read_settings
+    from worker.serverfacts import Fact
+
+    settings = read_settings()
+    facts: list[Fact] = []
+    integrations = None
+    try:
+        integrations = load(settings.integrations, os.environ)
+        facts += inspection.look_at_file(integrations)
+    except ConfigError as error:
+        facts += [Fact("file", str(settings.integrations), "wrong", problem) for problem in error.problems]
+    if not offline:
+        if integrations:
+            facts += inspection.look_at_keys(integrations, settings.request_timeout_s)
+        facts += inspection.look_at_servers(settings)
+    return facts
+
+
+def _show(facts: "list[Fact]") -> None:
+    for area, title in _TITLES.items():
+        found = [fact for fact in facts if fact.area == area]
+        if not found:
+            continue
+        click.secho(title, bold=True)
+        width = 0 if area == "file" else max(len(fact.subject) for fact in found) + 2
+        for fact in found:
+            mark = click.style(f"{fact.level:8}", fg=_COLOURS[fact.level])
+            subject = f"{fact.subject:{width}}" if width else "" if fact.subject in fact.text else f"{fact.subject}  "
+            click.echo(f"  {mark} {subject}{fact.text}")
+            if fact.remedy:
+                click.echo(f"  {'':8} {'':{width}}-> {fact.remedy}")
+    wrong = sum(fact.level == "wrong" for fact in facts)
+    warnings = sum(fact.level == "warning" for fact in facts)
+    click.echo(f"\n{wrong or 'nothing'} wrong, {warnings or 'no'} warning{'' if warnings == 1 else 's'}")

@@ -1,0 +1,82 @@
+"""`relay hold` and `relay resume`: an operator's word on whether an integration delivers."""
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.printing import echo_json
+from worker.errors import OperatorError
+
+if TYPE_CHECKING:
+    from worker.app import Relay
+    from worker.stream import Lane
+
+_WORDS_LIMIT = 300
+
+
+@click.command()
+@click.argument("integration")
+@click.option("--words", default="", metavar="TEXT", help="Why; `relay status` shows it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def hold(integration: str, words: str, *, as_json: bool) -> None:
+    """Hold INTEGRATION: its events wait, in order, until `relay resume`. No probe ends it.
+
+    What is being delivered at the moment is finished first: seconds at most.
+    """
+    parts = _parts(integration)
+    parts.holds.hold(integration, "operator", time.time_ns() // 1_000_000, words=words[:_WORDS_LIMIT])
+    if as_json:
+        echo_json({"integration": integration, "held": True})
+    else:
+        click.echo(f"{integration} is held; `relay resume {integration}` ends it")
+
+
+@click.command()
+@click.argument("integration")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def resume(integration: str, *, as_json: bool) -> None:
+    """Resume INTEGRATION: whatever holds it, its events are tried again at once.
+
+    Exit 1 when it was not held.
+    """
+    from worker.tasks import wake
+
+    parts = _parts(integration)
+    held = parts.holds.resume(integration)
+    lanes = _mark_backlogs(parts, integration)
+    told = [wake(lane.integration, lane.shard) for lane in lanes]
+    if as_json:
+        echo_json({"integration": integration, "was_held": held, "woken": sum(told)})
+    else:
+        late = "" if all(told) else "; the broker did not take every wake-up, the next sweep will"
+        click.echo(
+            f"{integration} {'is resumed' if held else 'was not held'}; {len(lanes)} shards with a backlog{late}"
+        )
+    if not held:
+        raise click.exceptions.Exit(1)
+
+
+def _mark_backlogs(parts: "Relay", integration: str) -> "list[Lane]":
+    """The lanes to wake, marked as woken. A mark that a hold left on an empty one would cost the next event its own."""
+    from worker.app import WAKE_MS
+    from worker.upkeep import backlogs
+
+    found = [backlog for backlog in backlogs(parts) if backlog.lane.integration == integration and not backlog.leased]
+    for backlog in found:
+        if backlog.waiting:
+            parts.redis.set(backlog.lane.key("wake"), "1", px=WAKE_MS)
+        else:
+            parts.redis.delete(backlog.lane.key("wake"))
+    return [backlog.lane for backlog in found if backlog.waiting]
+
+
+def _parts(integration: str) -> "Relay":
+    """The relay's parts, once the name is known to be right."""
+    from worker.app import relay
+
+    parts = relay()
+    if integration not in parts.integrations.integrations:
+        names = ", ".join(parts.integrations.integrations) or "none"
+        raise OperatorError(f"no integration is called {integration}; there are: {names}")
+    return parts

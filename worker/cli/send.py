@@ -1,0 +1,121 @@
+"""`relay send`: posts events as an upstream service does, or as Purchasely does."""
+
+import os
+import sys
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from worker.cli.printing import count, echo_json
+from worker.errors import OperatorError
+
+if TYPE_CHECKING:
+    from config.integrations import Source
+    from worker.posting import Poster, Sent
+
+_CHUNK = 500
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the relay's web door is.")
+@click.option("--source", help="Whose events they are.  [default: the only source of the integrations file]")
+@click.option("--token-env", metavar="NAME", help="Variable that holds the token.  [default: the file's own]")
+@click.option("--sign", is_flag=True, help="Post one signed event a request to the webhook, as Purchasely does.")
+@click.option(
+    "--patience",
+    "patience_s",
+    type=click.FloatRange(0),
+    default=60.0,
+    show_default=True,
+    help="How long to try again what cannot be stored just now, in s.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def send(
+    file: IO[bytes],
+    url: str,
+    source: str | None,
+    token_env: str | None,
+    patience_s: float,
+    *,
+    sign: bool,
+    as_json: bool,
+) -> None:
+    """Send the events of FILE (- for standard input): one JSON object, an array, or one object a line.
+
+    Sending a file again is safe: what is stored already counts as a duplicate. Exit 1 when an event was refused;
+    nothing after it is sent then.
+    """
+    from worker.eventfile import chunks, read_events
+    from worker.posting import RefusedError, Sent
+
+    poster = _poster(url, source, token_env, patience_s, sign=sign)
+    sent, problem = Sent(), ""
+    try:
+        for chunk in chunks(read_events(file), 1 if sign else _CHUNK):
+            sent.add(poster.post(chunk))
+    except RefusedError as refusal:
+        problem = f"after {count(sent.events)} events: {refusal}"
+    except ValueError as error:
+        problem = f"{file.name}: {error}; {count(sent.events)} events before it were sent"
+    _show(sent, as_json=as_json)
+    if problem:
+        click.echo(f"relay: {problem}", err=True)
+        sys.exit(1)
+
+
+def _poster(url: str, source: str | None, token_env: str | None, patience_s: float, *, sign: bool) -> "Poster":
+    from worker.posting import Poster, route, signing, with_token
+
+    def tell(news: str) -> None:
+        click.echo(f"relay: {news}", err=True)
+
+    if token_env and source and not sign:
+        # a service that only sends has no integrations file
+        headers, name = with_token(_from_env(token_env)), source
+    else:
+        known = _source(source)
+        name = known.name
+        if sign:
+            headers = signing(_first(known.webhook_secrets, f"source {name} has no webhook_secret to sign with"))
+        elif token_env:
+            headers = with_token(_from_env(token_env))
+        else:
+            token = _first(known.tokens, f"source {name} has no tokens; give --token-env, or --sign")
+            headers = with_token(token.decode())
+    return Poster(route(url, name, signed=sign), headers, patience_s, tell)
+
+
+def _source(name: str | None) -> "Source":
+    from worker.app import relay
+
+    sources = relay().integrations.sources
+    if name is None:
+        if len(sources) != 1:
+            raise OperatorError(f"which source? give --source; there are: {', '.join(sources)}")
+        return next(iter(sources.values()))
+    if name not in sources:
+        raise OperatorError(f"no source is called {name}; there are: {', '.join(sources)}")
+    return sources[name]
+
+
+def _from_env(name: str) -> str:
+    token = os.environ.get(name, "").strip()
+    if not token:
+        raise OperatorError(f"environment variable {name} is not set, or empty")
+    return token
+
+
+def _first(values: tuple[bytes, ...], otherwise: str) -> bytes:
+    if not values:
+        raise OperatorError(otherwise)
+    return values[0]
+
+
+def _show(sent: "Sent", *, as_json: bool) -> None:
+    if as_json:
+        echo_json(sent)
+    else:
+        noun = "request" if sent.requests == 1 else "requests"
+        line = f"{count(sent.accepted)} accepted, {count(sent.duplicates)} duplicates, in {count(sent.requests)} {noun}"
+        click.echo(line)

@@ -1,0 +1,182 @@
+"""`relay status`: how each integration is doing."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.cli.printing import count, echo_json, span
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from worker.accounts import Account
+    from worker.app import Relay
+
+_COLOURS = {"live": "green", "held": "red", "off": "dim"}
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
+@click.option(
+    "--every", "every_s", type=click.FloatRange(0.2), default=2.0, show_default=True, help="Seconds, with --watch."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --watch one document a line.")
+def status(*, watch: bool, every_s: float, as_json: bool) -> None:
+    """Show each integration: live or held and why, what waits, what became of the rest.
+
+    p50 and p99 are upper bounds of the time from received to delivered, over everything since the start of the books.
+    """
+    from worker.app import relay
+
+    parts = relay()
+    if as_json:
+        _tell(parts, every_s if watch else 0)
+    elif watch and sys.stdout.isatty():
+        _watch(parts, every_s)
+    else:
+        _print(parts, every_s if watch else 0)
+
+
+def read(parts: "Relay") -> dict[str, Any]:
+    """The state of everything, as `--json` prints it."""
+    from worker.accounts import accounts, intake
+    from worker.headroom import bounds, near
+
+    sources = [{"source": name, **counts} for name, counts in intake(parts).items()]
+    items = [_item(account) for account in accounts(parts)]
+    return {"items": items, "next": None, "sources": sources, "near": [bound.words for bound in near(bounds(parts))]}
+
+
+def _item(account: "Account") -> dict[str, Any]:
+    from worker.accounts import percentile_ms
+
+    state = "held" if account.hold else "live" if account.enabled else "off"
+    return {
+        "integration": account.integration,
+        "source": account.source,
+        "state": state,
+        "hold": account.hold,
+        "waiting": account.waiting,
+        "oldest_waiting_ms": account.oldest_ms,
+        "accepted": account.accepted,
+        "delivered": account.delivered,
+        "filtered": dict(sorted(account.filtered.items())),
+        "dead": account.dead,
+        "unaccounted": account.unaccounted,
+        "p50_ms": percentile_ms(account.latency, 0.5),
+        "p99_ms": percentile_ms(account.latency, 0.99),
+    }
+
+
+def _tell(parts: "Relay", every_s: float) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            echo_json(read(parts))
+            if not every_s:
+                return
+            time.sleep(every_s)
+
+
+def _print(parts: "Relay", every_s: float) -> None:
+    from rich.console import Console
+
+    # a pipe has no width of its own, and columns that were cut cannot be searched
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            console.print(picture(read(parts)))
+            if not every_s:
+                return
+            time.sleep(every_s)
+
+
+def _watch(parts: "Relay", every_s: float) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Live(console=Console(highlight=False), screen=True, auto_refresh=False) as live,
+    ):
+        while True:
+            live.update(picture(read(parts)), refresh=True)
+            time.sleep(every_s)
+
+
+def picture(state: dict[str, Any]) -> "RenderableType":
+    """The table of the integrations, and a line for each thing it has no room for."""
+    from rich.console import Group
+    from rich.text import Text
+
+    now_ms = time.time_ns() // 1_000_000
+    lines = [Text(_hold_line(item, now_ms), style="red") for item in state["items"] if item["hold"]]
+    lines += [Text(words, style="yellow") for words in state["near"]]
+    lines += [
+        Text(f"source {one['source']}: {count(one['accepted'])} stored, {count(one['duplicates'])} duplicates")
+        for one in state["sources"]
+    ]
+    if not state["items"]:
+        lines.insert(0, Text("the integrations file has no integration"))
+    return Group(integrations_table(state["items"]), *lines)
+
+
+def integrations_table(items: list[dict[str, Any]]) -> "RenderableType":
+    """One row an integration, for 80 columns; what was filtered and waits, in lines below."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("integration", "state"):
+        table.add_column(name)
+    for name in ("accepted", "delivered", "filtered", "dead", "waiting", "p50 <=", "p99 <="):
+        table.add_column(name, justify="right", no_wrap=True)
+    for item in items:
+        table.add_row(
+            Text(item["integration"]),
+            Text(item["state"], style=_COLOURS[item["state"]]),
+            count(item["accepted"]),
+            count(item["delivered"]),
+            count(sum(item["filtered"].values())),
+            Text(count(item["dead"]), style="yellow" if item["dead"] else ""),
+            count(item["waiting"]),
+            _bound(item, "p50_ms"),
+            _bound(item, "p99_ms"),
+        )
+    return Group(table, "", *[Text(line) for item in items for line in _details(item)])
+
+
+def _details(item: dict[str, Any]) -> Iterator[str]:
+    if item["filtered"]:
+        reasons = sorted(item["filtered"].items(), key=lambda pair: -pair[1])
+        yield f"{item['integration']} filtered: {', '.join(f'{reason} {count(number)}' for reason, number in reasons)}"
+    if item["waiting"]:
+        yield f"{item['integration']} oldest waiting: {span(item['oldest_waiting_ms'])}"
+    if item["unaccounted"]:
+        yield f"{item['integration']} unaccounted: {item['unaccounted']}; `relay audit` says where"
+
+
+def _bound(item: dict[str, Any], name: str) -> str:
+    if item[name] is not None:
+        return span(item[name])
+    return "> 1 h" if item["delivered"] and item["p50_ms"] is not None else ""
+
+
+def _hold_line(item: dict[str, Any], now_ms: int) -> str:
+    hold = item["hold"]
+    since = span(max(0, now_ms - hold.since_ms))
+    if hold.by == "operator":
+        why = f": {hold.words}" if hold.words else ""
+        end = f"`relay resume {item['integration']}` ends it"
+        return f"{item['integration']} is held by an operator for {since}{why}; {end}"
+    due_ms = hold.next_probe_ms - now_ms
+    probe = f"next probe in {span(due_ms)}" if due_ms > 0 else "probe due"
+    tries = f"{hold.failures} {'try' if hold.failures == 1 else 'tries'} failed"
+    # without a status nobody answered: the words are the relay's own
+    words = (f'; Customer.io: "{hold.words}"' if hold.status else f"; {hold.words}") if hold.words else ""
+    return f"{item['integration']} is held ({hold.kind}) for {since}, {tries}, {probe}{words}"

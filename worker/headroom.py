@@ -1,0 +1,81 @@
+"""How near the bounds are: dead letters of each integration, and Redis's memory.
+
+What is near is said, never met by dropping anything. A hold for too many dead letters ends here, once there is room.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from worker.app import Relay
+from worker.deadbound import NEAR, relieved
+
+log = logging.getLogger(__name__)
+
+_QUIET_S = 300
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """One bound: on what ("dead letters" of an integration, or "memory"), how much there is, and how much may be."""
+
+    what: str
+    integration: str
+    now: int
+    limit: int
+
+    @property
+    def near(self) -> bool:
+        """Whether somebody should act soon."""
+        return self.now >= self.limit * NEAR
+
+    @property
+    def words(self) -> str:
+        """The state of it and what to do, as one line."""
+        share = f"{self.now:,} of {self.limit:,} ({self.now * 100 // self.limit} %)"
+        if self.what == "memory":
+            return (
+                f"Redis uses {share} bytes of the memory that ingest may fill; then it answers 503: see docs/runbook.md"
+            )
+        return (
+            f"{self.integration} has {share} dead letters; at the bound (RELAY_DEAD_LIMIT) it is held: work them off "
+            f"with `relay dead --integration {self.integration}`"
+        )
+
+
+def bounds(parts: Relay) -> list[Bound]:
+    """Every bound there is; a server without `maxmemory` has none on memory."""
+    found = [
+        Bound("dead letters", name, total, parts.settings.dead_limit)
+        for name, total in parts.dead_letters.totals(parts.integrations.integrations).items()
+    ]
+    memory: Any = parts.redis.info("memory")
+    if most := int(int(memory.get("maxmemory", 0)) * parts.settings.max_memory_percent / 100):
+        found.append(Bound("memory", "", int(memory["used_memory"]), most))
+    return found
+
+
+def near(found: Iterable[Bound]) -> list[Bound]:
+    """The bounds that somebody should look at."""
+    return [bound for bound in found if bound.near]
+
+
+def watch(parts: Relay) -> None:
+    """Log what is near, now and then, and resume the integrations that have room for dead letters again."""
+    found = bounds(parts)
+    for bound in near(found):
+        if parts.redis.set(f"relay:warned:{bound.what}:{bound.integration}", "1", nx=True, ex=_QUIET_S):
+            log.warning(
+                "bound_near what=%s integration=%s now=%d limit=%d",
+                bound.what.replace(" ", "_"),
+                bound.integration,
+                bound.now,
+                bound.limit,
+            )
+    holds = parts.holds.get(bound.integration for bound in found if bound.integration)
+    for bound in found:
+        hold = holds.get(bound.integration)
+        if hold is not None and hold.kind == "dead_limit" and relieved(bound.now, bound.limit):
+            parts.holds.resume(bound.integration)
+            log.info("integration_resumed integration=%s dead=%d", bound.integration, bound.now)

@@ -1,0 +1,128 @@
+"""The relay on one machine: its server, worker, beat and web door under one supervisor."""
+
+import contextlib
+import os
+import socket
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from config.settings import Settings
+from worker.app import Relay
+from worker.embedded import Embedded
+from worker.errors import OperatorError
+from worker.processes import START, program
+from worker.supervisor import Change, Supervisor
+
+# A proxy of the surroundings has nothing to do with what runs on this machine.
+open_direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
+class Machine:
+    """All processes of `relay up` and the demo. `settings` say where; without a `redis_url` a server is embedded."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[Change], None],
+        *,
+        concurrency: int | None = None,
+        logs: Path | None = None,
+    ) -> None:
+        self.supervisor = Supervisor(say)
+        self.embedded = None if settings.redis_url else Embedded(settings.data_dir)
+        self.relay = Relay(settings)
+        self._concurrency = concurrency
+        self._logs = logs
+
+    @property
+    def web_url(self) -> str:
+        """Where the web door listens; an address that stands for all is spoken of as this machine."""
+        chosen = self.relay.settings
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(chosen.host, chosen.host)  # noqa: S104 - only spoken of
+        return f"http://[{host}]:{chosen.port}" if ":" in host else f"http://{host}:{chosen.port}"
+
+    def start(self, asked: Callable[[], bool] = lambda: False) -> None:
+        """Start everything; `asked` says that it shall stop already.
+
+        Raises:
+            OperatorError: the set-up is wrong; nothing is left to start then, but `stop` must be called.
+        """
+        chosen = self.relay.settings
+        _ = self.relay.integrations  # a file with errors ends it here, before anything runs
+        if self.embedded:
+            self.supervisor.start(self.embedded.open())
+            self.embedded.wait_ready(lambda: self.supervisor.is_alive("valkey"), asked)
+            if asked():
+                return
+            self.relay = Relay(chosen.model_copy(update={"redis_url": self.embedded.url}))
+        self.relay.join()
+        if self.embedded:
+            self.embedded.announce()
+        env = self._env()
+        for name in START:
+            self.supervisor.start(program(name, env, self._logs / f"{name}.log" if self._logs else None))
+
+    def is_ready(self) -> bool:
+        """Whether the web door can store events."""
+        with contextlib.suppress(OSError), open_direct(f"{self.web_url}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+        return False
+
+    def is_working(self) -> bool:
+        """Whether a worker waits for messages."""
+        import redis  # noqa: PLC0415 - also Celery's own transport, and asked rarely
+
+        with contextlib.suppress(redis.RedisError), redis.Redis.from_url(self.relay.broker_url) as client:
+            return any(one["cmd"] == "brpop" for one in client.client_list())
+        return False
+
+    def wait_ready(self, within_s: float, pause: Callable[[float], None], asked: Callable[[], bool]) -> bool:
+        """Wait until the web door serves; False when it does not in time, or a stop was asked for."""
+        ends = time.monotonic() + within_s
+        while not asked() and time.monotonic() < ends:
+            if self.is_ready():
+                return True
+            self.supervisor.poll()
+            pause(0.05)
+        return False
+
+    def stop(self, pause: Callable[[float], None] = time.sleep, hurry: Callable[[], bool] = lambda: False) -> list[str]:
+        """Stop everything, web first and the server last; the names of those that had to be killed."""
+        killed = self.supervisor.stop(pause, hurry)
+        if self.embedded:
+            self.embedded.close()
+        return killed
+
+    def _env(self) -> dict[str, str]:
+        chosen = self.relay.settings
+        env = {
+            **os.environ,
+            "RELAY_REDIS_URL": self.relay.redis_url,
+            "RELAY_INTEGRATIONS": str(chosen.integrations),
+            "RELAY_DATA_DIR": str(chosen.data_dir),
+            "RELAY_HOST": chosen.host,
+            "PORT": str(chosen.port),
+        }
+        if self._concurrency:
+            env["RELAY_CONCURRENCY"] = str(self._concurrency)
+        return env
+
+
+def choose_address(host: str, port: int) -> int:
+    """The port to listen on: the given one, or for 0 any that is free.
+
+    Raises:
+        OperatorError: somebody listens there already, or the address is not this machine's.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as fault:
+        raise OperatorError(
+            f"cannot listen on {host}:{port} ({fault.strerror}); choose another with --host and --port"
+        ) from None

@@ -1,0 +1,65 @@
+"""What the door says of itself: alive, ready, its figures, its OpenAPI description."""
+
+import asyncio
+from importlib.resources import files
+
+from falcon.asgi import Request, Response
+
+from worker.app import Relay
+from worker.append import Appender
+from worker.errand import Errand
+from worker.metrics import render
+
+_PATIENCE_S = 8.0
+
+
+class Health:
+    """`GET /healthz`: the process answers."""
+
+    async def on_get(self, _req: Request, resp: Response) -> None:
+        """Always 200."""
+        resp.media = {"status": "alive"}
+
+    on_head = on_get
+
+
+class Ready:
+    """`GET /readyz`: events can be stored just now."""
+
+    def __init__(self, appender: Appender) -> None:
+        self._appender = appender
+        self._looking: asyncio.Task[None] | None = None
+
+    async def on_get(self, _req: Request, resp: Response) -> None:
+        """200, or 503 with the reason; one look at a time, shared by all who ask meanwhile."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._appender.probe())
+        await asyncio.shield(self._looking)
+        resp.media = {"status": "ready"}
+
+    on_head = on_get
+
+
+class Metrics:
+    """`GET /metrics`: Prometheus."""
+
+    def __init__(self, parts: Relay) -> None:
+        self._figures = Errand(lambda: render(parts), "metrics")
+
+    async def on_get(self, _req: Request, resp: Response) -> None:
+        """The figures of all shards, read when asked for; one reading at a time."""
+        async with asyncio.timeout(_PATIENCE_S):
+            resp.data = await self._figures.run()
+        resp.content_type = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Description:
+    """`GET /openapi.json`: the door's routes, in OpenAPI 3.1."""
+
+    def __init__(self) -> None:
+        self._text = files("worker").joinpath("openapi.json").read_bytes()
+
+    async def on_get(self, _req: Request, resp: Response) -> None:
+        """The file beside this module."""
+        resp.data = self._text
+        resp.content_type = "application/json"
