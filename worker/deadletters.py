@@ -1,119 +1,119 @@
-"""What could not be delivered: how it is kept, listed and shown."""
+"""The dead letters: counted, listed by pages, found by a filter, read."""
 
-import base64
-import hashlib
-from collections.abc import Iterator, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-import orjson
 import redis
 
-from worker.event import Event, shard_key
-from worker.keys import shard_key as key_of
-from worker.outcome import Dead
-from worker.sending import Attempt
-from worker.stream import Burial, Lane
+from worker.deadcauses import Causes
+from worker.deadfilter import Filter
+from worker.keys import cause_key, shard_key
+from worker.letter import Letter, decode_letter, split_id
 
-# The bounds of one record: a dead letter must never be what fills the server.
-_ATTEMPTS_KEPT = 20
+_PAGE = 500
 
-
-def letter_id(lane: Lane, entry_id: str) -> str:
-    """The id of a dead letter, the same however often the event dies: integration, shard and entry."""
-    return f"{lane.integration}.{lane.shard}.{entry_id}"
-
-
-def bury(
-    lane: Lane,
-    entry_id: str,
-    raw: bytes,
-    event: Event | None,
-    dead: Dead,
-    *,
-    operations: Sequence[bytes],
-    attempts: Sequence[Attempt],
-    revision: str,
-    died_ms: int,
-) -> Burial:
-    """The dead letter of an event, ready for the settle that writes it."""
-    name = event.name if event else ""
-    about = {"reason": dead.reason, "field": dead.field, "status": dead.status, "event": name[:100]}
-    cause = hashlib.blake2b(orjson.dumps(about), digest_size=6).hexdigest()
-    record: dict[str, Any] = {
-        "id": letter_id(lane, entry_id),
-        "integration": lane.integration,
-        "source": lane.source,
-        "shard": lane.shard,
-        "cause": cause,
-        **about,
-        "stage": dead.stage,
-        "words": dead.words,
-        "person": shard_key(event.payload) if event else "",
-        "event_id": event.key if event else "",
-        "event_time_ms": event.time_ms if event else None,
-        "received_ms": int(entry_id.partition("-")[0]),
-        "died_ms": died_ms,
-        "revision": revision,
-        "attempts": [
-            {"at_ms": a.at_ms, "status": a.status, "words": a.words, "took_ms": a.took_ms}
-            for a in attempts[-_ATTEMPTS_KEPT:]
-        ],
-        "operations": [body.decode() for body in operations],
-        **_raw_fields(raw),
-    }
-    return Burial(record["id"], cause, orjson.dumps(about), died_ms, orjson.dumps(record))
-
-
-def _raw_fields(raw: bytes) -> dict[str, str]:
-    try:
-        return {"raw": raw.decode()}
-    except UnicodeDecodeError:
-        return {"raw_base64": base64.b64encode(raw).decode()}
-
-
-def raw_of(record: dict[str, Any]) -> bytes:
-    """The bytes received, out of a record."""
-    if "raw_base64" in record:
-        return base64.b64decode(record["raw_base64"])
-    raw: str = record["raw"]
-    return raw.encode()
+Place = tuple[int, str]
+"""Where a listing stands: time of death in Unix ms, and id."""
 
 
 class DeadLetters:
-    """The dead letters of all integrations."""
+    """The dead letters of all integrations, as they are read."""
 
     def __init__(self, client: redis.Redis, shards: int) -> None:
         self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
         self._shards = shards
+        self.causes = Causes(client, shards)
 
-    def show(self, dead_id: str) -> dict[str, Any] | None:
-        """One dead letter, or None."""
-        integration, shard, _ = split_id(dead_id)
-        record = self._redis.hget(key_of(shard, "dead", integration), dead_id)
-        return orjson.loads(record) if record else None
-
-    def newest(self, integration: str, limit: int) -> list[dict[str, Any]]:
-        """The newest dead letters of an integration, newest first."""
+    def totals(self, integrations: Iterable[str]) -> dict[str, int]:
+        """How many dead letters each integration has."""
+        names = list(integrations)
         pipe = self._redis.pipeline(transaction=False)
-        for shard in range(self._shards):
-            pipe.zrevrange(key_of(shard, "deadtime", integration), 0, limit - 1, withscores=True)
-        ids = sorted((pair for row in pipe.execute() for pair in row), key=lambda pair: -pair[1])[:limit]
-        return [letter for dead_id, _ in ids if (letter := self.show(dead_id.decode()))]
+        for name in names:
+            for shard in range(self._shards):
+                pipe.hlen(shard_key(shard, "dead", name))
+        counts = iter(pipe.execute())
+        return {name: sum(islice(counts, self._shards)) for name in names}
 
-    def ids(self, integration: str) -> Iterator[str]:
-        """The ids of an integration's dead letters, oldest first within a shard."""
-        for shard in range(self._shards):
-            for dead_id in self._redis.zrange(key_of(shard, "deadtime", integration), 0, -1):
-                yield dead_id.decode()
+    def page(
+        self, integrations: Iterable[str], wanted: Filter, limit: int, before: Place | None = None
+    ) -> tuple[list[Letter], Place | None]:
+        """Up to `limit` letters, the last to die first, and the place that the next page begins behind, if any."""
+        places = self._places(integrations, wanted, before)
+        found: list[tuple[Place, Letter]] = []
+        while chunk := list(islice(places, _PAGE if wanted.reads_letters else limit + 1)):
+            for place, letter in zip(chunk, self.get([dead_id for _, dead_id in chunk]), strict=True):
+                if letter is not None and wanted.takes(letter):
+                    found.append((place, letter))
+            if len(found) > limit:
+                return [letter for _, letter in found[:limit]], found[limit - 1][0]
+        return [letter for _, letter in found], None
+
+    def find(self, integrations: Iterable[str], wanted: Filter) -> Iterator[Letter]:
+        """Every letter that a filter means, by integration and shard, in order of arrival within one."""
+        for name in integrations:
+            ids: dict[int, set[str]] = {}
+            keys = list(self._keys([name], wanted))
+            pipe = self._redis.pipeline(transaction=False)
+            for _, key in keys:
+                pipe.zrangebyscore(key, wanted.since_ms, f"({wanted.until_ms}" if wanted.until_ms else "+inf")
+            for (shard, _), row in zip(keys, pipe.execute(), strict=True):
+                ids.setdefault(shard, set()).update(dead_id.decode() for dead_id in row)
+            for shard, here in ids.items():
+                yield from self._read(shard_key(shard, "dead", name), sorted(here, key=arrival), wanted)
+
+    def get(self, ids: Sequence[str]) -> list[Letter | None]:
+        """The letters of these ids, None for those that are not there.
+
+        Raises:
+            ValueError: one is no id of a dead letter.
+        """
+        keys: dict[str, list[str]] = {}
+        for dead_id in ids:
+            integration, shard, _ = split_id(dead_id)
+            keys.setdefault(shard_key(shard, "dead", integration), []).append(dead_id)
+        pipe = self._redis.pipeline(transaction=False)
+        for key, here in keys.items():
+            pipe.hmget(key, here)
+        asked = (dead_id for here in keys.values() for dead_id in here)
+        records = dict(zip(asked, (record for row in pipe.execute() for record in row), strict=True))
+        return [decode_letter(record) if (record := records[dead_id]) else None for dead_id in ids]
+
+    def _read(self, key: str, ids: list[str], wanted: Filter) -> Iterator[Letter]:
+        for start in range(0, len(ids), _PAGE):
+            for record in self._redis.hmget(key, ids[start : start + _PAGE]):
+                if record and wanted.takes(letter := decode_letter(record)):
+                    yield letter
+
+    def _keys(self, integrations: Iterable[str], wanted: Filter) -> Iterator[tuple[int, str]]:
+        """The sorted sets in which the letters that a filter may mean are found, each with its shard."""
+        if wanted.names_causes:
+            for name, shard, cause, _ in self.causes.abouts(integrations, wanted):
+                yield shard, cause_key(shard, name, cause)
+        else:
+            for name in integrations:
+                yield from ((shard, shard_key(shard, "deadtime", name)) for shard in range(self._shards))
+
+    def _places(self, integrations: Iterable[str], wanted: Filter, before: Place | None) -> Iterator[Place]:
+        """Where the letters are that a filter may mean, the last to die first, read as far as they are asked for."""
+        keys = [key for _, key in self._keys(list(integrations), wanted)]
+        return heapq.merge(*(self._descend(key, wanted, before) for key in keys), reverse=True)
+
+    def _descend(self, key: str, wanted: Filter, before: Place | None) -> Iterator[Place]:
+        most: int | str = f"({wanted.until_ms}" if wanted.until_ms else "+inf"
+        if before is not None and not 0 < wanted.until_ms <= before[0]:
+            most = before[0]
+        offset, number = 0, 100
+        while rows := self._redis.zrevrangebyscore(key, most, wanted.since_ms, offset, number, withscores=True):
+            for dead_id, died_ms in rows:
+                place = (int(died_ms), dead_id.decode())
+                if before is None or place < before:
+                    yield place
+            offset, number = offset + len(rows), 1000  # who reads on will read far
 
 
-def split_id(dead_id: str) -> tuple[str, int, str]:
-    """Integration, shard and entry of an id.
-
-    Raises:
-        ValueError: it is no id of a dead letter.
-    """
-    integration, shard, entry_id = dead_id.split(".")
-    if not shard.isdigit() or not entry_id.replace("-", "", 1).isdigit():
-        raise ValueError(dead_id)
-    return integration, int(shard), entry_id
+def arrival(dead_id: str) -> tuple[int, int]:
+    """When the event of a letter was received, as the stream orders it."""
+    ms, _, seq = dead_id.rpartition(".")[2].partition("-")
+    return int(ms), int(seq or 0)

@@ -1,0 +1,37 @@
+"""A dead letter to begin with."""
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from tests.deadstack import event
+from worker.burying import bury
+from worker.event import read_event
+from worker.letter import Letter, decode_letter
+from worker.outcome import Dead
+from worker.stream import Lane
+
+REFUSED = Dead("rejected", "send", "name", 207, "invalid: no such name")
+ENTRY = "1760000000500-0"
+
+
+def letter(payload: dict[str, Any] | bytes | None = None, dead: Dead = REFUSED, **facts: Any) -> Letter:
+    """The letter of an event; `facts` replace fields of it."""
+    raw = payload if isinstance(payload, bytes) else orjson.dumps(event(1) if payload is None else payload)
+    try:
+        read = read_event(ENTRY, raw)
+    except ValueError:
+        read = None
+    record = bury(
+        Lane("app", "production", 2),
+        ENTRY,
+        raw,
+        read,
+        dead,
+        operations=[],
+        attempts=[],
+        revision="0123456789ab",
+        died_ms=1_760_000_001_000,
+    ).record
+    return msgspec.structs.replace(decode_letter(record), **facts)

@@ -1,0 +1,308 @@
+"""The commands on dead letters and jobs, as they are typed."""
+
+import json
+import os
+import threading
+
+import pytest
+from click.testing import CliRunner
+
+from tests.deadstack import event, opened
+from worker.cli import relay
+
+
+@pytest.fixture
+def dead(tmp_path, redis_url, customerio, monkeypatch):
+    """A relay with dead letters: six refused, one of nobody; the commands work on it."""
+    with opened(tmp_path, redis_url, customerio) as stack:
+        stack.faults(reject_event_names=frozenset({"BAD"}))
+        stack.deliver(*[event(n, "BAD") for n in range(6)], event(6, user_id=None))
+        stack.faults()
+        monkeypatch.setattr("worker.app.relay", lambda: stack.parts)
+        monkeypatch.setenv("USER", "oncall")
+        yield stack
+
+
+def run(*arguments, code=0, **options):
+    """What a command prints; it must exit with `code`."""
+    ran = CliRunner().invoke(relay, arguments, **options)
+    assert ran.exit_code == code, f"exit {ran.exit_code}: {ran.output} {ran.exception!r}"
+    return ran.output
+
+
+def told(*arguments, code=0):
+    """What a command tells programs."""
+    ran = CliRunner().invoke(relay, [*arguments, "--json"])
+    assert ran.exit_code == code, f"exit {ran.exit_code}: {ran.output} {ran.exception!r}"
+    return json.loads(ran.stdout)
+
+
+@pytest.fixture
+def working(dead):
+    """A worker that takes up whatever job is started."""
+    over = threading.Event()
+
+    def work():
+        while not over.wait(0.05):
+            dead.work()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield dead
+    over.set()
+    thread.join()
+
+
+def test_causes_on_one_screen(dead):
+    """The most frequent first, with figures and advice; the same for programs."""
+    text = run("dead")
+    assert text.startswith("7 dead letters (production 7; an integration is held at 1,000,000)")
+    assert "      6  production   rejected · name · 207 · BAD" in text
+    assert "rejected: Customer.io refused it." in text
+    found = told("dead")
+    assert [(item["count"], item["reason"], sum(item["hours"])) for item in found["items"]] == [
+        (6, "rejected", 6),
+        (1, "no_person", 1),
+    ]
+    assert found["next"] is None
+    assert found["totals"] == {"production": {"dead": 7, "limit": 1_000_000}}
+    assert [item["count"] for item in told("dead", "--where", "user_id ~ [012]$")["items"]] == [3]
+    assert run("dead", "--reason", "too_large") == "no dead letters\n"
+
+
+def test_an_option_before_the_command_is_refused(dead):
+    """It would be lost, and the command act on more than was meant."""
+    assert "options stand behind the command" in run("dead", "--reason", "x", "replay", "--all", "--yes", code=2)
+
+
+def test_listing_by_pages(dead):
+    """Each page says how to get the next one; the event itself is not in the listing."""
+    first = told("dead", "list", "--limit", "4", "--reason", "rejected")
+    rest = told("dead", "list", "--limit", "4", "--reason", "rejected", "--next", first["next"])
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (4, 2, None)
+    assert len({item["id"] for item in first["items"] + rest["items"]}) == 6
+    assert "raw" not in first["items"][0]
+    assert "more: add --next" in run("dead", "list", "--limit", "1")
+    assert run("dead", "list", "--person", "nobody").strip() == "no dead letter matches"
+
+
+def test_what_is_typed_wrongly_does_nothing(dead):
+    """Exit 2, and no letter is touched: above all, no filter never means every letter."""
+    for arguments in (
+        ["list", "--where", "plan"],
+        ["list", "--since", "yesterday"],
+        ["list", "--integration", "none"],
+        ["list", "--next", "x"],
+        ["show", "nonsense"],
+        ["replay"],
+        ["replay", "--yes"],
+        ["replay", "--all"],
+        ["replay", "--all", "production.1.1-1", "--yes"],
+        ["discard", "--all", "--yes"],
+        ["discard", "--all", "--reason-text", " ", "--yes"],
+        ["discard", "--reason-text", "x", "--yes"],
+        ["edit", "production.1.1-1", "--set"],
+    ):
+        run("dead", *arguments, code=2)
+    run("jobs", "--json", "list", code=2)
+    assert dead.account().dead == 7
+
+
+def test_a_letter_that_is_not_there(dead):
+    """Exit 1 with words, for every command that takes an id."""
+    for command in (
+        ["show"],
+        ["replay", "--yes"],
+        ["edit", "--set", "a=1"],
+        ["discard", "--yes", "--reason-text", "x"],
+    ):
+        assert "no dead letter production.1.1-1" in run("dead", *command, "production.1.1-1", code=1)
+
+
+def test_showing_a_letter(dead):
+    """Everything that is known of it, and a curl command without the key."""
+    letter = dead.letters(reasons=("rejected",))[0]
+    text = run("dead", "show", letter.id)
+    for words in ("rejected · name · 207 · BAD", '"event_name": "BAD"', "207", "simulator", "older than 72 h"):
+        assert words in text
+    assert '-u "$CUSTOMERIO_SITE_ID:$CUSTOMERIO_API_KEY"' in text
+    assert "dead-key" not in text
+    found = told("dead", "show", letter.id)
+    assert (found["now"]["outcome"], found["previous"], found["next"]) == ("sent", None, None)
+    assert found["curl"].startswith("curl -sS -X POST http://127.0.0.1:")
+    nobody = told("dead", "show", dead.letters(reasons=("no_person",))[0].id)
+    assert (nobody["now"]["outcome"], nobody["now"]["reason"], nobody["curl"]) == ("dead", "no_person", "")
+
+
+def test_the_curl_command_does_what_the_relay_did(dead):
+    """Run by a shell with the key in the environment, it delivers the event."""
+    import subprocess
+
+    letter = dead.letters(reasons=("rejected",))[0]
+    env = {"PATH": os.environ["PATH"], "CUSTOMERIO_SITE_ID": "dead-site", "CUSTOMERIO_API_KEY": "dead-key"}
+    command = told("dead", "show", letter.id)["curl"].replace("curl ", "curl --noproxy '*' ", 1)
+    ran = subprocess.run(["/bin/sh", "-c", command], env=env, capture_output=True, text=True, timeout=20, check=False)
+    assert "errors" not in ran.stdout, ran.stdout + ran.stderr
+    assert [one.name for one in dead.arrived()] == ["BAD"]
+
+
+def test_what_a_replay_would_do(dead):
+    """How many, of whom, how late, what would fail again; nothing happens."""
+    text = run("dead", "replay", "--all", "--dry-run")
+    assert "7 letters: production 7" in text
+    assert "7 are older than 72 h" in text
+    assert "6 would fail again: Customer.io refused them just as they would be sent now" in text
+    assert "1 would fail again: no_person" in text
+    survey = told("dead", "replay", "--all", "--fixed", "--dry-run")["survey"]
+    assert survey["matched"] == 0
+    assert "nothing to replay" in run("dead", "replay", "--all", "--fixed", "--yes")
+    assert dead.parts.jobs.page(10) == []
+
+
+def test_a_replay_asks_first(dead, monkeypatch):
+    """No is no, and exit 1."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    ran = CliRunner().invoke(relay, ["dead", "replay", "--all"], input="n\n")
+    assert ran.exit_code in {1, 2}
+    assert dead.parts.jobs.page(10) == []
+
+
+def test_a_replay_is_watched_to_its_end(working):
+    """The job is told of, followed, summed up; exit 0 when all were delivered."""
+    text = run("dead", "replay", "--reason", "rejected", "--yes", "--by", "me")
+    assert "is done: delivered 6" in text
+    job = told("jobs")["items"][0]
+    assert (job["by"], job["filter"], job["matched"], job["left"]) == ("me", "--reason rejected", 6, 0)
+    assert (job["state"], job["counts"]) == ("done", {"delivered": 6})
+    shown = run("jobs", "show", job["id"])
+    assert "delivered 6" in shown
+    assert told("jobs", "show", job["id"], "--wait") == told("jobs", "show", job["id"])
+    assert job["id"] in run("jobs")
+
+
+def test_a_replay_that_fails_again_is_exit_1(working):
+    """What stayed dead is counted, for people and for programs."""
+    found = told("dead", "replay", "--reason", "no_person", "--yes", code=1)
+    assert found["job"]["counts"] == {"dead": 1}
+    assert "failed again 1" in run("dead", "replay", "--all", "--yes", code=1)
+
+
+def test_a_job_is_paused_resumed_and_aborted(dead):
+    """Each says how the job is now; what is impossible is exit 1."""
+    started = told("dead", "replay", "--all", "--yes", "--no-wait")["job"]
+    assert (started["by"], started["filter"], started["left"]) == ("oncall", "--all", 7)
+    assert told("jobs", "pause", started["id"])["state"] == "paused"
+    dead.work()
+    assert dead.arrived() == []
+    assert told("jobs", "resume", started["id"])["state"] == "running"
+    assert run("jobs", "abort", started["id"]) == f"{started['id']} is aborted\n"
+    dead.work()
+    assert run("jobs", "resume", started["id"], code=1) == f"{started['id']} is aborted\n"
+    assert "left 7" in run("jobs", "show", started["id"], "--wait", code=1)
+    assert dead.account().dead == 7
+    run("jobs", "pause", "replay-none", code=1)
+
+
+def test_an_edit_says_what_it_leads_to(dead):
+    """It names the fields, the new id when it moves, and what a replay would do; a dry run changes nothing."""
+    letter = dead.letters(reasons=("no_person",))[0]
+    assert "would be changed in user_id" in run("dead", "edit", letter.id, "--set", "user_id=user-1", "--dry-run")
+    assert dead.letters(reasons=("no_person",)) == [letter]
+    found = told("dead", "edit", letter.id, "--set", "user_id=user-1", "--set", "a.b=[1]", "--unset", "plan")
+    assert (found["person"], found["now"]["outcome"]) == ("user-1", "sent")
+    assert found["edits"][0]["by"] == "oncall"
+    assert found["edits"][0]["paths"] == ["a", "plan", "user_id"]
+    assert json.loads(found["raw"])["a"] == {"b": [1]}
+    assert "plan" not in json.loads(found["raw"])
+    assert json.loads(found["original"]) == event(6, user_id=None)
+    assert "as edited" in run("dead", "show", found["id"])
+    assert "nothing was changed" in run("dead", "edit", found["id"], "--set", "user_id=user-1", code=1)
+    run("dead", "edit", found["id"], "--unset", "nothing.there", code=2)
+    assert dead.account().dead == 7
+
+
+def test_an_edit_in_the_editor(dead, monkeypatch, tmp_path):
+    """Whatever the editor leaves is the event; what is no event is refused."""
+    letter = dead.letters(reasons=("no_person",))[0]
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i.bak \'s/"plan": "monthly"/"plan": "yearly"/\' "$1"\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(editor))
+    assert "is changed in plan" in run("dead", "edit", letter.id)
+    editor.write_text('#!/bin/sh\necho "{" > "$1"\n')
+    assert "nothing was changed" in run("dead", "edit", letter.id, code=1)
+    assert json.loads(dead.letters(reasons=("no_person",))[0].raw)["plan"] == "yearly"
+
+
+def test_discarding_and_the_trail(dead):
+    """It says what would go, and who did it afterwards."""
+    dry = run("dead", "discard", "--reason", "rejected", "--reason-text", "tests", "--dry-run")
+    assert "6  production  rejected · name · 207 · BAD" in dry
+    assert dead.account().dead == 7
+    assert "6 letters discarded" in run("dead", "discard", "--reason", "rejected", "--reason-text", "tests", "--yes")
+    notes = told("dead", "trail")["items"]
+    assert {(note["by"], note["words"]) for note in notes} == {("oncall", "tests")}
+    assert "tests" in run("dead", "trail", "--limit", "1")
+    assert dead.account().filtered == {"discarded": 6}
+
+
+def test_exporting_and_importing(dead, tmp_path):
+    """A file that only its owner reads; what is there already stays, what is no letter is refused with its line."""
+    file = tmp_path / "letters.ndjson"
+    assert told("dead", "export", "--output", str(file)) == {"exported": 7, "file": str(file)}
+    assert file.stat().st_mode & 0o777 == 0o600
+    before = dead.letters()
+    run("dead", "discard", "--all", "--reason-text", "x", "--yes")
+    assert "7 letters would be restored" in run("dead", "import", str(file), "--dry-run")
+    assert told("dead", "import", str(file), "--by", "me") == {
+        "restored": 7,
+        "already_there": 0,
+        "refused": 0,
+        "dry_run": False,
+    }
+    after = dead.letters()
+    assert [one.raw for one in after] == [one.raw for one in before]
+    assert {one.restored["by"] for one in after} == {"me"}
+    lines = file.read_text().splitlines()
+    foreign = lines[0].replace("production", "elsewhere")
+    file.write_text("\n".join([lines[0], "{", "", foreign, '{"id":1}']))
+    text = run("dead", "import", str(file), code=1)
+    assert "0 letters restored, 1 already there, 3 refused" in text
+    assert "line 4: no integration 'elsewhere'" in text
+    assert dead.account().dead == 7
+
+
+def test_letters_of_another_number_of_shards_come_home(dead, tmp_path):
+    """Imported where the shards are fewer, each letter is on the shard that its person has here."""
+    from worker.event import shard_of
+
+    file = tmp_path / "letters.ndjson"
+    run("dead", "export", "--output", str(file), "--reason", "rejected")
+    text = file.read_text()
+    run("dead", "discard", "--all", "--reason-text", "x", "--yes")
+    for shard in range(4):
+        text = text.replace(f"production.{shard}.", f"production.{shard + 40}.")
+    file.write_text(text)
+    run("dead", "import", str(file))
+    assert {one.shard == shard_of(one.person, 4) for one in dead.letters()} == {True}
+    assert dead.account().dead == 6
+
+
+def test_an_import_stops_at_the_bound(dead, tmp_path, monkeypatch):
+    """What a file holds must not bring the integration to a halt, nor Redis."""
+    file = tmp_path / "letters.ndjson"
+    run("dead", "export", "--output", str(file))
+    run("dead", "discard", "--all", "--reason-text", "x", "--yes")
+    monkeypatch.setattr(dead.parts, "settings", dead.settings.model_copy(update={"dead_limit": 3}))
+    assert "RELAY_DEAD_LIMIT" in run("dead", "import", str(file), code=1)
+    assert dead.account().dead <= 4
+
+
+def test_commands_of_another_number_of_shards_are_refused(dead):
+    """They would miss letters, or look for them in the wrong place."""
+    from worker.errors import OperatorError
+
+    dead.parts.redis.set("relay:shards", 16)
+    ran = CliRunner().invoke(relay, ["dead"])
+    assert isinstance(ran.exception, OperatorError)
+    assert "RELAY_SHARDS is 4" in str(ran.exception)

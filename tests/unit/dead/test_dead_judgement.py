@@ -1,0 +1,117 @@
+"""What a replay would do, told beforehand."""
+
+import pytest
+
+from tests.deadletter import letter
+from tests.deadstack import event
+from tests.fakes import integration
+from worker.judgement import Judged, decide, judge
+from worker.letter import event_of
+from worker.mapping import LATE_MS, Mapper
+from worker.outcome import Dead
+from worker.person import Person, absorb, encode
+from worker.survey import Survey, Surveyor
+
+NOW_MS = 1_760_000_000_000 + 2 * LATE_MS
+
+
+def judged(one, mapper=None, state=None):
+    """The fate of a letter."""
+    mapper = mapper or Mapper(integration())
+    return judge(mapper, one, decide(mapper, one, NOW_MS), state)
+
+
+def made_of(one):
+    """What a delivery makes of the letter's event, as a burial keeps it."""
+    mapper = Mapper(integration())
+    composed = mapper.compose([decide(mapper, one, NOW_MS)], {})
+    return [op.body.decode() for op in composed.operations]
+
+
+@pytest.mark.parametrize(
+    ("one", "fate"),
+    [
+        (letter(dead=Dead("no_person", "map", "user_id")), Judged("sent")),
+        (letter(event(1, user_id=None)), Judged("dead", "no_person")),
+        (letter(event(1, "OFF")), Judged("filtered", "event_off")),
+        (letter(b"["), Judged("dead", "not_json")),
+        (letter(event(1, plan="x" * 1001), dead=Dead("too_large", "map", "plan")), Judged("dead", "too_large")),
+        (letter(dead=Dead("too_large", "map", "plan")), Judged("sent")),
+    ],
+)
+def test_a_letter_is_judged_by_the_present_configuration(one, fate):
+    """The mapping of today decides, with the person's past where it matters."""
+    assert judged(one) == fate
+
+
+def test_what_customerio_refused_is_the_same_until_something_changes():
+    """A refused event counts as fixed once what would be sent is no longer what was refused."""
+    one = letter(operations=made_of(letter()))
+    assert judged(one) == Judged("same", "rejected")
+    assert (
+        judged(one, Mapper(integration('[integrations.production.event_attributes]\nexclude = ["plan"]\n'))).fate
+        == "sent"
+    )
+    event_alone = letter(operations=made_of(letter())[1:])
+    assert judged(event_alone).fate == "same"
+    other_properties = [made_of(letter())[0].replace("monthly", "yearly"), made_of(letter())[1]]
+    assert judged(letter(operations=other_properties)).fate == "sent"
+
+
+def survey(letters, *, fixed=False, states=None):
+    """The survey of letters and those that pass it."""
+    known = states or {}
+    surveyor = Surveyor(
+        {"production": Mapper(integration())}, lambda keys: [known.get(key) for key in keys], NOW_MS, fixed=fixed
+    )
+    return list(surveyor.pass_on(letters)), surveyor.survey
+
+
+def letters():
+    """Letters of every fate."""
+    return [
+        letter(event(1), id="production.2.1-0", dead=Dead("no_person", "map")),
+        letter(event(1, event_created_at_ms=NOW_MS), id="production.2.2-0", dead=Dead("no_person", "map")),
+        letter(event(2, user_id=None), id="production.2.3-0"),
+        letter(event(3, "OFF"), id="production.2.4-0"),
+        letter(event(4), id="production.2.5-0", operations=made_of(letter(event(4)))),
+        letter(event(5), id="production.2.6-0", dead=Dead("crashed_worker", "map")),
+        letter(event(6), id="gone.2.7-0", integration="gone"),
+    ]
+
+
+def test_a_survey_counts_what_a_replay_would_do():
+    """How many, how late, whose, and what would become of them; an integration that is gone cannot be replayed."""
+    passed, found = survey(letters())
+    assert [one.id for one in passed] == [f"production.2.{n}-0" for n in range(1, 7)]
+    assert found == Survey(
+        matched=6,
+        integrations={"production": 6},
+        late=5,
+        people=2,
+        sent=2,
+        same=1,
+        unknown=1,
+        filtered={"event_off": 1},
+        dead={"no_person": 1},
+        orphans={"gone": 1},
+    )
+    assert found.again == 2
+
+
+def test_fixed_takes_only_what_would_be_sent():
+    """What fails again, is not wanted any more, or cannot be tried here is left alone and not counted."""
+    passed, found = survey(letters(), fixed=True)
+    assert [one.id for one in passed] == ["production.2.1-0", "production.2.2-0"]
+    assert (found.matched, found.sent, found.again) == (2, 2, 0)
+
+
+def test_people_with_newer_updates_are_counted_once():
+    """A person whose state is newer than one of the letters is told of: its properties stay as they are."""
+    newer = event(1, event_created_at_ms=event(1)["event_created_at_ms"] + 5)
+    person = Person()
+    absorb(person, event_of(letter(newer)))
+    mapper = Mapper(integration())
+    digest = mapper.person_of(decide(mapper, letter(), NOW_MS))
+    _, found = survey([letter(), letter()], states={f"relay:{{2}}:person:production:{digest}": encode(person)})
+    assert (found.people, found.newer) == (1, 1)

@@ -1,0 +1,52 @@
+"""What each way of dying, and each hold, means and what to do about it: what on-call reads first."""
+
+from typing import Final
+
+from worker.holds import HoldKind
+from worker.outcome import DeadReason
+
+ADVICE: Final[dict[DeadReason, str]] = {
+    "not_json": (
+        "Something wrote past the web door: these bytes are no event. Read one (dead show), find the writer, "
+        "then discard."
+    ),
+    "no_event_name": (
+        "A sender leaves event_name out. Tell the sender; write it in (dead edit --set event_name=…) and replay, "
+        "or discard."
+    ),
+    "no_person": (
+        "No field names a person ({field} is tried first). If another field does: add it to [identity], restart, "
+        "then replay with --fixed. Else write the person in (dead edit), or discard."
+    ),
+    "invalid_time": (
+        "{field} is no time of this era, often a wrong unit at the sender. Tell the sender; write the time in "
+        "(dead edit --set event_created_at_ms=…) and replay."
+    ),
+    "too_large": (
+        "{field} breaks a limit of Customer.io. If it is not needed there: leave it out ([event_attributes] exclude) "
+        "or switch the property off, restart, then replay with --fixed. Else shorten it (dead edit), or discard."
+    ),
+    "rejected": (
+        "Customer.io refused it. Read its words (dead show). Mend what they name, in the integrations "
+        "file or in the letters (dead edit), then replay with --fixed: it skips what would be refused again unchanged."
+    ),
+    "crashed_worker": (
+        "Its worker died of it again and again. Do not replay in bulk: read one (dead show), keep it for a bug report "
+        "(dead export), upgrade, replay one alone, then the rest."
+    ),
+}
+
+HOLDS: Final[dict[HoldKind, str]] = {
+    "unauthorized": "Customer.io refuses the key: correct it (relay check tells which), restart; it resumes by itself.",
+    "unreachable": "Customer.io does not answer, or answers with errors: wait; it resumes by itself.",
+    "misdirected": "Something else answers: region or base_url is wrong (relay check); correct it and restart.",
+    "dead_limit": "Too many dead letters: replay or discard some; it resumes by itself once there is room.",
+    "operator": "Somebody held it on purpose: relay resume ends it.",
+}
+
+_BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in ADVICE.items()}
+
+
+def advice(reason: str, field: str) -> str:
+    """What to do about dead letters of a cause; a reason of another release has no advice of its own."""
+    return _BY_NAME.get(reason, "Read one (dead show).").format(field=field or "A field")

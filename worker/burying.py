@@ -1,0 +1,85 @@
+"""The dead letter of an event, made ready for the script that writes it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from worker.event import Event, shard_key
+from worker.letter import (
+    ATTEMPTS_KEPT,
+    EVENT_NAME_KEPT,
+    Letter,
+    as_text,
+    cause_of,
+    encode_letter,
+    letter_id,
+)
+from worker.outcome import Dead
+from worker.sending import Attempt
+from worker.stream import Burial, Lane
+
+
+def bury(
+    lane: Lane,
+    entry_id: str,
+    raw: bytes,
+    event: Event | None,
+    dead: Dead,
+    *,
+    operations: Sequence[bytes],
+    attempts: Sequence[Attempt],
+    revision: str,
+    died_ms: int,
+) -> Burial:
+    """The dead letter of an event, ready for the settle that writes it."""
+    name = event.name[:EVENT_NAME_KEPT] if event else ""
+    about: dict[str, Any] = {"reason": dead.reason, "field": dead.field, "status": dead.status, "event": name}
+    letter = Letter(
+        id=letter_id(lane.integration, lane.shard, entry_id),
+        integration=lane.integration,
+        source=lane.source,
+        shard=lane.shard,
+        cause=cause_of(about),
+        **about,
+        stage=dead.stage,
+        words=dead.words,
+        person=shard_key(event.payload) if event else "",
+        event_id=event.key if event else "",
+        event_time_ms=event.time_ms if event else None,
+        received_ms=int(entry_id.partition("-")[0]),
+        died_ms=died_ms,
+        first_died_ms=died_ms,
+        revision=revision,
+        attempts=msgspec.to_builtins(attempts[-ATTEMPTS_KEPT:]),
+        operations=[body.decode() for body in operations],
+        **as_text("raw", raw),
+    )
+    return burial(letter)
+
+
+def bury_again(
+    letter: Letter, dead: Dead, made: list[str], tried: Sequence[Attempt], revision: str, died_ms: int
+) -> Burial:
+    """The same dead letter after a replay that failed; `made` are the operations now, `tried` the attempts."""
+    about: dict[str, Any] = {**letter.about, "reason": dead.reason, "field": dead.field, "status": dead.status}
+    return burial(
+        msgspec.structs.replace(
+            letter,
+            **about,
+            cause=cause_of(about),
+            stage=dead.stage,
+            words=dead.words,
+            died_ms=died_ms,
+            revision=revision,
+            replays=letter.replays + 1,
+            attempts=[*letter.attempts, *msgspec.to_builtins(tried)][-ATTEMPTS_KEPT:],
+            operations=made,
+        )
+    )
+
+
+def burial(letter: Letter) -> Burial:
+    """A letter on its way into Redis."""
+    return Burial(letter.id, letter.cause, orjson.dumps(letter.about), letter.died_ms, encode_letter(letter))

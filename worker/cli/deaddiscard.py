@@ -1,0 +1,124 @@
+"""`relay dead discard` and `relay dead trail`: give letters up, and see who did."""
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.cli.columns import columns
+from worker.cli.dead import cause_words
+from worker.cli.deadfilters import (
+    ALL,
+    BY,
+    DRY_RUN,
+    JSON,
+    YES,
+    choose,
+    confirm,
+    doer,
+    filters,
+    open_parts,
+    take_filter,
+)
+from worker.cli.printing import count, echo_json, span
+
+if TYPE_CHECKING:
+    from worker.letter import Letter
+
+_SHOWN = 12
+_WORDS_LIMIT = 300
+
+
+@click.command()
+@click.argument("ids", nargs=-1, metavar="[LETTER]...")
+@filters
+@ALL
+@click.option("--reason-text", "words", required=True, metavar="TEXT", help="Why, for the trail.")
+@YES
+@DRY_RUN
+@BY
+@JSON
+def dead_discard(
+    ids: tuple[str, ...],
+    *,
+    everything: bool,
+    words: str,
+    yes: bool,
+    dry_run: bool,
+    by: str | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Discard LETTERs, or those of a filter: they are never sent, and count as filtered (discarded).
+
+    Only a `relay dead export` taken before brings them back. Exit 1 when some were left alone.
+    """
+    if not words.strip():
+        raise click.UsageError("--reason-text says why, to whoever reads the trail")
+    parts = open_parts()
+    wanted = take_filter(flags, parts)
+    letters = [_slim(letter) for letter in choose(parts, ids, wanted, everything)]
+    if not as_json:
+        _show(Counter((one.integration, cause_words(*one.about.values())) for one in letters))
+    if dry_run or not letters:
+        if as_json:
+            echo_json({"matched": len(letters), "discarded": 0, "left": {}})
+        return
+    confirm(f"discard {count(len(letters))} letters for good?", yes=yes, as_json=as_json)
+    changes = Counter(change for _, change in parts.dead_changes.discard(letters, words[:_WORDS_LIMIT], doer(by)))
+    done = changes.pop("done", 0)
+    if as_json:
+        echo_json({"matched": len(letters), "discarded": done, "left": changes})
+    else:
+        left = "".join(f"; {count(number)} left alone: {why}" for why, number in changes.items())
+        click.echo(f"{count(done)} letters discarded{left}")
+    if changes:
+        raise click.exceptions.Exit(1)
+
+
+def _slim(letter: "Letter") -> "Letter":
+    """A letter without what takes room; a discard needs no more."""
+    import msgspec
+
+    return msgspec.structs.replace(
+        letter, raw="", raw_base64="", original="", original_base64="", attempts=[], operations=[]
+    )
+
+
+def _show(causes: Counter[tuple[str, str]]) -> None:
+    rows = [[count(number), integration, words] for (integration, words), number in causes.most_common(_SHOWN)]
+    for line in columns(rows, right=[0]) if rows else ["no dead letter matches"]:
+        click.echo(line)
+    if len(causes) > _SHOWN:
+        click.echo(f"and {len(causes) - _SHOWN} more causes")
+
+
+@click.command()
+@click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Of this integration.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most notes.")
+@JSON
+def dead_trail(integrations: tuple[str, ...], *, limit: int, as_json: bool) -> None:
+    """Show what was discarded, the newest first: which letter, when, by whom and why.
+
+    Kept are the newest thousand notes of each integration and shard, without the events.
+    """
+    parts = open_parts()
+    notes = parts.dead_changes.trail(integrations or parts.known_integrations(), limit)
+    if as_json:
+        echo_json({"items": notes, "next": None})
+        return
+    now_ms = time.time_ns() // 1_000_000
+    rows = [["letter", "discarded", "by", "cause", "why"]]
+    rows += [
+        [
+            note.id,
+            f"{span(now_ms - note.at_ms)} ago",
+            note.by,
+            cause_words(note.reason, note.field, note.status, note.event),
+            note.words,
+        ]
+        for note in notes
+    ]
+    for line in columns(rows) if notes else ["nothing was discarded"]:
+        click.echo(line)

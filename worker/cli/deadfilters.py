@@ -1,0 +1,171 @@
+"""Which dead letters a command is about: the options that all of them share."""
+
+import getpass
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from worker.app import Relay
+    from worker.deadfilter import Filter
+    from worker.letter import Letter
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Option = Callable[[Any], Any]
+
+_FILTERS: tuple[Option, ...] = (
+    click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Of this integration."),
+    click.option("--reason", "reasons", multiple=True, metavar="WORD", help="As rejected, too_large, no_person."),
+    click.option("--field", "fields", multiple=True, metavar="NAME", help="The field that is at fault."),
+    click.option("--event", "events", multiple=True, metavar="CODE", help="The event's name."),
+    click.option("--status", "statuses", multiple=True, type=int, help="Customer.io's HTTP status."),
+    click.option("--cause", "causes", multiple=True, metavar="ID", help="A cause, as `relay dead` shows it."),
+    click.option("--person", default="", metavar="ID", help="Any identifier of the person."),
+    click.option("--since", metavar="TIME", help="Died since: 30m, 2h, 3d, or 2026-01-31T08:00 (UTC)."),
+    click.option("--until", metavar="TIME", help="Died before."),
+    click.option(
+        "--where",
+        multiple=True,
+        metavar="'PATH OP VALUE'",
+        help="On the payload: = != > >= < <= ~ (regular expression), or 'PATH exists'; a.b.0 for what is nested.",
+    ),
+)
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+BY = click.option("--by", metavar="NAME", help="Who does it, for the record.  [default: $USER]")
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
+ALL = click.option("--all", "everything", is_flag=True, help="Every dead letter, without a filter.")
+
+
+def filters(command: Command) -> Command:
+    """Give a command the filters."""
+    given: Any = command
+    for option in reversed(_FILTERS):
+        given = option(given)
+    wearing: Command = given
+    return wearing
+
+
+def take_filter(flags: dict[str, Any], parts: "Relay") -> "Filter":
+    """The filter, taken out of a command's flags.
+
+    Raises:
+        click.UsageError: it cannot be read, or names an integration that never was.
+    """
+    from worker.condition import read_condition
+    from worker.deadfilter import Filter, read_time_ms
+
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        since, until = flags.pop("since"), flags.pop("until")
+        found = Filter(
+            since_ms=read_time_ms(since, now_ms) if since else 0,
+            until_ms=read_time_ms(until, now_ms) if until else 0,
+            where=tuple(read_condition(text) for text in flags.pop("where")),
+            person=flags.pop("person"),
+            integrations=flags.pop("integrations"),
+            reasons=flags.pop("reasons"),
+            fields=flags.pop("fields"),
+            events=flags.pop("events"),
+            statuses=flags.pop("statuses"),
+            causes=flags.pop("causes"),
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    known = parts.known_integrations()
+    for name in found.integrations:
+        if name not in known:
+            raise click.UsageError(f"no integration {name!r}; there are: {', '.join(known) or 'none'}")
+    return found
+
+
+def chosen(parts: "Relay", wanted: "Filter") -> list[str]:
+    """The integrations that a filter means."""
+    return list(wanted.integrations) or parts.known_integrations()
+
+
+def choose(parts: "Relay", ids: tuple[str, ...], wanted: "Filter", everything: bool) -> "Iterator[Letter]":
+    """The letters that a command is to act on: those of the ids, or of the filter; all of them only when asked for.
+
+    Raises:
+        click.UsageError: nothing, or too much, was said.
+    """
+    if ids and (wanted.text() or everything):
+        raise click.UsageError("give ids or filters, not both")
+    if ids:
+        return _by_id(parts, ids)
+    if not wanted.text() and not everything:
+        raise click.UsageError("say which: ids, a filter, or --all")
+    return parts.dead_letters.find(chosen(parts, wanted), wanted)
+
+
+def _by_id(parts: "Relay", ids: tuple[str, ...]) -> "Iterator[Letter]":
+    letters = read_letters(parts, sorted(set(ids)))
+    yield from sorted(letters, key=lambda letter: (letter.integration, letter.shard))
+
+
+def read_letters(parts: "Relay", ids: list[str]) -> "list[Letter]":
+    """The letters of these ids.
+
+    Raises:
+        click.UsageError: one is no id.
+        click.ClickException: one is not there (exit 1).
+    """
+    try:
+        found = parts.dead_letters.get(ids)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    for dead_id, letter in zip(ids, found, strict=True):
+        if letter is None:
+            raise click.ClickException(f"no dead letter {dead_id}: it was replayed or discarded, or never there")
+    return [letter for letter in found if letter is not None]
+
+
+def described(ids: tuple[str, ...], wanted: "Filter", everything: bool) -> str:
+    """Which letters were meant, for the record."""
+    if ids:
+        return " ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+    return "--all" if everything else wanted.text()
+
+
+def doer(by: str | None) -> str:
+    """Who does it."""
+    if by or os.environ.get("USER"):
+        return by or os.environ["USER"]
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def confirm(question: str, *, yes: bool, as_json: bool) -> None:
+    """Ask before acting.
+
+    Raises:
+        click.Abort: the answer is no.
+        click.UsageError: nobody can be asked.
+    """
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here: add --yes to do it, or --dry-run to see what it would do")
+    click.confirm(question, abort=True)
+
+
+def open_parts() -> "Relay":
+    """The relay's parts, once Redis is known to hold what these settings speak of.
+
+    Raises:
+        OperatorError: it does not.
+    """
+    from worker.app import relay
+    from worker.keys import SHARDS
+
+    parts = relay()
+    parts.check_shards(parts.redis.get(SHARDS))
+    return parts

@@ -1,0 +1,67 @@
+"""`relay dead list`: dead letters, page by page."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.cli.columns import columns
+from worker.cli.dead import cause_words
+from worker.cli.deadfilters import JSON, chosen, filters, open_parts, take_filter
+from worker.cli.printing import echo_json, span
+
+if TYPE_CHECKING:
+    from worker.letter import Letter
+
+_WORDS_SHOWN = 60
+
+
+@click.command()
+@filters
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Letters on a page.")
+@click.option("--next", "cursor", metavar="CURSOR", help="The page after this cursor, as the last page gave it.")
+@JSON
+def dead_list(*, limit: int, cursor: str | None, as_json: bool, **flags: Any) -> None:
+    """List dead letters, the last to die first, page by page."""
+    parts = open_parts()
+    wanted = take_filter(flags, parts)
+    letters, place = parts.dead_letters.page(chosen(parts, wanted), wanted, limit, _read_cursor(cursor))
+    following = f"{place[0]}:{place[1]}" if place else None
+    if as_json:
+        echo_json({"items": [summary(letter) for letter in letters], "next": following})
+        return
+    now_ms = time.time_ns() // 1_000_000
+    rows = [["letter", "died", "cause", "person", "words"]]
+    rows += [
+        [
+            letter.id,
+            f"{span(now_ms - letter.died_ms)} ago",
+            cause_words(letter.reason, letter.field, letter.status, letter.event),
+            letter.person or "-",
+            " ".join(letter.words.split())[:_WORDS_SHOWN],
+        ]
+        for letter in letters
+    ]
+    for line in columns(rows) if letters else ["no dead letter matches"]:
+        click.echo(line)
+    if following:
+        click.echo(f"\nmore: add --next {following}")
+
+
+def _read_cursor(text: str | None) -> tuple[int, str] | None:
+    if text is None:
+        return None
+    died_ms, _, dead_id = text.partition(":")
+    if not (died_ms.isascii() and died_ms.isdigit() and dead_id):
+        raise click.UsageError("--next takes the cursor that the page before ended with")
+    return int(died_ms), dead_id
+
+
+def summary(letter: "Letter") -> dict[str, Any]:
+    """A letter without the event and what was made of it."""
+    import msgspec
+
+    row: dict[str, Any] = msgspec.to_builtins(letter)
+    for long in ("attempts", "operations", "raw", "raw_base64", "original", "original_base64"):
+        del row[long]
+    return row | {"attempts": len(letter.attempts)}

@@ -1,0 +1,172 @@
+"""`relay dead show`: everything that is known of one dead letter."""
+
+import shlex
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from worker.cli.dead import cause_words
+from worker.cli.deadfilters import JSON, open_parts, read_letters
+from worker.cli.printing import echo_json, span
+
+if TYPE_CHECKING:
+    from worker.app import Relay
+    from worker.letter import Letter
+
+
+@click.command()
+@click.argument("letter_id", metavar="LETTER")
+@JSON
+def dead_show(letter_id: str, *, as_json: bool) -> None:
+    """Show LETTER: the event as received, what was made of it, each attempt, and what would become of it now.
+
+    The curl command does by hand what the relay did last; it takes the key from $CUSTOMERIO_SITE_ID and
+    $CUSTOMERIO_API_KEY.
+    """
+    parts = open_parts()
+    letter = read_letters(parts, [letter_id])[0]
+    told = describe(parts, letter)
+    if as_json:
+        echo_json(told)
+    else:
+        _show(letter, told)
+
+
+def describe(parts: "Relay", letter: "Letter") -> dict[str, Any]:
+    """A letter and what can be said about it."""
+    import msgspec
+
+    from worker.advice import advice
+    from worker.neighbours import neighbours
+
+    before, after = neighbours(parts.redis, letter)
+    row: dict[str, Any] = msgspec.to_builtins(letter)
+    return row | {
+        "advice": advice(letter.reason, letter.field),
+        "now": _now(parts, letter),
+        "previous": before and msgspec.to_builtins(before),
+        "next": after and msgspec.to_builtins(after),
+        "curl": curl(parts, letter),
+    }
+
+
+def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
+    """What would become of the letter under the present configuration; nothing is tried that killed a worker."""
+    from worker.explain import explain
+    from worker.keys import person_key
+    from worker.letter import event_of
+    from worker.mapping import Mapper
+
+    integration = parts.integrations.integrations.get(letter.integration)
+    if integration is None:
+        return {"outcome": "unknown", "reason": f"{letter.integration} is not in the integrations file"}
+    if letter.reason == "crashed_worker":
+        return {"outcome": "unknown", "reason": "it killed its worker, so it is not tried here"}
+    try:
+        event = event_of(letter)
+    except ValueError:
+        return {"outcome": "dead", "reason": "not_json"}
+    mapper = Mapper(integration)
+    mapper.suppressed = parts.suppressed.people()
+    now_ms = time.time_ns() // 1_000_000
+    digest = mapper.person_of(mapper.decide(event, now_ms))
+    key = person_key(letter.shard, letter.integration, digest) if digest else ""
+    told = explain(event, mapper, parts.streams.states([key])[0] if key else None, now_ms)
+    return {name: told[name] for name in ("outcome", "reason", "field", "words", "operations") if name in told}
+
+
+def curl(parts: "Relay", letter: "Letter") -> str:
+    """The last request for this letter alone, as a shell command without the key; empty when nothing was made of it."""
+    from config.shape import REGION_URLS
+
+    if not letter.operations:
+        return ""
+    known = parts.integrations.integrations.get(letter.integration)
+    url = known.base_url if known else REGION_URLS["us"]
+    body = '{"batch":[' + ",".join(letter.operations) + "]}"
+    return (
+        f"curl -sS -X POST {url}/api/v2/batch \\\n"
+        '  -u "$CUSTOMERIO_SITE_ID:$CUSTOMERIO_API_KEY" -H "Content-Type: application/json" \\\n'
+        f"  --data-binary {shlex.quote(body)}"
+    )
+
+
+def _show(letter: "Letter", told: dict[str, Any]) -> None:
+    from worker.letter import received_of
+    from worker.mapping import LATE_MS
+
+    now_ms = time.time_ns() // 1_000_000
+    event_ms = letter.received_ms if letter.event_time_ms is None else letter.event_time_ms
+    late = " (older than 72 h: it starts no campaign any more)" if now_ms - event_ms > LATE_MS else ""
+    lines = [
+        ("letter", letter.id),
+        ("cause", f"{cause_words(letter.reason, letter.field, letter.status, letter.event)}   id {letter.cause}"),
+        ("words", letter.words or "-"),
+        ("advice", told["advice"]),
+        ("person", letter.person or "(nobody)"),
+        ("event id", letter.event_id or "-"),
+        ("happened", f"{_moment(letter.event_time_ms)}{late}"),
+        ("received", _moment(letter.received_ms)),
+        ("died", f"{_moment(letter.died_ms)}, {span(now_ms - letter.died_ms)} ago, at stage {letter.stage}"),
+        ("replays", str(letter.replays)),
+        ("revision", f"{letter.revision} of the integration"),
+        ("previous", _told(told["previous"])),
+        ("next", _told(told["next"])),
+    ]
+    lines += [("edited", f"{_moment(e.at_ms)} by {e.by}: {', '.join(e.paths)}") for e in letter.edits]
+    if letter.restored:
+        lines.append(("imported", f"{_moment(letter.restored['at_ms'])} by {letter.restored['by']}"))
+    for name, text in lines:
+        click.echo(f"{name:<10}{text}")
+    _section("as received", _pretty(received_of(letter)))
+    if letter.edits:
+        from worker.letter import raw_of
+
+        _section("as edited, and as it would be replayed", _pretty(raw_of(letter)))
+    _section(
+        "made of it", "\n".join(_pretty(op.encode()) for op in letter.operations) or "nothing: it did not get so far"
+    )
+    _section("attempts", "\n".join(_attempt(attempt) for attempt in letter.attempts) or "none: nothing was sent")
+    _section("replayed now it would be", verdict(told["now"]))
+    if told["curl"]:
+        _section("the same by hand", told["curl"])
+
+
+def _told(neighbour: dict[str, Any] | None) -> str:
+    if neighbour is None:
+        return "none that is still kept near by"
+    return f"{neighbour['event'] or '(no event name)'}, {_moment(neighbour['time_ms'])}, {neighbour['became']}"
+
+
+def _section(title: str, text: str) -> None:
+    click.echo(f"\n{title}:")
+    click.echo("\n".join(f"  {line}" for line in text.splitlines()))
+
+
+def _pretty(raw: bytes) -> str:
+    try:
+        return orjson.dumps(orjson.loads(raw), option=orjson.OPT_INDENT_2).decode()
+    except ValueError:
+        return raw.decode("utf-8", "backslashreplace")
+
+
+def _attempt(attempt: dict[str, Any]) -> str:
+    return (
+        f"{_moment(attempt['at_ms'])}  {attempt['status'] or 'no answer'}  {attempt['took_ms']} ms  {attempt['words']}"
+    )
+
+
+def verdict(now: dict[str, Any]) -> str:
+    """What would become of a letter, in a line."""
+    said = f" at {now['field']}" if now.get("field") else ""
+    words = f": {now['words']}" if now.get("words") else ""
+    reason = f" ({now['reason']})" if now["reason"] else ""
+    return f"{now['outcome']}{reason}{said}{words}"
+
+
+def _moment(time_ms: int | None) -> str:
+    from worker.attributes import iso_time
+
+    return "no time" if time_ms is None else iso_time(time_ms)

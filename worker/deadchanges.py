@@ -1,0 +1,160 @@
+"""What on-call does to dead letters short of replaying them: discard, restore, edit, forget; the books balance."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress, groupby
+from typing import Any, Literal
+
+import msgspec
+import orjson
+import redis
+
+from worker.burying import burial
+from worker.deadfilter import Filter
+from worker.deadletters import DeadLetters
+from worker.event import person_names
+from worker.keys import cause_key, shard_key
+from worker.letter import Letter, encode_letter, letter_id, raw_of, received_of
+from worker.stream import Lane, script
+
+TRAIL = 1000
+_CHUNK = 200
+
+Change = Literal["done", "gone", "in hand", "changed"]
+"""A letter is done, or left alone: no longer there, just being replayed, or not what the caller has read."""
+
+_WORDS: dict[str, Change] = {"1": "done", "g": "gone", "h": "in hand", "c": "changed"}
+
+
+class Discarded(msgspec.Struct, frozen=True):
+    """A note of the trail: who discarded what, when (Unix ms), and why."""
+
+    id: str
+    at_ms: int
+    by: str
+    words: str
+    reason: str
+    field: str
+    status: int
+    event: str
+
+
+class DeadChanges:
+    """The changes; each is one script a shard, so a letter is never half changed."""
+
+    def __init__(self, client: redis.Redis, shards: int, letters: DeadLetters) -> None:
+        self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
+        self._shards = shards
+        self._letters = letters
+        self._remove = client.register_script(script("remove"))
+        self._restore = client.register_script(script("restore"))
+        self._rewrite = client.register_script(script("rewrite"))
+
+    def discard(self, letters: Iterable[Letter], words: str, by: str) -> Iterator[tuple[Letter, Change]]:
+        """Give letters up: they count as filtered:discarded, and the trail says who did it and why."""
+        now_ms = time.time_ns() // 1_000_000
+
+        def note(letter: Letter) -> bytes:
+            return msgspec.json.encode(Discarded(letter.id, now_ms, by, words, **letter.about))
+
+        for chunk in _chunks(letters):
+            yield from zip(chunk, self._take_off("filtered:discarded", chunk, note), strict=True)
+
+    def trail(self, integrations: Iterable[str], limit: int) -> list[Discarded]:
+        """The newest notes on what was discarded, newest first."""
+        pipe = self._redis.pipeline(transaction=False)
+        for name in integrations:
+            for shard in range(self._shards):
+                pipe.lrange(shard_key(shard, "deadtrail", name), 0, limit - 1)
+        notes = [msgspec.json.decode(note, type=Discarded) for row in pipe.execute() for note in row]
+        return sorted(notes, key=lambda note: (-note.at_ms, note.id))[:limit]
+
+    def restore(self, letter: Letter) -> bool:
+        """Put back a letter that is not there, as one more accepted event; False when it is there."""
+        lane = Lane(letter.source, letter.integration, letter.shard)
+        new = burial(letter)
+        keys = [lane.key(kind) for kind in ("ledger", "dead", "deadtime", "deadcauses")]
+        keys.append(cause_key(lane.shard, lane.integration, new.cause))
+        args: list[Any] = [new.letter_id, new.cause, new.about, new.died_ms, new.record]
+        return bool(self._restore(keys=keys, args=args))
+
+    def rewrite(self, before: Letter, after: Letter) -> Change:
+        """Replace a letter that is still as it was read."""
+        lane = Lane(before.source, before.integration, before.shard)
+        keys = [lane.key(kind) for kind in ("lease", "inhand", "dead")]
+        reply: Any = self._rewrite(keys=keys, args=[before.id, encode_letter(before), encode_letter(after)])
+        return _WORDS[reply.decode()]
+
+    def move(self, before: Letter, after: Letter, shard: int) -> tuple[Change, Letter]:
+        """Replace a letter by one on another shard: that of the person whom an edit has named.
+
+        The new one is there before the old one goes: a crash between the two leaves both, of one event and one ULID.
+        """
+        ms, _, seq = after.entry_id.partition("-")
+        number = int(seq or 0)
+        while True:
+            moved = letter_id(after.integration, shard, f"{ms}-{number}")
+            after = msgspec.structs.replace(after, id=moved, shard=shard)
+            if self.restore(after):
+                break
+            number += 1
+        change = self._take_off("base", [before])[0]
+        if change != "done":
+            self._take_off("base", [after])
+        return change, after
+
+    def forget(self, integration: str, name: str, sleep: Callable[[float], None] = time.sleep) -> int:
+        """Remove every letter that names a person (as `event.plain_name` has it); they count as filtered:forgotten."""
+        removed = 0
+        for chunk in _chunks(self._letters.find([integration], Filter())):
+            mine = [letter for letter in chunk if name in _names(letter)]
+            while mine:
+                changes = self._take_off("filtered:forgotten", mine)
+                removed += changes.count("done")
+                busy = [change in {"in hand", "changed"} for change in changes]
+                left = [letter.id for letter in compress(mine, busy)]
+                if left:
+                    sleep(0.2)
+                mine = [letter for letter in self._letters.get(left) if letter]
+        return removed
+
+    def _take_off(
+        self, field: str, letters: Sequence[Letter], note: Callable[[Letter], bytes] = lambda _: b""
+    ) -> list[Change]:
+        """Remove letters of one lane, whose count goes to a field of the ledger."""
+        lane = Lane(letters[0].source, letters[0].integration, letters[0].shard)
+        causes: dict[str, int] = {}
+        args: list[Any] = [field, TRAIL, len(letters)]
+        for letter in letters:
+            place = causes.setdefault(letter.cause, len(causes) + 1)
+            args += [letter.id, letter.cause, place, note(letter)]
+        kinds = ("lease", "inhand", "ledger", "dead", "deadtime", "deadcauses", "deadtrail")
+        keys = [lane.key(kind) for kind in kinds]
+        keys += [cause_key(lane.shard, lane.integration, cause) for cause in causes]
+        reply: Any = self._remove(keys=keys, args=args)
+        return [_WORDS[char] for char in reply.decode()]
+
+
+def _chunks(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+    """Letters by lane, as they come, a script's worth at a time."""
+    for _, lane in groupby(letters, key=lambda letter: (letter.integration, letter.shard)):
+        chunk: list[Letter] = []
+        for letter in lane:
+            chunk.append(letter)
+            if len(chunk) == _CHUNK:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+
+def _names(letter: Letter) -> set[str]:
+    names: set[str] = set()
+    for raw in (raw_of(letter), received_of(letter)):
+        try:
+            payload = orjson.loads(raw)
+        except ValueError:
+            continue
+        if isinstance(payload, dict):
+            names |= person_names(payload)
+    return names

@@ -1,0 +1,110 @@
+"""An edit of a dead letter's event: what it becomes, and what of it stays."""
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from worker.event import read_event, shard_key, shard_of
+from worker.letter import EDITS_KEPT, Edit, Letter, as_text, event_of, identity_of, raw_of, received_of
+
+
+def put(payload: dict[str, Any], path: str, value: Any) -> None:
+    """Set what stands at a dotted path; objects on the way are made.
+
+    Raises:
+        ValueError: something on the way is neither an object nor a list with such a place.
+    """
+    *way, last = path.split(".")
+    place: Any = payload
+    for part in way:
+        place = place.setdefault(part, {}) if isinstance(place, dict) else place[_index(place, part, path)]
+    if isinstance(place, dict):
+        place[last] = value
+    else:
+        place[_index(place, last, path)] = value
+
+
+def take_out(payload: dict[str, Any], path: str) -> None:
+    """Remove what stands at a dotted path.
+
+    Raises:
+        ValueError: nothing stands there.
+    """
+    *way, last = path.split(".")
+    place: Any = payload
+    for part in way:
+        place = place.get(part) if isinstance(place, dict) else place[_index(place, part, path)]
+    if isinstance(place, dict):
+        if last not in place:
+            raise ValueError(f"{path}: there is no such field")
+        del place[last]
+    else:
+        del place[_index(place, last, path)]
+
+
+def _index(place: Any, part: str, path: str) -> int:
+    if not (isinstance(place, list) and part.isascii() and part.isdigit() and int(part) < len(place)):
+        raise ValueError(f"{path}: there is no {part}")
+    return int(part)
+
+
+def read_value(text: str) -> Any:
+    """A value as it was typed: JSON where it is JSON, else the text itself.
+
+    >>> read_value("12"), read_value('"12"'), read_value("monthly"), read_value("null")
+    (12, '12', 'monthly', None)
+    """
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return text
+
+
+def changed_paths(before: bytes, after: bytes) -> list[str]:
+    """The top-level fields in which two payloads differ; `*` when one of them is no object."""
+    try:
+        old, new = orjson.loads(before), orjson.loads(after)
+    except ValueError:
+        return ["*"]
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return ["*"]
+    return sorted(field for field in old.keys() | new.keys() if old.get(field, ...) != new.get(field, ...))
+
+
+def edit(letter: Letter, raw: bytes, by: str, at_ms: int, *, new_identity: bool = False) -> Letter:
+    """The letter with other bytes for its event.
+
+    The bytes as received are kept beside. The event stays the one it was: its ULID is that of the original, so that
+    Customer.io ignores what it may have taken already; with `new_identity` it is another event from now on. An original
+    that has no usable time never had a ULID; then the key stays and the new time decides.
+
+    Raises:
+        ValueError: the new bytes are no JSON object.
+    """
+    event = read_event(letter.entry_id, raw)
+    key, ulid = event.key, ""
+    if not new_identity:
+        try:
+            before = event_of(letter)
+        except ValueError:
+            pass  # bytes that were no event had no identity
+        else:
+            key, ulid = before.key, before.ulid or identity_of(before)
+    received = received_of(letter)
+    return msgspec.structs.replace(
+        letter,
+        raw=raw.decode(),
+        raw_base64="",
+        **as_text("original", received),
+        edits=[*letter.edits, Edit(at_ms, by, changed_paths(raw_of(letter), raw))][-EDITS_KEPT:],
+        ulid=ulid,
+        event_id=key,
+        person=shard_key(event.payload),
+        event_time_ms=event.time_ms,
+    )
+
+
+def home(letter: Letter, shards: int) -> int:
+    """The shard of the letter's person: their state is there, and so must the letter be."""
+    return shard_of(letter.person, shards) if letter.person else letter.shard

@@ -1,0 +1,155 @@
+"""Replay jobs: who asked for what, how far it is, and whether it may go on."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import redis
+
+from worker.job import NEXT, Job, JobState, read_job, write_job
+from worker.keys import JOBS, OPEN_JOBS, job_key, job_part_key
+from worker.letter import split_id
+
+HISTORY = 200
+# How long what a job's command has prepared is kept when the command dies before it starts the job.
+PREPARED_S = 3600
+# How long the counts of a job outlive its last turn; they are summed up when it ends.
+COUNTS_S = 90 * 86_400
+_CHUNK = 1000
+
+
+class Jobs:
+    """The jobs in Redis."""
+
+    def __init__(self, client: redis.Redis, shards: int) -> None:
+        self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
+        self._shards = shards
+
+    def start(self, job: Job, ids: Sequence[str]) -> None:
+        """Write down which letters a job is to replay, in this order, and let it run."""
+        lanes: dict[tuple[str, int], list[str]] = {}
+        for dead_id in ids:
+            integration, shard, _ = split_id(dead_id)
+            lanes.setdefault((integration, shard), []).append(dead_id)
+        keys = []
+        for (integration, shard), here in lanes.items():
+            key = job_part_key(shard, "replay", integration, job.id)
+            keys.append(key)
+            for start in range(0, len(here), _CHUNK):
+                chunk = here[start : start + _CHUNK]
+                # numbered, so that a command repeated after a lost answer adds nothing
+                self._redis.zadd(key, {dead_id: start + place for place, dead_id in enumerate(chunk)})
+                self._redis.expire(key, PREPARED_S)
+        pipe = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipe.persist(key)
+        pipe.execute()
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(job_key(job.id), mapping=write_job(job))
+            pipe.zadd(JOBS, {job.id: job.created_ms})
+            pipe.sadd(OPEN_JOBS, job.id)
+            pipe.execute()
+        self._forget_oldest()
+
+    def get(self, job_id: str) -> Job | None:
+        """One job with its counts as they are now."""
+        row = self._redis.hgetall(job_key(job_id))
+        if not row:
+            return None
+        job = read_job(row)
+        if not job.closed:
+            job.left = sum(left for _, _, left in self.lanes(job))
+            job.counts = self._counts(job)
+        return job
+
+    def peek(self, job_id: str) -> Job | None:
+        """One job without its counts: one small look."""
+        row = self._redis.hgetall(job_key(job_id))
+        return read_job(row) if row else None
+
+    def page(self, limit: int, before_ms: int | None = None) -> list[Job]:
+        """The newest jobs first; `before_ms` goes on from the last one's `created_ms`."""
+        most: Any = "+inf" if before_ms is None else f"({before_ms}"
+        ids = self._redis.zrevrangebyscore(JOBS, most, "-inf", 0, limit)
+        return [job for job_id in ids if (job := self.get(job_id.decode()))]
+
+    def open(self) -> list[Job]:
+        """The jobs that are not closed, without their counts."""
+        ids = sorted(job_id.decode() for job_id in self._redis.smembers(OPEN_JOBS))
+        return [job for job_id in ids if (job := self.peek(job_id))]
+
+    def lanes(self, job: Job) -> list[tuple[str, int, int]]:
+        """Integration, shard and number of letters of each lane where the job has something left."""
+        places = [(name, shard) for name in job.integrations for shard in range(self._shards)]
+        pipe = self._redis.pipeline(transaction=False)
+        for name, shard in places:
+            pipe.zcard(job_part_key(shard, "replay", name, job.id))
+        return [(*place, left) for place, left in zip(places, pipe.execute(), strict=True) if left]
+
+    def move(self, job_id: str, state: JobState) -> JobState | None:
+        """Put a job into another state; the state it is in now, None when there is no such job."""
+        key = job_key(job_id)
+        while True:
+            with self._redis.pipeline(transaction=True) as pipe:
+                pipe.watch(key)
+                found = pipe.hget(key, "state")
+                if found is None:
+                    return None
+                now: JobState = found.decode()
+                if now == state or now not in NEXT[state]:
+                    return now
+                pipe.multi()
+                ended_ms = time.time_ns() // 1_000_000 if state in {"aborted", "done"} else 0
+                pipe.hset(key, mapping={"state": state, "ended_ms": ended_ms, "words": ""})
+                try:
+                    pipe.execute()
+                except redis.WatchError:
+                    continue
+                return state
+
+    def note(self, job_id: str, **facts: str | int) -> None:
+        """Write facts of a job that is there."""
+        if self._redis.exists(job_key(job_id)):
+            self._redis.hset(job_key(job_id), mapping=facts)
+
+    def close(self, job: Job) -> None:
+        """Sum up a job that has ended and clear what is left of it on the lanes. May be repeated."""
+        key = job_key(job.id)
+        if not self._redis.hexists(key, "closed"):
+            left = sum(count for _, _, count in self.lanes(job))
+            counts = msgspec.json.encode(self._counts(job))
+            self._redis.hset(key, mapping={"counts": counts, "left": left, "closed": "1"})
+        pipe = self._redis.pipeline(transaction=False)
+        for name in job.integrations:
+            for shard in range(self._shards):
+                pipe.delete(*(job_part_key(shard, kind, name, job.id) for kind in ("replay", "replayed")))
+        pipe.execute()
+        self._redis.srem(OPEN_JOBS, job.id)
+
+    def forget(self, name: str) -> None:
+        """Take a person's name out of the filters that are kept."""
+        for job_id in self._redis.zrange(JOBS, 0, -1):
+            key = job_key(job_id.decode())
+            if name.casefold() in (self._redis.hget(key, "filter") or b"").decode().casefold():
+                self._redis.hset(key, "filter", "(forgotten)")
+
+    def _counts(self, job: Job) -> dict[str, int]:
+        pipe = self._redis.pipeline(transaction=False)
+        for name in job.integrations:
+            for shard in range(self._shards):
+                pipe.hgetall(job_part_key(shard, "replayed", name, job.id))
+        total: Counter[str] = Counter()
+        for row in pipe.execute():
+            total.update({field.decode(): int(count) for field, count in row.items() if field != b"most"})
+        return dict(total)
+
+    def _forget_oldest(self) -> None:
+        for job_id in self._redis.zrange(JOBS, 0, -HISTORY - 1):
+            if self._redis.sismember(OPEN_JOBS, job_id):
+                continue
+            with self._redis.pipeline(transaction=True) as pipe:
+                pipe.zrem(JOBS, job_id)
+                pipe.delete(job_key(job_id.decode()))
+                pipe.execute()

@@ -1,0 +1,64 @@
+"""What would become of a dead letter if it were replayed now: by the mapping alone, nothing is sent."""
+
+from typing import Literal
+
+import msgspec
+import orjson
+
+from worker.letter import Letter, event_of
+from worker.mapping import Decision, Mapper, Send
+from worker.outcome import Dead, Filtered
+
+Fate = Literal["sent", "same", "filtered", "dead", "unknown"]
+"""Sent: the relay finds nothing wrong with it. Same: neither did it before, and Customer.io refused just this.
+Unknown: it killed its worker, so nobody but a worker shall try it."""
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A letter's fate, and the reason for it where there is one."""
+
+    fate: Fate
+    reason: str = ""
+
+
+def decide(mapper: Mapper, letter: Letter, now_ms: int) -> Decision:
+    """What would become of a letter's event now, as far as it can be said without the person's past."""
+    try:
+        return mapper.decide(event_of(letter), now_ms)
+    except ValueError:
+        return Dead("not_json", "read", words="the stored bytes are not a JSON object")
+
+
+def judge(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | None) -> Judged:
+    """The fate of a letter; `state` is what is known of its person."""
+    if isinstance(decision, Filtered):
+        return Judged("filtered", decision.reason)
+    if isinstance(decision, Dead):
+        return Judged("dead", decision.reason)
+    # The person's past decides only over these two, and asking it is what takes time.
+    if letter.reason == "too_large":
+        digest = mapper.person_of(decision)
+        outcome = mapper.compose([decision], {digest: state} if digest else {}).outcomes[0]
+        if outcome is not None:
+            return Judged("dead", outcome.reason)
+    if letter.reason == "rejected" and _is_same(mapper, letter, decision, state):
+        return Judged("same", letter.reason)
+    return Judged("sent")
+
+
+def _is_same(mapper: Mapper, letter: Letter, decision: Send, state: bytes | None) -> bool:
+    """Whether a replay would tell Customer.io what it has refused before."""
+    if decision.body.decode() not in letter.operations:
+        return False
+    refused = [properties for text in letter.operations if (properties := _properties(text)) is not None]
+    if not refused:
+        return True
+    digest = mapper.person_of(decision)
+    composed = mapper.compose([decision], {digest: state} if digest else {})
+    return any(_properties(op.body) in refused for op in composed.operations if op.kind == "identify")
+
+
+def _properties(operation: str | bytes) -> object:
+    """The attributes of an identify, None for other operations."""
+    told = orjson.loads(operation)
+    return told.get("attributes") if told.get("action") == "identify" else None

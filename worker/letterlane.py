@@ -1,0 +1,101 @@
+"""One lane's dead letters in the hands of a replay: take the lease and read them, settle what became of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import redis
+
+from worker.errors import LeaseLostError
+from worker.jobs import COUNTS_S
+from worker.keys import cause_key, job_part_key
+from worker.letter import Letter, decode_letter
+from worker.outcome import Filtered
+from worker.stream import Burial, Lane, script
+
+Became = Burial | Filtered | None
+"""What a replay made of a dead letter: dead again, filtered, or delivered (None)."""
+
+
+class Turn(msgspec.Struct):
+    """A job's turn on a lane: the letters to try, by id, None for those that are gone.
+
+    `deaths` counts workers that vanished with letters of this lane in hand, `trials` how often the first letter was
+    tried alone since; `search` is the bound on a turn while a refused letter is looked for (0: it is not).
+    """
+
+    deaths: int
+    trials: int
+    search: int
+    letters: dict[str, Letter | None]
+
+
+class LetterLanes:
+    """The lanes as a replay uses them."""
+
+    def __init__(self, client: redis.Redis, lease_ms: int, person_ttl_s: int, wake_ms: int) -> None:
+        self._lease_ms = lease_ms
+        self._person_ttl_s = person_ttl_s
+        self._wake_ms = wake_ms
+        self._take = client.register_script(script("replay_take"))
+        self._settle = client.register_script(script("replay_settle"))
+
+    def take(
+        self, lane: Lane, job_id: str, token: str, most: int, *, overtake: bool
+    ) -> Turn | Literal["empty", "busy", "live"]:
+        """Take the lease and read up to `most` letters of the job; `overtake` does so though live events wait."""
+        keys = [lane.key(kind) for kind in ("lease", "events", "inhand")]
+        keys += [job_part_key(lane.shard, kind, lane.integration, job_id) for kind in ("replay", "replayed")]
+        args: list[Any] = [token, self._lease_ms, lane.integration, most, int(overtake)]
+        reply: Any = self._take(keys=[*keys, lane.key("dead")], args=args)
+        if isinstance(reply, bytes):
+            ended: Literal["empty", "busy", "live"] = reply.decode()  # type: ignore[assignment]
+            return ended
+        deaths, trials, search, ids, records = reply
+        letters = [decode_letter(record) if record else None for record in records]
+        return Turn(deaths, trials, search, dict(zip((i.decode() for i in ids), letters, strict=True)))
+
+    def settle(
+        self,
+        lane: Lane,
+        job_id: str,
+        token: str,
+        outcomes: Sequence[tuple[str, Letter | None, Became]],
+        people: Mapping[str, bytes],
+        search: int,
+    ) -> bool:
+        """End the turn: write what became of letters and people, let the lease go; whether live events wait.
+
+        Raises:
+            LeaseLostError: the lease belongs to another holder, or the turn was ended before; nothing was changed.
+        """
+        keys = [lane.key(kind) for kind in ("lease", "events", "wake", "ledger", "inhand")]
+        keys += [job_part_key(lane.shard, kind, lane.integration, job_id) for kind in ("replay", "replayed")]
+        keys += [lane.key(kind) for kind in ("dead", "deadtime", "deadcauses")]
+        causes: dict[str, int] = {}
+        rows: list[Any] = []
+        for dead_id, letter, became in outcomes:
+            rows += _row(dead_id, letter, became, causes)
+        keys += [*people, *(cause_key(lane.shard, lane.integration, cause) for cause in causes)]
+        head: list[Any] = [token, lane.integration, self._wake_ms, self._person_ttl_s, COUNTS_S, search]
+        counted: list[Any] = [len(people), len(outcomes), *people.values()]
+        reply: Any = self._settle(keys=keys, args=[*head, *counted, *rows])
+        if reply == b"lost":
+            raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
+        return bool(reply == b"more")
+
+
+def _row(dead_id: str, letter: Letter | None, became: Became, causes: dict[str, int]) -> list[Any]:
+    """One letter as the script reads it; `causes` gives each cause its place among the keys."""
+
+    def place(cause: str) -> int:
+        return causes.setdefault(cause, len(causes) + 1)
+
+    if letter is None:  # the script finds it gone
+        return [dead_id, "delivered", "", 0, "", 0, "", 0, ""]
+    until = [letter.cause, place(letter.cause)]
+    if isinstance(became, Burial):
+        now = [became.cause, place(became.cause), became.about, became.died_ms, became.record]
+        return [dead_id, "dead", *until, *now]
+    what = f"filtered:{became.reason}" if isinstance(became, Filtered) else "delivered"
+    return [dead_id, what, *until, "", 0, "", 0, ""]

@@ -1,0 +1,101 @@
+"""What the same person's events were just before and just after one of them, as far as they are still kept."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+import orjson
+import redis
+
+from worker.deadletters import arrival
+from worker.event import event_time_ms, shard_key
+from worker.letter import Letter, decode_letter, letter_id, raw_of
+from worker.stream import Lane, entries
+
+# How far is looked in each direction; a person's events are seldom far apart, and a look must not take long.
+_ENTRIES = 2000
+_LETTERS = 500
+
+
+class Neighbour(msgspec.Struct, frozen=True):
+    """An event of the same person: its entry, name and time (Unix ms), and what became of it."""
+
+    entry: str
+    event: str
+    time_ms: int | None
+    became: str
+
+
+def neighbours(client: redis.Redis, letter: Letter) -> tuple[Neighbour | None, Neighbour | None]:
+    """The events of the letter's person received before and after it; None where none is found near by."""
+    lane = Lane(letter.source, letter.integration, letter.shard)
+    server: Any = client
+    before, after = _in_stream(server, lane, letter.entry_id)
+    dead_before, dead_after = _in_letters(server, lane, letter)
+    here = arrival(letter.id)
+    found = [
+        (arrival(entry), entry, payload)
+        for rows in (before, dead_before, after, dead_after)
+        if (first := next(_of_person(rows, letter.person), None))
+        for entry, payload in [first]
+    ]
+    earlier = max((one for one in found if one[0] < here), default=None, key=lambda one: one[0])
+    later = min((one for one in found if one[0] > here), default=None, key=lambda one: one[0])
+    return (
+        _neighbour(server, lane, *earlier[1:]) if earlier else None,
+        _neighbour(server, lane, *later[1:]) if later else None,
+    )
+
+
+def _in_stream(server: Any, lane: Lane, entry_id: str) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+    key = lane.key("events")
+    before = server.execute_command("XREVRANGE", key, f"({entry_id}", "-", "COUNT", _ENTRIES)
+    after = server.execute_command("XRANGE", key, f"({entry_id}", "+", "COUNT", _ENTRIES)
+    return list(_raw(before)), list(_raw(after))
+
+
+def _raw(rows: Any) -> Iterator[tuple[str, bytes]]:
+    if isinstance(rows, dict):
+        rows = list(rows.items())
+    if rows and isinstance(rows[0][1], dict):  # redis-py's own reading of the reply
+        yield from ((entry.decode(), fields.get(b"b", b"")) for entry, fields in rows)
+    else:
+        yield from entries(rows or [])
+
+
+def _in_letters(server: Any, lane: Lane, letter: Letter) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+    ids = sorted((dead_id.decode() for dead_id in server.hkeys(lane.key("dead"))), key=arrival)
+    place = bisect_left(ids, arrival(letter.id), key=arrival)
+    near = [*reversed(ids[max(0, place - _LETTERS) : place]), *ids[place + 1 : place + 1 + _LETTERS]]
+    if not near:
+        return [], []
+    records = server.hmget(lane.key("dead"), near)
+    found = [(one.entry_id, raw_of(one)) for one in (decode_letter(record) for record in records if record)]
+    here = arrival(letter.id)
+    return [one for one in found if arrival(one[0]) < here], [one for one in found if arrival(one[0]) > here]
+
+
+def _of_person(rows: Iterable[tuple[str, bytes]], person: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for entry, raw in rows:
+        try:
+            payload = orjson.loads(raw)
+        except ValueError:
+            continue
+        if isinstance(payload, dict) and person and shard_key(payload) == person:
+            yield entry, payload
+
+
+def _neighbour(server: Any, lane: Lane, entry: str, payload: dict[str, Any]) -> Neighbour:
+    name = payload.get("event_name")
+    became = "settled"
+    if server.hexists(lane.key("dead"), letter_id(lane.integration, lane.shard, entry)):
+        became = "dead"
+    else:
+        groups = server.xinfo_groups(lane.key("events")) if server.exists(lane.key("events")) else []
+        for group in groups:
+            if group["name"].decode() == lane.integration and arrival(entry) > arrival(
+                group["last-delivered-id"].decode()
+            ):
+                became = "waiting"
+    return Neighbour(entry, name if isinstance(name, str) else "", event_time_ms(payload), became)

@@ -1,0 +1,126 @@
+"""What a replay would do, told before it is done."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
+
+import msgspec
+
+from worker.judgement import Judged, decide, judge
+from worker.keys import person_key
+from worker.letter import Letter
+from worker.mapping import LATE_MS, Decision, Mapper, Send
+
+_CHUNK = 500
+
+
+class Survey(msgspec.Struct):
+    """What a replay would do with the letters it means; counts of letters, of people where it says so.
+
+    `late` are older than 72 hours: Customer.io takes them, but they start no campaign. `newer` people have had later
+    updates: their properties keep those. `sent` passes the relay's checks, `same` did so before and was refused by
+    Customer.io just as it would be sent now, `unknown` killed its worker and is not tried here; `filtered` and `dead`
+    by reason. `orphans` are of integrations that are not in the file any more: they cannot be replayed.
+    """
+
+    matched: int = 0
+    integrations: dict[str, int] = {}
+    late: int = 0
+    people: int = 0
+    newer: int = 0
+    sent: int = 0
+    same: int = 0
+    unknown: int = 0
+    filtered: dict[str, int] = {}
+    dead: dict[str, int] = {}
+    orphans: dict[str, int] = {}
+
+    @property
+    def again(self) -> int:
+        """How many would fail again."""
+        return self.same + sum(self.dead.values())
+
+
+class _Newest(msgspec.Struct, array_like=True):
+    """The head of a person's state, which is all that is read of it here."""
+
+    version: int
+    newest_ms: int
+
+
+_HEAD = msgspec.msgpack.Decoder(_Newest)
+
+
+class Surveyor:
+    """Judges letters by the present configuration; `states` reads people's states by key."""
+
+    def __init__(
+        self,
+        mappers: dict[str, Mapper],
+        states: Callable[[Sequence[str]], Sequence[bytes | None]],
+        now_ms: int,
+        *,
+        fixed: bool = False,
+    ) -> None:
+        self._mappers = mappers
+        self._states = states
+        self._now_ms = now_ms
+        self._fixed = fixed
+        self._people: set[tuple[str, bytes]] = set()
+        self._newer: set[tuple[str, bytes]] = set()
+        self.survey = Survey()
+
+    def pass_on(self, letters: Iterable[Letter]) -> Iterator[Letter]:
+        """The letters that can be replayed (with `fixed`, that now pass), each counted in the survey as it goes by."""
+        for (integration, shard), lane in groupby(letters, key=lambda letter: (letter.integration, letter.shard)):
+            mapper = self._mappers.get(integration)
+            while chunk := list(islice(lane, _CHUNK)):
+                if mapper is None:
+                    _add(self.survey.orphans, integration, len(chunk))
+                else:
+                    yield from self._judge(mapper, shard, chunk)
+        self.survey.people, self.survey.newer = len(self._people), len(self._newer)
+
+    def _judge(self, mapper: Mapper, shard: int, letters: list[Letter]) -> Iterator[Letter]:
+        integration = mapper.integration.name
+        decisions = [
+            None if letter.reason == "crashed_worker" else decide(mapper, letter, self._now_ms) for letter in letters
+        ]
+        digests = {digest for decision in decisions if decision and (digest := mapper.person_of(decision))}
+        keys = sorted(digests)
+        states = dict(zip(keys, self._states([person_key(shard, integration, key) for key in keys]), strict=True))
+        for letter, decision in zip(letters, decisions, strict=True):
+            state = states.get(mapper.person_of(decision) or "") if decision else None
+            judged = judge(mapper, letter, decision, state) if decision else Judged("unknown")
+            if not self._fixed or judged.fate == "sent":
+                self._count(integration, letter, decision, judged, state)
+                yield letter
+
+    def _count(
+        self, integration: str, letter: Letter, decision: Decision | None, judged: Judged, state: bytes | None
+    ) -> None:
+        survey = self.survey
+        survey.matched += 1
+        _add(survey.integrations, integration, 1)
+        time_ms = letter.received_ms if letter.event_time_ms is None else letter.event_time_ms
+        if self._now_ms - time_ms > LATE_MS:
+            survey.late += 1
+        if isinstance(decision, Send):
+            person = (integration, decision.who.json)
+            self._people.add(person)
+            if state is not None and _HEAD.decode(state).newest_ms > time_ms:
+                self._newer.add(person)
+        match judged.fate:
+            case "sent":
+                survey.sent += 1
+            case "same":
+                survey.same += 1
+            case "unknown":
+                survey.unknown += 1
+            case "filtered":
+                _add(survey.filtered, judged.reason, 1)
+            case "dead":
+                _add(survey.dead, judged.reason, 1)
+
+
+def _add(counts: dict[str, int], name: str, number: int) -> None:
+    counts[name] = counts.get(name, 0) + number
