@@ -6,7 +6,6 @@ Each round measures all three, one after the other, on fresh events; what counts
 """
 
 import argparse
-import hashlib
 import hmac
 import json
 import os
@@ -19,8 +18,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from bench.setting import Setting, event, kill_tree, machine
-from worker.processes import PROCFILE
+from bench.setting import ROOT, Setting, event, kill_tree, machine
 
 SECRET, TOKEN = "bench-secret", "bench-token"
 ARRAY = 100
@@ -118,7 +116,9 @@ class Web:
     def __init__(self, setting: Setting, app: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
-        command = PROCFILE["web"].replace("--factory worker.ingest:create", app)
+        lines = (ROOT / "Procfile").read_text().splitlines()
+        command = next(line.partition(":")[2] for line in lines if line.startswith("web:"))
+        command = command.replace("--factory worker.ingest:create", app)
         setting.env |= {"RELAY_HOST": "127.0.0.1", "PORT": str(self.port)}
         pin = "import os,sys; os.sched_setaffinity(0, {0}); os.execv(sys.argv[1], sys.argv[1:])"
         argv = ["/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m {command}"]

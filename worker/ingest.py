@@ -3,51 +3,64 @@
 import asyncio
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
 
 import falcon
 import falcon.asgi
-import orjson
 import redis.asyncio
 from falcon.asgi import Request, Response
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from config.integrations import Source
-from worker.admission import check_signature, check_token, read_many, read_one
+from worker.admission import check_signature, check_token, read_many, read_one, unsigned
+from worker.answers import install, place, send_problem
 from worker.app import WAKE_MS, Relay, relay
-from worker.append import Appender, Incoming, refusal
-from worker.errors import NotStoredError, SenderError
+from worker.append import Appender, Incoming
+from worker.errand import Errand
+from worker.errors import NotStoredError, OperatorError, SenderError
 from worker.logs import configure
-from worker.metrics import render
+from worker.memory import settle_in
+from worker.vitals import Description, Health, Metrics, Ready
+from worker.waking import Waker, send
 
 log = logging.getLogger(__name__)
 
-_RETRY_AFTER_S = 5
-_JSON_TYPES = frozenset({"application/json", "", "application/x-www-form-urlencoded"})
+_LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+# curl sends the last one with --data unless it is told otherwise
+_JSON = frozenset({"application/json", "", "application/x-www-form-urlencoded"})
+# Wake-ups not sent by then are left to the sweep.
+_DRAIN_S = 3.0
+
+_Message = dict[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[Any], Awaitable[None]]
 
 
 class Door:
     """What both routes need: the sources, the appender and the sizes."""
 
-    def __init__(self, parts: Relay) -> None:
-        self.parts = parts
+    def __init__(self, parts: Relay, waker: Waker) -> None:
         self.sources = parts.integrations.sources
         self.settings = parts.settings
+        self._waker = waker
+        self._join = Errand(parts.join, "join")
         self.redis: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
             parts.redis_url,
             protocol=2,
             socket_connect_timeout=3,
             socket_keepalive=True,
             health_check_interval=15,
+            # once, at once: a connection that a restart of the server left behind; appends may be repeated
+            retry=Retry(NoBackoff(), 1),
         )
-        # one thread: wake-ups are few (only an idle lane needs one) and must not hold up an answer
-        self._waker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wake")
-        names = {name: tuple(i.name for i in parts.integrations.of_source(name)) for name in self.sources}
         self.appender = Appender(
             self.redis,
-            names,
-            self._wake,
+            {name: tuple(i.name for i in parts.integrations.of_source(name)) for name in self.sources},
+            self._prepare,
+            waker.wake,
             wake_ms=WAKE_MS,
             dedup_window_s=self.settings.dedup_window_s,
             timeout_s=self.settings.append_timeout_s,
@@ -65,24 +78,31 @@ class Door:
         except KeyError:
             raise SenderError(404, "Unknown source", "no source of this name is configured") from None
 
-    async def body(self, req: Request) -> bytes:
-        """The request's body, read no further than the limit.
+    async def body(self, req: Request, limit_bytes: int) -> bytes:
+        """The request's body as it was sent, read no further than the limit.
 
         Raises:
-            SenderError: 413.
+            SenderError: 413, 415.
         """
-        limit = self.settings.max_body_bytes
-        if (req.content_length or 0) > limit:
-            raise _too_large(limit)
-        if req.content_length is not None:
-            return await req.stream.read()
-        parts, size = [], 0
-        async for part in req.stream:
-            size += len(part)
-            if size > limit:
-                raise _too_large(limit)
-            parts.append(part)
-        return b"".join(parts)
+        if req.get_header("Content-Encoding", default="identity").strip().lower() != "identity":
+            raise SenderError(415, "Unsupported content encoding", "send the body as it is, not compressed")
+        whole: bytes | None = req.scope.get("relay.body")
+        if whole is not None:
+            if len(whole) > limit_bytes:
+                raise _too_large(limit_bytes)
+            return whole
+        length = req.content_length
+        if length is None:
+            parts, size = [], 0
+            async for part in req.stream:
+                size += len(part)
+                if size > limit_bytes:
+                    raise _too_large(limit_bytes)
+                parts.append(part)
+            return b"".join(parts)
+        if length > limit_bytes:
+            raise _too_large(limit_bytes)
+        return await req.stream.readall()
 
     async def store(self, events: list[Incoming], resp: Response) -> None:
         """Append and answer: 200 only once Redis has all of it."""
@@ -90,10 +110,22 @@ class Door:
         resp.data = b'{"accepted": %d, "duplicates": %d}' % (new, len(events) - new)
         resp.content_type = "application/json"
 
-    def _wake(self, integration: str, shard: int) -> None:
-        from worker.tasks import wake  # noqa: PLC0415 - kombu is only needed once there is work
+    async def _prepare(self) -> None:
+        """Nothing is stored before the groups exist, nor with another number of shards than the workers'."""
+        try:
+            await self._join.run()
+        except OperatorError as error:
+            log.critical("cannot_store %s", error)
+            raise NotStoredError("setup") from None
 
-        self._waker.submit(wake, integration, shard)
+    async def process_startup(self, _scope: Any, _event: Any) -> None:
+        """Begin to send wake-ups."""
+        self._waker.start()
+
+    async def process_shutdown(self, _scope: Any, _event: Any) -> None:
+        """Send the wake-ups of what was accepted, and let Redis go; every request has its answer by now."""
+        await asyncio.to_thread(self._waker.stop, _DRAIN_S)
+        await self.redis.aclose()
 
 
 class Webhook:
@@ -101,16 +133,23 @@ class Webhook:
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        # before the signature is checked nobody is known: no more is kept of a request than one event may have
+        self._limit_bytes = min(door.settings.max_body_bytes, door.settings.max_event_bytes)
 
     async def on_post(self, req: Request, resp: Response, source: str) -> None:
         """Purchasely retries anything but a 200, so nothing else is answered once the event is stored."""
         known = self._door.source(source)
-        body = await self._door.body(req)
-        headers = req.headers
-        signature = headers.get("x-purchasely-request-signature")
-        check_signature(known, signature, headers.get("x-purchasely-timestamp"), body, time.time())
-        chosen = self._door.settings
-        await self._door.store(read_one(source, body, chosen.shards, chosen.max_event_bytes), resp)
+        signature = req.get_header("X-PURCHASELY-REQUEST-SIGNATURE")
+        timestamp = req.get_header("X-PURCHASELY-TIMESTAMP")
+        if not signature or not timestamp:
+            raise unsigned()
+        body = await self._door.body(req, self._limit_bytes)
+        check_signature(known, signature, timestamp, body, time.time())
+        await self._door.store(read_one(source, body, self._door.settings.shards, self._limit_bytes), resp)
+
+    async def on_options(self, _req: Request, _resp: Response, source: str) -> None:  # noqa: ARG002 - the route's
+        """Browsers have no business here."""
+        raise falcon.HTTPMethodNotAllowed(["POST"])
 
 
 class Events:
@@ -124,116 +163,92 @@ class Events:
         known = self._door.source(source)
         check_token(known, req.get_header("Authorization"))
         media = (req.content_type or "").partition(";")[0].strip().lower()
-        lines = media in {"application/x-ndjson", "application/ndjson", "application/jsonl"}
-        if not lines and media not in _JSON_TYPES and not media.endswith("+json"):
+        lines = media in _LINES
+        if not lines and media not in _JSON and not media.endswith("+json"):
             raise SenderError(415, "Unsupported media type", "send application/json or application/x-ndjson")
-        body = await self._door.body(req)
         chosen = self._door.settings
+        body = await self._door.body(req, chosen.max_body_bytes)
         events = read_many(source, body, chosen.shards, chosen.max_event_bytes, lines=lines)
         await self._door.store(events, resp)
 
-
-class Health:
-    """`GET /healthz`: the process answers."""
-
-    async def on_get(self, _req: Request, resp: Response) -> None:
-        """Always 200."""
-        resp.media = {"status": "alive"}
+    on_options = Webhook.on_options
 
 
-class Ready:
-    """`GET /readyz`: events can be stored just now."""
+class _GoneError(Exception):
+    """The sender hung up; what came of its request is not a request."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
 
-    async def on_get(self, _req: Request, resp: Response) -> None:
-        """200, or 503 with the reason."""
+class Frame:
+    """The outermost layer: whatever happens inside, the sender gets an answer that it may act on."""
+
+    def __init__(self, app: "falcon.asgi.App[Request, Response]", door: Door) -> None:
+        self.app = app
+        self.door = door
+
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        first = True
+
+        async def receive_or_gone() -> _Message:
+            nonlocal first
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                # Falcon would take it for the end of the body
+                raise _GoneError
+            if first and not message["more_body"]:
+                scope["relay.body"] = message["body"]
+            first = False
+            return message
+
+        scope["query_string"] = b""  # no route has a query; one that is not UTF-8 would be an error
         try:
-            async with asyncio.timeout(3):
-                info: dict[str, Any] = await self._door.redis.info("persistence")
-        except (RedisError, OSError, TimeoutError) as fault:
-            raise NotStoredError(refusal(fault)) from None
-        if info.get("loading"):
-            raise NotStoredError("loading")
-        if info.get("aof_enabled") and info.get("aof_last_write_status", "ok") != "ok":
-            raise NotStoredError("disk")
-        resp.media = {"status": "ready"}
+            await self.app(scope, receive_or_gone, send)
+        except _GoneError:
+            return
+        except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - the outermost layer
+            # cancelled: uvicorn's grace time at a stop is over
+            log.error("unexpected fault=%s at=%s", type(fault).__name__, place(fault))  # noqa: TRY400 - see place
+            await send_problem(send, 503, "Unavailable", "the relay failed to serve this request; send again later")
 
 
-class Metrics:
-    """`GET /metrics`: Prometheus."""
-
-    def __init__(self, door: Door) -> None:
-        self._door = door
-
-    async def on_get(self, _req: Request, resp: Response) -> None:
-        """The figures of all shards, read when asked for."""
-        resp.data = await asyncio.get_running_loop().run_in_executor(None, render, self._door.parts)
-        resp.content_type = "text/plain; version=0.0.4; charset=utf-8"
-
-
-def create() -> falcon.asgi.App[Request, Response]:
+def create() -> Frame:
     """The ASGI application (`uvicorn --factory worker.ingest:create`)."""
-    parts = relay()
-    configure(parts.settings.log_level)
-    parts.join()
-    return build(parts)
+    try:
+        parts = relay()
+        configure(parts.settings.log_level)
+        app = build(parts)
+        parts.join()
+    except OperatorError as error:
+        raise SystemExit(f"relay: {error}") from None
+    except (RedisError, OSError) as fault:
+        # it answers 503 until Redis is there
+        log.warning("redis_away fault=%s", type(fault).__name__)
+    settle_in()
+    return app
 
 
-def build(parts: Relay) -> falcon.asgi.App[Request, Response]:
-    """The application over given parts."""
-    door = Door(parts)
-    app: falcon.asgi.App[Request, Response] = falcon.asgi.App()
+def build(parts: Relay, wake: Callable[[str, int], object] = send) -> Frame:
+    """The application over given parts; `wake` sends one wake-up."""
+    door = Door(parts, Waker(wake))
+    app: falcon.asgi.App[Request, Response] = falcon.asgi.App(middleware=[door])
     app.req_options.auto_parse_form_urlencoded = False
     app.add_route("/webhooks/purchasely/{source}", Webhook(door))
     app.add_route("/v1/events/{source}", Events(door))
     app.add_route("/healthz", Health())
-    app.add_route("/readyz", Ready(door))
-    app.add_route("/metrics", Metrics(door))
-    app.add_error_handler(SenderError, _refuse)
-    app.add_error_handler(NotStoredError, _unavailable)
-    app.add_error_handler(RedisError, _redis_away)
-    app.add_error_handler(OSError, _redis_away)
-    app.add_error_handler(falcon.HTTPError, _http_error)
-    return app
+    app.add_route("/readyz", Ready(door.appender))
+    app.add_route("/metrics", Metrics(parts))
+    app.add_route("/openapi.json", Description())
+    install(app)
+    app.add_error_handler(_GoneError, _pass_on)
+    return Frame(app, door)
 
 
-async def _refuse(_req: Request, resp: Response, error: SenderError, _params: Any) -> None:
-    _problem(resp, error.status, error.title, error.detail)
-    if error.status == 401:
-        resp.set_header("WWW-Authenticate", "Bearer")
-
-
-async def _unavailable(_req: Request, resp: Response, error: NotStoredError, _params: Any) -> None:
-    log.warning("not_stored reason=%s", error.reason)
-    resp.set_header("Retry-After", str(_RETRY_AFTER_S))
-    _problem(
-        resp,
-        503,
-        "Not stored",
-        f"Redis cannot store events just now ({error.reason}); send again later",
-    )
-
-
-async def _redis_away(req: Request, resp: Response, fault: Exception, params: Any) -> None:
-    await _unavailable(req, resp, NotStoredError(refusal(fault)), params)
-
-
-async def _http_error(_req: Request, resp: Response, error: falcon.HTTPError, _params: Any) -> None:
-    """Falcon's own refusals (404, 405, a broken request line) in the same form."""
-    headers: Any = error.headers or {}
-    for name, value in dict(headers).items():
-        resp.set_header(name, value)
-    _problem(resp, int(str(error.status)[:3]), error.title or "Refused", error.description or "")
-
-
-def _problem(resp: Response, status: int, title: str, detail: str) -> None:
-    """RFC 9457."""
-    resp.status = status
-    resp.content_type = "application/problem+json"
-    body = {"type": "about:blank", "title": title, "status": status}
-    resp.data = orjson.dumps(body | {"detail": detail} if detail else body)
+async def _pass_on(_req: Request, _resp: Response, gone: Exception, _params: Any) -> NoReturn:
+    raise gone
 
 
 def _too_large(limit_bytes: int) -> SenderError:

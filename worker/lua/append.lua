@@ -1,6 +1,6 @@
 #!lua
 -- Append events to one stream, each event id once. All or nothing: without `allow-oom` Redis refuses the whole
--- script when memory is full.
+-- script when memory is full. Without events it changes nothing, and is refused whenever an append would be.
 -- KEYS  stream, seen now, seen before, seen before that, intake, then lease, wake, hold of each integration
 -- ARGV  life of the seen set (s), life of a wake mark (ms), number of integrations, then digest, body of each event
 -- Returns one character an event ('1' stored, '0' known already), then one an integration ('1' wake it, '0' no need).
@@ -14,7 +14,12 @@ for i = 4, #ARGV, 2 do
     known = known + 1
     results[#results + 1] = '0'
   else
-    redis.call('XADD', KEYS[1], '*', 'b', ARGV[i + 1])
+    local added = redis.pcall('XADD', KEYS[1], '*', 'b', ARGV[i + 1])
+    if type(added) == 'table' then
+      -- not stored: it must not be known when the sender tries again
+      redis.call('SREM', KEYS[2], digest)
+      return added
+    end
     stored = stored + 1
     results[#results + 1] = '1'
   end

@@ -1,0 +1,34 @@
+"""One web door for all tests of the folder that leave its server alone."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.door import ENVIRON, Door, make_parts, running
+
+
+@pytest.fixture(scope="session")
+def door_server(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """A running door."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRON.items():
+            patch.setenv(name, value)
+        parts = make_parts(tmp_path_factory.mktemp("door"), f"{server_url}/8")
+        _ = parts.integrations
+        with running(parts) as door:
+            yield door
+
+
+@pytest.fixture
+def door(door_server: Door, redis_url: str) -> Door:
+    """The same, over an empty database."""
+    assert redis_url.endswith("/8")
+    door_server.wakes.clear()
+    return door_server
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the integrations file of a door of one's own needs."""
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)

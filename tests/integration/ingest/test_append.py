@@ -1,0 +1,322 @@
+"""Appends to a real server: coalesced, in order, each event once, and an answer for everybody."""
+
+import asyncio
+import contextlib
+import random
+
+import pytest
+import redis.asyncio
+
+from worker.append import Appender, Incoming
+from worker.errors import NotStoredError
+
+SHARDS = 4
+WAKE_MS = 60_000
+
+
+class Bench:
+    """An appender over the test's server; `wakes` are those it asked for."""
+
+    def __init__(self, client, prepare=None, **options):
+        self.client = client
+        self.wakes = []
+        chosen = {"dedup_window_s": 3600, "timeout_s": 4, "max_memory_percent": 90, **options}
+        self.appender = Appender(
+            client,
+            {"app": ("one", "two"), "alone": ()},
+            prepare or self.ready,
+            lambda *lane: self.wakes.append(lane),
+            wake_ms=WAKE_MS,
+            **chosen,
+        )
+
+    async def ready(self):
+        """Nothing to prepare."""
+
+    async def append(self, *events):
+        return await self.appender.append(events)
+
+    async def stored(self, shard=0, source="app"):
+        rows = await self.client.xrange(f"relay:{{{shard}}}:events:{source}")
+        return [fields[b"b"].decode() for _, fields in rows]
+
+    async def intake(self, shard=0):
+        found = await self.client.hgetall(f"relay:{{{shard}}}:intake:app")
+        return {name.decode(): int(count) for name, count in found.items()}
+
+    async def scripts_run(self):
+        info = await self.client.info("commandstats")
+        return info.get("cmdstat_evalsha", {"calls": 0})["calls"]
+
+
+def event(key, shard=0, source="app", raw=None):
+    return Incoming(source, shard, key, (raw or key).encode())
+
+
+@pytest.fixture
+def run(redis_url):
+    """Runs a scenario `async def scenario(bench)` over the empty test database."""
+
+    def play(scenario, **options):
+        async def played():
+            async with redis.asyncio.Redis.from_url(redis_url, protocol=2) as client:
+                return await scenario(Bench(client, **options))
+
+        return asyncio.run(played())
+
+    return play
+
+
+def test_what_comes_in_together_goes_out_in_few_scripts(run):
+    """A thousand requests at once cost a handful of round trips, and each hears of its own events only."""
+
+    async def scenario(bench):
+        before = await bench.scripts_run()
+        counts = await asyncio.gather(*(bench.append(event(f"e{n}", n % SHARDS)) for n in range(1000)))
+        assert counts == [1] * 1000
+        assert await bench.scripts_run() - before <= 3 * SHARDS
+        for shard in range(SHARDS):
+            assert await bench.stored(shard) == [f"e{n}" for n in range(1000) if n % SHARDS == shard]
+
+    run(scenario)
+
+
+def test_one_senders_posts_keep_their_order(run):
+    """However they are coalesced with others': an answer comes before the next post, and arrays stay in order."""
+    dice = random.Random(7)
+
+    async def scenario(bench):
+        async def sender(name):
+            at = 0
+            while at < 500:
+                size = dice.choice((1, 1, 3, 40, 300))
+                count = await bench.append(*(event(f"{name}-{n}") for n in range(at, at + size)))
+                assert count == size
+                at += size
+            return at
+
+        sizes = dict(zip("abcde", await asyncio.gather(*map(sender, "abcde")), strict=True))
+        stored = await bench.stored()
+        for name, size in sizes.items():
+            assert [one for one in stored if one.startswith(name)] == [f"{name}-{n}" for n in range(size)]
+
+    run(scenario)
+
+
+def test_an_event_is_stored_once(run):
+    """Within a request, among requests of one moment, and later; the counts say so."""
+
+    async def scenario(bench):
+        assert await bench.append(event("x"), event("x", raw="again"), event("y")) == 2
+        both = await asyncio.gather(bench.append(event("z")), bench.append(event("z")))
+        assert sorted(both) == [0, 1]
+        assert await bench.append(event("x"), event("z"), event("new")) == 1
+        assert await bench.stored() == ["x", "y", "z", "new"]
+        assert await bench.intake() == {"accepted": 4, "duplicates": 4}
+
+    run(scenario)
+
+
+def test_an_id_is_remembered_for_the_window(run, monkeypatch):
+    """Through two changes of the set it lies in, and not for ever."""
+    clock = {"s": 1_700_000_000}
+    monkeypatch.setattr("worker.append.time.time", lambda: clock["s"])
+
+    async def scenario(bench):
+        await bench.append(event("x"))
+        for _ in range(2):
+            clock["s"] += 1800
+            assert await bench.append(event("x")) == 0
+        lives = [await bench.client.ttl(key) for key in await bench.client.keys("relay:{0}:seen:*")]
+        assert lives
+        assert all(0 < life <= 5400 for life in lives)
+        clock["s"] += 1800
+        assert await bench.append(event("x")) == 1
+
+    run(scenario, dedup_window_s=3600)
+
+
+def test_sources_do_not_share_ids(run):
+    """Two apps may use the same ids; a source without integrations is stored too."""
+
+    async def scenario(bench):
+        assert await bench.append(event("x"), event("x", source="alone")) == 2
+        assert await bench.stored(source="alone") == ["x"]
+        assert bench.wakes == [("one", 0), ("two", 0)]
+
+    run(scenario)
+
+
+def test_only_an_idle_lane_is_woken_and_once(run):
+    """A leased shard looks again by itself, a held integration is left alone, a mark stands until it is taken."""
+
+    async def scenario(bench):
+        await bench.append(event("a"))
+        await bench.append(event("b"))
+        assert bench.wakes == [("one", 0), ("two", 0)]
+        bench.wakes.clear()
+        await bench.client.delete("relay:{0}:wake:one", "relay:{0}:wake:two")
+        await bench.client.set("relay:{0}:lease:one", "holder")
+        await bench.client.set("relay:{0}:hold:two", "1")
+        await bench.append(event("c"))
+        assert bench.wakes == []
+        await bench.client.delete("relay:{0}:lease:one", "relay:{0}:hold:two")
+        await bench.append(event("c"))
+        assert bench.wakes == []
+        await bench.append(event("d"))
+        assert bench.wakes == [("one", 0), ("two", 0)]
+
+    run(scenario)
+
+
+def test_a_server_that_lost_its_scripts_gets_them_again(run):
+    """SCRIPT FLUSH, a restart or a new replica: nobody notices, and order is kept."""
+
+    async def scenario(bench):
+        for turn in range(3):
+            await bench.client.script_flush()
+            names = [f"{turn}-{n}" for n in range(450)]
+            assert await bench.append(*(event(name, n % 2) for n, name in enumerate(names))) == 450
+        assert await bench.stored() == [f"{turn}-{n}" for turn in range(3) for n in range(0, 450, 2)]
+
+    run(scenario)
+
+
+def test_a_sender_who_hangs_up_takes_nothing_from_the_others(run):
+    """Its own event is stored all the same: it was accepted, though nobody waits for the answer."""
+
+    async def scenario(bench):
+        tasks = [asyncio.create_task(bench.append(event(f"e{n}", n % 2), event(f"f{n}"))) for n in range(20)]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert results[1::2] == [2] * 10
+        assert all(isinstance(one, asyncio.CancelledError) for one in results[::2])
+        assert await bench.append(event("e0"), event("f0")) == 0
+
+    run(scenario)
+
+
+def test_one_broken_shard_fails_alone(run):
+    """Others of the same round trip are stored; the broken one's event is not taken for known when it comes again."""
+
+    async def scenario(bench):
+        await bench.client.set("relay:{1}:events:app", "not a stream")
+        results = await asyncio.gather(
+            bench.append(event("a", 0)),
+            bench.append(event("b", 1)),
+            bench.append(event("c", 0), event("d", 1)),
+            bench.append(event("e", 2)),
+            return_exceptions=True,
+        )
+        assert [one if isinstance(one, int) else one.reason for one in results] == [1, "refused", "refused", 1]
+        await bench.client.delete("relay:{1}:events:app")
+        assert await bench.append(event("b", 1), event("c", 0), event("d", 1)) == 2
+        assert await bench.stored(1) == ["b", "d"]
+
+    run(scenario)
+
+
+def test_what_waits_behind_a_failure_does_not_overtake_it(run):
+    """An array that is longer than one script fails as a whole, so that sent again it is in order."""
+
+    async def scenario(bench):
+        names = [f"n{n}" for n in range(500)]
+        await bench.client.set("relay:{0}:events:app", "not a stream")
+        with pytest.raises(NotStoredError):
+            await bench.append(*map(event, names))
+        await bench.client.delete("relay:{0}:events:app")
+        assert await bench.append(*map(event, names)) == 500
+        assert await bench.stored() == names
+
+    run(scenario)
+
+
+def test_nobody_waits_for_ever_on_a_mistake_of_ours(run, monkeypatch, caplog):
+    """Whatever breaks between two awaits, every request has an answer, and the next one is served."""
+
+    async def scenario(bench):
+        with monkeypatch.context() as patch:
+            patch.setattr("worker.append.round_trip", None)
+            results = await asyncio.gather(*(bench.append(event(f"e{n}")) for n in range(3)), return_exceptions=True)
+            assert [one.reason for one in results] == ["refused"] * 3
+        assert "append_refused fault=TypeError" in caplog.text
+        assert await bench.append(event("e0")) == 1
+
+    run(scenario)
+
+
+def test_nothing_is_sent_before_all_is_prepared(run):
+    """The groups must exist first; a preparation that failed is tried again with the next request."""
+    tries = []
+
+    async def prepare():
+        tries.append(1)
+        if len(tries) < 3:
+            raise NotStoredError("setup")
+
+    async def scenario(bench):
+        for _ in range(2):
+            with pytest.raises(NotStoredError, match="setup"):
+                await bench.append(event("x"))
+        assert await bench.stored() == []
+        assert await bench.append(event("x")) == 1
+        assert await bench.append(event("y")) == 1
+        assert len(tries) == 3
+
+    run(scenario, prepare=prepare)
+
+
+def test_a_silent_server_is_given_up_in_time(run):
+    """A request waits for the trip under way and its own, so each has half of the time; later ones are served."""
+
+    async def scenario(bench):
+        loop = asyncio.get_running_loop()
+        await bench.append(event("warm"))
+        await bench.client.client_pause(400, all=False)
+        began_s = loop.time()
+        first = asyncio.create_task(bench.append(event("first")))
+        await asyncio.sleep(0.05)
+        second = asyncio.create_task(bench.append(event("second")))
+        results = await asyncio.gather(first, second, return_exceptions=True)
+        assert [one.reason for one in results] == ["timeout", "timeout"]
+        assert loop.time() - began_s < 0.39
+        with contextlib.suppress(NotStoredError):
+            await bench.append(event("third"))
+        await asyncio.sleep(0.3)
+        # the server may have read them before it was given up: then they are stored, once
+        counts = [await bench.append(event(name)) for name in ("first", "second", "third")]
+        stored = await bench.stored()
+        assert sorted(stored) == ["first", "second", "third", "warm"]
+        assert all(count in {0, 1} for count in counts)
+
+    run(scenario, timeout_s=0.3)
+
+
+def test_a_full_server_is_left_its_reserve(run):
+    """Above the share, nothing is stored; settles and wake-ups keep their room."""
+
+    async def scenario(bench):
+        used = (await bench.client.info("memory"))["used_memory"]
+        await bench.client.config_set("maxmemory", used + 4_000_000)
+        try:
+            with pytest.raises(NotStoredError, match="memory"):
+                await bench.append(event("x"))
+            with pytest.raises(NotStoredError, match="memory"):
+                await bench.appender.probe()
+        finally:
+            await bench.client.config_set("maxmemory", 0)
+        assert await bench.stored() == []
+
+    run(scenario, max_memory_percent=1)
+
+
+def test_a_probe_changes_nothing(run):
+    """It is an append without an event."""
+
+    async def scenario(bench):
+        await bench.appender.probe()
+        assert await bench.client.keys("relay:*") == []
+
+    run(scenario)

@@ -1,0 +1,142 @@
+"""A sender's connection: uvicorn's, with an end to its patience and to what it keeps in memory before anyone is known.
+
+To be named on uvicorn's command line: `--http worker.connection:Protocol`. Without it everything else works, but a
+sender may hold a connection open with half a request for ever, or fill the memory with one endless header.
+"""
+
+import asyncio
+import weakref
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from config.settings import settings
+from worker.answers import problem
+
+HEAD_MOST_BYTES = 65_536
+# From the first byte of a request, or from the connection's begin, to the last byte of the request.
+PATIENCE_S = 30.0
+_LOOK_S = 2.0
+
+
+class Joined:
+    """A transport that sends an answer's head with its body: uvicorn writes them apart, a packet and a call each."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.is_closing = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.get_extra_info = transport.get_extra_info
+        self.abort = transport.abort
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep a final answer's head until the next call of any kind (100 Continue is not final)."""
+        if self._head:
+            data = self._head + data
+            self._head = b""
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send a head that has no body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Close once all is sent."""
+        self.flush()
+        self._transport.close()
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1, for requests that arrive whole, in time and in size."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # chunks have a frame of their own; what is over the limit is refused long before, if anyone reads it
+        self._most_bytes = HEAD_MOST_BYTES + 2 * settings().max_body_bytes
+        self._begun_s: float | None = None
+        self._bytes = 0
+        self._in_head = True
+        self._heard = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        self._joined = Joined(transport)
+        super().connection_made(cast("asyncio.Transport", self._joined))
+        self._begun_s = self.loop.time()
+        if self.server_state not in _watched:
+            _watched.add(self.server_state)
+            _look(self.loop, self.server_state)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a request that is not whole yet."""
+        self._heard = True
+        super().data_received(data)
+        if self._begun_s is None or self.transport.is_closing():
+            return
+        self._bytes += len(data)
+        if self._in_head and self._bytes > HEAD_MOST_BYTES:
+            self.refuse(431, "Request header fields too large")
+        elif self._bytes > self._most_bytes:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._begun_s, self._bytes, self._in_head = self.loop.time(), 0, True
+
+    def on_headers_complete(self) -> None:
+        """The application takes over."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request; how long the answer takes is not the sender's fault."""
+        super().on_message_complete()
+        self._begun_s = None
+
+    def on_response_complete(self) -> None:
+        """An answer to HEAD is a head."""
+        self._joined.flush()
+        super().on_response_complete()
+
+    def end_if_late(self, now_s: float) -> None:
+        """Refuse a request that has taken too long; close a connection on which nothing ever came."""
+        if self._begun_s is None or now_s - self._begun_s < PATIENCE_S or self.transport.is_closing():
+            return
+        if self._heard:
+            self.refuse(408, "Request timeout")
+        else:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are not a problem document
+        """What is no HTTP at all."""
+        self.refuse(400, "Bad request")
+
+    def refuse(self, status: int, title: str) -> None:
+        """Answer, unless an answer is under way, and close."""
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        body = problem(status, title)
+        head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
+
+
+_watched: weakref.WeakSet[ServerState] = weakref.WeakSet()
+
+
+def _look(loop: asyncio.AbstractEventLoop, state: ServerState) -> None:
+    """Look at all connections of a server every now and then: a timer for each request would cost more."""
+    now_s = loop.time()
+    for connection in list(state.connections):
+        if isinstance(connection, Protocol):
+            connection.end_if_late(now_s)
+    loop.call_later(_LOOK_S, _look, loop, state)

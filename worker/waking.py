@@ -1,0 +1,48 @@
+"""Wake-ups from the web door: sent by a thread of their own, so that no answer waits for the broker."""
+
+import importlib
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+_Lane = tuple[str, int]
+
+
+class Waker:
+    """Sends wake-ups in order, in the background. One that is lost costs the time until the next sweep."""
+
+    def __init__(self, send: Callable[[str, int], object]) -> None:
+        self._send = send
+        self._asked: queue.SimpleQueue[_Lane | None] = queue.SimpleQueue()
+        # a daemon: a broker that hangs must not keep the process from ending
+        self._thread = threading.Thread(target=self._run, name="wake", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def wake(self, integration: str, shard: int) -> None:
+        """Ask for a wake-up; returns at once."""
+        self._asked.put((integration, shard))
+
+    def stop(self, within_s: float) -> None:
+        """Send what was asked for, but wait no longer than that."""
+        self._asked.put(None)
+        if self._thread.is_alive():
+            self._thread.join(within_s)
+
+    def _run(self) -> None:
+        while (lane := self._asked.get()) is not None:
+            try:
+                self._send(*lane)
+            except (Exception, SystemExit) as fault:  # noqa: BLE001 - the outermost loop of this thread
+                log.warning("wake_not_sent integration=%s shard=%d fault=%s", *lane, type(fault).__name__)
+
+
+def send(integration: str, shard: int) -> bool:
+    """Send one wake-up to the broker."""
+    # by name, when there is work: Celery is half a second of imports, spent in the thread rather than at the start
+    return bool(importlib.import_module("worker.tasks").wake(integration, shard))
