@@ -90,11 +90,12 @@ def event(number: int, people: int) -> bytes:
 class Setting:
     """A server, a sink and the environment for the relay's processes, in a temporary folder."""
 
-    def __init__(self, port: int = 8485, **config: str) -> None:
+    def __init__(self, port: int = 8485, *, own_sink: bool = True, **config: str) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="relay-bench-")
         self.path = Path(self.folder.name)
         self.config = {"appendonly": "yes", "appendfsync": "everysec", "save": "", **config}
         self.port = port
+        self.own_sink = own_sink
         self.started: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -116,7 +117,8 @@ class Setting:
             "B_KEY": "bench-key",
             "BENCH_SINK": f"http://127.0.0.1:{self.port}",
         }
-        self.start(sys.executable, str(ROOT / "bench" / "sink.py"), str(self.port))
+        if self.own_sink:
+            self.start(sys.executable, str(ROOT / "bench" / "sink.py"), str(self.port))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -39,13 +39,13 @@ class Settings(BaseSettings):
 
     batch_events: int = Field(500, ge=1, le=5000, description="Most events of one batch.")
     lease_s: float = Field(6, ge=1, le=60, description="Life of a shard's lease without a sign of its holder.")
-    budget_s: float = Field(5, gt=0, le=60, description="How long one task serves a shard before it yields.")
+    budget_s: float = Field(0.5, gt=0, le=60, description="How long one task serves a shard before it yields.")
     sweep_interval_s: float = Field(2, ge=0.2, le=60, description="How often forgotten backlogs are looked for.")
     watchdog_s: float = Field(5, gt=0, description="How often a worker looks whether it still receives messages.")
     trim_interval_s: float = Field(60, ge=1, description="How often settled events are trimmed.")
 
     request_timeout_s: float = Field(10, gt=0, le=120, description="Longest wait for one answer of Customer.io.")
-    request_attempts: int = Field(4, ge=1, le=20, description="Attempts of one request before the hold.")
+    request_attempts: int = Field(4, ge=1, le=20, description="Most attempts of one request before the hold.")
     retry_max_s: float = Field(8, gt=0, le=60, description="Longest wait between two attempts, Retry-After included.")
     requests_per_s: int = Field(1000, ge=1, description="Requests per second to Customer.io, per integration.")
     hold_first_s: float = Field(5, gt=0, description="Longest first wait of a held integration before its probe.")

@@ -9,13 +9,20 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import redis
 import requests
 
+from config.integrations import load
+from config.settings import Settings
 from tests.servers import free_port
 from tests.waiting import until
+from worker.accounts import Account, accounts
+from worker.app import Relay
 
 ROOT = Path(__file__).parent.parent
 SECRET, TOKEN = "webhook-secret", "upstream-token"
@@ -48,8 +55,8 @@ last_event = true
 
 def procfile() -> dict[str, str]:
     """The commands of the Procfile."""
-    lines = (ROOT / "Procfile").read_text().splitlines()
-    return {name.strip(): command.strip() for name, _, command in (line.partition(":") for line in lines if ":" in line)}
+    lines = [line.partition(":") for line in (ROOT / "Procfile").read_text().splitlines() if ":" in line]
+    return {name.strip(): command.strip() for name, _, command in lines}
 
 
 class Stack:
@@ -81,6 +88,7 @@ class Stack:
             "T_KEY": KEY,
             **env,
         }
+        self.path = path
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.http = requests.Session()
         self.http.trust_env = False
@@ -100,6 +108,14 @@ class Stack:
         for name in names or ("simulator", "web"):
             if name in {"simulator", "web"}:
                 self.until_up(name)
+        return self
+
+    def start_as(self, name: str, process: str, concurrency: int = 1) -> "Stack":
+        """Start one more process of the Procfile under a name of its own."""
+        command = procfile()[process]
+        if process == "worker":
+            command += f" --concurrency {concurrency} --hostname {name}@%h"
+        self.spawn(name, command)
         return self
 
     def spawn(self, name: str, command: str) -> subprocess.Popen[bytes]:
@@ -132,10 +148,8 @@ class Stack:
     def kill(self, name: str, sign: int = signal.SIGKILL) -> int:
         """Send a signal to a whole process group and wait for its head; the exit code."""
         process = self.processes[name]
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            pass
         return process.wait(timeout=60)
 
     def stop(self) -> None:
@@ -148,6 +162,8 @@ class Stack:
         for process in self.processes.values():
             process.wait(timeout=30)
         self.http.close()
+        for name in {"parts", "broker"} & self.__dict__.keys():
+            (self.parts.redis if name == "parts" else self.broker).close()
 
     def log(self, name: str) -> str:
         """What a process printed so far."""
@@ -158,8 +174,43 @@ class Stack:
         """Run the `relay` command against this stack."""
         command = shlex.join(["relay", *arguments])
         return subprocess.run(
-            ["/bin/sh", "-c", f"exec {command}"], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120, check=False
+            ["/bin/sh", "-c", f"exec {command}"],
+            cwd=ROOT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
+
+    # books
+
+    @cached_property
+    def parts(self) -> Relay:
+        """The parts of this relay, to look into its books from here."""
+        made = Relay(Settings(redis_url=self.env["RELAY_REDIS_URL"], shards=int(self.env["RELAY_SHARDS"])))
+        made.__dict__["integrations"] = load(self.path, self.env)
+        return made
+
+    @property
+    def account(self) -> Account:
+        """The books of the (first) integration."""
+        return accounts(self.parts)[0]
+
+    @cached_property
+    def broker(self) -> redis.Redis:
+        """A client of the broker's database."""
+        return redis.Redis.from_url(self.parts.broker_url)
+
+    def task_counts(self) -> dict[str, int]:
+        """How many tasks of each name the workers have got, as they say themselves."""
+        command = ["celery", "--quiet", "--app", "worker.tasks", "inspect", "--json", "stats"]
+        answer = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=60, check=True)
+        totals: dict[str, int] = {}
+        for stats in json.loads(answer.stdout).values():
+            for task, count in stats["total"].items():
+                totals[task] = totals.get(task, 0) + count
+        return totals
 
     # events
 

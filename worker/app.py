@@ -3,8 +3,10 @@
 import logging
 import os
 import time
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import redis
 from pydantic import ValidationError
@@ -14,13 +16,21 @@ from redis.retry import Retry
 from config.integrations import ConfigError, Integrations, load
 from config.settings import Settings, settings
 from worker.batching import Fill
+from worker.claims import Claims
 from worker.customerio import TrackApi
+from worker.deadbound import DeadBound
+from worker.deadchanges import DeadChanges
 from worker.deadletters import DeadLetters
 from worker.delivery import Bounds, Delivery
 from worker.errors import OperatorError
 from worker.holds import Holds
-from worker.keys import SHARDS
+from worker.jobrun import JobRun, Pace
+from worker.jobs import Jobs
+from worker.keys import INTEGRATIONS, SHARDS
+from worker.letterlane import LetterLanes
 from worker.mapping import Mapper
+from worker.pace import Paced
+from worker.replay import Replay
 from worker.sending import Sender
 from worker.stop import Stop
 from worker.stream import Lane, Streams
@@ -28,6 +38,9 @@ from worker.suppression import Suppressed
 
 # A wake mark outlives the sweep many times over: it stops needless messages, the sweep looks past it.
 WAKE_MS = 60_000
+
+# How long one task works on a replay: with a single worker process, live events wait no longer than that.
+JOB_BUDGET_S = 0.5
 
 
 class Relay:
@@ -90,6 +103,26 @@ class Relay:
         return DeadLetters(self.redis, self.settings.shards)
 
     @cached_property
+    def dead_changes(self) -> DeadChanges:
+        """What may be done to dead letters."""
+        return DeadChanges(self.redis, self.settings.shards, self.dead_letters)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The replay jobs."""
+        return Jobs(self.redis, self.settings.shards)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """Who works on which job."""
+        return Claims(self.redis)
+
+    @cached_property
+    def _letter_lanes(self) -> LetterLanes:
+        chosen = self.settings
+        return LetterLanes(self.redis, int(chosen.lease_s * 1000), chosen.person_ttl_s, WAKE_MS)
+
+    @cached_property
     def suppressed(self) -> Suppressed:
         """Of whom nothing is sent."""
         return Suppressed(self.redis)
@@ -113,39 +146,97 @@ class Relay:
     def join(self) -> None:
         """Make what must exist before events may come: every integration's group on every shard.
 
+        A server that does not know the number of shards is new, or was emptied while the web door went on storing:
+        then all that it holds was accepted and offered to no group yet, and groups begin at its first event.
+
         Raises:
             OperatorError: the number of shards is not the one the stored events were spread over.
         """
-        known = self.redis.set(SHARDS, self.settings.shards, nx=True, get=True)
+        known = self.redis.get(SHARDS)
+        self.check_shards(known)
+        once: Any = self.redis.smembers(INTEGRATIONS)
+        new = self.integrations.integrations.keys() - {name.decode() for name in once}
+        if new:  # only then: it must be possible to join a server whose memory is full
+            self.redis.sadd(INTEGRATIONS, *new)
+        for lane in self.lanes():
+            start = self.integrations.integrations[lane.integration].start if known else "archive"
+            self.streams.join(lane, start)
+        if not known:
+            self.check_shards(self.redis.set(SHARDS, self.settings.shards, nx=True, get=True))
+
+    def check_shards(self, known: Any) -> None:
+        """Compare the number of shards with the stored one, as Redis gave it (None: none is stored).
+
+        Raises:
+            OperatorError: they differ.
+        """
         if known is not None and int(known) != self.settings.shards:
             raise OperatorError(
                 f"RELAY_SHARDS is {self.settings.shards}, but this Redis holds events spread over {int(known)} shards: "
                 f"set RELAY_SHARDS={int(known)}, or use an empty Redis"
             )
-        for lane in self.lanes():
-            self.streams.join(lane, self.integrations.integrations[lane.integration].start)
+
+    def known_integrations(self) -> list[str]:
+        """The integrations of the file, and those that were in it once: their dead letters are still there."""
+        names = list(self.integrations.integrations)
+        once: Any = self.redis.smembers(INTEGRATIONS)
+        return names + sorted({name.decode() for name in once} - set(names))
 
     @cached_property
-    def _made(self) -> dict[str, tuple[Mapper, Sender, Fill]]:
+    def _made(self) -> dict[str, tuple[Mapper, Sender, Fill, DeadBound]]:
         return {}
 
-    def delivery(self, lane: Lane, stop: Stop) -> Delivery:
-        """A delivery for one lease; mapper, HTTP session and fill are kept for the next one."""
-        made = self._made.get(lane.integration)
+    def _parts_of(self, integration: str, stop: Stop) -> tuple[Mapper, Sender, Fill, DeadBound]:
+        """Mapper, HTTP session, fill and bound of an integration, kept for the next lease."""
+        made = self._made.get(integration)
         if made is None:
-            integration = self.integrations.integrations[lane.integration]
-            api = TrackApi(integration, self.settings.request_timeout_s)
-            sender = Sender(api, self.settings.request_attempts, self.settings.retry_max_s, stop.sleep)
-            made = self._made[lane.integration] = (
-                Mapper(integration),
-                sender,
-                Fill(self.settings.batch_events),
-            )
-        mapper, sender, fill = made
-        mapper.suppressed = self.suppressed.people()
-        hold = partial(self._hold, lane.integration)
-        resume = partial(self._resume, lane.integration)
-        return Delivery(lane, mapper, self.streams, sender, hold, resume, self.bounds, fill, stop.asked)
+            known, chosen = self.integrations.integrations[integration], self.settings
+            track = TrackApi(known, chosen.request_timeout_s)
+            api = Paced(track, self.redis, known.name, chosen.requests_per_s, stop.sleep)
+            sender = Sender(api, chosen.request_attempts, chosen.retry_max_s, chosen.request_timeout_s, stop.sleep)
+            bound = DeadBound(self.redis, chosen.shards, integration, chosen.dead_limit)
+            made = self._made[integration] = (Mapper(known), sender, Fill(chosen.batch_events), bound)
+        made[0].suppressed = self.suppressed.people()
+        return made
+
+    def delivery(self, lane: Lane, stop: Stop) -> Delivery:
+        """A delivery for one lease."""
+        mapper, sender, fill, bound = self._parts_of(lane.integration, stop)
+        hold, resume = partial(self._hold, lane.integration), partial(self._resume, lane.integration)
+        return Delivery(
+            lane, mapper, self.streams, sender, hold, resume, self.bounds, fill, stop.asked, bound.reached
+        )
+
+    def job_run(self, job_id: str, wake: Callable[[str, int], object], stop: Stop) -> JobRun:
+        """One task's work on a replay job."""
+        chosen = self.settings
+        probe_s = chosen.request_timeout_s + chosen.lease_s + 5
+        pace = Pace(min(JOB_BUDGET_S, chosen.budget_s), int(chosen.lease_s * 1000), int(probe_s * 1000))
+        turns = partial(self._replay, stop)
+        return JobRun(job_id, self.jobs, self.claims, self.holds, turns, wake, pace, stop)
+
+    def _replay(
+        self, stop: Stop, job_id: str, integration: str, shard: int, renew: Callable[[], None]
+    ) -> Replay | None:
+        known = self.integrations.integrations.get(integration)
+        if known is None:
+            return None
+        mapper, sender, _, _ = self._parts_of(integration, stop)
+        lane = Lane(known.source, integration, shard)
+        hold, resume = partial(self._hold, integration), partial(self._resume, integration)
+        return Replay(
+            lane,
+            job_id,
+            mapper,
+            self._letter_lanes,
+            self.streams,
+            sender,
+            hold,
+            resume,
+            renew,
+            self.bounds,
+            stop.asked,
+        )
 
     def _hold(self, integration: str, kind: str, *, status: int, words: str, probe: bool) -> None:
         now_ms = time.time_ns() // 1_000_000

@@ -1,9 +1,9 @@
 """The Track API: one request, one classified answer."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -11,6 +11,7 @@ import orjson
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.exceptions import ProtocolError
 
 from config.integrations import Integration
 
@@ -53,13 +54,21 @@ class Region(msgspec.Struct, frozen=True):
     words: str = ""
 
 
+class _Session(requests.Session):
+    """A session that never looks where a redirect leads: requests would read its whole body first, without end."""
+
+    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
+        """Nowhere."""
+        return iter(())
+
+
 class TrackApi:
     """A client of one integration's workspace; holds one Session, to be made after the fork."""
 
     def __init__(self, integration: Integration, timeout_s: float) -> None:
         self._base_url = integration.base_url
         self._timeout_s = timeout_s
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.auth = (integration.site_id, integration.api_key)
         self._session.trust_env = False  # a .netrc or proxy variable must not replace the key or see the events
         self._session.headers.update({"Content-Type": "application/json", "User-Agent": "purchasely-customerio-relay"})
@@ -122,7 +131,7 @@ def classify(status: int, headers: Any, content: bytes, took_ms: int, response: 
 
     A 200 may carry errors and a 207 none (seen by other clients): the errors listed are what counts. A 200 or 207 whose
     body is not JSON says nothing of the items, so it counts as a fault (status 0) and is sent again; an empty body
-    with 200 is a success.
+    with 200 is a success if it was meant to be empty, and not cut off.
     """
     found = _json(content)
     words = _words(found, response)
@@ -130,6 +139,8 @@ def classify(status: int, headers: Any, content: bytes, took_ms: int, response: 
     if status in {200, 207}:
         if found is _UNREADABLE and (content.strip() or status == 207):
             return Answer(0, f"{status} with a body that is not JSON", took_ms=took_ms)
+        if not content and "Content-Length" not in headers and "Transfer-Encoding" not in headers:
+            return Answer(0, f"{status} and no word on whether a body was to follow", took_ms=took_ms)
         return Answer(status, words, _item_errors(found), retry_after_s, took_ms)
     return Answer(status, words, (), retry_after_s, took_ms)
 
@@ -194,13 +205,12 @@ def _first_words(first: Any) -> str:
 
 def _retry_after_s(value: str | None) -> float:
     """Retry-After in seconds, given as a number or an HTTP date; 0 when absent or unreadable."""
-    if not value:
-        return 0.0
-    if value.strip().isdigit():
-        return float(value[:9])
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
         return 0.0
 
 
@@ -210,10 +220,11 @@ def _fault_words(fault: Exception) -> str:
         return "no answer in time"
     if isinstance(fault, requests.exceptions.SSLError):
         return "the TLS certificate was not accepted"
-    if isinstance(fault, requests.ConnectionError):
-        cause = cast("Any", fault.args[0] if fault.args else fault)
-        return f"connection failed ({type(getattr(cause, 'reason', cause)).__name__})"
-    return type(fault).__name__
+    cause = fault.args[0] if isinstance(fault, requests.ConnectionError) and fault.args else fault
+    cause = getattr(cause, "reason", cause)
+    if isinstance(cause, ProtocolError) and isinstance(cause.args[-1], Exception):
+        cause = cause.args[-1]  # "Connection aborted" and "broken", by what
+    return f"connection failed ({type(cause).__name__})"
 
 
 def _since_ms(started: float) -> int:

@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 import msgspec
 
 from worker.batching import Fill, fits, request_body, request_size_bytes
+from worker.burying import bury
 from worker.customerio import Answer
-from worker.deadletters import bury
 from worker.errors import LeaseLostError, StoppedError
 from worker.event import read_event
 from worker.holds import HoldKind
@@ -19,14 +19,14 @@ from worker.mapping import Composed, Decision, Mapper
 from worker.outcome import Dead, Filtered
 from worker.retry import Verdict, verdict
 from worker.sending import Attempt
-from worker.stream import LATENCY_BOUNDS_MS, Burial, Entry, Lane, Settlement, Taken
+from worker.stream import CAUTIOUS_EVENTS, LATENCY_BOUNDS_MS, Burial, Entry, Lane, Phase, Settlement, Taken
 
 log = logging.getLogger(__name__)
 
-# How many events a batch may hold after so many unexplained deaths of its holders; then the first one is tried alone
-# this many times before it is buried.
-_CAUTIOUS_EVENTS = {0: 1_000_000, 1: 50, 2: 5}
-_TRIALS_ALONE = 2
+# Deaths of holders that had one event alone in hand before it is buried: while they mapped it, and while they waited
+# for Customer.io, where a holder that is killed for another reason most likely is.
+_DEATHS_MAPPING = 2
+_DEATHS_SENDING = 8
 
 Ended = Literal["empty", "more", "held", "busy", "lost"]
 
@@ -37,11 +37,13 @@ class Shelf(Protocol):
     # ruff: noqa: D102
 
     def take(self, lane: Lane, token: str, count: int, *, probe: bool = ...) -> Taken | Literal["held", "busy"]: ...
-    def caution(self, lane: Lane, until: str, suspect: str) -> None: ...
+    def caution(self, lane: Lane, token: str, suspect: str, phase: Phase) -> None: ...
     def renew(self, lane: Lane, token: str) -> bool: ...
     def states(self, keys: Sequence[str]) -> list[bytes | None]: ...
     def settle(self, lane: Lane, token: str, step: int, done: Settlement, more: int, behind: str) -> list[Entry]: ...
-    def release(self, lane: Lane, token: str, cursor: str, *, keep: bool) -> Literal["lost", "more", "empty"]: ...
+    def release(
+        self, lane: Lane, token: str, cursor: str, *, keep: bool, mark: bool = ...
+    ) -> Literal["lost", "more", "empty"]: ...
 
 
 class Post(Protocol):
@@ -61,11 +63,11 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class _Waiting(msgspec.Struct):
-    """An event that was read and decided, not yet settled."""
+    """An event that was read, not yet settled; decided when its turn comes, since deciding may kill the process."""
 
     entry_id: str
     raw: bytes
-    decision: Decision
+    decision: Decision | None = None
 
 
 class Delivery:
@@ -82,6 +84,7 @@ class Delivery:
         bounds: Bounds,
         fill: Fill,
         stopping: Callable[[], bool] = lambda: False,
+        full: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._lane = lane
         self._mapper = mapper
@@ -92,17 +95,20 @@ class Delivery:
         self._bounds = bounds
         self._fill = fill
         self._stopping = stopping
+        self._full = full  # whether there are too many dead letters, after so many more
         self._queue: list[_Waiting] = []
         self._cursor = ""
         self._until: tuple[int, int] = (0, 0)
         self._cautious = 0  # most events of a batch while earlier holders' deaths are unexplained; 0: no caution
         self._settled = 0  # steps of this lease
+        self._buried = 0  # events that the last step has buried
         self._answered = False  # Customer.io has judged a request of this run
         self._suspicious = 0  # events at the head of the queue among which one poisons a request
 
     def run(self, token: str, *, probe: bool = False) -> Ended:
         """Deliver until nothing waits, the budget is spent, or the destination fails."""
         count = self._bounds.probe_events if probe else self._bounds.batch_events
+        since_s = time.monotonic()
         taken = self._shelf.take(self._lane, token, count, probe=probe)
         if not isinstance(taken, Taken):
             return taken
@@ -111,6 +117,7 @@ class Delivery:
                 lambda: self._shelf.renew(self._lane, token),
                 self._bounds.lease_s,
                 self._bounds.patience_s,
+                since_s,
             ) as lease:
                 return self._serve(token, taken, lease, probe=probe)
         except LeaseLostError:
@@ -124,7 +131,7 @@ class Delivery:
     def _serve(self, token: str, taken: Taken, lease: Lease, *, probe: bool) -> Ended:
         started = time.monotonic()
         self._cursor = taken.cursor
-        self._decide(taken.entries)
+        self._queue_up(taken.entries)
         self._be_cautious(taken, token, lease)
         while True:
             if not self._queue:
@@ -132,27 +139,31 @@ class Delivery:
                 if left != "more":
                     return left
                 # Events came in between: nothing is settled here, only read.
-                self._decide(self._settle(token, lease, 0, [], {}, self._bounds.batch_events))
+                self._queue_up(self._settle(token, lease, 0, [], {}, self._more()))
                 continue
             if time.monotonic() - started > self._bounds.budget_s or self._stopping():
                 return self._shelf.release(self._lane, token, self._cursor, keep=False)
-            if not self._step(token, lease, probe=probe):
-                self._shelf.release(self._lane, token, self._cursor, keep=False)
+            if not self._step(token, lease, probe=probe) or self._is_full():
+                self._shelf.release(self._lane, token, self._cursor, keep=False, mark=False)
                 return "held"
             if probe and self._answered:
                 self._resume()
                 probe = False
 
+    def _is_full(self) -> bool:
+        """Hold the integration, rather than drop anything, when there are too many dead letters."""
+        buried, self._buried = self._buried, 0
+        if not buried or not self._full(buried):
+            return False
+        self._hold("dead_limit", status=0, words="too many dead letters", probe=False)
+        return True
+
     def _be_cautious(self, taken: Taken, token: str, lease: Lease) -> None:
-        """After unexplained deaths: smaller batches, then the first event alone, then its burial."""
-        if not self._queue or not (taken.deaths or taken.until):
+        """After unexplained deaths: smaller batches, then events alone, then the burial of the one they died with."""
+        if not taken.deaths or not self._queue:
             return
-        until = taken.until or self._queue[-1].entry_id
-        self._until = _order(until)
-        self._cautious = _CAUTIOUS_EVENTS.get(taken.deaths, 1)
-        first = self._queue[0]
-        suspect, _, trials = taken.suspect.rpartition(":")
-        tried = int(trials) if suspect == first.entry_id else 0
+        self._until = _order(taken.until)
+        self._cautious = CAUTIOUS_EVENTS[min(taken.deaths, len(CAUTIOUS_EVENTS)) - 1]
         log.warning(
             "shard_with_deaths integration=%s shard=%d deaths=%d batch=%d",
             self._lane.integration,
@@ -160,32 +171,48 @@ class Delivery:
             taken.deaths,
             self._cautious,
         )
-        if self._cautious == 1 and tried >= _TRIALS_ALONE:
-            words = f"its worker process died {taken.deaths} times, the last {tried} times with this event alone"
-            first.decision = Dead("crashed_worker", "map", words=words)
-            self._settle(token, lease, 1, [first.decision], {}, 0)
-            return
-        self._shelf.caution(self._lane, until, f"{first.entry_id}:{tried + 1}" if self._cautious == 1 else "")
+        first = self._queue[0]
+        guilty = taken.mapping >= _DEATHS_MAPPING or taken.sending >= _DEATHS_SENDING
+        if guilty and taken.suspect == first.entry_id:
+            alone = taken.mapping + taken.sending
+            words = f"its worker process died {taken.deaths} times, {alone} times with this event alone in hand"
+            self._settle(token, lease, 1, [Dead("crashed_worker", "map", words=words)], {}, 0)
 
-    def _decide(self, entries: Sequence[Entry]) -> None:
+    def _suspect(self, token: str, phase: Phase) -> None:
+        """Note the event that is tried alone: should this process die of it, the next one knows."""
+        if self._cautious == 1:
+            self._shelf.caution(self._lane, token, self._queue[0].entry_id, phase)
+
+    def _queue_up(self, entries: Sequence[Entry]) -> None:
+        self._queue += [_Waiting(entry_id, raw) for entry_id, raw in entries]
+
+    def _decide(self, events: int) -> list[Decision]:
+        """The decisions on the first events of the queue."""
         now_ms = time.time_ns() // 1_000_000
         decide = self._mapper.decide
-        for entry_id, raw in entries:
-            try:
-                decision = decide(read_event(entry_id, raw), now_ms)
-            except ValueError:
-                decision = Dead("not_json", "read", words="the stored bytes are not a JSON object")
-            self._queue.append(_Waiting(entry_id, raw, decision))
+        decisions: list[Decision] = []
+        for waiting in self._queue[:events]:
+            decision = waiting.decision
+            if decision is None:
+                try:
+                    decision = decide(read_event(waiting.entry_id, waiting.raw), now_ms)
+                except ValueError:
+                    decision = Dead("not_json", "read", words="the stored bytes are not a JSON object")
+                waiting.decision = decision
+            decisions.append(decision)
+        return decisions
 
     def _step(self, token: str, lease: Lease, *, probe: bool) -> bool:
         """Compose, send and settle one request; False when the integration must be held."""
+        self._suspect(token, "mapping")
         events, composed = self._compose(self._bounds.probe_events if probe else self._most())
         outcomes: list[Filtered | Dead | None] = composed.outcomes
         attempts: list[Attempt] = []
         if composed.operations:
-            answer, attempts = self._post.send(request_body(composed.operations), self._before(lease), once=probe)
+            before = self._before(token, lease)
+            answer, attempts = self._post.send(request_body(composed.operations), before, once=probe)
             match verdict(answer.status):
-                case Verdict.DONE if _name_refused(composed, answer):
+                case Verdict.DONE if name_refused(composed, answer):
                     self._answered = True
                 case Verdict.DONE | Verdict.SPLIT if events > 1:
                     self._answered, self._suspicious = True, events
@@ -201,22 +228,27 @@ class Delivery:
                     )
                     return False
         self._suspicious = max(0, self._suspicious - events) if events > 1 or outcomes[0] is None else 0
-        more = 0 if len(self._queue) - events >= self._fill.events() else self._bounds.batch_events
-        self._decide(self._settle(token, lease, events, outcomes, composed.people, more, composed, attempts))
+        more = 0 if len(self._queue) - events >= self._fill.events() else self._more()
+        self._queue_up(self._settle(token, lease, events, outcomes, composed.people, more, composed, attempts))
         return True
 
-    def _before(self, lease: Lease) -> Callable[[], None]:
+    def _before(self, token: str, lease: Lease) -> Callable[[], None]:
         def check() -> None:
             if self._stopping():
                 raise StoppedError
             lease.check()
+            self._suspect(token, "sending")
 
         return check
+
+    def _more(self) -> int:
+        """How many events to read next."""
+        return self._cautious or self._bounds.batch_events
 
     def _most(self) -> int:
         """How many events the next request may hold: by size, by caution, by the search for a poisonous one."""
         most = self._fill.events()
-        if self._cautious and _order(self._queue[0].entry_id) <= self._until:
+        if self._cautious:
             most = min(most, self._cautious)
         if self._suspicious:
             most = min(most, max(1, self._suspicious // 2))
@@ -225,7 +257,7 @@ class Delivery:
     def _compose(self, most: int) -> tuple[int, Composed]:
         """As many of the queued events as fit into one request."""
         events = min(most, len(self._queue))
-        decisions = [waiting.decision for waiting in self._queue[:events]]
+        decisions = self._decide(events)
         digests = list(dict.fromkeys([d for decision in decisions if (d := self._mapper.person_of(decision))]))
         lane = self._lane
         states = self._shelf.states([person_key(lane.shard, lane.integration, d) for d in digests])
@@ -273,8 +305,10 @@ class Delivery:
         settlement = Settlement(self._cursor, events, counts, keyed, burials, calm)
         behind = self._queue[-1].entry_id if self._queue else self._cursor
         self._settled += 1
+        since_s = time.monotonic()
         entries = self._shelf.settle(lane, token, self._settled, settlement, more, behind)
-        lease.progress()
+        lease.progress(since_s)
+        self._buried += len(burials)
         if calm:
             self._cautious = 0
         del self._queue[:events]
@@ -316,7 +350,7 @@ class Delivery:
         )
 
 
-def _name_refused(composed: Composed, answer: Answer) -> bool:
+def name_refused(composed: Composed, answer: Answer) -> bool:
     """Turn the answer's item errors into outcomes of the events that answer for those items.
 
     False when an error does not say which item it means: then nothing is known of any of them, and sending again in

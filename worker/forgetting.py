@@ -52,8 +52,9 @@ def forget(parts: Relay, person: str, sleep: Callable[[float], None] = time.slee
             with _leases(parts, here, sleep) as leases:
                 _forget_entries(parts, shard_key(shard, "events", source), here, leases, name, digests, removed)
     _forget_states(parts, digests, removed)
-    for integration in parts.integrations.integrations:
-        removed.dead_letters += parts.dead_letters.forget(integration, name)
+    for integration in parts.known_integrations():
+        removed.dead_letters += parts.dead_changes.forget(integration, name)
+    parts.jobs.forget(name)
     return removed
 
 
@@ -64,16 +65,18 @@ def _leases(parts: Relay, lanes: list[Lane], sleep: Callable[[float], None]) -> 
     with ExitStack() as held:
         for lane in lanes:
             token = uuid.uuid4().hex
-            ends = time.monotonic() + _LEASE_PATIENCE_S
+            since_s = time.monotonic()
+            ends = since_s + _LEASE_PATIENCE_S
             taken = parts.streams.take(lane, token, 1, probe=True)
             while not isinstance(taken, Taken):
                 if time.monotonic() > ends:
                     raise OperatorError(f"{lane.integration} on shard {lane.shard} is busy; try again")
                 sleep(0.1)
+                since_s = time.monotonic()
                 taken = parts.streams.take(lane, token, 1, probe=True)
-            held.callback(parts.streams.release, lane, token, taken.cursor, keep=False)
+            held.callback(parts.streams.release, lane, token, taken.cursor, keep=False, mark=False)
             renew = partial(parts.streams.renew, lane, token)
-            lease = held.enter_context(Lease(renew, parts.settings.lease_s, _LEASE_PATIENCE_S * 10))
+            lease = held.enter_context(Lease(renew, parts.settings.lease_s, _LEASE_PATIENCE_S * 10, since_s))
             lease.check()
             leases.append(lease)
         yield leases

@@ -34,6 +34,8 @@ class Holds:
         self._first_ms = first_ms
         self._longest_ms = longest_ms
         self._hold = client.register_script(script("hold"))
+        self._claim = client.register_script(script("claim"))
+        self._mark = client.register_script(script("mark"))
 
     def hold(
         self,
@@ -62,7 +64,7 @@ class Holds:
         self._hold(keys=[hold_key(integration)], args=args)
         pipe = self._redis.pipeline(transaction=False)
         for shard in range(self._shards):
-            pipe.set(shard_key(shard, "hold", integration), "1")
+            self._mark(keys=[shard_key(shard, "hold", integration)], args=[0], client=pipe)
         pipe.execute()
 
     def resume(self, integration: str) -> bool:
@@ -83,19 +85,7 @@ class Holds:
 
     def claim_probe(self, integration: str, now_ms: int, claim_ms: int) -> bool:
         """Whether a probe is due and nobody else makes it; the next one is then put off by `claim_ms`."""
-        with self._redis.pipeline() as pipe:
-            key = hold_key(integration)
-            pipe.watch(key)
-            due = int(pipe.hget(key, "next") or 0)
-            if due == 0 or due > now_ms:
-                return False
-            pipe.multi()
-            pipe.hset(key, "next", str(now_ms + claim_ms))
-            try:
-                pipe.execute()
-            except redis.WatchError:
-                return False
-            return True
+        return bool(self._claim(keys=[hold_key(integration)], args=[now_ms, claim_ms, self._longest_ms]))
 
 
 def _hold(row: dict[bytes, bytes]) -> Hold:

@@ -9,7 +9,8 @@ relay:{S}:intake:<source>            hash    accepted, duplicates; 2 fields; nob
 relay:{S}:lease:<integration>        string  token of the one who delivers; 1; expires, or its holder
 relay:{S}:wake:<integration>         string  a wake-up is on its way; 1; expires, or `take`
 relay:{S}:hold:<integration>         string  the integration is held; 1; `resume`
-relay:{S}:flight:<integration>       hash    token, deaths, suspect, until: a lease not let go; 4 fields; its holder
+relay:{S}:flight:<integration>       hash    a lease not let go: token, step; after unexplained deaths also deaths,
+                                             until, suspect, mapping, sending, phase; 8 fields; its holder
 relay:{S}:ledger:<integration>       hash    base, position, delivered, filtered:<reason>, dead, late_ms:<bound>;
                                              a field a reason; nobody
 relay:{S}:person:<integration>:<digest>  string  what is known of a person; one a person; expires when idle
@@ -17,9 +18,20 @@ relay:{S}:dead:<integration>         hash    id -> dead letter; the dead limit, 
 relay:{S}:deadtime:<integration>     zset    id by time of death; as dead; as dead
 relay:{S}:deadcauses:<integration>   hash    cause -> what it is; one a cause; replay, discard
 relay:{S}:deadcause:<integration>:<cause>  zset  id by time of death; as dead; as dead
+relay:{S}:deadtrail:<integration>    list    who discarded what, and why; 1000; trimmed as it grows
+relay:{S}:inhand:<integration>       hash    token, ids of the dead letters a replay is sending, deaths; 100; its end
+relay:{S}:replay:<integration>:<job> zset    ids of the dead letters a job has yet to try; as dead; their outcome, abort
+relay:{S}:replayed:<integration>:<job>  hash  what became of a job's letters; a field a reason; its end, or expires
+relay:{jobs}:job:<job>               hash    who, which filter, rate, state, counts; 200 jobs that ended; later jobs
+relay:{jobs}:lease:<job>             string  token of the chain of tasks at work on it; seconds; expires, or its holder
+relay:{jobs}:all                     zset    job by when it was made; as the jobs
+relay:{jobs}:open                    set     jobs that are not closed; as the jobs; the job's end
+relay:integrations                   set     names of all integrations there ever were; 1 an integration; nobody
+relay:warned:<what>                  string  it was logged lately; minutes; expires
 relay:hold:<integration>             hash    why, since, next probe, failures; 1 an integration; `resume`
 relay:suppressed                     hash    person -> since; one a person suppressed; `suppress remove`
 relay:suppressed:version             string  changes with the list; 1; nobody
+relay:pace/<integration>/…            string  requests of the last second; 2 an integration; expires
 relay:shards                         string  how many shards there are; 1; nobody
 """
 
@@ -28,6 +40,9 @@ import functools
 SHARDS = "relay:shards"
 SUPPRESSED = "relay:suppressed"
 SUPPRESSED_VERSION = "relay:suppressed:version"
+INTEGRATIONS = "relay:integrations"
+JOBS = "relay:{jobs}:all"
+OPEN_JOBS = "relay:{jobs}:open"
 
 
 @functools.cache
@@ -49,3 +64,13 @@ def cause_key(shard: int, integration: str, cause: str) -> str:
 def hold_key(integration: str) -> str:
     """The one record of an integration's hold."""
     return f"relay:hold:{integration}"
+
+
+def job_key(job_id: str, kind: str = "job") -> str:
+    """A job's record, or its lease."""
+    return f"relay:{{jobs}}:{kind}:{job_id}"
+
+
+def job_part_key(shard: int, kind: str, integration: str, job_id: str) -> str:
+    """What a job has to do (`replay`), or has done (`replayed`), on one lane."""
+    return f"relay:{{{shard}}}:{kind}:{integration}:{job_id}"

@@ -19,25 +19,28 @@ class Lease:
     is stopped, so a holder that wakes up late knows it.
     """
 
-    def __init__(self, renew: Callable[[], bool], life_s: float, patience_s: float) -> None:
+    def __init__(self, renew: Callable[[], bool], life_s: float, patience_s: float, since_s: float) -> None:
         self._renew = renew
         self._life_s = life_s
         self._patience_s = patience_s
-        self._ends = self._progressed = time.monotonic()
+        self._lost = False
+        self.progress(since_s)
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self.progress()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
 
-    def progress(self) -> None:
-        """The holder took or settled just now: the server has prolonged the lease."""
-        self._progressed = time.monotonic()
-        self._ends = self._progressed + self._life_s
+    def progress(self, since_s: float) -> None:
+        """The server has prolonged the lease: it was asked to take or settle at `since_s` (monotonic).
+
+        The time of asking counts: the answer may have come late, or the holder may have been stopped since.
+        """
+        self._progressed = since_s
+        self._ends = since_s + self._life_s
 
     def check(self) -> None:
         """Before anything is sent.
@@ -45,7 +48,7 @@ class Lease:
         Raises:
             LeaseLostError: the lease may have ended.
         """
-        if time.monotonic() >= self._ends:
+        if self._lost or time.monotonic() >= self._ends:
             raise LeaseLostError("the lease ran out before it could be renewed")
         if self._thread is None:
             self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -59,7 +62,7 @@ class Lease:
                 return
             try:
                 if not self._renew():
-                    self._ends = now
+                    self._lost = True
                     return
             except Exception as fault:  # noqa: BLE001 - outermost loop of this thread; Redis may be away for a while
                 log.warning("lease_not_renewed fault=%s", type(fault).__name__)

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from worker.accounts import Account, accounts, intake
 from worker.app import Relay
+from worker.headroom import Bound, bounds
 from worker.stream import LATENCY_BOUNDS_MS
 
 
@@ -36,6 +37,7 @@ class _Figures(Collector):
             twice.add_metric([source], counts["duplicates"])
         yield from (stored, twice)
         yield from _of_integrations(accounts(self._parts))
+        yield from _of_bounds(bounds(self._parts))
 
 
 def _of_integrations(found: list[Account]) -> Iterator[Metric]:
@@ -62,6 +64,19 @@ def _of_integrations(found: list[Account]) -> Iterator[Metric]:
         lost.add_metric(name, account.unaccounted)
         took.add_metric(name, _buckets(account), None)
     yield from (accepted, delivered, filtered, dead, waiting, oldest, held, lost, took)
+
+
+def _of_bounds(found: list[Bound]) -> Iterator[Metric]:
+    dead = GaugeMetricFamily("relay_dead_limit_events", "Dead letters at which it is held.", labels=["integration"])
+    used = GaugeMetricFamily("relay_redis_memory_bytes", "Memory that Redis uses.")
+    most = GaugeMetricFamily("relay_redis_memory_limit_bytes", "Memory above which ingest answers 503.")
+    for bound in found:
+        if bound.what == "memory":
+            used.add_metric([], bound.now)
+            most.add_metric([], bound.limit)
+        else:
+            dead.add_metric([bound.integration], bound.limit)
+    yield from (dead, used, most)
 
 
 def _buckets(account: Account) -> list[tuple[str, float]]:

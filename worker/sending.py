@@ -10,6 +10,7 @@ from tenacity import (
     Retrying,
     retry_if_result,
     stop_after_attempt,
+    stop_before_delay,
     wait_random_exponential,
 )
 
@@ -35,16 +36,22 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Sender:
-    """Sends a request body with retries: exponential waits with full jitter, Retry-After honoured up to a cap."""
+    """Sends a request body with retries: exponential waits with full jitter, Retry-After honoured up to a cap.
+
+    No attempt begins later than `longest_s` after the first: a destination that does not even answer must not keep
+    workers from the other integrations for all its attempts. What outlasts this is a hold.
+    """
 
     def __init__(
         self,
         api: Api,
         attempts: int,
         retry_max_s: float,
+        longest_s: float,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._api = api
+        self._longest_s = longest_s
         self._retry_max_s = retry_max_s
         self._jitter = wait_random_exponential(multiplier=0.25, max=retry_max_s)
         self._attempts = attempts
@@ -62,7 +69,7 @@ class Sender:
             return answer
 
         retrying = Retrying(
-            stop=stop_after_attempt(1 if once else self._attempts),
+            stop=stop_after_attempt(1 if once else self._attempts) | stop_before_delay(self._longest_s),
             wait=self._wait_s,
             retry=retry_if_result(_again),
             retry_error_callback=_last_answer,

@@ -21,6 +21,7 @@ class Stop:
         self._shared = mmap.mmap(-1, 1)
         self._alone = False
         self._busy = False
+        self._guarding = False
 
     def ask(self) -> None:
         """Ask this process and its children to stop."""
@@ -38,7 +39,7 @@ class Stop:
 
     def guard_child(self) -> None:
         """In a child: let SIGTERM end the batch in hand before it ends the process."""
-        signal.signal(signal.SIGTERM, self._terminate)
+        self._guarding = True
 
     def _terminate(self, _signum: int, _frame: FrameType | None) -> None:
         if not self._busy or self._alone:
@@ -47,6 +48,9 @@ class Stop:
 
     def __enter__(self) -> None:
         self._busy = True
+        # The pool sets a handler of its own after the last hook for children, so ours is set when the work begins.
+        if self._guarding and signal.getsignal(signal.SIGTERM) != self._terminate:
+            signal.signal(signal.SIGTERM, self._terminate)
 
     def __exit__(self, *_: object) -> None:
         self._busy = False

@@ -50,17 +50,25 @@ class Lane(msgspec.Struct, frozen=True):
         return shard_key(self.shard, kind, self.source if kind == "events" else self.integration)
 
 
+# Most entries read after one, two, three and more unexplained deaths of a lane's holders.
+CAUTIOUS_EVENTS = (50, 5, 1)
+
+Phase = Literal["mapping", "sending"]
+
+
 class Taken(msgspec.Struct):
     """A lease and what it found.
 
-    `deaths` counts earlier holders that vanished; `suspect` is the entry tried alone and how often (`id:trials`), and
-    `until` the last entry of the batch they vanished in; both empty when there is none.
+    `deaths` counts earlier holders that vanished, `until` is the last entry of the batch they vanished in. `suspect` is
+    the entry that was tried alone last; `mapping` and `sending` count the deaths in these phases of its trials.
     """
 
     cursor: str
     deaths: int
-    suspect: str
     until: str
+    suspect: str
+    mapping: int
+    sending: int
     entries: list[Entry]
 
 
@@ -103,6 +111,9 @@ class Streams:
         self._wake_ms = wake_ms
         self._join = client.register_script(script("join"))
         self._take = client.register_script(script("take"))
+        self._caution = client.register_script(script("caution"))
+        self._renew = client.register_script(script("renew"))
+        self._mark = client.register_script(script("mark"))
         self._settle_text = script("settle")
         self._settle_sha = hashlib.sha1(self._settle_text.encode()).hexdigest()  # noqa: S324 - Redis's name for it
         self._release = client.register_script(script("release"))
@@ -115,28 +126,35 @@ class Streams:
         return bool(self._join(keys=keys, args=[lane.integration, start]))
 
     def take(self, lane: Lane, token: str, count: int, *, probe: bool = False) -> Taken | Literal["held", "busy"]:
-        """Take the lease and read up to `count` entries behind the cursor.
+        """Take the lease and read up to `count` entries behind the cursor, fewer after unexplained deaths.
 
         Raises:
-            redis.ResponseError: the stream or the group does not exist (`join` makes them).
+            redis.ResponseError: the stream or the group does not exist (`join` makes them); nothing was changed.
         """
         keys = [lane.key(kind) for kind in ("lease", "wake", "flight", "events", "hold")]
-        reply = self._take(keys=keys, args=[token, self._lease_ms, lane.integration, count, "1" if probe else "0"])
+        args = [token, self._lease_ms, lane.integration, count, "1" if probe else "0", *CAUTIOUS_EVENTS]
+        reply = self._take(keys=keys, args=args)
         if isinstance(reply, bytes):
             return "held" if reply == b"held" else "busy"
-        cursor, deaths, suspect, until, rows = reply
-        return Taken(cursor.decode(), deaths, suspect.decode(), until.decode(), entries(rows))
+        cursor, deaths, until, suspect, mapping, sending, rows = reply
+        return Taken(cursor.decode(), deaths, until.decode(), suspect.decode(), mapping, sending, entries(rows))
 
-    def caution(self, lane: Lane, until: str, suspect: str) -> None:
-        """Note, before it is tried, the batch or the entry that may have killed earlier holders."""
-        self._redis.hset(lane.key("flight"), mapping={"until": until, "suspect": suspect})
+    def caution(self, lane: Lane, token: str, suspect: str, phase: Phase) -> None:
+        """Note, before it is tried alone, the entry that may have killed earlier holders.
+
+        Raises:
+            LeaseLostError: another holder has the shard; nothing was changed.
+        """
+        if not self._caution(keys=[lane.key("lease"), lane.key("flight")], args=[token, suspect, phase]):
+            raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
 
     def renew(self, lane: Lane, token: str) -> bool:
         """Prolong a lease that is still ours; False when it is not."""
-        key = lane.key("lease")
-        if self._redis.get(key) != token.encode():
-            return False
-        return bool(self._redis.pexpire(key, self._lease_ms))
+        return bool(self._renew(keys=[lane.key("lease")], args=[token, self._lease_ms]))
+
+    def mark_woken(self, lane: Lane) -> None:
+        """Note that a wake-up is on its way, so that appends send none."""
+        self._mark(keys=[lane.key("wake")], args=[self._wake_ms])
 
     def states(self, keys: Sequence[str]) -> list[bytes | None]:
         """The stored states of people, in the order asked; None for the unknown."""
@@ -178,10 +196,16 @@ class Streams:
             return self._settle_and_read(lane, command, more, behind)
         return settled, read[0] if read else []
 
-    def release(self, lane: Lane, token: str, cursor: str, *, keep: bool) -> Literal["lost", "more", "empty"]:
-        """Let the lease go; "more" says that events wait (with `keep` the lease is then kept)."""
+    def release(
+        self, lane: Lane, token: str, cursor: str, *, keep: bool, mark: bool = True
+    ) -> Literal["lost", "more", "empty"]:
+        """Let the lease go; "more" says that events wait (with `keep` the lease is then kept).
+
+        `mark` promises that the caller sends a wake-up then.
+        """
         keys = [lane.key(kind) for kind in ("lease", "flight", "events", "wake")]
-        reply: bytes = self._release(keys=keys, args=[token, cursor, "1" if keep else "0", self._wake_ms])
+        args = [token, cursor, "1" if keep else "0", self._wake_ms if mark else 0]
+        reply: bytes = self._release(keys=keys, args=args)
         return cast('Literal["lost", "more", "empty"]', reply.decode())
 
 

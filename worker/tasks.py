@@ -1,4 +1,4 @@
-"""Celery's verbs: deliver, sweep, trim.
+"""Celery's verbs: deliver, replay, sweep, trim.
 
 A message only says "there is work for this integration on this shard". Events never travel in it: losing a message, or
 running one twice, costs nothing.
@@ -7,16 +7,17 @@ running one twice, costs nothing.
 import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import redis
 from celery import Celery, signals
 from celery.worker import state
 from kombu.exceptions import OperationalError
 
-from worker import upkeep
+from worker import headroom, upkeep
 from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
+from worker.jobwatch import idle_jobs
 from worker.logs import configure
 from worker.memory import settle_in
 from worker.stop import Stop
@@ -26,7 +27,9 @@ from worker.watchdog import Watchdog
 log = logging.getLogger(__name__)
 
 QUEUE = "relay"
-_MESSAGE_LIFE_S = 60
+# Old messages need not be served, but clocks differ: a worker whose clock is ahead would drop all there are.
+_MESSAGE_LIFE_S = 600
+_SWEEP_LIFE_S = 120
 
 app = Celery("relay")
 app.conf.update(
@@ -37,6 +40,7 @@ app.conf.update(
     accept_content=["json"],
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,  # in a child our log lines would be sent round in a circle, and lost
     worker_send_task_events=False,
     worker_proc_alive_timeout=30,
     task_time_limit=600,  # a child that hangs in spite of every other bound
@@ -67,12 +71,12 @@ def configure_app() -> None:
         "sweep": {
             "task": "relay.sweep",
             "schedule": chosen.sweep_interval_s,
-            "options": {"expires": 10},
+            "options": {"expires": _SWEEP_LIFE_S},
         },
         "trim": {
             "task": "relay.trim",
             "schedule": chosen.trim_interval_s,
-            "options": {"expires": 60},
+            "options": {"expires": _SWEEP_LIFE_S},
         },
     }
 
@@ -86,6 +90,8 @@ def _begin(**_: object) -> None:
     except OperatorError as error:
         log.critical("cannot_start %s", error)
         raise SystemExit(2) from None
+    except (redis.RedisError, OSError) as fault:
+        log.warning("redis_away fault=%s", type(fault).__name__)  # Celery waits for its broker, the sweep joins
 
 
 @signals.worker_process_init.connect
@@ -126,17 +132,33 @@ def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
         return
     lane = Lane(known.source, integration, shard)
     with _stop, _redis_may_be_away():
+        if _stop.asked():
+            return  # this process is about to end: the next sweep finds the lane another one
         while parts.delivery(lane, _stop).run(uuid.uuid4().hex, probe=probe) == "more":
             if wake(integration, shard) or _stop.asked():
                 return  # the broker has the message: others get their turn first
 
 
+@app.task(name="relay.replay", expires=_MESSAGE_LIFE_S)
+def replay(job_id: str, token: str) -> None:
+    """Work on a replay job, and ask to be called again while something is left; `token` says whose turn it is."""
+    with _stop, _redis_may_be_away():
+        if _stop.asked():
+            return  # this process is about to end: the claim expires, and a sweep wakes the job
+        following = relay().job_run(job_id, wake, _stop).run(token)
+        if following is not None:
+            _continue_job(job_id, *following)
+
+
 @app.task(name="relay.sweep")
 def sweep() -> None:
-    """Wake every lane that has a backlog and nobody to serve it; let held integrations probe."""
+    """Wake every lane and job that has a backlog and nobody to serve it; let held integrations probe."""
     with _redis_may_be_away():
         for lane, probe in upkeep.sweep(relay()):
             wake(lane.integration, lane.shard, probe=probe)
+        for job_id, token in idle_jobs(relay()):
+            _continue_job(job_id, token, 0)
+        headroom.watch(relay())
 
 
 @app.task(name="relay.trim")
@@ -161,6 +183,14 @@ def wake(integration: str, shard: int, *, probe: bool = False) -> bool:
     return True
 
 
+def _continue_job(job_id: str, token: str, wait_s: float) -> None:
+    """Send the message that works on a job; when the broker does not take it, a sweep will, once the claim expires."""
+    try:
+        replay.apply_async((job_id, token), countdown=wait_s or None, retry=False)
+    except OperationalError as fault:
+        log.warning("job_not_woken job=%s fault=%s", job_id, type(fault).__name__)
+
+
 @contextmanager
 def _redis_may_be_away() -> Iterator[None]:
     """Redis's absence is no fault of a task: nothing is lost, the next sweep begins again."""
@@ -169,7 +199,8 @@ def _redis_may_be_away() -> Iterator[None]:
     except redis.ResponseError as fault:
         # Redis answers, but not with our keys: it was emptied, or is a replica now
         log.error("redis_refused error=%s", str(fault).split(" ", 1)[0][:20])  # noqa: TRY400 - no traceback: the text may hold a key
-        relay().join()
+        with suppress(redis.RedisError, OSError):
+            relay().join()
     except (redis.RedisError, OSError) as fault:
         log.warning("redis_away fault=%s", type(fault).__name__)
 

@@ -1,8 +1,10 @@
 """What keeps the streams in order while nobody looks: which lanes to wake, which holds to probe, what to trim."""
 
+import random
 import time
 
 import msgspec
+import redis
 
 from worker.app import WAKE_MS, Relay
 from worker.keys import shard_key
@@ -22,6 +24,9 @@ class Backlog(msgspec.Struct, frozen=True):
 def sweep(parts: Relay) -> list[tuple[Lane, bool]]:
     """The lanes to wake now, each with whether it is a probe of a held integration."""
     found = [backlog for backlog in backlogs(parts) if backlog.waiting]
+    # A hold must not hang on one lane, whose first event may be what the destination cannot bear; nor are the first
+    # lanes to have precedence.
+    random.shuffle(found)
     holds = parts.holds.get({backlog.lane.integration for backlog in found if backlog.held})
     now_ms = time.time_ns() // 1_000_000
     woken_lately_ms = int(parts.settings.sweep_interval_s * 2000)
@@ -43,7 +48,7 @@ def sweep(parts: Relay) -> list[tuple[Lane, bool]]:
                 continue
         if backlog.leased or 0 <= backlog.woken_ms_ago < woken_lately_ms:
             continue
-        parts.redis.set(lane.key("wake"), "1", px=WAKE_MS)
+        parts.streams.mark_woken(lane)
         wakes.append((lane, False))
     return wakes
 
@@ -60,22 +65,31 @@ def backlogs(parts: Relay) -> list[Backlog]:
         pipe.pttl(lane.key("wake"))
         pipe.exists(lane.key("hold"))
     replies = pipe.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, redis.RedisError) and not _is_missing(reply):
+            raise reply
     groups = {
         stream: {group["name"].decode(): group for group in reply} if isinstance(reply, list) else {}
         for stream, reply in zip(streams, replies, strict=False)
     }
+    if any(lane.integration not in groups[lane.source, lane.shard] for lane in lanes):
+        parts.join()  # the server was emptied; the next look finds what was stored since
     states = []
     for index, lane in enumerate(lanes):
         leased, wake_ttl_ms, held = replies[len(streams) + index * 3 : len(streams) + index * 3 + 3]
         group = groups[lane.source, lane.shard].get(lane.integration)
         if group is None:
-            parts.streams.join(lane, parts.integrations.integrations[lane.integration].start)
             continue
         lag = group["lag"]
         waiting = -1 if lag is None else int(lag)
         ago_ms = WAKE_MS - wake_ttl_ms if wake_ttl_ms > 0 else -1
         states.append(Backlog(lane, waiting, bool(leased), ago_ms, bool(held)))
     return states
+
+
+def _is_missing(reply: redis.RedisError) -> bool:
+    """Whether Redis says that a stream is not there."""
+    return "no such key" in str(reply).lower()
 
 
 def trim(parts: Relay) -> int:

@@ -25,7 +25,8 @@ for i = groups + 2, #ARGV do
       local at_ms, at_seq = order(cursors[ARGV[g + 1]] or '0-0')
       if ms > at_ms or (ms == at_ms and seq > at_seq) then
         reply[g + 1] = reply[g + 1] + 1
-        redis.call('HINCRBY', KEYS[g + 1], 'position', 1)
+        local position = redis.call('HINCRBY', KEYS[g + 1], 'position', 1)
+        redis.call('XGROUP', 'SETID', KEYS[1], ARGV[g + 1], cursors[ARGV[g + 1]], 'ENTRIESREAD', position)
         redis.call('HINCRBY', KEYS[g + 1], 'filtered:forgotten', 1)
       end
     end

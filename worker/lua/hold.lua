@@ -13,13 +13,15 @@ if not known or (ARGV[5] == 'operator' and by ~= 'operator') then
 elseif by == 'operator' and ARGV[5] ~= 'operator' then
   return {0, 0} -- what an operator holds, only an operator resumes
 end
+local former = redis.call('HGET', KEYS[1], 'kind')
 redis.call('HSET', KEYS[1], 'kind', ARGV[2], 'status', ARGV[3], 'words', ARGV[4])
-if ARGV[5] == 'operator' then
+-- No probe ends what an operator said, nor finds room for dead letters.
+if ARGV[5] == 'operator' or ARGV[2] == 'dead_limit' then
   redis.call('HSET', KEYS[1], 'next', 0)
   return {0, 0}
 end
 local failures = tonumber(redis.call('HGET', KEYS[1], 'failures'))
-if not known or ARGV[6] == '1' then
+if not known or ARGV[6] == '1' or former == 'dead_limit' then
   failures = redis.call('HINCRBY', KEYS[1], 'failures', 1)
   local wait = math.min(tonumber(ARGV[8]), tonumber(ARGV[7]) * 2 ^ math.min(failures - 1, 30))
   redis.call('HSET', KEYS[1], 'next', string.format('%.0f', now + wait * (0.5 + tonumber(ARGV[9]) / 2)))

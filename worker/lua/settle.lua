@@ -9,13 +9,15 @@
 --       dead:   id, cause, what the cause is, when (ms), record   (key of the cause in KEYS)
 -- Returns 1, or 0 when the lease belongs to another holder (nothing is changed then).
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
 -- A step that is repeated because its answer was lost is done already.
-if redis.call('HGET', KEYS[4], 'step') == ARGV[7] then return 1 end
-redis.call('HSET', KEYS[4], 'step', ARGV[7])
-local position = redis.call('HINCRBY', KEYS[3], 'position', ARGV[5])
+if redis.call('HGET', KEYS[4], 'step') == ARGV[7] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+-- Fails, before anything is written, when the group is gone.
+local position = tonumber(redis.call('HGET', KEYS[3], 'position') or 0) + tonumber(ARGV[5])
 redis.call('XGROUP', 'SETID', KEYS[2], ARGV[3], ARGV[4], 'ENTRIESREAD', position)
-if ARGV[8] == '1' then redis.call('HDEL', KEYS[4], 'deaths', 'suspect', 'until') end
+redis.call('HSET', KEYS[3], 'position', position)
+redis.call('HSET', KEYS[4], 'step', ARGV[7])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if ARGV[8] == '1' then redis.call('HDEL', KEYS[4], 'deaths', 'until', 'suspect', 'mapping', 'sending', 'phase') end
 local counts, people, dead = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local at, key = 12, 8
 for _ = 1, counts do

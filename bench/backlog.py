@@ -1,0 +1,70 @@
+"""A million events waiting: memory above their raw size, and whether the drain is as fast as with few."""
+
+import sys
+import time
+import zlib
+
+import redis
+
+from bench.delivery import delivered, join
+from bench.setting import SHARDS, Setting, event, kill_tree, person_of
+
+
+def _append(client: redis.Redis, count: int, people: int, first: int = 0) -> int:
+    """Append through the web door's own script, the memory of seen ids included; the raw bytes appended."""
+    from worker.stream import script
+
+    append = client.register_script(script("append"))
+    runs: dict[int, list[bytes]] = {shard: [] for shard in range(SHARDS)}
+    raw_bytes = 0
+    for number in range(first, first + count):
+        body = event(number, people)
+        raw_bytes += len(body)
+        runs[zlib.crc32(f"user-{person_of(number, people)}".encode()) % SHARDS] += [number.to_bytes(16, "big"), body]
+        for shard, run in runs.items():
+            if len(run) >= 800 or (number == first + count - 1 and run):
+                base = f"relay:{{{shard}}}:"
+                keys = [f"{base}events:app", *[f"{base}seen:app:{n}" for n in range(3)], f"{base}intake:app"]
+                keys += [f"{base}{kind}:production" for kind in ("lease", "wake", "hold")]
+                append(keys=keys, args=[86_400, 60_000, 1, *run])
+                run.clear()
+    return raw_bytes
+
+
+def _drain_rate(setting: Setting, seconds: float) -> float:
+    """Events a second over a while, of a backlog that outlasts it."""
+    while delivered(setting.redis) == 0:
+        time.sleep(0.01)
+    first, began = delivered(setting.redis), time.perf_counter()
+    time.sleep(seconds)
+    return (delivered(setting.redis) - first) / (time.perf_counter() - began)
+
+
+def backlog(small: int = 60_000, large: int = 1_000_000, people: int = 100_000) -> dict[str, float]:
+    """Memory in Redis per waiting event above its raw size, and the drain rate against that of a small backlog."""
+    rates: dict[int, float] = {}
+    overhead = 0.0
+    for count in (small, large):
+        with Setting(port=8489) as setting:
+            join(setting)
+            before = setting.redis.info("memory")["used_memory"]
+            raw_bytes = _append(setting.redis, count, people)
+            used = setting.redis.info("memory")["used_memory"] - before
+            overhead = used / raw_bytes - 1
+            setting.redis.delete(*[f"relay:{{{shard}}}:wake:production" for shard in range(SHARDS)])
+            worker = setting.worker("worker.tasks")
+            beat = setting.start(sys.executable, "-m", "celery", "--app", "worker.tasks", "beat", "--scheduler", "celery.beat:Scheduler")
+            rates[count] = _drain_rate(setting, 2.0)
+            kill_tree(beat)
+            kill_tree(worker)
+    return {
+        "waiting": large,
+        "memory_over_raw": overhead,
+        "drain_small_per_s": rates[small],
+        "drain_large_per_s": rates[large],
+        "drain_ratio": rates[large] / rates[small],
+    }
+
+
+if __name__ == "__main__":
+    print(backlog(*[int(a) for a in sys.argv[1:]]))

@@ -1,0 +1,36 @@
+"""Everything breaks at once, for a minute; the long run and its figures stand in docs/reliability.md."""
+
+import pytest
+
+from tests.chaos import Chaos, make_histories, markdown
+from tests.chaosplan import KINDS, make_plan
+from tests.payloads import HISTORIES
+
+
+@pytest.mark.timeout(400)
+def test_every_promise_survives_a_minute_of_chaos(tmp_path):
+    """Three thousand events, eighteen faults: nothing lost, doubled, out of order, wrong or unaccounted for."""
+    summary = Chaos(tmp_path, events=3000, faults=18, seed=7).run()
+    told = "\n".join([markdown(summary), *summary.proof.examples, *summary.findings, *summary.notes])
+    assert summary.is_clean, told
+    assert (sum(summary.faults.values()), summary.notes) == (18, []), told
+    assert summary.events >= 3000
+
+
+def test_a_plan_is_repeatable_and_spares_nothing():
+    """The same seed, the same plan; another, another one; two hundred faults have every kind at least five times."""
+    plan = make_plan(7, 200, 2.0)
+    assert plan == make_plan(7, 200, 2.0)
+    assert plan != make_plan(8, 200, 2.0)
+    assert len(plan) == 200
+    kinds = [fault.kind for fault in plan]
+    assert min(kinds.count(kind) for track in KINDS.values() for kind in track) >= 5
+
+
+def test_the_people_of_a_run_are_repeatable():
+    """The same seed, the same lives, of every kind there is."""
+    people = make_histories(7, 3000)
+    assert people == make_histories(7, 3000)
+    assert people != make_histories(8, 3000)
+    assert sum(map(len, people.values())) >= 3000
+    assert len(people) > len(HISTORIES)

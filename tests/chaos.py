@@ -1,0 +1,376 @@
+"""Breaks everything around a whole relay while events flow, and counts what became of them.
+
+    python -m tests.chaos --events 100000 --faults 200 --seed 7
+
+The plan of faults comes from the seed alone; what each of them meets is up to the machine. Runs on the embedded Valkey,
+or on the server binary that RELAY_TEST_REDIS_SERVER names.
+"""
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+import redis
+
+from config.catalogue import catalogue
+from config.integrations import load
+from tests.chaosplan import KINDS, SECONDS_A_FAULT, Fault, make_plan
+from tests.chaosproof import Proof, prove
+from tests.chaossender import Person, Sender
+from tests.payloads import HISTORIES, history
+from tests.servers import OwnRedis
+from tests.stack import DEFAULT_INTEGRATION, Stack
+from tests.waiting import until
+from worker.audit import audit
+
+LEASE_S = 2.0
+WORKERS = ("worker-1", "worker-2")
+SETTINGS = {
+    "RELAY_LEASE_S": str(LEASE_S),
+    "RELAY_BATCH_EVENTS": "40",
+    "RELAY_SWEEP_INTERVAL_S": "0.5",
+    "RELAY_TRIM_INTERVAL_S": "5",
+    "RELAY_REQUEST_TIMEOUT_S": "1.5",
+    "RELAY_REQUEST_ATTEMPTS": "3",
+    "RELAY_RETRY_MAX_S": "1",
+    "RELAY_HOLD_FIRST_S": "0.3",
+    "RELAY_HOLD_LONGEST_S": "2",
+    "RELAY_WATCHDOG_S": "1",
+    "RELAY_RETENTION_S": "3600",
+}
+# Most answers come after a while, so that a batch is nearly always in the air.
+BACKGROUND = {"slow": {"probability": 0.4}}
+BACKGROUND_SLOW_S = 0.08
+
+
+@dataclass
+class Summary:
+    """What a run came to."""
+
+    seed: int
+    events: int
+    people: int
+    faults: dict[str, int]
+    lasted_s: float
+    answers: dict[str, int]
+    redelivered: int
+    taken_twice: int
+    requests: dict[str, int]
+    met: dict[str, int]
+    resent: int
+    overlaps: int
+    restarts: dict[str, int]
+    proof: Proof
+    dead: int
+    findings: list[str]
+    defects: dict[str, int]
+    server: str
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every promise was kept."""
+        return self.proof.is_clean and not (self.dead or self.findings or self.defects or self.taken_twice)
+
+
+class Chaos:
+    """One run."""
+
+    def __init__(self, folder: Path, events: int, faults: int, seed: int) -> None:
+        self._seed = seed
+        self._plan = make_plan(seed, faults, LEASE_S)
+        self._histories = make_histories(seed, events)
+        properties = "\n".join(f'"{name}" = true' for name in catalogue().user_properties)
+        text = DEFAULT_INTEGRATION.split("[integrations.production.user_properties]")[0]
+        self._redis = OwnRedis(folder / "redis", {})
+        self._redis.start()
+        self._stack = Stack(
+            folder / "stack",
+            self._redis.url,
+            f"{text}\n[integrations.production.user_properties]\n{properties}\n",
+            **SETTINGS,
+        )
+        self._events = sum(map(len, self._histories.values()))
+        lasts_s = faults * SECONDS_A_FAULT
+        people = [Person(raws) for raws in self._histories.values()]
+        self._sender = Sender(self._stack.web, people, seed, lasts_s)
+        self._log = (folder / "chaos.log").open("a", encoding="utf-8", buffering=1)
+        self._over = threading.Event()
+        self._frozen: set[str] = set()
+        self._restarts: Counter[str] = Counter()
+        self._injected: Counter[str] = Counter()
+        self._notes: list[str] = []
+
+    # the run
+
+    def run(self) -> Summary:
+        """Everything, up to the summary."""
+        began = time.monotonic()
+        try:
+            self._start()
+            supervisor = threading.Thread(target=self._supervise, daemon=True)
+            supervisor.start()
+            self._sender.start()
+            self._began = time.monotonic()
+            tracks = [threading.Thread(target=self._follow, args=(track,), daemon=True) for track in KINDS]
+            for thread in tracks:
+                thread.start()
+            for thread in tracks:
+                thread.join()
+            self._say("faults are over")
+            until(lambda: not self._sender.left, "everything is sent", within_s=300, every_s=0.5)
+            self._sender.stop()
+            until(self._is_done, "everything is settled", within_s=180, every_s=0.5)
+            lasted_s = time.monotonic() - began
+            self._over.set()
+            supervisor.join()
+            return self._sum_up(lasted_s)
+        finally:
+            self._over.set()
+            self._stack.stop()
+            self._redis.stop()
+            self._log.close()
+
+    def _start(self) -> None:
+        self._stack.start("simulator", "web", "beat")
+        for name in WORKERS:
+            self._stack.start_as(name, "worker", concurrency=2)
+        self._arm({})
+
+    def _is_done(self) -> bool:
+        with suppress(redis.RedisError):
+            account = self._stack.account
+            return account.accepted == self._events and account.waiting == 0
+        return False
+
+    def _supervise(self) -> None:
+        """Start again whatever ended, as a supervisor does."""
+        while not self._over.wait(0.1):
+            for name, process in list(self._stack.processes.items()):
+                code = process.poll()
+                if code is None or self._over.is_set():
+                    continue
+                if name == "simulator":
+                    self._notes.append(f"the simulator ended with {code}: the run is void")
+                self._say(f"{name} ended with {code}")
+                self._restarts[f"{name.split('-')[0]} ended with {code}"] += 1
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # what is left of its group
+                self._again(name)
+
+    def _again(self, name: str) -> None:
+        if name in WORKERS:
+            self._stack.start_as(name, "worker", concurrency=2)
+        else:
+            self._stack.start_as(name, name)
+
+    # the faults
+
+    def _follow(self, track: str) -> None:
+        for fault in self._plan:
+            if fault.track == track:
+                self._over.wait(max(0.0, fault.at_s - (time.monotonic() - self._began)))
+                self._say(f"{track}: {fault.kind} for {fault.lasts_s:.1f} s")
+                try:
+                    getattr(self, f"_on_{track}")(fault)
+                    self._injected[fault.kind] += 1
+                except Exception as error:
+                    self._notes.append(f"{fault.kind} could not be injected: {error!r}")
+                    self._say(self._notes[-1])
+
+    def _on_machine(self, fault: Fault) -> None:
+        act, _, victim = fault.kind.partition(" ")
+        match act, victim:
+            case "kill", "redis":
+                self._redis.kill()
+                self._over.wait(fault.lasts_s)
+                self._redis.start()
+            case _, "redis" | "scripts" | "broker":
+                self._on_redis(act, victim, fault)
+            case "freeze", _:
+                processes = self._victims(victim, fault.dice)
+                for process in processes:
+                    process.suspend()
+                self._over.wait(fault.lasts_s)
+                for process in processes:
+                    with suppress(psutil.NoSuchProcess):
+                        process.resume()
+            case _:
+                for process in self._victims(victim, fault.dice)[:1]:
+                    process.send_signal(signal.SIGTERM if act == "stop" else signal.SIGKILL)
+
+    def _victims(self, victim: str, dice: float) -> list[psutil.Process]:
+        """The processes that a fault strikes, the main one first."""
+        name = WORKERS[int(dice * 2)] if victim in {"worker", "child"} else victim
+        main = psutil.Process(self._stack.processes[name].pid)
+        children = main.children(recursive=True)
+        if victim == "child":
+            return [children[int(dice * 100) % len(children)]] if children else [main]
+        return [main, *children]
+
+    def _on_redis(self, act: str, victim: str, fault: Fault) -> None:
+        with redis.Redis.from_url(self._redis.url, socket_timeout=20) as client:
+            match act, victim:
+                case "fill", _:
+                    client.config_set("maxmemory", 1)
+                    self._over.wait(fault.lasts_s)
+                    client.config_set("maxmemory", 0)
+                case "pause", _:
+                    client.execute_command("CLIENT", "PAUSE", int(fault.lasts_s * 1000), "ALL")
+                case "cut", _:
+                    for kind in ("normal", "pubsub"):
+                        client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+                case "flush", "scripts":
+                    client.script_flush()
+                case _:
+                    self._stack.broker.flushdb()
+
+    def _on_destination(self, fault: Fault) -> None:
+        slow_s = 3.0 if fault.kind.startswith("slow") else BACKGROUND_SLOW_S
+        probability = 0.4 + 0.6 * fault.dice
+        self._arm({fault.kind: {"probability": probability}}, slow_s=slow_s)
+        self._over.wait(fault.lasts_s)
+        self._arm({})
+
+    def _arm(self, faults: dict[str, Any], slow_s: float = BACKGROUND_SLOW_S) -> None:
+        arm = {**faults, **({} if slow_s > 1 else BACKGROUND)}
+        self._stack.faults(arm=arm, slow_s=slow_s, drip_s=0.1, retry_after="seconds", retry_after_s=1, seed=self._seed)
+
+    def _on_sender(self, fault: Fault) -> None:
+        self._sender.redeliver(20 + int(fault.dice * 180), random.Random(f"{self._seed} {fault.at_s}"))
+
+    def _say(self, text: str) -> None:
+        self._log.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+    # the proof
+
+    def _sum_up(self, lasted_s: float) -> Summary:
+        stats = self._stack.inspect("stats")
+        defects = dict(stats["defects_by_kind"])
+        found = audit(self._stack.parts)
+        version = self._stack.parts.redis.info("server")
+        return Summary(
+            seed=self._seed,
+            events=self._events,
+            people=len(self._histories),
+            faults=dict(self._injected),
+            lasted_s=lasted_s,
+            answers=dict(self._sender.answers),
+            redelivered=self._sender.duplicates,
+            taken_twice=self._sender.taken_twice,
+            requests=stats["requests"],
+            met=stats["faults"],
+            resent=stats["duplicates"],
+            overlaps=defects.pop("concurrent_person", 0),
+            restarts=dict(self._restarts),
+            proof=prove(
+                self._stack, load(self._stack.path, self._stack.env).integrations["production"], self._histories
+            ),
+            dead=self._stack.account.dead,
+            findings=[f"shard {one.shard}: {one.text}" for one in found.findings],
+            defects=defects,
+            server=f"{version.get('server_name', 'redis')} {version.get('valkey_version', version['redis_version'])}",
+            notes=self._notes,
+        )
+
+
+def make_histories(seed: int, events: int) -> dict[str, list[bytes]]:
+    """Whole lives of people, until there are about so many events; each has a subscription or purchase of their own."""
+    dice = random.Random(f"{seed} people")
+    kinds = list(HISTORIES)
+    histories: dict[str, list[bytes]] = {}
+    total = 0
+    while total < events:
+        person = f"user-{len(histories):06d}"
+        payloads = history(
+            dice.choice(kinds),
+            start_ms=1_760_000_000_000 + dice.randrange(10**9),
+            user_id=person,
+            device_id=f"device-{person}",
+            purchasely_subscription_id=f"subs_{person}",
+            purchasely_one_time_purchase_id=...,
+        )
+        histories[person] = [orjson.dumps(one) for one in payloads]
+        total += len(payloads)
+    return histories
+
+
+def markdown(summary: Summary) -> str:
+    """The summary as tables."""
+    total = sum(summary.faults.values())
+    head = f"{summary.events:,} events of {summary.people:,} people; {total} faults, and the requests they struck;"
+    lines = [
+        f"{head} {summary.lasted_s / 60:.1f} minutes; {summary.server}; seed {summary.seed}.",
+        "",
+        "| promise | broken |",
+        "|---|---|",
+        f"| events answered with 200 and never delivered | {summary.proof.lost} |",
+        f"| events with more than one effect | {summary.proof.doubled} |",
+        f"| people whose events arrived out of order | {summary.proof.out_of_order} |",
+        f"| people whose attributes differ from an undisturbed run | {summary.proof.wrong_attributes} |",
+        f"| redeliveries that were taken for new events | {summary.taken_twice} |",
+        f"| dead letters (none of the events deserved it) | {summary.dead} |",
+        f"| differences that `relay audit` found | {len(summary.findings)} |",
+        f"| requests that a correct client would not have sent | {sum(summary.defects.values())} |",
+        "",
+        "| fault | times |",
+        "|---|---|",
+    ]
+    meanings = {kind: text for kinds in KINDS.values() for kind, text in kinds.items()}
+    lines += [f"| {meanings[kind]} | {summary.faults[kind]} |" for kind in meanings if kind in summary.faults]
+    lines += [
+        f"| **all** | **{total}** |",
+        "",
+        "| along the way | |",
+        "|---|---|",
+        f"| answers to the senders, by status or fault | {_counts(summary.answers)} |",
+        f"| events that the senders sent again on purpose | {summary.redelivered:,} |",
+        f"| answers of Customer.io, by status | {_counts(summary.requests)} |",
+        f"| requests that met a fault there | {sum(n for kind, n in summary.met.items() if kind != 'slow'):,} |",
+        f"| events sent again and ignored by their ULID | {summary.resent:,} |",
+        f"| people in two requests at once, since a frozen worker left one in the air | {summary.overlaps} |",
+        f"| processes started again | {_counts(summary.restarts)} |",
+    ]
+    return "\n".join(lines)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items())) or "none"
+
+
+def main(arguments: list[str]) -> int:
+    """Run, print, and exit 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--folder", type=Path, help="Keep logs and data there.  [default: a temporary one]")
+    parser.add_argument("--report", type=Path, help="Write the tables there too.")
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = chosen.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        summary = Chaos(folder, chosen.events, chosen.faults, chosen.seed).run()
+    text = markdown(summary)
+    print(text)
+    for line in [*summary.proof.examples, *summary.findings, *summary.notes]:
+        print(f"- {line}")
+    if chosen.report:
+        chosen.report.write_text(f"{text}\n")
+    return 0 if summary.is_clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,257 @@
+"""One lane and one Customer.io in memory, for the tests of delivery: they keep state as the real ones do."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import orjson
+
+from config.integrations import parse
+from worker.batching import Fill
+from worker.customerio import Answer, ItemError
+from worker.delivery import Bounds, Delivery
+from worker.errors import LeaseLostError
+from worker.mapping import Mapper
+from worker.sending import Sender
+from worker.stream import CAUTIOUS_EVENTS, Lane, Taken
+
+LANE = Lane("app", "production", 0)
+BOUNDS = Bounds(batch_events=50, probe_events=3, budget_s=60, lease_s=6, patience_s=60)
+
+_FILE = """
+[sources.app]
+webhook_secret = "env:S"
+[integrations.production]
+source = "app"
+region = "eu"
+site_id = "env:S"
+api_key = "env:S"
+environments = ["PRODUCTION"]
+[integrations.production.events]
+"*" = true
+OFF = false
+[integrations.production.user_properties]
+plan = true
+"""
+
+
+def integration(extra=""):
+    """An integration that wants every event but OFF, and the property `plan`."""
+    return parse(_FILE + extra, "integrations.toml", {"S": "x"}).integrations["production"]
+
+
+def raw_event(name, at=0, person="ada", **fields):
+    """The bytes of an event; `at` counts seconds, and names it."""
+    body = {
+        "event_name": name,
+        "event_id": f"{name}-{at}",
+        "event_created_at_ms": 1_760_000_000_000 + at * 1000,
+        "user_id": person,
+        "environment": "PRODUCTION",
+        "plan": "monthly",
+        "purchasely_subscription_id": f"sub-{person}",
+        **fields,
+    }
+    return orjson.dumps(body)
+
+
+def order(entry_id):
+    """An entry id as the stream orders it."""
+    ms, _, seq = entry_id.partition("-")
+    return int(ms), int(seq)
+
+
+class MemoryShelf:
+    """The streams as one lane sees them; does what the scripts do."""
+
+    # ruff: noqa: ARG002 - the signatures are the real ones
+
+    def __init__(self, raws: Iterable[bytes] = ()) -> None:
+        self.entries: list[tuple[str, bytes]] = []
+        self.cursor = "0-0"
+        self.lease = ""
+        self.flight: dict[str, object] = {}
+        self.ledger: Counter[str] = Counter()
+        self.dead: dict[str, dict] = {}
+        self.people: dict[str, bytes] = {}
+        self.held = False
+        self.woken = False
+        self.settles: list[int] = []
+        self.on_release: Callable[[], None] = lambda: None
+        self.on_settle: Callable[[], None] = lambda: None
+        self.append(*raws)
+
+    def append(self, *raws: bytes) -> None:
+        for raw in raws:
+            self.entries.append((f"{1_760_000_000_000 + len(self.entries)}-0", raw))
+
+    def expire(self) -> None:
+        """Let the time of the lease run out."""
+        self.lease = ""
+
+    def waiting(self) -> list[bytes]:
+        return [raw for entry_id, raw in self.entries if order(entry_id) > order(self.cursor)]
+
+    def _behind(self, entry_id, count):
+        return [entry for entry in self.entries if order(entry[0]) > order(entry_id)][:count]
+
+    def _check(self, token):
+        if self.lease != token:
+            raise LeaseLostError("test")
+
+    def take(self, lane, token, count, *, probe=False):
+        if self.held and not probe:
+            return "held"
+        if self.lease not in {"", token}:
+            return "busy"
+        self.lease, self.woken = token, False
+        flight = self.flight
+        if flight.get("token", token) != token:
+            flight["deaths"] = flight.get("deaths", 0) + 1
+            if phase := flight.pop("phase", None):
+                flight[phase] = flight.get(phase, 0) + 1
+        flight["token"] = token
+        flight.pop("phase", None)
+        found = self._behind(self.cursor, count)
+        deaths = flight.get("deaths", 0)
+        if deaths and found:
+            flight.setdefault("until", found[-1][0])
+            found = found[: CAUTIOUS_EVENTS[min(deaths, 3) - 1]]
+        known = [flight.get(name, 0) for name in ("mapping", "sending")]
+        return Taken(self.cursor, deaths, flight.get("until", ""), flight.get("suspect", ""), *known, found)
+
+    def caution(self, lane, token, suspect, phase):
+        self._check(token)
+        if self.flight.get("suspect") != suspect:
+            self.flight.pop("mapping", None)
+            self.flight.pop("sending", None)
+        self.flight |= {"suspect": suspect, "phase": phase}
+
+    def renew(self, lane, token):
+        return self.lease == token
+
+    def states(self, keys):
+        return [self.people.get(key) for key in keys]
+
+    def settle(self, lane, token, step, done, more, behind):
+        self.on_settle()
+        self._check(token)
+        self.settles.append(done.events)
+        self.cursor = done.cursor
+        self.ledger.update(done.counts)
+        self.ledger["position"] += done.events
+        self.people.update(done.people)
+        for burial in done.burials:
+            self.ledger["dead"] += burial.letter_id not in self.dead
+            self.dead[burial.letter_id] = orjson.loads(burial.record)
+        if done.calm:
+            self.flight = {"token": token}
+        return self._behind(behind, more)
+
+    def release(self, lane, token, cursor, *, keep, mark=True):
+        self.on_release()
+        if self.lease != token:
+            return "lost"
+        waits = bool(self._behind(cursor, 1))
+        if waits and keep:
+            return "more"
+        self.lease = ""
+        if "until" in self.flight:
+            for name in ("token", "phase"):
+                self.flight.pop(name, None)
+        else:
+            self.flight = {}
+        self.woken = waits and mark
+        return "more" if waits else "empty"
+
+    def books(self):
+        """What the ledger says, without the histogram."""
+        return {name: count for name, count in self.ledger.items() if not name.startswith("late_ms") and count}
+
+    def dead_events(self):
+        """The ids of the dead events, in their order, each with the reason."""
+        return [(letter["event_id"], letter["reason"]) for letter in self.dead.values()]
+
+
+class MemoryCustomerio:
+    """A Track API in memory: ignores a ULID it knows, refuses what a test says.
+
+    `refused` names make a whole batch a 400, `rejected` names are errors of a 207, `nameless` ones are errors that do
+    not say which item they mean; `answers` come first, one a request, and nothing is applied.
+    """
+
+    def __init__(self, refused=(), rejected=(), nameless=()):
+        self.refused, self.rejected, self.nameless = set(refused), set(rejected), set(nameless)
+        self.answers: list[Answer] = []
+        self.requests: list[list[str]] = []
+        self.events: list[str] = []
+        self.plans: dict[str, str] = {}
+        self.on_request: Callable[[], None] = lambda: None
+        self._ulids: set[str] = set()
+
+    def batch(self, body):
+        self.on_request()
+        items = orjson.loads(body)["batch"]
+        names = [item.get("name", item["action"]) for item in items]
+        self.requests.append([name for name in names if name != "identify"])
+        if self.answers:
+            return self.answers.pop(0)
+        if self.refused.intersection(names):
+            return Answer(400, "batch refused")
+        if self.nameless.intersection(names):
+            return Answer(207, "", (ItemError(-1, "", "something"),))
+        wrong = [place for place, name in enumerate(names) if name in self.rejected]
+        for place, item in enumerate(items):
+            if place not in wrong:
+                self._apply(item)
+        errors = tuple(ItemError(place, "name", "invalid") for place in wrong)
+        return Answer(207 if errors else 200, "", errors)
+
+    def _apply(self, item):
+        if item["action"] == "identify":
+            self.plans[item["identifiers"]["id"]] = item["attributes"]["plan"]
+        elif item["id"] not in self._ulids:
+            self._ulids.add(item["id"])
+            self.events.append(item["attributes"]["event_id"])
+
+
+class Bench:
+    """A delivery with everything around it, run as the task runs it."""
+
+    def __init__(self, raws=(), *, api=None, bounds=BOUNDS, attempts=4, stopping=lambda: False, mapper=None):
+        self.shelf = MemoryShelf(raws)
+        self.api = api or MemoryCustomerio()
+        self.bounds = bounds
+        self.stopping = stopping
+        self.mapper = mapper or Mapper(integration())
+        self.slept_s: list[float] = []
+        self.holds: list[dict] = []
+        self.resumed = 0
+        self.fill = Fill(bounds.batch_events)
+        self.sender = Sender(self.api, attempts, 8.0, 1000.0, self.slept_s.append)
+        self._runs = 0
+
+    def _hold(self, kind, **facts):
+        self.holds.append({"kind": kind, **facts})
+        self.shelf.held = True
+
+    def _resume(self):
+        self.resumed += 1
+        self.shelf.held = False
+
+    def delivery(self):
+        return Delivery(
+            LANE,
+            self.mapper,
+            self.shelf,
+            self.sender,
+            self._hold,
+            self._resume,
+            self.bounds,
+            self.fill,
+            self.stopping,
+        )
+
+    def run(self, *, probe=False):
+        """One lease."""
+        self._runs += 1
+        return self.delivery().run(f"token-{self._runs}", probe=probe)

@@ -1,0 +1,73 @@
+"""A server whose memory is full: nothing new is stored, and what is stored drains."""
+
+import time
+
+import pytest
+import redis
+
+from tests.fakes import raw_event
+from tests.parts import append, make_parts
+from worker import upkeep
+from worker.audit import audit
+from worker.keys import person_key
+from worker.stop import Stop
+from worker.stream import Burial, Settlement
+
+
+@pytest.fixture
+def parts(tmp_path, own_redis):
+    server = own_redis()
+    made = make_parts(tmp_path, server.url)
+    made.join()
+    yield made
+    made.redis.close()
+
+
+def fill_up(parts):
+    parts.redis.config_set("maxmemory", 1)
+    with pytest.raises(redis.exceptions.OutOfMemoryError):
+        parts.redis.set("probe", "x")
+
+
+def test_every_step_of_a_delivery_works(parts):
+    """Take, caution, settle with states and dead letters, renew, release, take again."""
+    lane = parts.lanes()[0]
+    ids = append(parts, lane, *[b"{}"] * 3)
+    fill_up(parts)
+    streams = parts.streams
+    assert len(streams.take(lane, "t", 9).entries) == 3
+    streams.caution(lane, "t", ids[0], "mapping")
+    burial = Burial(f"production.0.{ids[0]}", "c", b"{}", 1, b"{}")
+    done = Settlement(ids[1], 2, {"delivered": 1}, {person_key(0, "production", "p"): b"s"}, [burial])
+    assert streams.settle(lane, "t", 1, done, 9, ids[1]) == [(ids[2], b"{}")]
+    assert streams.renew(lane, "t")
+    assert streams.release(lane, "t", ids[1], keep=False) == "more"
+    assert len(streams.take(lane, "u", 9).entries) == 1
+    assert [finding for finding in audit(parts).findings if finding.integration] == []
+
+
+def test_holds_and_sweeps_work(parts):
+    """A key that fails while memory is full holds all shards, probes, and is resumed."""
+    for lane in parts.lanes():
+        append(parts, lane, b"{}")
+    fill_up(parts)
+    parts.holds.hold("production", "unauthorized", 1, status=401)
+    assert parts.holds.get(["production"])["production"].failures == 1
+    assert [probe for _, probe in upkeep.sweep(parts)] == [True]
+    assert parts.holds.resume("production")
+    assert {lane.shard for lane, _ in upkeep.sweep(parts)} == {0, 1}
+    parts.join()
+
+
+def test_a_delivery_that_fails_holds_without_leaving_its_lease(parts):
+    """The whole of one task's work with an unreachable destination, on a full server."""
+    lane = parts.lanes()[0]
+    append(parts, lane, raw_event("E", 1))
+    fill_up(parts)
+    stop = Stop()
+    stop.sleep = lambda _: None
+    started = time.monotonic()
+    assert parts.delivery(lane, stop).run("t") == "held"
+    assert time.monotonic() - started < 10
+    assert not parts.redis.exists(lane.key("lease"), lane.key("flight"))
+    assert parts.holds.get(["production"])["production"].kind == "unreachable"

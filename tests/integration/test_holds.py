@@ -1,0 +1,133 @@
+"""Holds on a real server: waits that grow, probes that one sweep claims, marks that heal."""
+
+import msgspec
+import pytest
+
+from tests.parts import append, make_parts
+from worker import upkeep
+from worker.holds import Hold
+from worker.retry import hold_interval_s
+
+NOW_MS = 1_800_000_000_000
+
+
+@pytest.fixture
+def parts(tmp_path, redis_url):
+    made = make_parts(tmp_path, redis_url, "production", "second")
+    made.join()
+    yield made
+    made.redis.close()
+
+
+def lanes_of(parts, name):
+    return [lane for lane in parts.lanes() if lane.integration == name]
+
+
+def marks(parts, name):
+    return [bool(parts.redis.exists(lane.key("hold"))) for lane in lanes_of(parts, name)]
+
+
+def hold(parts, kind="unauthorized", now_ms=NOW_MS, **facts):
+    parts.holds.hold("production", kind, now_ms, **facts)
+    return parts.holds.get(["production"])["production"]
+
+
+def test_a_hold_says_why_and_marks_every_shard(parts):
+    """The whole record; other integrations are untouched."""
+    found = hold(parts, status=401, words="Unauthorized")
+    assert msgspec.structs.replace(found, next_probe_ms=0) == Hold(
+        "unauthorized", "relay", NOW_MS, 1, 0, 401, "Unauthorized"
+    )
+    assert NOW_MS + 500 <= found.next_probe_ms <= NOW_MS + 1000
+    assert (marks(parts, "production"), marks(parts, "second")) == ([True, True], [False, False])
+    assert parts.holds.get(["production", "second"]) == {"production": found}
+
+
+def test_failed_probes_wait_longer_and_longer(parts):
+    """Doubling up to the bound, each within its upper half: the same arithmetic as in `retry`."""
+    waits_ms = [hold(parts).next_probe_ms - NOW_MS]
+    waits_ms += [hold(parts, probe=True).next_probe_ms - NOW_MS for _ in range(7)]
+    for failures, wait_ms in enumerate(waits_ms, 1):
+        least, most = (hold_interval_s(failures, 1, 8, dice) for dice in (0.0, 1.0))
+        assert least * 1000 <= wait_ms <= most * 1000
+    assert hold(parts, probe=True).failures == 9
+
+
+def test_workers_that_fail_at_the_same_time_are_one_failure(parts):
+    """Only a probe puts the next one off; the latest words are kept."""
+    first = hold(parts, status=401, words="first")
+    second = hold(parts, now_ms=NOW_MS + 9, status=403, words="second")
+    assert second == msgspec.structs.replace(first, status=403, words="second")
+
+
+def test_what_an_operator_holds_only_an_operator_resumes(parts):
+    """A failing worker changes nothing, and no probe is ever due."""
+    held = hold(parts, "operator", words="maintenance")
+    assert held == Hold("operator", "operator", NOW_MS, 0, 0, 0, "maintenance")
+    assert hold(parts, "unreachable", status=500, probe=True) == held
+    assert not parts.holds.claim_probe("production", NOW_MS * 2, 1000)
+
+
+def test_an_operators_word_counts_more_than_a_hold_that_was_there(parts):
+    """The reason is replaced, and the probes end."""
+    hold(parts, status=401)
+    assert hold(parts, "operator").by == "operator"
+    assert not parts.holds.claim_probe("production", NOW_MS * 2, 1000)
+
+
+def test_resuming_leaves_nothing(parts):
+    """Record and marks go; a second time there is nothing to resume."""
+    hold(parts)
+    assert parts.holds.resume("production") is True
+    assert parts.holds.resume("production") is False
+    assert (parts.holds.get(["production"]), marks(parts, "production")) == ({}, [False, False])
+
+
+def test_a_probe_is_claimed_once(parts):
+    """Not before it is due; then by one sweep only, until the claim is over."""
+    due_ms = hold(parts).next_probe_ms
+    assert not parts.holds.claim_probe("production", due_ms - 1, 5000)
+    assert parts.holds.claim_probe("production", due_ms, 5000)
+    assert not parts.holds.claim_probe("production", due_ms + 4999, 5000)
+    assert parts.holds.claim_probe("production", due_ms + 5000, 5000)
+    assert not parts.holds.claim_probe("second", due_ms, 5000)
+
+
+def test_a_clock_that_was_wrong_does_not_hold_for_hours(parts):
+    """A probe that is due later than any wait can be was noted by a clock that ran ahead."""
+    hold(parts, now_ms=NOW_MS + 3_600_000)
+    assert parts.holds.claim_probe("production", NOW_MS, 5000)
+
+
+def test_a_held_integration_gets_one_probe_and_nothing_else(parts):
+    """Backlogs on both shards: one probe when it is due, on either of them; then none until the next one."""
+    for lane in lanes_of(parts, "production"):
+        append(parts, lane, b"{}")
+    hold(parts, now_ms=1)
+    probed = upkeep.sweep(parts)
+    held = [(lane.integration, probe) for lane, probe in probed if lane.integration == "production"]
+    assert held == [("production", True)]
+    assert {(lane.integration, probe) for lane, probe in probed} == {("production", True), ("second", False)}
+    assert [lane for lane, _ in upkeep.sweep(parts)] == []
+
+
+def test_probes_take_turns_among_the_shards(parts):
+    """An event that its destination cannot bear must not be the only one that is ever tried."""
+    for lane in lanes_of(parts, "production"):
+        append(parts, lane, b"{}")
+    tried = set()
+    for _ in range(60):
+        hold(parts, now_ms=1)
+        tried |= {lane.shard for lane, probe in upkeep.sweep(parts) if probe}
+        parts.holds.resume("production")
+    assert tried == {0, 1}
+
+
+def test_a_resume_that_was_cut_short_is_finished(parts):
+    """A shard whose mark is there without a record delivers again after one sweep."""
+    (lane, _) = lanes_of(parts, "production")
+    append(parts, lane, b"{}")
+    hold(parts)
+    parts.redis.delete("relay:hold:production")
+    assert (lane, False) in upkeep.sweep(parts)
+    assert not parts.redis.exists(lane.key("hold"))

@@ -1,0 +1,216 @@
+"""The Track API's client against a server that breaks every rule: always an answer, never an exception, in time."""
+
+import gzip
+import json
+import threading
+import time
+
+import msgspec
+import pytest
+
+from tests.fakes import integration
+from tests.hostile import Hostile, answer
+from tests.servers import free_port
+from worker.customerio import Answer, ItemError, TrackApi
+
+TIMEOUT_S = 1.0
+OK = answer(200, b"{}\n", "Content-Type: application/json")
+
+
+def api(url):
+    return TrackApi(msgspec.structs.replace(integration(), base_url=url), TIMEOUT_S)
+
+
+def say(data):
+    return lambda caller: caller.say(data)
+
+
+def say_and_close(data):
+    def behaviour(caller):
+        caller.say(data)
+        caller.close()
+
+    return behaviour
+
+
+def exchange(*behaviours):
+    with Hostile(*behaviours) as server:
+        started = time.monotonic()
+        told = api(server.url).batch(b'{"batch":[]}')
+        took_s = time.monotonic() - started
+    assert abs(told.took_ms - took_s * 1000) < 500
+    return told, took_s
+
+
+def same(told, expected):
+    """All but the time it took."""
+    assert (told.status, told.words, told.errors, told.retry_after_s) == (
+        expected.status,
+        expected.words,
+        expected.errors,
+        expected.retry_after_s,
+    )
+
+
+def drip(caller):
+    caller.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    done = threading.Event()
+    for _ in range(100):
+        caller.say(b"x")
+        done.wait(0.1)
+
+
+def silence(caller):
+    threading.Event().wait(5)
+
+
+TOO_MUCH = b"x" * 1_200_000
+
+BROKEN = {
+    "reset before an answer": (lambda caller: caller.reset(), "connection failed (ConnectionResetError)"),
+    "closed before an answer": (lambda caller: caller.close(), "connection failed (RemoteDisconnected)"),
+    "not HTTP at all": (say_and_close(b"SSH-2.0-OpenSSH\r\n"), "connection failed (BadStatusLine)"),
+    "half a head": (say_and_close(b"HTTP/1.1 200 OK\r\nDate: now"), "200 and no word on whether a body was to follow"),
+    "cut in the middle": (
+        say_and_close(answer(200, b'{"err', length=500)),
+        "connection failed (IncompleteRead)",
+    ),
+    "cut chunks": (
+        say_and_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}"),
+        "connection failed (IncompleteRead)",
+    ),
+    "chunks of no size": (
+        say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}"),
+        None,
+    ),
+    "an answer without end": (drip, "no answer in time"),
+    "an answer too large": (say(answer(200, TOO_MUCH)), "no answer in time"),
+    "a bomb": (
+        say(answer(200, gzip.compress(b"x" * 50_000_000), "Content-Encoding: gzip")),
+        "no answer in time",
+    ),
+    "not gzip": (say(answer(200, b"plain", "Content-Encoding: gzip")), None),
+    "no answer": (silence, "no answer in time"),
+    "a page of a proxy": (
+        say(answer(200, b"<html>Please log in</html>", "Content-Type: text/html")),
+        "200 with a body that is not JSON",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_exchange_is_a_fault_and_may_be_repeated(name):
+    """Status 0, a line of words without address or body, and within twice the time allowed."""
+    behaviour, words = BROKEN[name]
+    told, took_s = exchange(behaviour)
+    assert (told.status, told.errors) == (0, ())
+    if words is not None:
+        assert told.words == words
+    assert told.words
+    assert "127.0.0.1" not in told.words
+    assert took_s < 2 * TIMEOUT_S + 0.5
+
+
+def test_nobody_listens():
+    """Refused connections are a fault like any other."""
+    told = api(f"http://127.0.0.1:{free_port()}").batch(b"{}")
+    assert (told.status, told.words) == (0, "connection failed (NewConnectionError)")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(status):
+    """A redirected POST would become a GET without its body, and the key would go to another host."""
+    with Hostile(say(OK)) as other, Hostile(say(answer(status, b"", f"Location: {other.url}/api/v2/batch"))) as server:
+        told = api(server.url).batch(b'{"batch":[]}')
+        assert (len(server.requests), len(other.requests)) == (1, 0)
+    assert (told.status, told.words) == (status, f"{status}: redirected to {other.url} (is the region right?)")
+
+
+def drip_redirect(caller):
+    caller.say(b"HTTP/1.1 302 Found\r\nLocation: /x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    done = threading.Event()
+    for _ in range(100):
+        caller.say(b"1\r\nx\r\n")
+        done.wait(0.1)
+
+
+def test_a_redirect_without_end_ends_too():
+    """Its body is read within the same bounds."""
+    told, took_s = exchange(drip_redirect)
+    assert told.status == 0
+    assert took_s < 2 * TIMEOUT_S + 0.5
+
+
+@pytest.mark.parametrize("location", [b"\xff\xfe", b"http://[", b"http://:99999999/", b"x" * 5000, b""])
+def test_a_redirect_to_nonsense_is_a_redirect(location):
+    """The header is nothing but words."""
+    told, _ = exchange(say(b"HTTP/1.1 301 Moved\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"))
+    assert told.status == 301
+    assert len(told.words) < 200
+
+
+SHAPES = [
+    (OK, Answer(200, "200 Reason")),
+    (answer(200, b""), Answer(200, "200 Reason")),
+    (answer(207, b'{"errors":[]}'), Answer(207, "207 Reason")),
+    (
+        answer(207, json.dumps({"errors": [{"batch_index": 1, "field": "name", "reason": "required"}]}).encode()),
+        Answer(207, "name: required", (ItemError(1, "name", "required"),)),
+    ),
+    (answer(207, b'{"errors":[{}]}'), Answer(207, "", (ItemError(-1, "", ""),))),
+    (
+        answer(200, b'{"errors":[{"batch_index":0,"message":"no"}]}'),
+        Answer(200, "no", (ItemError(0, "", "no"),)),
+    ),
+    (answer(429, b"", "Retry-After: 7"), Answer(429, "429 Reason", retry_after_s=7)),
+    (answer(400, b'{"meta":{"error":"bad request"}}'), Answer(400, "bad request")),
+    (answer(413, b"<html>", "Content-Type: text/html"), Answer(413, "413 Reason")),
+    (answer(200, gzip.compress(b'{"errors":[]}'), "Content-Encoding: gzip"), Answer(200, "200 Reason")),
+    (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n0\r\n\r\n",
+        Answer(200, "200 OK"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), SHAPES)
+def test_whole_answers_are_understood(data, expected):
+    """Over a real socket, in every shape that was seen or may be."""
+    told, _ = exchange(say(data))
+    same(told, expected)
+
+
+def test_what_is_sent():
+    """Path, key, type and the body to the byte; no environment's proxy or .netrc has a say."""
+    with Hostile(say(OK)) as server:
+        client = api(server.url)
+        client.batch(b'{"batch":[1]}')
+        client.batch(b'{"batch":[2]}')
+        assert server.connections == 1
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "POST /api/v2/batch HTTP/1.1"
+    assert {"Authorization: Basic eDp4", "Content-Type: application/json", "Content-Length: 13"} <= set(lines)
+    assert body == b'{"batch":[1]}'
+
+
+def test_a_connection_that_was_closed_in_silence_is_a_fault_once():
+    """The next attempt makes a new one."""
+    with Hostile(say_and_close(OK), say(OK)) as server:
+        client = api(server.url)
+        told = [client.batch(b"{}").status for _ in range(3)]
+    assert told[0] == 200
+    assert told[-1] == 200
+
+
+def test_a_fault_does_not_poison_the_connection():
+    """What was left unread of one answer is never taken for the next one."""
+    late = answer(200, b'{"errors":[{"batch_index":0,"reason":"of another batch"}]}')
+    with Hostile(drip, say_and_close(answer(200, b"x", length=900)), say(late), say(OK)) as server:
+        client = api(server.url)
+        told = [client.batch(b"{}") for _ in range(4)]
+        assert server.connections == 3
+    assert [(one.status, one.errors) for one in told[:2]] == [(0, ()), (0, ())]
+    assert [one.status for one in told[2:]] == [200, 200]
+    assert told[2].errors
+    assert not told[3].errors

@@ -1,0 +1,66 @@
+"""Events that Customer.io refuses: exactly those are buried, all others delivered once and in order."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
+
+GOOD, REFUSED, REJECTED, NAMELESS, FILTERED = "GOOD", "REFUSED", "REJECTED", "NAMELESS", "OFF"
+SORTS = st.lists(
+    st.sampled_from([GOOD, GOOD, GOOD, GOOD, REFUSED, REJECTED, NAMELESS, FILTERED]), min_size=1, max_size=60
+)
+
+
+@given(sorts=SORTS, batch=st.integers(1, 40), people=st.integers(1, 4))
+def test_exactly_the_poisonous_events_are_buried(sorts, batch, people):
+    """Whole-batch 400s, named items and nameless errors, at any places and in any batch size."""
+    raws = [raw_event(sort, n, person=f"p{n % people}") for n, sort in enumerate(sorts)]
+    api = MemoryCustomerio(refused={REFUSED}, rejected={REJECTED}, nameless={NAMELESS})
+    bench = Bench(raws, api=api, bounds=msgspec.structs.replace(BOUNDS, batch_events=batch))
+    assert bench.run() == "empty"
+    of = [(sort, f"{sort}-{n}") for n, sort in enumerate(sorts)]
+    dead = [event for sort, event in of if sort in {REFUSED, REJECTED, NAMELESS}]
+    assert bench.api.events == [event for sort, event in of if sort == GOOD]
+    assert bench.shelf.dead_events() == [(event, "rejected") for event in dead]
+    books = {
+        "delivered": sorts.count(GOOD),
+        "dead": len(dead),
+        "filtered:event_off": sorts.count(FILTERED),
+        "position": len(sorts),
+    }
+    assert bench.shelf.books() == {name: count for name, count in books.items() if count}
+    assert (bench.holds, bench.shelf.lease) == ([], "")
+
+
+def test_one_poisonous_event_among_five_hundred_costs_few_requests():
+    """It is found by halving: not every neighbour is sent alone."""
+    raws = [raw_event("REFUSED" if n == 333 else "GOOD", n) for n in range(500)]
+    bounds = msgspec.structs.replace(BOUNDS, batch_events=500)
+    bench = Bench(raws, api=MemoryCustomerio(refused={"REFUSED"}), bounds=bounds)
+    assert bench.run() == "empty"
+    assert bench.shelf.dead_events() == [("REFUSED-333", "rejected")]
+    assert len(bench.api.requests) <= 24
+
+
+def test_a_dead_letter_has_what_was_sent_and_said():
+    """The raw event, its operations, the status, the field, Customer.io's words and the attempts."""
+    raw = raw_event("REJECTED", 7)
+    bench = Bench([raw], api=MemoryCustomerio(rejected={"REJECTED"}))
+    bench.run()
+    (letter,) = bench.shelf.dead.values()
+    kept = ("reason", "stage", "field", "status", "words", "raw", "person", "event", "integration", "shard")
+    assert {name: letter[name] for name in kept} == {
+        "reason": "rejected",
+        "stage": "send",
+        "field": "name",
+        "status": 207,
+        "words": "invalid",
+        "raw": raw.decode(),
+        "person": "ada",
+        "event": "REJECTED",
+        "integration": "production",
+        "shard": 0,
+    }
+    assert [attempt["status"] for attempt in letter["attempts"]] == [207]
+    assert ['"name":"REJECTED"' in body for body in letter["operations"]].count(True) == 1

@@ -1,0 +1,96 @@
+"""Watching a job until it ends: a bar in a terminal, lines elsewhere."""
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.printing import count, note
+
+if TYPE_CHECKING:
+    from worker.app import Relay
+    from worker.job import Job
+
+_LOOK_S = 0.25
+_LINE_EVERY_S = 5.0
+_IDLE_S = 10.0
+
+
+def find_job(parts: "Relay", job_id: str) -> "Job":
+    """A job as it is now.
+
+    Raises:
+        click.ClickException: there is none (exit 1).
+    """
+    job = parts.jobs.get(job_id)
+    if job is None:
+        raise click.ClickException(f"no job {job_id}; `relay jobs` lists them")
+    return job
+
+
+def outcome(job: "Job") -> str:
+    """What became of a job's letters, in a line."""
+    words = {"dead": "failed again", "gone": "gone meanwhile"}
+    return ", ".join(f"{words.get(name, name)} {count(number)}" for name, number in sorted(job.counts.items())) or "-"
+
+
+def ending(job: "Job") -> int:
+    """The exit code for a job that was watched to its end."""
+    return 0 if job.state == "done" and not job.counts.get("dead") else 1
+
+
+def follow(parts: "Relay", job_id: str, *, quiet: bool) -> "Job":
+    """Watch a job until it has ended and is summed up; Ctrl-C ends the watching, not the job."""
+    try:
+        if quiet or not sys.stdout.isatty():
+            job = _follow_lines(parts, job_id, quiet=quiet)
+        else:
+            job = _follow_bar(parts, job_id)
+    except KeyboardInterrupt:
+        click.echo(f"\nthe job goes on: relay jobs show {job_id} --wait, relay jobs abort {job_id}", err=True)
+        raise click.exceptions.Exit(1) from None
+    if not quiet:
+        click.echo(f"{job.id} is {job.state}: {outcome(job)}" + (f", left {count(job.left)}" if job.left else ""))
+    return job
+
+
+def _news(job: "Job", idle_s: float) -> str:
+    if job.state == "paused":
+        return f"paused (relay jobs resume {job.id})"
+    if job.words:
+        return job.words
+    return "is a worker running? (relay status)" if idle_s > _IDLE_S else ""
+
+
+def _follow_lines(parts: "Relay", job_id: str, *, quiet: bool) -> "Job":
+    told_s, left, changed_s = time.monotonic(), -1, time.monotonic()
+    while True:
+        job = find_job(parts, job_id)
+        now = time.monotonic()
+        if job.left != left:
+            left, changed_s = job.left, now
+        if job.closed:
+            return job
+        if not quiet and now - told_s > _LINE_EVERY_S:
+            told_s = now
+            note(f"{count(job.matched - job.left)} of {count(job.matched)}  {_news(job, now - changed_s)}".rstrip())
+        time.sleep(_LOOK_S)
+
+
+def _follow_bar(parts: "Relay", job_id: str) -> "Job":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    job, left, changed_s = find_job(parts, job_id), -1, time.monotonic()
+    bar = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*bar, TextColumn("{task.fields[news]}")) as progress:
+        task = progress.add_task(job_id, total=job.matched, news="")
+        while not job.closed:
+            now = time.monotonic()
+            if job.left != left:
+                left, changed_s = job.left, now
+            progress.update(task, completed=job.matched - job.left, news=_news(job, now - changed_s))
+            time.sleep(_LOOK_S)
+            job = find_job(parts, job_id)
+        progress.update(task, completed=job.matched - job.left, news="")
+    return job
