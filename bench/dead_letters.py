@@ -70,7 +70,7 @@ def replay(stack: Stack, filters: list[str], rate: int, *, kill: bool) -> None:
     unique = len({event["id"] for event in arrived})
     print(
         f"  {job['matched']:,} letters, asked for in {started - began:.1f} s, replayed in {took_s:.1f} s: "
-        f"{job['state']}, {job['counts']}, at the simulator {len(arrived) - before:,} events, {len(arrived) - unique} twice"
+        f"{job['state']}, {job['counts']}, at the simulator {len(arrived) - before:,}, {len(arrived) - unique} twice"
     )
     if ran.returncode or len(arrived) - before != job["matched"] or len(arrived) != unique:
         raise SystemExit("not each exactly once")

@@ -203,9 +203,7 @@ class Relay:
         """A delivery for one lease."""
         mapper, sender, fill, bound = self._parts_of(lane.integration, stop)
         hold, resume = partial(self._hold, lane.integration), partial(self._resume, lane.integration)
-        return Delivery(
-            lane, mapper, self.streams, sender, hold, resume, self.bounds, fill, stop.asked, bound.reached
-        )
+        return Delivery(lane, mapper, self.streams, sender, hold, resume, self.bounds, fill, stop.asked, bound.reached)
 
     def job_run(self, job_id: str, wake: Callable[[str, int], object], stop: Stop) -> JobRun:
         """One task's work on a replay job."""
