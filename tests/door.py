@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import redis
 import uvicorn
 
 from config.settings import Settings
@@ -73,6 +74,7 @@ class Door:
 
     def __init__(self, parts: Relay, port: int, wakes: list[tuple[str, int]]) -> None:
         self.parts, self.port, self.wakes = parts, port, wakes
+        self.redis = redis.Redis.from_url(parts.redis_url, protocol=2)
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
         """One request on a connection of its own."""
@@ -109,7 +111,7 @@ class Door:
         """The bytes of all events stored, shard by shard in the order of the streams."""
         found = []
         for shard in range(self.parts.settings.shards):
-            rows: Any = self.parts.redis.xrange(f"relay:{{{shard}}}:events:{source}")
+            rows: Any = self.redis.xrange(f"relay:{{{shard}}}:events:{source}")
             found += [fields[b"b"] for _, fields in rows]
         return found
 
@@ -175,9 +177,11 @@ def running(parts: Relay) -> Iterator[Door]:
         thread.start()
         while not server.started and thread.is_alive():
             time.sleep(0.002)
+        door = Door(parts, listener.getsockname()[1], wakes)
         try:
-            yield Door(parts, listener.getsockname()[1], wakes)
+            yield door
         finally:
             server.should_exit = True
             thread.join(20)
             parts.redis.close()
+            door.redis.close()

@@ -104,11 +104,11 @@ async def _refuse(req: Request, resp: Response, error: SenderError, _params: Any
 
 async def _falcon_refuses(_req: Request, resp: Response, error: falcon.HTTPError, _params: Any) -> None:
     """Falcon's own refusals: its words may quote the request, so only the status is kept."""
-    headers: Any = error.headers or {}
-    for name, value in dict(headers).items():
-        resp.set_header(name, value)
     status = HTTPStatus(error.status_code)
     _fill(resp, status, status.phrase, "")
+    allowed = dict(error.headers or {}).get("Allow")
+    if allowed:
+        resp.set_header("Allow", ", ".join(method for method in allowed.split(", ") if method != "OPTIONS"))
 
 
 def _fill(resp: Response, status: int, title: str, detail: str) -> None:

@@ -112,6 +112,14 @@ def _oversize(field: str, value: str) -> Dead | None:
     return Dead("too_large", "map", field, words=words)
 
 
+def has_oversize(payload: Mapping[str, Any]) -> bool:
+    """Whether a value of the payload is too long for a user property."""
+    return any(
+        isinstance(v, str) and len(v.encode("utf-8", "surrogatepass")) > ATTRIBUTE_VALUE_LIMIT_BYTES
+        for v in payload.values()
+    )
+
+
 def iso_time(time_ms: int) -> str:
     """An instant as ISO 8601 in UTC with milliseconds, as Purchasely writes it; out of range stays a number's text."""
     try:

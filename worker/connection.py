@@ -116,8 +116,11 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are not a problem document
-        """What is no HTTP at all."""
-        self.refuse(400, "Bad request")
+        """What is no HTTP at all; the answer to a whole request before it comes first, and is the last."""
+        if self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self.refuse(400, "Bad request")
 
     def refuse(self, status: int, title: str) -> None:
         """Answer, unless an answer is under way, and close."""

@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from config.integrations import Integration
-from worker.attributes import event_attributes, person_attributes
+from worker.attributes import event_attributes, has_oversize, person_attributes
 from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, person_names, text_id
 from worker.identity import Who, identify
 from worker.operation import (
@@ -189,8 +189,8 @@ class Mapper:
             if known.cause >= 0:
                 operation = self._identify(known)
                 if isinstance(operation, Dead):
-                    outcomes[known.cause] = operation
-                    continue
+                    # without the event that is at fault the others of this person can be told
+                    return self.compose(_without(decisions, known, operation), states)
                 operations[known.place] = operation
                 blobs[digest(known.who.json)] = encode(known.person)
         kept = [op for op in operations if op is not None and outcomes[op.cause] is None]
@@ -225,6 +225,18 @@ class Mapper:
         kind = "id" if primary != who.value else who.kind
         merge = merge_body(identifiers(kind, primary), identifiers("id", secondary))
         return [Operation("merge", merge, position)]
+
+
+def _without(decisions: Sequence[Decision], known: _Known, dead: Dead) -> list[Decision]:
+    """The decisions, with the event dead that brought what made the person's properties too large.
+
+    That is their last event with so long a value; when none has one (it was known before), the last that told anything.
+    """
+    guilty = known.cause
+    for position, decision in enumerate(decisions):
+        if isinstance(decision, Send) and decision.who.json == known.who.json and has_oversize(decision.event.payload):
+            guilty = position
+    return [*decisions[:guilty], dead, *decisions[guilty + 1 :]]
 
 
 def _largest_field(payload: dict[str, Any]) -> str:

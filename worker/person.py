@@ -31,8 +31,8 @@ UNNAMED = "~"
 class Person(msgspec.Struct, array_like=True, gc=False):
     """The state of one person as one integration has seen it.
 
-    Holdings by id; `revenues`, the ids and `moved_to` (the user who got what this one lost) each with the time of the event that told them; times in Unix
-    milliseconds. Stored by position: a new field goes to the end and has a default.
+    Holdings by id; `revenues`, the ids and `moved_to` (the user who got what this one lost) each with the time of the
+    event that told them; times in Unix milliseconds. Stored by position: a new field goes to the end and has a default.
     """
 
     version: int = VERSION

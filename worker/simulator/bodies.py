@@ -47,7 +47,7 @@ def check_path(identifier: str) -> str:
     return "id attribute cannot be longer than 150 bytes" if is_long(identifier, ID_MAX_BYTES) else ""
 
 
-def check_identify(body: Entity) -> str:  # noqa: PLR0911 - a return a rule
+def check_identify(body: Entity) -> str:
     """What is wrong with the body of PUT customers/{identifier}: a flat object of attributes."""
     if "id" in body and not isinstance(body["id"], str):
         return "id attribute must be a string value"

@@ -32,9 +32,7 @@ PERSON_KINDS = frozenset({"id", "email", "phone", "cio_id"})
 DELIVERY_EVENTS = frozenset({"opened", "converted", "delivered"})
 
 
-def check_entity(  # noqa: PLR0911 - a return a rule
-    entity: Any, rules: Rules, rejected: Container[str] = ()
-) -> list[Problem]:
+def check_entity(entity: Any, rules: Rules, rejected: Container[str] = ()) -> list[Problem]:
     """What is wrong with one entity; empty when it is accepted."""
     if not isinstance(entity, dict):
         return [Problem("invalid", "", "must be an object")]
@@ -63,9 +61,7 @@ def required(field: str) -> Problem:
     return Problem("required", field, "is required")
 
 
-def check_identifiers(  # noqa: PLR0911 - a return a rule
-    identifiers: Any, field: str, action: str, rules: Rules
-) -> list[Problem]:
+def check_identifiers(identifiers: Any, field: str, action: str, rules: Rules) -> list[Problem]:
     """Exactly one identifier, of a known kind, with a string or a number."""
     if not identifiers and (identifiers is None or isinstance(identifiers, dict)):
         return [required(field)]

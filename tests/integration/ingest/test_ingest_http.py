@@ -1,0 +1,291 @@
+"""HTTP at its edges: methods, framing, slow and broken senders."""
+
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.door import TOKEN, bearer, head, read_all, signed
+from tests.integration.ingest.test_ingest_webhook import is_problem
+from tests.waiting import until
+from worker import connection
+
+LINES = "Content-Type: application/x-ndjson"
+POST_ROUTES = ["/webhooks/purchasely/app", "/v1/events/app"]
+GET_ROUTES = ["/healthz", "/readyz", "/metrics", "/openapi.json"]
+METHODS = ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "PURGE"]
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A door that waits no longer than a moment for the rest of a request."""
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(connection, "_LOOK_S", 0.1)
+
+
+def status_of(reply):
+    assert reply.startswith(b"HTTP/1.1 "), reply
+    return int(reply.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize("path", POST_ROUTES)
+@pytest.mark.parametrize("method", METHODS)
+def test_only_post_brings_events(door, path, method):
+    """405 with Allow."""
+    answer = door.ask(method, path)
+    assert answer.status == 405
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["allow"] == "POST"
+    assert answer.body == b"" if method == "HEAD" else answer.json["status"] == 405
+
+
+@pytest.mark.parametrize("path", GET_ROUTES)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+def test_what_is_read_is_not_written(door, path, method):
+    """405 with Allow."""
+    answer = door.ask(method, path, b"{}")
+    is_problem(answer, 405)
+    assert answer.headers["allow"].startswith("GET")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_health_check_may_be_a_head(door, path):
+    """Some balancers ask that way; the answer has no body, and the connection goes on."""
+    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+        for _ in range(2):
+            one.sendall(f"HEAD {path} HTTP/1.1\r\nHost: d\r\n\r\n".encode())
+            reply = one.recv(65536)
+            assert status_of(reply) == 200
+            assert reply.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/events", "/v1/events/", "/v1/events/app/", "/v1/events/app/x", "//", "/%00"]
+)
+def test_an_unknown_path_is_not_found(door, path):
+    """404, as a problem."""
+    is_problem(door.ask("POST", path, b"{}", {"Authorization": f"Bearer {TOKEN}"}), 404)
+
+
+def test_the_figures_are_served(door):
+    """In Prometheus's form."""
+    door.webhook({"event_id": "a"})
+    answer = door.ask("GET", "/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert b'relay_stored_events_total{source="app"} 1.0' in answer.body
+
+
+def test_health_and_readiness(door):
+    """Alive; able to store."""
+    assert door.ask("GET", "/healthz").json == {"status": "alive"}
+    assert door.ask("GET", "/readyz").json == {"status": "ready"}
+
+
+@pytest.mark.parametrize("query", [b"?x=1", b"?\xff\xfe", b"?%ff", b"?a&b=&;;", b"?" + b"x" * 20_000])
+def test_a_query_means_nothing(door, query):
+    """Not even one that is no text: Falcon alone would fail on it."""
+    reply = door.raw(
+        bearer().replace(b"/app ", b"/app" + query + b" ").replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n{}")
+    )
+    assert status_of(reply) == 200
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"hello\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"POST /v1/events/app HTTP/9.9\r\n\r\n",
+        b"POST /\xff\xfe HTTP/1.1\r\nHost: d\r\n\r\n",
+        b"NONSENSE / HTTP/1.1\r\nHost: d\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        bearer("/v1/events/app", "Content-Length: -1"),
+        bearer("/v1/events/app", "Content-Length: two"),
+        bearer("/v1/events/app", "Content-Length: 2", "Content-Length: 3"),
+        bearer("/v1/events/app", "Content-Length: 2", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+        bearer("/v1/events/app", "Transfer-Encoding: chunked, gzip") + b"2\r\n{}\r\n0\r\n\r\n",
+        bearer("/v1/events/app", "Transfer-Encoding: chunked") + b"zz\r\n{}\r\n0\r\n\r\n",
+        bearer("/v1/events/app", "Transfer-Encoding: chunked") + b"ffffffffffffffffff\r\n{}",
+        b"CONNECT door:443 HTTP/1.1\r\nHost: door\r\n\r\n",
+    ],
+    ids=repr,
+)
+def test_what_is_no_http_is_refused(door, request_bytes):
+    """400 as a problem, and nothing is stored; requests hidden in others' framing are not seen."""
+    reply = door.raw(request_bytes)
+    assert status_of(reply) in {400, 404, 405}
+    assert b"application/problem+json" in reply
+    assert door.stored() == []
+
+
+def test_a_websocket_is_not_offered(door):
+    """The request is one like any other."""
+    reply = door.raw(
+        head("/healthz", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: eA==", method="GET")
+    )
+    assert status_of(reply) < 500
+
+
+def test_chunks_make_a_body(door):
+    """Of any size, with extensions and trailers."""
+    reply = door.raw(
+        bearer("/v1/events/app", "Transfer-Encoding: chunked"),
+        b'5;x=y\r\n[{"ev\r\n',
+        b'10\r\nent_id":"a"},{}]\r\n0\r\nX-Trailer: 1\r\n\r\n',
+        pause_s=0.02,
+    )
+    assert status_of(reply) == 200
+    assert door.stored() == [b'{"event_id":"a"}', b"{}"] or len(door.stored()) == 2
+
+
+def test_chunks_over_the_limit_are_refused_when_it_is_reached(door):
+    """However long they go on; the memory of one piece is all they take."""
+    piece = b"%x\r\n%b\r\n" % (65536, b" " * 65536)
+    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as one:
+        one.sendall(bearer("/v1/events/app", "Transfer-Encoding: chunked"))
+        sent = 0
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while sent < 40_000_000:
+                one.sendall(piece)
+                sent += len(piece)
+        reply = read_all(one)
+    assert reply == b"" or status_of(reply) == 413
+    assert sent < 40_000_000
+
+
+def test_an_announced_body_over_the_limit_is_refused_at_once(door):
+    """Before it is sent."""
+    reply = door.raw(bearer("/v1/events/app", "Content-Length: 99999999999999999999") + b"[")
+    assert status_of(reply) in {400, 413}
+    reply = door.raw(bearer("/v1/events/app", "Content-Length: 6000000") + b"[")
+    assert status_of(reply) == 413
+
+
+def test_a_body_shorter_than_announced_is_no_request(door):
+    """A sender that breaks off stores nothing, not even the whole lines that came."""
+    body = b'{"event_id":"a"}\n{"event_id":"b"}\n'
+    for framing, sent in (
+        (f"Content-Length: {len(body) + 10}", body),
+        ("Transfer-Encoding: chunked", b"%x\r\n%b\r\n" % (len(body), body)),
+    ):
+        with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+            one.sendall(bearer("/v1/events/app", LINES, framing) + sent)
+            time.sleep(0.05)
+    assert door.post([{"event_id": "c"}]).json == {"accepted": 1, "duplicates": 0}
+    assert door.stored() == [b'{"event_id": "c"}']
+
+
+def test_a_body_longer_than_announced_is_not_read(door):
+    """The rest would be the next request, and is none."""
+    reply = door.raw(bearer("/v1/events/app", "Content-Length: 2").replace(b"close", b"keep-alive") + b"{}{}\r\n\r\n")
+    assert status_of(reply) == 200
+    assert reply.count(b"HTTP/1.1 ") == 1
+    assert door.stored() == [b"{}"]
+
+
+def test_a_sender_may_ask_before_it_sends(door):
+    """Expect: 100-continue, as curl sends it with large bodies."""
+    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+        one.sendall(bearer("/v1/events/app", "Content-Length: 2", "Expect: 100-continue"))
+        assert one.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        one.sendall(b"{}")
+        assert status_of(read_all(one)) == 200
+
+
+def test_a_connection_serves_many_requests(door):
+    """One after the other, and sent ahead of their answers."""
+    request = bearer("/v1/events/app", "Content-Length: 2").replace(b"Connection: close\r\n", b"") + b"{}"
+    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+        for _ in range(3):
+            one.sendall(request)
+            assert status_of(one.recv(65536)) == 200
+        one.sendall(request * 4 + bearer("/v1/events/app", "Content-Length: 2") + b"{}")
+        assert read_all(one).count(b"HTTP/1.1 200") == 5
+
+
+def test_an_old_client_is_served(door):
+    """HTTP/1.0, which closes after the answer."""
+    reply = door.raw(bearer("/v1/events/app", "Content-Length: 2").replace(b"HTTP/1.1", b"HTTP/1.0") + b"{}")
+    assert status_of(reply) == 200
+
+
+def test_an_endless_head_is_refused(door):
+    """Before it fills the memory."""
+    for flood in (b"X-Flood: " + b"x" * 400_000, b"X-A: 1\r\n" * 50_000):
+        with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                one.sendall(b"POST /healthz HTTP/1.1\r\nHost: d\r\n" + flood)
+            reply = read_all(one)
+        assert reply == b"" or status_of(reply) == 431
+
+
+def test_an_endless_trailer_is_cut_off(door):
+    """It counts to the request."""
+    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as one:
+        one.sendall(bearer("/v1/events/app", "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n")
+        flood = b"X-T: " + b"x" * 65_000 + b"\r\n"
+        sent = 0
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while sent < 60_000_000:
+                one.sendall(flood)
+                sent += len(flood)
+    assert sent < 60_000_000
+    assert door.stored() == []
+
+
+def test_half_a_request_is_not_waited_for_long(door, impatient):
+    """408 for a head or a body that does not end; a connection on which nothing comes is closed."""
+    time.sleep(0.1)
+    for half in (
+        b"POST /v1/events/app HTTP/1.1\r\nHost: d\r\n",
+        bearer("/v1/events/app", "Content-Length: 10") + b"{",
+        bearer("/v1/events/app", "Content-Length: 10"),
+        head("/webhooks/purchasely/app", "Transfer-Encoding: chunked", *signed_lines()) + b"5\r\n{",
+    ):
+        reply = door.raw(half, within_s=10)
+        assert status_of(reply) == 408
+        assert b"application/problem+json" in reply
+    assert door.raw(within_s=10) == b""
+    assert door.stored() == []
+
+
+def test_a_slow_answer_is_not_the_senders_fault(door, impatient):
+    """Patience is for requests; whoever waits for Redis is not cut off."""
+    door.redis.client_pause(1200, all=False)
+    assert door.post([{"event_id": "a"}]).status == 200
+
+
+def signed_lines():
+    return [f"{name}: {value}" for name, value in signed(b"{}").items()]
+
+
+def test_many_senders_at_once(door):
+    """Each has its own answer, and few connections to Redis are made."""
+    before = len(door.redis.client_list())
+    answers = []
+
+    def send(number):
+        for turn in range(5):
+            answers.append(door.webhook({"event_id": f"{number}-{turn}", "user_id": str(number)}).json)
+            answers.append(door.ask("GET", "/readyz").status)
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers.count({"accepted": 1, "duplicates": 0}) == answers.count(200) == 200
+    assert len(door.redis.client_list()) - before <= 3
+    assert len(door.stored()) == 200
+
+
+def test_who_hangs_up_after_sending_has_sent(door):
+    """The event is stored, nobody else is disturbed, nothing is logged as a fault."""
+    for number in range(10):
+        with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+            body = b'{"event_id":"%d"}' % number
+            one.sendall(bearer("/v1/events/app", f"Content-Length: {len(body)}") + body)
+    until(lambda: len(door.stored()) == 10, "all are stored", within_s=5)
