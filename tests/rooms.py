@@ -1,0 +1,23 @@
+"""`python -m tests.rooms`: write the README's list of modules anew."""
+
+import importlib.util
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Put the modules' first sentences between the README's two marks."""
+    spec = importlib.util.spec_from_file_location("test_project", ROOT / "tests" / "unit" / "test_project.py")
+    assert spec is not None
+    assert spec.loader is not None
+    project = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(project)
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text().split("<!-- rooms -->\n", 1)
+    after = rest.split("<!-- /rooms -->", 1)[1]
+    readme.write_text(f"{before}<!-- rooms -->\n{project.rooms()}\n<!-- /rooms -->{after}")
+
+
+if __name__ == "__main__":
+    main()
