@@ -30,6 +30,7 @@ from tests.chaosplan import KINDS, SECONDS_A_FAULT, Fault, make_plan
 from tests.chaosproof import Proof, prove
 from tests.chaossender import Person, Sender
 from tests.payloads import HISTORIES, history
+from tests.proxy import LossyProxy
 from tests.servers import OwnRedis
 from tests.stack import DEFAULT_INTEGRATION, Stack
 from tests.waiting import until
@@ -37,9 +38,12 @@ from worker.audit import audit
 
 LEASE_S = 2.0
 WORKERS = ("worker-1", "worker-2")
+BATCH_EVENTS, SHARDS = 25, 4
+_LOSS = 0.02  # share of Redis's answers that are lost all the time; a twentieth of that for the broker's
 SETTINGS = {
     "RELAY_LEASE_S": str(LEASE_S),
-    "RELAY_BATCH_EVENTS": "40",
+    "RELAY_BATCH_EVENTS": str(BATCH_EVENTS),
+    "RELAY_SHARDS": str(SHARDS),
     "RELAY_SWEEP_INTERVAL_S": "0.5",
     "RELAY_TRIM_INTERVAL_S": "5",
     "RELAY_REQUEST_TIMEOUT_S": "1.5",
@@ -50,9 +54,6 @@ SETTINGS = {
     "RELAY_WATCHDOG_S": "1",
     "RELAY_RETENTION_S": "3600",
 }
-# Most answers come after a while, so that a batch is nearly always in the air.
-BACKGROUND = {"slow": {"probability": 0.4}}
-BACKGROUND_SLOW_S = 0.08
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Summary:
     requests: dict[str, int]
     met: dict[str, int]
     resent: int
+    unheard: int
     overlaps: int
     restarts: dict[str, int]
     proof: Proof
@@ -96,16 +98,21 @@ class Chaos:
         text = DEFAULT_INTEGRATION.split("[integrations.production.user_properties]")[0]
         self._redis = OwnRedis(folder / "redis", {})
         self._redis.start()
+        self._proxy = LossyProxy(self._redis.port, _LOSS)
+        self._broker_proxy = LossyProxy(self._redis.port, _LOSS / 20)
         self._stack = Stack(
             folder / "stack",
-            self._redis.url,
+            f"redis://127.0.0.1:{self._proxy.port}/0",
             f"{text}\n[integrations.production.user_properties]\n{properties}\n",
+            RELAY_BROKER_URL=f"redis://127.0.0.1:{self._broker_proxy.port}/1",
             **SETTINGS,
         )
         self._events = sum(map(len, self._histories.values()))
         lasts_s = faults * SECONDS_A_FAULT
         people = [Person(raws) for raws in self._histories.values()]
         self._sender = Sender(self._stack.web, people, seed, lasts_s)
+        # Every answer takes so long that the workers are busy two thirds of the time: a batch is always in the air.
+        self._slow_s = min(0.9, BATCH_EVENTS * SHARDS * 0.66 * lasts_s / self._events)
         self._log = (folder / "chaos.log").open("a", encoding="utf-8", buffering=1)
         self._over = threading.Event()
         self._frozen: set[str] = set()
@@ -132,6 +139,9 @@ class Chaos:
             self._say("faults are over")
             until(lambda: not self._sender.left, "everything is sent", within_s=300, every_s=0.5)
             self._sender.stop()
+            self._stack.faults()
+            self._proxy.lose(0)
+            self._broker_proxy.lose(0)
             until(self._is_done, "everything is settled", within_s=180, every_s=0.5)
             lasted_s = time.monotonic() - began
             self._over.set()
@@ -140,6 +150,8 @@ class Chaos:
         finally:
             self._over.set()
             self._stack.stop()
+            self._proxy.stop()
+            self._broker_proxy.stop()
             self._redis.stop()
             self._log.close()
 
@@ -147,7 +159,7 @@ class Chaos:
         self._stack.start("simulator", "web", "beat")
         for name in WORKERS:
             self._stack.start_as(name, "worker", concurrency=2)
-        self._arm({})
+        self._arm({}, self._slow_s)
 
     def _is_done(self) -> bool:
         with suppress(redis.RedisError):
@@ -232,20 +244,26 @@ class Chaos:
                 case "cut", _:
                     for kind in ("normal", "pubsub"):
                         client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+                case "deafen", _:
+                    self._proxy.lose(0.1 + 0.3 * fault.dice)
+                    self._broker_proxy.lose(0.1)
+                    self._over.wait(fault.lasts_s)
+                    self._proxy.lose(_LOSS)
+                    self._broker_proxy.lose(_LOSS / 20)
                 case "flush", "scripts":
                     client.script_flush()
                 case _:
-                    self._stack.broker.flushdb()
+                    client.execute_command("SELECT", 1)
+                    client.flushdb()
 
     def _on_destination(self, fault: Fault) -> None:
-        slow_s = 3.0 if fault.kind.startswith("slow") else BACKGROUND_SLOW_S
-        probability = 0.4 + 0.6 * fault.dice
-        self._arm({fault.kind: {"probability": probability}}, slow_s=slow_s)
+        slow_s = 3.0 if fault.kind.startswith("slow") else self._slow_s
+        self._arm({fault.kind: {"probability": 0.4 + 0.6 * fault.dice}}, slow_s)
         self._over.wait(fault.lasts_s)
-        self._arm({})
+        self._arm({}, self._slow_s)
 
-    def _arm(self, faults: dict[str, Any], slow_s: float = BACKGROUND_SLOW_S) -> None:
-        arm = {**faults, **({} if slow_s > 1 else BACKGROUND)}
+    def _arm(self, faults: dict[str, Any], slow_s: float) -> None:
+        arm = {**faults, **({"slow": {"probability": 1}} if slow_s <= self._slow_s else {})}
         self._stack.faults(arm=arm, slow_s=slow_s, drip_s=0.1, retry_after="seconds", retry_after_s=1, seed=self._seed)
 
     def _on_sender(self, fault: Fault) -> None:
@@ -273,6 +291,7 @@ class Chaos:
             requests=stats["requests"],
             met=stats["faults"],
             resent=stats["duplicates"],
+            unheard=self._proxy.lost + self._broker_proxy.lost,
             overlaps=defects.pop("concurrent_person", 0),
             restarts=dict(self._restarts),
             proof=prove(
@@ -338,12 +357,17 @@ def markdown(summary: Summary) -> str:
         f"| answers to the senders, by status or fault | {_counts(summary.answers)} |",
         f"| events that the senders sent again on purpose | {summary.redelivered:,} |",
         f"| answers of Customer.io, by status | {_counts(summary.requests)} |",
-        f"| requests that met a fault there | {sum(n for kind, n in summary.met.items() if kind != 'slow'):,} |",
+        f"| requests that met a fault there, slow answers not counted | {_struck(summary):,} |",
         f"| events sent again and ignored by their ULID | {summary.resent:,} |",
+        f"| answers of Redis that were lost after the command ran | {summary.unheard:,} |",
         f"| people in two requests at once, since a frozen worker left one in the air | {summary.overlaps} |",
         f"| processes started again | {_counts(summary.restarts)} |",
     ]
     return "\n".join(lines)
+
+
+def _struck(summary: Summary) -> int:
+    return sum(count for kind, count in summary.met.items() if kind != "slow")
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -359,6 +383,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--folder", type=Path, help="Keep logs and data there.  [default: a temporary one]")
     parser.add_argument("--report", type=Path, help="Write the tables there too.")
     chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing may be left running
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

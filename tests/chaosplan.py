@@ -24,6 +24,7 @@ KINDS: dict[Track, dict[str, str]] = {
         "fill redis": "Redis refuses writes (maxmemory), until there is room again",
         "pause redis": "Redis answers nothing (CLIENT PAUSE)",
         "cut redis": "every connection to Redis is closed, the broker's too",
+        "deafen redis": "answers of Redis get lost on the way, after the commands ran",
         "flush scripts": "Redis forgets its scripts",
         "flush broker": "Celery's messages are gone",
     },
@@ -48,6 +49,8 @@ KINDS: dict[Track, dict[str, str]] = {
         "redeliver": "events that were accepted are sent again, shuffled across people",
     },
 }
+# What strikes a batch in the air, or the step that settles it, comes more often.
+WEIGHTS = {"freeze child": 3, "freeze worker": 2, "kill child": 2, "deafen redis": 2}
 SHARES: dict[Track, float] = {"machine": 0.45, "destination": 0.45, "sender": 0.10}
 
 # Seconds a fault of the machine takes at most, with what follows it: the next one comes after.
@@ -86,7 +89,7 @@ def make_plan(seed: int, faults: int, lease_s: float) -> list[Fault]:
 
 
 def _kinds(track: Track, dice: random.Random) -> Iterator[str]:
-    for kinds in cycle([list(KINDS[track])]):
+    for kinds in cycle([[kind for kind in KINDS[track] for _ in range(WEIGHTS.get(kind, 1))]]):
         dice.shuffle(kinds)
         yield from list(kinds)
 

@@ -220,7 +220,8 @@ def create() -> Frame:
         app = build(parts)
         parts.join()
     except OperatorError as error:
-        raise SystemExit(f"relay: {error}") from None
+        log.critical("cannot_start %s", error)
+        raise SystemExit(2) from None
     except (RedisError, OSError) as fault:
         # it answers 503 until Redis is there
         log.warning("redis_away fault=%s", type(fault).__name__)

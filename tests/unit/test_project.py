@@ -16,7 +16,7 @@ def rooms() -> str:
     lines = []
     for path in sorted([*ROOT.glob("worker/**/*.py"), *ROOT.glob("config/**/*.py")]):
         said = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n", 1)[0]
-        sentence = re.split(r"(?<=[.:])\s", " ".join(said.split()) + " ", maxsplit=1)[0].rstrip(":.")
+        sentence = re.split(r"(?<=[.])\s", " ".join(said.split()) + " ", maxsplit=1)[0].rstrip(".")
         name = path.relative_to(ROOT).as_posix().removesuffix("/__init__.py")
         if not path.relative_to(ROOT).as_posix().startswith("worker/cli/"):
             lines.append(f"- `{name}` {sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence}")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.door import TOKEN, bearer, head, read_all, signed
+from tests.door import TOKEN, bearer, head, make_parts, read_all, running, signed
 from tests.integration.ingest.test_ingest_webhook import is_problem
 from tests.waiting import until
 from worker import connection
@@ -84,9 +84,9 @@ def test_health_and_readiness(door):
     assert door.ask("GET", "/readyz").json == {"status": "ready"}
 
 
-@pytest.mark.parametrize("query", [b"?x=1", b"?\xff\xfe", b"?%ff", b"?a&b=&;;", b"?" + b"x" * 20_000])
+@pytest.mark.parametrize("query", [b"?x=1", b"?%ff", b"?", b"?a&b=&;;", b"?" + b"x" * 20_000])
 def test_a_query_means_nothing(door, query):
-    """Not even one that is no text: Falcon alone would fail on it."""
+    """Not even one that decodes to no text."""
     reply = door.raw(
         bearer().replace(b"/app ", b"/app" + query + b" ").replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n{}")
     )
@@ -100,6 +100,7 @@ def test_a_query_means_nothing(door, query):
         b"GET\r\n\r\n",
         b"POST /v1/events/app HTTP/9.9\r\n\r\n",
         b"POST /\xff\xfe HTTP/1.1\r\nHost: d\r\n\r\n",
+        b"POST /v1/events/app?\xff HTTP/1.1\r\nHost: d\r\n\r\n",
         b"NONSENSE / HTTP/1.1\r\nHost: d\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         bearer("/v1/events/app", "Content-Length: -1"),
@@ -141,7 +142,22 @@ def test_chunks_make_a_body(door):
     assert door.stored() == [b'{"event_id":"a"}', b"{}"] or len(door.stored()) == 2
 
 
-def test_chunks_over_the_limit_are_refused_when_it_is_reached(door):
+def test_chunks_over_the_limit_are_refused(door):
+    """Like any other body."""
+    piece = b"%x\r\n%b\r\n" % (65536, b" " * 65536)
+    reply = door.raw(bearer("/v1/events/app", "Transfer-Encoding: chunked"), piece * 80, b"0\r\n\r\n")
+    assert status_of(reply) == 413
+
+
+def test_a_limit_may_be_small(tmp_path, redis_url, environ):
+    """It holds for a body that comes in one piece, too."""
+    with running(make_parts(tmp_path, redis_url, max_body_bytes=1024)) as small:
+        assert small.post(b"[" + b" " * 1022 + b"]").status == 200
+        is_problem(small.post(b"[" + b" " * 1023 + b"]"), 413)
+        is_problem(small.webhook(b"{" + b" " * 1023 + b"}"), 413)
+
+
+def test_endless_chunks_are_cut_off(door):
     """However long they go on; the memory of one piece is all they take."""
     piece = b"%x\r\n%b\r\n" % (65536, b" " * 65536)
     with socket.create_connection(("127.0.0.1", door.port), timeout=10) as one:

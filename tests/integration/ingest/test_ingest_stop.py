@@ -1,0 +1,134 @@
+"""The Procfile's own web process: how it starts, and how it stops."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+import redis
+
+from tests.door import bearer
+from tests.servers import free_port
+from tests.stack import Stack, procfile
+from tests.waiting import until
+
+
+@pytest.fixture
+def stack(tmp_path, own_redis):
+    """A web process over a server of its own; `stack.server` is that one."""
+    server = own_redis()
+    made = Stack(tmp_path / "stack", server.url)
+    made.server = server
+    yield made
+    made.stop()
+
+
+def lines(stack):
+    return stack.log("web")
+
+
+def wakes_sent(stack):
+    with redis.Redis.from_url(stack.server.url.replace("/0", "/1")) as broker:
+        return [json.loads(message)["headers"]["argsrepr"] for message in broker.lrange("relay", 0, -1)]
+
+
+def test_what_was_accepted_is_answered_and_woken(stack):
+    """SIGTERM while Redis is slow: the answer still comes, the wake-ups are in the broker, the log has no traceback."""
+    stack.start("web")
+    assert stack.post([{"event_id": f"first-{n}", "user_id": str(n)} for n in range(40)]).status_code == 200
+    os.kill(stack.server._process.pid, signal.SIGSTOP)
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(stack.post([{"event_id": "x", "user_id": "jeff"}])))
+    waiting.start()
+    time.sleep(0.3)
+    began_s = time.monotonic()
+    os.killpg(stack.processes["web"].pid, signal.SIGTERM)
+    time.sleep(0.3)
+    os.kill(stack.server._process.pid, signal.SIGCONT)
+    waiting.join()
+    code = stack.processes["web"].wait(20)
+    assert answers[0].status_code == 200
+    assert answers[0].headers["connection"] == "close"
+    assert time.monotonic() - began_s < 8
+    assert code in {0, -signal.SIGTERM}
+    assert len(wakes_sent(stack)) == 4
+    assert "Traceback" not in lines(stack)
+
+
+def test_wake_ups_are_sent_before_the_end(stack):
+    """An answer and a stop at the same moment: whoever was to be woken is."""
+    stack.start("web")
+    assert stack.webhook({"event_id": "a", "user_id": "jeff"}).status_code == 200
+    assert stack.kill("web", signal.SIGTERM) in {0, -signal.SIGTERM}
+    assert len(wakes_sent(stack)) == 1
+
+
+def test_a_broker_that_is_away_does_not_matter_to_the_sender(stack):
+    """Events are stored and answered; the stop does not wait for it."""
+    stack.env["RELAY_BROKER_URL"] = f"redis://127.0.0.1:{free_port()}/0"
+    stack.start("web")
+    for number in range(8):
+        assert stack.webhook({"event_id": str(number), "user_id": str(number)}).status_code == 200
+    began_s = time.monotonic()
+    stack.kill("web", signal.SIGTERM)
+    assert time.monotonic() - began_s < 8
+    assert "Traceback" not in lines(stack)
+
+
+def test_half_a_request_does_not_hold_up_the_stop_for_ever(stack):
+    """A sender that never ends its request is let go at the end of the grace time, with a 503 and no traceback."""
+    hasty = procfile()["web"].replace("graceful-shutdown 10", "graceful-shutdown 1")
+    stack.spawn("web", hasty)
+    stack.until_up("web")
+    with socket.create_connection(("127.0.0.1", stack.web_port), timeout=30) as one:
+        one.sendall(bearer("/v1/events/app", "Content-Length: 10") + b"{")
+        time.sleep(0.2)
+        began_s = time.monotonic()
+        os.killpg(stack.processes["web"].pid, signal.SIGTERM)
+        reply = one.recv(65536)
+    assert reply.startswith(b"HTTP/1.1 503")
+    assert b"retry-after" in reply
+    stack.processes["web"].wait(20)
+    assert time.monotonic() - began_s < 8
+    assert "Traceback" not in lines(stack)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("RELAY_SHARDS", "3", "set RELAY_SHARDS=4"),
+        ("RELAY_SHARDS", "many", "RELAY_SHARDS"),
+        ("RELAY_INTEGRATIONS", "/nowhere.toml", "/nowhere.toml"),
+        ("T_SECRET", "", "T_SECRET"),
+    ],
+)
+def test_a_wrong_set_up_ends_the_start_with_one_line(stack, variable, value, words):
+    """Exit code 2, what to change, and no traceback."""
+    with redis.Redis.from_url(stack.server.url) as client:
+        client.set("relay:shards", 4)
+    stack.env[variable] = value
+    process = stack.spawn("web", "uvicorn --factory worker.ingest:create --port 0")
+    assert process.wait(20) == 2
+    assert words in lines(stack)
+    assert "Traceback" not in lines(stack)
+
+
+def test_it_starts_without_its_server(stack):
+    """And serves when it comes."""
+    stack.server.kill()
+    stack.spawn("web", f"uvicorn --factory worker.ingest:create --port {stack.web_port} --no-access-log")
+    until(lambda: "redis_away" in lines(stack), "it says that Redis is away")
+
+    def status():
+        try:
+            return stack.http.get(f"{stack.web}/readyz", timeout=5).status_code
+        except OSError:
+            return 0
+
+    until(lambda: status() == 503, "it listens")
+    stack.server.start()
+    until(lambda: status() == 200, "it is ready", within_s=10)
+    assert "Traceback" not in lines(stack)
