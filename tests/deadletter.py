@@ -6,9 +6,9 @@ import msgspec
 import orjson
 
 from tests.deadstack import event
-from worker.burying import bury
+from worker.dead.burying import bury
+from worker.dead.letter import Letter, decode_letter
 from worker.event import read_event
-from worker.letter import Letter, decode_letter
 from worker.outcome import Dead
 from worker.stream import Lane
 

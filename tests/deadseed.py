@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import redis
 
-from worker.burying import bury
+from worker.dead.burying import bury
 from worker.event import read_event, shard_key, shard_of
 from worker.keys import cause_key
 from worker.outcome import Dead

@@ -14,12 +14,12 @@ from config.settings import Settings
 from worker.accounts import Account, accounts
 from worker.app import Relay
 from worker.audit import audit
-from worker.deadfilter import Filter
+from worker.dead.filters import Filter
+from worker.dead.job import Job
+from worker.dead.jobwatch import idle_jobs
+from worker.dead.letter import Letter
 from worker.event import event_key, shard_key, shard_of
-from worker.job import Job
-from worker.jobwatch import idle_jobs
 from worker.keys import shard_key as key_of
-from worker.letter import Letter
 from worker.simulator.accounts import Account as Workspace
 from worker.simulator.app import Options, Simulator
 from worker.simulator.faults import Fault, Faults

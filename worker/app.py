@@ -16,21 +16,21 @@ from redis.retry import Retry
 from config.integrations import ConfigError, Integrations, load
 from config.settings import Settings, settings
 from worker.batching import Fill
-from worker.claims import Claims
 from worker.customerio import TrackApi
-from worker.deadbound import DeadBound
-from worker.deadchanges import DeadChanges
-from worker.deadletters import DeadLetters
+from worker.dead.bound import DeadBound
+from worker.dead.changes import DeadChanges
+from worker.dead.claims import Claims
+from worker.dead.jobrun import JobRun, Pace
+from worker.dead.jobs import Jobs
+from worker.dead.lane import LetterLanes
+from worker.dead.letters import DeadLetters
+from worker.dead.replay import Replay
 from worker.delivery import Bounds, Delivery
 from worker.errors import OperatorError
 from worker.holds import Holds
-from worker.jobrun import JobRun, Pace
-from worker.jobs import Jobs
 from worker.keys import INTEGRATIONS, SHARDS
-from worker.letterlane import LetterLanes
 from worker.mapping import Mapper
 from worker.pace import Paced
-from worker.replay import Replay
 from worker.sending import Sender
 from worker.stop import Stop
 from worker.stream import Lane, Streams

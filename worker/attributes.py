@@ -10,7 +10,7 @@ import orjson
 from config.integrations import Integration
 from worker.operation import ATTRIBUTE_VALUE_LIMIT_BYTES, ATTRIBUTES_LIMIT
 from worker.outcome import Dead
-from worker.properties import DATE_PROPERTIES
+from worker.people.properties import DATE_PROPERTIES
 
 # Fields of the payload tables that may be passed on as they are: nothing in them is a secret or has a meaning of its
 # own in Customer.io. Any other field is looked at by name.

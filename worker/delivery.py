@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 import msgspec
 
 from worker.batching import Fill, fits, request_body, request_size_bytes
-from worker.burying import bury
 from worker.customerio import Answer
+from worker.dead.burying import bury
 from worker.errors import LeaseLostError, StoppedError
 from worker.event import read_event
 from worker.holds import HoldKind

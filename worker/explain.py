@@ -10,8 +10,8 @@ from worker.event import Event, shard_key, shard_of
 from worker.identity import Who, identify
 from worker.mapping import Mapper, Send
 from worker.outcome import Dead, Filtered
-from worker.person import decode
-from worker.properties import PROPERTIES, compile_properties
+from worker.people.person import decode
+from worker.people.properties import PROPERTIES, compile_properties
 
 
 def explain_event(event: Event, shards: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from worker.app import Relay
-from worker.deadbound import NEAR, relieved
+from worker.dead.bound import NEAR, relieved
 
 log = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from worker.operation import (
     ulid,
 )
 from worker.outcome import Dead, Filtered
-from worker.person import Person, absorb, decode, encode
-from worker.properties import compile_properties
+from worker.people.person import Person, absorb, decode, encode
+from worker.people.properties import compile_properties
 
 # Events older than this cannot trigger campaigns in Customer.io (docs: events, timestamps).
 LATE_MS = 72 * 3600 * 1000

@@ -16,8 +16,8 @@ from kombu.exceptions import OperationalError
 
 from worker import headroom, upkeep
 from worker.app import read_settings, relay
+from worker.dead.jobwatch import idle_jobs
 from worker.errors import OperatorError, RelayError
-from worker.jobwatch import idle_jobs
 from worker.logs import configure
 from worker.memory import settle_in
 from worker.stop import Stop

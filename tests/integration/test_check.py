@@ -9,8 +9,8 @@ import pytest
 
 from config.integrations import load
 from config.settings import Settings
-from worker.inspection import look_at_keys, look_at_servers
 from worker.keys import SHARDS
+from worker.machine.inspection import look_at_keys, look_at_servers
 from worker.simulator.accounts import Account
 from worker.simulator.app import Options
 from worker.simulator.serve import running

@@ -6,11 +6,11 @@ import pytest
 
 from tests.deadletter import letter as any_letter
 from tests.deadstack import SHARDS, event, opened
-from worker.deadchanges import TRAIL
-from worker.deadedit import edit, home
+from worker.dead.changes import TRAIL
+from worker.dead.edits import edit, home
+from worker.dead.letter import raw_of
+from worker.dead.neighbours import neighbours
 from worker.event import shard_of
-from worker.letter import raw_of
-from worker.neighbours import neighbours
 from worker.stream import Lane
 
 

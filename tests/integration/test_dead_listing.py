@@ -6,10 +6,10 @@ import pytest
 import redis
 
 from tests.deadseed import HOUR_MS, seed
-from worker.condition import read_condition
-from worker.deadcauses import gather
-from worker.deadfilter import Filter
-from worker.deadletters import DeadLetters
+from worker.dead.causes import gather
+from worker.dead.condition import read_condition
+from worker.dead.filters import Filter
+from worker.dead.letters import DeadLetters
 
 SHARDS, NUMBER = 4, 600
 ONE = ["production"]

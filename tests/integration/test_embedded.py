@@ -13,11 +13,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.waiting import until
-from worker import embedded as module
 from worker.app import address_file
-from worker.embedded import Embedded, choose_port
 from worker.errors import OperatorError
-from worker.supervisor import Supervisor
+from worker.machine import embedded as module
+from worker.machine.embedded import Embedded, choose_port
+from worker.machine.supervisor import Supervisor
 
 
 @pytest.fixture
@@ -118,8 +118,8 @@ def test_leftovers_of_a_killed_owner_do_no_harm(run, tmp_path):
     code = """
 import sys, time
 from pathlib import Path
-from worker.embedded import Embedded
-from worker.supervisor import Supervisor
+from worker.machine.embedded import Embedded
+from worker.machine.supervisor import Supervisor
 import redis
 supervisor, embedded = Supervisor(print), Embedded(Path(sys.argv[1]))
 supervisor.start(embedded.open())

@@ -11,8 +11,8 @@ import threading
 
 import pytest
 
+from worker.cli.posting import Poster, RefusedError, Sent, route, signing, with_token
 from worker.errors import OperatorError
-from worker.posting import Poster, RefusedError, Sent, route, signing, with_token
 
 OK = (200, {"Content-Type": "application/json"}, {"accepted": 2, "duplicates": 1})
 LATER = (503, {"Retry-After": "7"}, {"title": "Not stored", "detail": "Redis cannot store events just now (memory)"})

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from worker.signals import Signals
+from worker.machine.signals import Signals
 
 
 def test_a_signal_counts_and_ends_the_wait():

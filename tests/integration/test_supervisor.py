@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.waiting import until
-from worker.supervisor import LONGEST_WAIT_S, WELL_S, Program, Supervisor, backoff_s
+from worker.machine.supervisor import LONGEST_WAIT_S, WELL_S, Program, Supervisor, backoff_s
 
 
 class Clock:
@@ -137,7 +137,7 @@ def test_nothing_outlives_a_killed_supervisor(tmp_path):
     """SIGKILL of the supervisor ends its children and theirs."""
     code = f"""
         import time
-        from worker.supervisor import Program, Supervisor
+        from worker.machine.supervisor import Program, Supervisor
         supervisor = Supervisor(print)
         script = "trap '' TERM HUP; sleep 60 & echo $! >> {tmp_path}/pids; echo $$ >> {tmp_path}/pids; wait"
         for name in ("one", "two"):

@@ -49,7 +49,9 @@ def test_the_judge_runs_the_readmes_own_test_command() -> None:
     judge = (ROOT / ".ci" / "run").read_text()
     script = re.search(r"command=\$\((.*)\)\n", judge)
     assert script is not None
-    found = subprocess.run(["bash", "-c", script[1]], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    found = subprocess.run(
+        ["bash", "-c", script[1]], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert found.startswith("python3 -m venv .venv && ")
     assert found.endswith(".venv/bin/python -m tests")
     assert found in (ROOT / "README.md").read_text()

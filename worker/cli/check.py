@@ -9,7 +9,7 @@ import click
 from worker.cli.printing import echo_items
 
 if TYPE_CHECKING:
-    from worker.serverfacts import Fact
+    from worker.machine.serverfacts import Fact
 
 _TITLES = {"file": "Integrations file", "customer.io": "Customer.io", "redis": "Redis", "broker": "Broker"}
 _COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
@@ -35,9 +35,9 @@ def check(*, offline: bool, as_json: bool) -> None:
 def gather(*, offline: bool) -> "list[Fact]":
     """Everything that can be said of the present set-up."""
     from config.integrations import ConfigError, load
-    from worker import inspection
     from worker.app import read_settings
-    from worker.serverfacts import Fact
+    from worker.machine import inspection
+    from worker.machine.serverfacts import Fact
 
     settings = read_settings()
     facts: list[Fact] = []

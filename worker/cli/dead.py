@@ -13,8 +13,8 @@ from worker.cli.printing import count, echo_json, span
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.deadcauses import Cause
-    from worker.deadfilter import Filter
+    from worker.dead.causes import Cause
+    from worker.dead.filters import Filter
 
 _HOURS = 12
 # name -> (module, what `relay dead --help` says)
@@ -74,7 +74,7 @@ def dead(ctx: click.Context, /, *, limit: int, as_json: bool, **flags: Any) -> N
 
 def _causes(parts: "Relay", wanted: "Filter", now_ms: int, limit: int) -> "list[Cause]":
     """All causes a filter means, the first `limit` of them with their times."""
-    from worker.deadcauses import gather
+    from worker.dead.causes import gather
 
     letters = parts.dead_letters
     if wanted.reads_letters:
@@ -94,7 +94,7 @@ def _refuse_stray(ctx: click.Context) -> None:
 def _tell_causes(causes: "list[Cause]", shown: "list[Cause]", limit: int) -> None:
     import msgspec
 
-    from worker.advice import advice
+    from worker.dead.advice import advice
 
     items = [msgspec.to_builtins(c) | {"advice": advice(c.reason, c.field)} for c in shown]
     totals = {name: {"dead": total, "limit": limit} for name, total in _totals(causes).items()}
@@ -109,7 +109,7 @@ def _totals(causes: "list[Cause]") -> dict[str, int]:
 
 
 def _show_causes(causes: "list[Cause]", shown: "list[Cause]", now_ms: int, limit: int) -> None:
-    from worker.advice import advice
+    from worker.dead.advice import advice
 
     if not causes:
         click.echo("no dead letters")

@@ -24,7 +24,7 @@ from worker.cli.deadfilters import (
 from worker.cli.printing import count, echo_json, span
 
 if TYPE_CHECKING:
-    from worker.letter import Letter
+    from worker.dead.letter import Letter
 
 _SHOWN = 12
 _WORDS_LIMIT = 300

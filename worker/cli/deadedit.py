@@ -12,7 +12,7 @@ from worker.cli.printing import echo_json
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.letter import Letter
+    from worker.dead.letter import Letter
 
 _WHY = {
     "gone": "it is no dead letter any more: it was replayed or discarded meanwhile",
@@ -66,9 +66,9 @@ def dead_edit(
 
 
 def _changed(letter: "Letter", settings: tuple[str, ...], removals: tuple[str, ...]) -> bytes | None:
-    from worker.deadedit import put, read_value, take_out
+    from worker.dead.edits import put, read_value, take_out
+    from worker.dead.letter import raw_of
     from worker.event import read_event
-    from worker.letter import raw_of
 
     try:
         payload = read_event(letter.entry_id, raw_of(letter)).payload
@@ -88,7 +88,7 @@ def _changed(letter: "Letter", settings: tuple[str, ...], removals: tuple[str, .
 
 
 def _in_editor(letter: "Letter") -> bytes | None:
-    from worker.letter import raw_of
+    from worker.dead.letter import raw_of
 
     raw = raw_of(letter)
     try:
@@ -105,7 +105,7 @@ def _in_editor(letter: "Letter") -> bytes | None:
 
 
 def _edited(parts: "Relay", letter: "Letter", raw: bytes, by: str, *, new_identity: bool) -> "Letter":
-    from worker.deadedit import edit
+    from worker.dead.edits import edit
 
     most = parts.settings.max_event_bytes
     if len(raw) > most:
@@ -117,7 +117,7 @@ def _edited(parts: "Relay", letter: "Letter", raw: bytes, by: str, *, new_identi
 
 
 def _write(parts: "Relay", before: "Letter", after: "Letter") -> "Letter":
-    from worker.deadedit import home
+    from worker.dead.edits import home
 
     shard = home(after, parts.settings.shards)
     if shard == before.shard:

@@ -13,7 +13,7 @@ from worker.cli.printing import count, echo_json
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.letter import Letter
+    from worker.dead.letter import Letter
 
 _REFUSALS_TOLD = 20
 
@@ -28,7 +28,7 @@ def dead_export(ids: tuple[str, ...], *, output: str | None, as_json: bool, **fl
 
     What is exported holds the events themselves, with whatever they tell of people. Nothing is removed.
     """
-    from worker.letter import encode_letter
+    from worker.dead.letter import encode_letter
 
     parts = open_parts()
     wanted = take_filter(flags, parts)
@@ -136,8 +136,8 @@ def _read(parts: "Relay", line: bytes) -> "Letter":
     """
     import msgspec
 
+    from worker.dead.letter import cause_of, decode_letter, letter_id, raw_of, split_id
     from worker.event import shard_of
-    from worker.letter import cause_of, decode_letter, letter_id, raw_of, split_id
 
     letter = decode_letter(line)
     integration, shard, entry_id = split_id(letter.id)

@@ -11,8 +11,8 @@ import click
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.deadfilter import Filter
-    from worker.letter import Letter
+    from worker.dead.filters import Filter
+    from worker.dead.letter import Letter
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Any], Any]
@@ -57,8 +57,8 @@ def take_filter(flags: dict[str, Any], parts: "Relay") -> "Filter":
     Raises:
         click.UsageError: it cannot be read, or names an integration that never was.
     """
-    from worker.condition import read_condition
-    from worker.deadfilter import Filter, read_time_ms
+    from worker.dead.condition import read_condition
+    from worker.dead.filters import Filter, read_time_ms
 
     now_ms = time.time_ns() // 1_000_000
     try:

@@ -11,7 +11,7 @@ from worker.cli.deadfilters import JSON, chosen, filters, open_parts, take_filte
 from worker.cli.printing import echo_json, span
 
 if TYPE_CHECKING:
-    from worker.letter import Letter
+    from worker.dead.letter import Letter
 
 _WORDS_SHOWN = 60
 

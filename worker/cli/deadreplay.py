@@ -26,9 +26,9 @@ from worker.cli.printing import count, echo_json
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.deadfilter import Filter
-    from worker.job import Job
-    from worker.survey import Survey
+    from worker.dead.filters import Filter
+    from worker.dead.job import Job
+    from worker.dead.survey import Survey
 
 _RATE = 500.0
 
@@ -91,8 +91,8 @@ def _survey(
     parts: "Relay", ids: tuple[str, ...], wanted: "Filter", everything: bool, fixed: bool
 ) -> "tuple[Survey, list[str]]":
     """What a replay would do, and the ids of the letters it is about."""
+    from worker.dead.survey import Surveyor
     from worker.mapping import Mapper
-    from worker.survey import Surveyor
 
     mappers = {name: Mapper(known) for name, known in parts.integrations.integrations.items()}
     suppressed = parts.suppressed.people()
@@ -104,7 +104,7 @@ def _survey(
 
 
 def _start(parts: "Relay", survey: "Survey", ids: list[str], text: str, rate: float, by: str) -> "Job":
-    from worker.job import Job
+    from worker.dead.job import Job
 
     job = Job(
         id=f"replay-{uuid.uuid4().hex[:6]}",

@@ -13,7 +13,7 @@ from worker.cli.printing import echo_json, span
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.letter import Letter
+    from worker.dead.letter import Letter
 
 
 @click.command()
@@ -38,8 +38,8 @@ def describe(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     """A letter and what can be said about it."""
     import msgspec
 
-    from worker.advice import advice
-    from worker.neighbours import neighbours
+    from worker.dead.advice import advice
+    from worker.dead.neighbours import neighbours
 
     before, after = neighbours(parts.redis, letter)
     row: dict[str, Any] = msgspec.to_builtins(letter)
@@ -54,9 +54,9 @@ def describe(parts: "Relay", letter: "Letter") -> dict[str, Any]:
 
 def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     """What would become of the letter under the present configuration; nothing is tried that killed a worker."""
+    from worker.dead.letter import event_of
     from worker.explain import explain
     from worker.keys import person_key
-    from worker.letter import event_of
     from worker.mapping import Mapper
 
     integration = parts.integrations.integrations.get(letter.integration)
@@ -94,7 +94,7 @@ def curl(parts: "Relay", letter: "Letter") -> str:
 
 
 def _show(letter: "Letter", told: dict[str, Any]) -> None:
-    from worker.letter import received_of
+    from worker.dead.letter import received_of
     from worker.mapping import LATE_MS
 
     now_ms = time.time_ns() // 1_000_000
@@ -122,7 +122,7 @@ def _show(letter: "Letter", told: dict[str, Any]) -> None:
         click.echo(f"{name:<10}{text}")
     _section("as received", _pretty(received_of(letter)))
     if letter.edits:
-        from worker.letter import raw_of
+        from worker.dead.letter import raw_of
 
         _section("as edited, and as it would be replayed", _pretty(raw_of(letter)))
     _section(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from worker.cli.demo_stage import Stage
     from worker.cli.demo_traffic import Traffic
-    from worker.signals import Signals
+    from worker.machine.signals import Signals
 
 # The events are sent within this time where the machine can: long enough to watch.
 _SENDING_S = 5.0
@@ -46,7 +46,7 @@ def demo(people: int, seed: int, *, keep: bool, as_json: bool) -> None:
     from rich.console import Console
 
     from worker.cli.demo_stage import Stage
-    from worker.signals import Signals
+    from worker.machine.signals import Signals
 
     console = Console(highlight=False, quiet=as_json, width=None if sys.stdout.isatty() else 120)
     folder = Path(tempfile.mkdtemp(prefix="relay-demo-"))

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import quote
 
 from worker.cli.demo_events import REFUSED_EVENT
-from worker.embedded import write_private
 from worker.errors import OperatorError
-from worker.machine import Machine, choose_address, open_direct
-from worker.supervisor import Change, Program
+from worker.machine.embedded import write_private
+from worker.machine.here import Machine, choose_address, open_direct
+from worker.machine.supervisor import Change, Program
 
 SOURCE = "journal-app"
 # For a small machine: an event on an idle shard costs a Celery message for each integration, so there are few shards;

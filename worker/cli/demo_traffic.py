@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from worker.cli.demo_events import Delivery
-from worker.posting import signing
+from worker.cli.posting import signing
 
 CONNECTIONS = 6
 _PATIENCE_S = 20.0

@@ -11,7 +11,7 @@ from worker.errors import OperatorError
 
 if TYPE_CHECKING:
     from config.integrations import Source
-    from worker.posting import Poster, Sent
+    from worker.cli.posting import Poster, Sent
 
 _CHUNK = 500
 
@@ -46,8 +46,8 @@ def send(
     Sending a file again is safe: what is stored already counts as a duplicate. Exit 1 when an event was refused;
     nothing after it is sent then.
     """
-    from worker.eventfile import chunks, read_events
-    from worker.posting import RefusedError, Sent
+    from worker.cli.eventfile import chunks, read_events
+    from worker.cli.posting import RefusedError, Sent
 
     poster = _poster(url, source, token_env, patience_s, sign=sign)
     sent, problem = Sent(), ""
@@ -65,7 +65,7 @@ def send(
 
 
 def _poster(url: str, source: str | None, token_env: str | None, patience_s: float, *, sign: bool) -> "Poster":
-    from worker.posting import Poster, route, signing, with_token
+    from worker.cli.posting import Poster, route, signing, with_token
 
     def tell(news: str) -> None:
         click.echo(f"relay: {news}", err=True)

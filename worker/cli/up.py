@@ -10,8 +10,8 @@ import click
 from worker.cli.printing import echo_json, note
 
 if TYPE_CHECKING:
-    from worker.machine import Machine
-    from worker.supervisor import Change
+    from worker.machine.here import Machine
+    from worker.machine.supervisor import Change
 
 _READY_WITHIN_S = 30
 
@@ -36,8 +36,8 @@ def up(data_dir: Path | None, host: str | None, port: int | None, concurrency: i
     Without RELAY_REDIS_URL it brings a Valkey of its own, which keeps every accepted event in the data folder.
     """
     from worker.app import read_settings
-    from worker.machine import Machine, choose_address
-    from worker.signals import Signals
+    from worker.machine.here import Machine, choose_address
+    from worker.machine.signals import Signals
 
     chosen = read_settings()
     host = host or chosen.host

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from worker.advice import ADVICE, HOLDS, advice
+from worker.dead.advice import ADVICE, HOLDS, advice
 from worker.holds import HoldKind
 from worker.outcome import DeadReason
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.condition import read_condition
+from worker.dead.condition import read_condition
 
 PAYLOAD = {
     "plan": "monthly",

@@ -6,9 +6,9 @@ import pytest
 from tests.deadletter import letter
 from tests.deadstack import event
 from tests.fakes import integration
-from worker.deadedit import edit, home, put, take_out
+from worker.dead.edits import edit, home, put, take_out
+from worker.dead.letter import decode_letter, encode_letter, event_of, raw_of, received_of
 from worker.event import shard_of
-from worker.letter import decode_letter, encode_letter, event_of, raw_of, received_of
 from worker.mapping import Mapper, Send
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.deadletter import letter
 from tests.deadstack import event
-from worker.condition import read_condition
-from worker.deadfilter import Filter, read_time_ms
+from worker.dead.condition import read_condition
+from worker.dead.filters import Filter, read_time_ms
 
 NOW_MS = 1_760_000_000_000
 LETTER = letter(event(1, user_id=None, customerio_user_email="Ada@Example.com", plan="yearly"))

@@ -5,12 +5,12 @@ import pytest
 from tests.deadletter import letter
 from tests.deadstack import event
 from tests.fakes import integration
-from worker.judgement import Judged, decide, judge
-from worker.letter import event_of
+from worker.dead.judgement import Judged, decide, judge
+from worker.dead.letter import event_of
+from worker.dead.survey import Survey, Surveyor
 from worker.mapping import LATE_MS, Mapper
 from worker.outcome import Dead
-from worker.person import Person, absorb, encode
-from worker.survey import Survey, Surveyor
+from worker.people.person import Person, absorb, encode
 
 NOW_MS = 1_760_000_000_000 + 2 * LATE_MS
 

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from tests.payloads import CODES, DAY_MS, START_MS, event, history, payload
-from worker.person import absorb, decode
-from worker.properties import properties
+from worker.people.person import absorb, decode
+from worker.people.properties import properties
 
 GAINED, LOST, SAME = True, False, None
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.payloads import START_MS, event, payload
 from worker.event import read_event
-from worker.person import absorb, decode, encode
-from worker.properties import DATE_PROPERTIES, PROPERTIES, properties
+from worker.people.person import absorb, decode, encode
+from worker.people.properties import DATE_PROPERTIES, PROPERTIES, properties
 
 FIELDS = sorted(payload("SUBSCRIPTION_DEFERRED") | payload("ACTIVATE", purchase=True))
 FIELDS += ["grace_period_expires_at", "grace_period_expires_at_ms", "cumulated_revenues_in_usd", "previous_plan"]

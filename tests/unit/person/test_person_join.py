@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.payloads import CODES, DAY_MS, HISTORIES, START_MS, event, history, payload
-from worker.person import absorb, decode, encode
-from worker.properties import properties
+from worker.people.person import absorb, decode, encode
+from worker.people.properties import properties
 
 PLANS = {"monthly": "P1M", "yearly": "P1Y"}
 

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.payloads import DAY_MS, HISTORIES, START_MS, event, history, payload
-from worker.person import absorb, decode
-from worker.properties import DATE_PROPERTIES, PROPERTIES, compile_properties, properties
+from worker.people.person import absorb, decode
+from worker.people.properties import DATE_PROPERTIES, PROPERTIES, compile_properties, properties
 
 PLANS = {"monthly": "P1M", "yearly": "P1Y"}
 

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from tests.payloads import DAY_MS, HISTORIES, START_MS, event, history, payload
-from worker.person import LIMIT, VERSION, Person, absorb, decode, encode
-from worker.properties import properties
+from worker.people.person import LIMIT, VERSION, Person, absorb, decode, encode
+from worker.people.properties import properties
 
 
 def absorbed(*bodies):

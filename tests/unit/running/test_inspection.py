@@ -5,7 +5,7 @@ import redis
 
 from config.integrations import parse
 from worker.customerio import Region
-from worker.inspection import judge_key, look_at_file, place, reason
+from worker.machine.inspection import judge_key, look_at_file, place, reason
 
 FILE = """
 [sources.app]

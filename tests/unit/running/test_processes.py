@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from worker.processes import GRACE_S, PROCFILE, START, program
+from worker.machine.processes import GRACE_S, PROCFILE, START, program
 
 ROOT = Path(__file__).parents[3]
 

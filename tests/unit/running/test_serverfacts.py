@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.serverfacts import judge_server
+from worker.machine.serverfacts import judge_server
 
 INFO = {
     "redis_version": "7.0.15",

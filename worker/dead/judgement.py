@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 import orjson
 
-from worker.letter import Letter, event_of
+from worker.dead.letter import Letter, event_of
 from worker.mapping import Decision, Mapper, Send
 from worker.outcome import Dead, Filtered
 

@@ -8,9 +8,9 @@ import msgspec
 import orjson
 import redis
 
-from worker.deadletters import arrival
+from worker.dead.letter import Letter, decode_letter, letter_id, raw_of
+from worker.dead.letters import arrival
 from worker.event import event_time_ms, shard_key
-from worker.letter import Letter, decode_letter, letter_id, raw_of
 from worker.stream import Lane, entries
 
 # How far is looked in each direction; a person's events are seldom far apart, and a look must not take long.

@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from worker.event import Event, shard_key
-from worker.letter import (
+from worker.dead.letter import (
     ATTEMPTS_KEPT,
     EVENT_NAME_KEPT,
     Letter,
@@ -16,6 +15,7 @@ from worker.letter import (
     encode_letter,
     letter_id,
 )
+from worker.event import Event, shard_key
 from worker.outcome import Dead
 from worker.sending import Attempt
 from worker.stream import Burial, Lane

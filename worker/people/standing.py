@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from worker.entitlement import (
+from worker.people.entitlement import (
     ENDED,
     GRANTED,
     LIVE_STATUSES,
@@ -33,8 +33,8 @@ from worker.entitlement import (
     grants,
     standing,
 )
-from worker.holding import HAD_NO_OFFER, Holding
-from worker.person import UNNAMED, Person
+from worker.people.holding import HAD_NO_OFFER, Holding
+from worker.people.person import UNNAMED, Person
 
 _PRECEDENCE: Mapping[int, int] = {
     GRANTED: 3,
@@ -51,7 +51,7 @@ _PRECEDENCE: Mapping[int, int] = {
 class Speaker(msgspec.Struct, frozen=True, gc=False):
     """A subscription (or one-time purchase) read as it stands now.
 
-    `standing` is of `worker.entitlement`; `live` is whether that gives access. `status` and `offer_type` are the
+    `standing` is of `worker.people.entitlement`; `live` is whether that gives access. `status` and `offer_type` are the
     payload's, but for what the end made untrue.
     """
 

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import redis
 
-from worker.job import NEXT, Job, JobState, read_job, write_job
+from worker.dead.job import NEXT, Job, JobState, read_job, write_job
+from worker.dead.letter import split_id
 from worker.keys import JOBS, OPEN_JOBS, job_key, job_part_key
-from worker.letter import split_id
 
 HISTORY = 200
 # How long what a job's command has prepared is kept when the command dies before it starts the job.

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from worker.entitlement import GRANTED, LAPSED, NOTHING, OVER, PLAN_CHANGES, access_fact, grants, rank, standing
 from worker.event import Event, text_id
-from worker.snapshot import FIELDS, Snapshot, read_snapshot
+from worker.people.entitlement import GRANTED, LAPSED, NOTHING, OVER, PLAN_CHANGES, access_fact, grants, rank, standing
+from worker.people.snapshot import FIELDS, Snapshot, read_snapshot
 
 MAX_KEY = 200
 
@@ -37,7 +37,7 @@ class Holding(msgspec.Struct, array_like=True, gc=False):
     """What is known of one subscription or purchase.
 
     `stamp` and `last_event` are those of the newest event. `access` is the time of the last fact about
-    access and the fact (`worker.entitlement`). `started_at` in Unix milliseconds. `older` has the stamps
+    access and the fact (`worker.people.entitlement`). `started_at` in Unix milliseconds. `older` has the stamps
     of the fields that are not from the newest event. A subscription that was only named as
     the former one by a plan change has the stamp NEVER.
     """

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from worker.supervisor import Program
+from worker.machine.supervisor import Program
 
 # The Procfile's own lines: a test compares the two, since a wheel holds no Procfile.
 # Beat keeps its clock in memory: sweep and trim may start anew at any time, and a file of it would litter the folder.

@@ -14,15 +14,15 @@ from typing import Literal, Protocol
 import msgspec
 
 from worker.batching import fits, request_body
-from worker.burying import bury_again
 from worker.customerio import Answer
+from worker.dead.burying import bury_again
+from worker.dead.judgement import decide
+from worker.dead.lane import Became, Turn
+from worker.dead.letter import Letter
 from worker.delivery import Bounds, hold_kind, name_refused
 from worker.errors import LeaseLostError, StoppedError
-from worker.judgement import decide
 from worker.keys import person_key
 from worker.lease import Lease
-from worker.letter import Letter
-from worker.letterlane import Became, Turn
 from worker.mapping import Composed, Decision, Mapper
 from worker.outcome import Dead
 from worker.retry import Verdict, verdict
@@ -48,7 +48,7 @@ class Shelf(Protocol):
 
 
 class Letters(Protocol):
-    """What a replay needs of a lane's letters; `worker.letterlane.LetterLanes` says what each does."""
+    """What a replay needs of a lane's letters; `worker.dead.lane.LetterLanes` says what each does."""
 
     def take(
         self, lane: Lane, job_id: str, token: str, most: int, *, overtake: bool

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from worker.lifeline import Lifeline, ending
+from worker.machine.lifeline import Lifeline, ending
 
 # A program that lived this long was well: its next death counts as the first.
 WELL_S = 30.0

@@ -1,6 +1,6 @@
 """What one integration has seen of a person: their subscriptions and one-time purchases.
 
-The state is a join of events (see `worker.holding`): any order and any repetition of a history ends in
+The state is a join of events (see `worker.people.holding`): any order and any repetition of a history ends in
 the same bytes. An event without a usable time counts as of when it was received.
 
 An event is about the subscription or purchase whose Purchasely id it names; without one, about that of
@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from worker.entitlement import GRANTED, ON_HOLD, PAUSED, PLAN_CHANGES, REPLACED, standing
 from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, text_id
-from worker.holding import MAX_KEY, Holding, decide_access, former_subscription, learn
-from worker.revenue import read_revenue
+from worker.people.entitlement import GRANTED, ON_HOLD, PAUSED, PLAN_CHANGES, REPLACED, standing
+from worker.people.holding import MAX_KEY, Holding, decide_access, former_subscription, learn
+from worker.people.revenue import read_revenue
 
 VERSION = 1
 LIMIT = 32

@@ -1,8 +1,8 @@
 """The user properties of a person, computed from what is known of them.
 
 All that Purchasely names (its "User Properties" tab and the drafts of its documentation), and the lifetime revenue.
-Which subscription speaks when there are several is the rule of `worker.standing`. The person's ids are the newest of
-all events; all else but the `expired_` properties and the revenue is the speaker's: `last_event` is, as documented,
+Which subscription speaks when there are several is the rule of `worker.people.standing`. The person's ids are the
+newest of all events; all else but the `expired_` properties and the revenue is the speaker's: `last_event` is, as documented,
 the last event "for that subscription".
 
 A property has a value (dates in Unix milliseconds); or is None, when it was told once and holds no more, so that it
@@ -16,11 +16,11 @@ from typing import Final
 
 import msgspec
 
-from worker.derived import DERIVED, DERIVED_DATES
-from worker.holding import HAD_END
-from worker.person import Person
-from worker.snapshot import DATES, FIELDS
-from worker.standing import Speaker, ended, ended_at_ms, others, purchase_id, speaker, started_at_ms
+from worker.people.derived import DERIVED, DERIVED_DATES
+from worker.people.holding import HAD_END
+from worker.people.person import Person
+from worker.people.snapshot import DATES, FIELDS
+from worker.people.standing import Speaker, ended, ended_at_ms, others, purchase_id, speaker, started_at_ms
 
 REVENUE: Final = "cumulated_revenue_in_"
 DAY_MS = 86_400_000

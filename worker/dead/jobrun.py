@@ -12,11 +12,11 @@ from typing import Protocol
 
 import msgspec
 
-from worker.claims import Claims
+from worker.dead.claims import Claims
+from worker.dead.job import Job
+from worker.dead.jobs import Jobs
+from worker.dead.replay import TURN_LETTERS, Ended, Replay
 from worker.holds import Hold, Holds
-from worker.job import Job
-from worker.jobs import Jobs
-from worker.replay import TURN_LETTERS, Ended, Replay
 from worker.stop import Stop
 
 _PATIENCE_MS = 30_000

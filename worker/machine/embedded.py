@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 from worker.app import address_file
 from worker.errors import OperatorError
-from worker.supervisor import Program
+from worker.machine.supervisor import Program
 
 _HOST = "127.0.0.1"
 _PORTS = range(16379, 26379)

@@ -5,9 +5,9 @@ from itertools import groupby, islice
 
 import msgspec
 
-from worker.judgement import Judged, decide, judge
+from worker.dead.judgement import Judged, decide, judge
+from worker.dead.letter import Letter
 from worker.keys import person_key
-from worker.letter import Letter
 from worker.mapping import LATE_MS, Decision, Mapper, Send
 
 _CHUNK = 500

@@ -6,10 +6,10 @@ from typing import Any, Literal
 import msgspec
 import redis
 
+from worker.dead.jobs import COUNTS_S
+from worker.dead.letter import Letter, decode_letter
 from worker.errors import LeaseLostError
-from worker.jobs import COUNTS_S
 from worker.keys import cause_key, job_part_key
-from worker.letter import Letter, decode_letter
 from worker.outcome import Filtered
 from worker.stream import Burial, Lane, script
 

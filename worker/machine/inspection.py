@@ -16,7 +16,7 @@ from worker.app import find_redis_url, next_database
 from worker.customerio import Region, TrackApi
 from worker.errors import OperatorError
 from worker.keys import SHARDS
-from worker.serverfacts import Fact, judge_server
+from worker.machine.serverfacts import Fact, judge_server
 
 _WAIT_S = 5
 

@@ -8,9 +8,9 @@ import msgspec
 import orjson
 import redis
 
-from worker.deadfilter import Filter
+from worker.dead.filters import Filter
+from worker.dead.letter import Letter
 from worker.keys import cause_key, shard_key
-from worker.letter import Letter
 
 HOUR_MS = 3_600_000
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import redis
 
-from worker.deadcauses import Causes
-from worker.deadfilter import Filter
+from worker.dead.causes import Causes
+from worker.dead.filters import Filter
+from worker.dead.letter import Letter, decode_letter, split_id
 from worker.keys import cause_key, shard_key
-from worker.letter import Letter, decode_letter, split_id
 
 _PAGE = 500
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from config.settings import Settings
 from worker.app import Relay
-from worker.embedded import Embedded
 from worker.errors import OperatorError
-from worker.processes import START, program
-from worker.supervisor import Change, Supervisor
+from worker.machine.embedded import Embedded
+from worker.machine.processes import START, program
+from worker.machine.supervisor import Change, Supervisor
 
 # A proxy of the surroundings has nothing to do with what runs on this machine.
 open_direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
