@@ -46,7 +46,7 @@ SETTINGS = {
     "RELAY_SHARDS": str(SHARDS),
     "RELAY_SWEEP_INTERVAL_S": "0.5",
     "RELAY_TRIM_INTERVAL_S": "5",
-    "RELAY_REQUEST_TIMEOUT_S": "1.5",
+    "RELAY_REQUEST_TIMEOUT_S": "5",  # longer than a process is frozen: it wakes up with an answer, and without a lease
     "RELAY_REQUEST_ATTEMPTS": "3",
     "RELAY_RETRY_MAX_S": "1",
     "RELAY_HOLD_FIRST_S": "0.3",
@@ -257,7 +257,7 @@ class Chaos:
                     client.flushdb()
 
     def _on_destination(self, fault: Fault) -> None:
-        slow_s = 3.0 if fault.kind.startswith("slow") else self._slow_s
+        slow_s = 8.0 if fault.kind.startswith("slow") else self._slow_s
         self._arm({fault.kind: {"probability": 0.4 + 0.6 * fault.dice}}, slow_s)
         self._over.wait(fault.lasts_s)
         self._arm({}, self._slow_s)

@@ -220,6 +220,7 @@ class Delivery:
                 case Verdict.DONE | Verdict.SPLIT:
                     outcomes[0] = Dead("rejected", "send", status=answer.status, words=answer.words)
                 case Verdict.AGAIN | Verdict.HOLD:
+                    lease.check()  # who was stopped for too long has seen a timeout of its own making
                     self._hold(
                         hold_kind(answer.status),
                         status=answer.status,
@@ -286,14 +287,12 @@ class Delivery:
         """Settle the first `events` of the queue and read up to `more` entries behind all that is queued."""
         now_ms = time.time_ns() // 1_000_000
         lane, done = self._lane, self._queue[:events]
-        counts: dict[str, int] = {}
+        counts = latency_counts([w.entry_id for w, o in zip(done, outcomes, strict=True) if o is None], now_ms)
         burials: list[Burial] = []
         for position, (waiting, outcome) in enumerate(zip(done, outcomes, strict=True)):
             if outcome is None:
-                field = latency_field(now_ms - int(waiting.entry_id.partition("-")[0]))
-                counts[field] = counts.get(field, 0) + 1
-                counts["delivered"] = counts.get("delivered", 0) + 1
-            elif isinstance(outcome, Filtered):
+                continue
+            if isinstance(outcome, Filtered):
                 field = f"filtered:{outcome.reason}"
                 counts[field] = counts.get(field, 0) + 1
             else:
@@ -370,6 +369,20 @@ def hold_kind(status: int) -> HoldKind:
     if status in {401, 403}:
         return "unauthorized"
     return "unreachable" if status == 0 or status >= 408 else "misdirected"
+
+
+def latency_counts(entry_ids: Sequence[str], now_ms: int) -> dict[str, int]:
+    """The ledger's counts for events delivered now, given in the stream's order."""
+    if not entry_ids:
+        return {}
+    received_ms = [int(entry_id.partition("-")[0]) for entry_id in (entry_ids[0], entry_ids[-1])]
+    counts = {"delivered": len(entry_ids)}
+    if (field := latency_field(now_ms - received_ms[0])) == latency_field(now_ms - received_ms[1]):
+        return counts | {field: len(entry_ids)}
+    for entry_id in entry_ids:
+        field = latency_field(now_ms - int(entry_id.partition("-")[0]))
+        counts[field] = counts.get(field, 0) + 1
+    return counts
 
 
 def latency_field(took_ms: int) -> str:

@@ -27,6 +27,7 @@ from worker.operation import (
     ulid,
 )
 from worker.outcome import Dead, Filtered
+from worker.people.facts import Facts, read_facts
 from worker.people.person import Person, absorb, decode, encode
 from worker.people.properties import compile_properties
 
@@ -35,12 +36,13 @@ LATE_MS = 72 * 3600 * 1000
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
-    """The decision to send an event: about whom, when it happened, and its JSON as a Track v2 item."""
+    """The decision to send an event: about whom, when it happened, its JSON as an item, what it tells of them."""
 
-    event: Event
+    raw: bytes
     who: Who
     time_ms: int
     body: bytes
+    facts: Facts | None
 
 
 Decision = Send | Filtered | Dead
@@ -136,7 +138,8 @@ class Mapper:
         if len(body) > ITEM_LIMIT_BYTES:
             words = f"the event is {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
             return Dead("too_large", "map", _largest_field(event.payload), words=words)
-        return Send(event, who, time_ms, body)
+        facts = read_facts(event) if self._keeps_state(who) else None
+        return Send(event.raw, who, time_ms, body, facts)
 
     def _name(self, code: str) -> bytes | None:
         """The name an event code is sent under, as JSON; None when the filter keeps it out."""
@@ -179,7 +182,7 @@ class Mapper:
                     known = _Known(who, decode(states.get(digest(who.json))), len(operations))
                     people[who.json] = known
                     operations.append(None)
-                if absorb(known.person, decision.event):
+                if decision.facts is not None and absorb(known.person, decision.facts):
                     known.cause = position
             operations.append(Operation("event", decision.body, position))
             if self.integration.merge_transfers:
@@ -214,7 +217,7 @@ class Mapper:
         Both sides of a transfer ask for it, and so does whatever is heard of the anonymous profile later: a merge takes
         effect once both people exist, and an event would bring the merged profile back to life.
         """
-        payload, who = decision.event.payload, decision.who
+        payload, who = orjson.loads(decision.raw), decision.who
         if text_id(payload.get("anonymous_user_id")) == who.value and not text_id(payload.get("user_id")):
             moved_to = text_id(payload.get("transferred_to_user_id")) or (known.person.moved_to[1] if known else "")
             primary, secondary = moved_to, who.value
@@ -234,7 +237,11 @@ def _without(decisions: Sequence[Decision], known: _Known, dead: Dead) -> list[D
     """
     guilty = known.cause
     for position, decision in enumerate(decisions):
-        if isinstance(decision, Send) and decision.who.json == known.who.json and has_oversize(decision.event.payload):
+        if (
+            isinstance(decision, Send)
+            and decision.who.json == known.who.json
+            and has_oversize(orjson.loads(decision.raw))
+        ):
             guilty = position
     return [*decisions[:guilty], dead, *decisions[guilty + 1 :]]
 

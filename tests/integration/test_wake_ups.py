@@ -31,7 +31,9 @@ def test_every_event_is_served_by_the_messages_alone(tmp_path, redis_url, seed):
         parts = make_parts(tmp_path, redis_url, base_url=server.url)
         parts.join()
         workers = [
-            threading.Thread(target=_work, args=(make_parts(tmp_path, redis_url, base_url=server.url), messages))
+            threading.Thread(
+                target=_work, args=(make_parts(tmp_path, redis_url, base_url=server.url), messages), daemon=True
+            )
             for _ in range(WORKERS)
         ]
         for worker in workers:
@@ -55,11 +57,16 @@ def test_every_event_is_served_by_the_messages_alone(tmp_path, redis_url, seed):
     parts.redis.close()
 
 
+async def _prepared():
+    """The groups are there."""
+
+
 async def _append(redis_url, parts, wake, dice):
     client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
     appender = Appender(
         client,
         {"app": ("production",)},
+        _prepared,
         wake,
         wake_ms=WAKE_MS,
         dedup_window_s=3600,

@@ -11,8 +11,8 @@ from typing import Final
 from msgspec import UNSET
 
 from worker.people.entitlement import ON_HOLD, PAUSED
+from worker.people.facts import UNNAMED
 from worker.people.holding import HAD_TRIAL
-from worker.people.person import UNNAMED
 from worker.people.standing import Speaker, started_at_ms
 
 Derive = Callable[[Speaker, Mapping[str, str]], object]

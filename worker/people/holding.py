@@ -9,16 +9,14 @@ fact is a register that only a greater one overwrites:
 - the start: the least; the marks in `seen`: their union.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from copy import copy
+from typing import Final
 
 import msgspec
 
-from worker.event import Event, text_id
 from worker.people.entitlement import GRANTED, LAPSED, NOTHING, OVER, PLAN_CHANGES, access_fact, grants, rank, standing
-from worker.people.snapshot import FIELDS, Snapshot, read_snapshot
-
-MAX_KEY = 200
+from worker.people.facts import MAX_KEY, Facts
+from worker.people.snapshot import FIELDS, Snapshot
 
 HAD_TRIAL: Final = 1
 HAD_END: Final = 2
@@ -55,26 +53,22 @@ class Holding(msgspec.Struct, array_like=True, gc=False):
         return field not in self.older or self.older[field][0] == self.stamp[0]
 
 
-def learn(holding: Holding, key: str, event: Event, time_ms: int) -> bool:
-    """Take an event into the holding of this key; whether anything changed."""
-    payload, name = event.payload, event.name
-    snapshot = read_snapshot(payload)
-    source = payload.get("source_event_name")
-    fact = access_fact(name, source, snapshot.subscription_status)
+def learn(holding: Holding, facts: Facts) -> bool:
+    """Take an event that is about this holding into it; whether anything changed."""
+    name, snapshot, time_ms = facts.name, facts.snapshot, facts.time_ms
+    fact = access_fact(name, facts.source, snapshot.subscription_status)
     changed = decide_access(holding, time_ms, fact)
-    seen = _marks(snapshot, fact) | holding.seen
+    # what an ending event does not know of the offer is left out of the copy that is taken in
+    seen, snapshot = _marks(snapshot, fact)
+    seen |= holding.seen
     if seen != holding.seen:
         holding.seen = seen
         changed = True
     started_at = snapshot.purchased_at
-    if (
-        started_at is not None
-        and (holding.started_at is None or started_at < holding.started_at)
-        and _starts(name, source, key, payload)
-    ):
+    if started_at is not None and (holding.started_at is None or started_at < holding.started_at) and _starts(facts):
         holding.started_at = started_at
         changed = True
-    stamp = (time_ms, rank(name), event.key[:MAX_KEY])
+    stamp = (time_ms, rank(name), facts.key)
     if stamp > holding.stamp:
         _overwrite(holding, snapshot, stamp)
         holding.last_event = name[:MAX_KEY]
@@ -92,15 +86,13 @@ def decide_access(holding: Holding, time_ms: int, fact: int) -> bool:
     return True
 
 
-def former_subscription(payload: Mapping[str, Any]) -> str:
-    """The id of the subscription that a plan change ends, empty when it names none."""
-    return text_id(payload.get("from_purchasely_subscription_id"))[:MAX_KEY]
-
-
 def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
     older: dict[str, Stamp] = {}
     # Siblings tell the same, and most events of a subscription carry the same fields.
-    if snapshot != holding.snapshot:
+    if snapshot == holding.snapshot:
+        snapshot = holding.snapshot
+    else:
+        snapshot = copy(snapshot)  # facts may be taken in again, by another run over the same events
         fresh = msgspec.structs.astuple(snapshot)
         known = msgspec.structs.astuple(holding.snapshot)
         for new, old in zip(fresh, known):  # noqa: B905 - of one length; `strict` costs a third
@@ -130,15 +122,16 @@ def _complete(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> bool:
     return changed
 
 
-def _marks(snapshot: Snapshot, fact: int) -> int:
+def _marks(snapshot: Snapshot, fact: int) -> tuple[int, Snapshot]:
+    """What the event leaves behind for good, and its snapshot as far as it knows what it says."""
     seen = HAD_TRIAL if snapshot.offer_type == "FREE_TRIAL" else 0
     if not grants(fact) and (stands := standing(fact, snapshot.subscription_status)) != GRANTED:
         if stands in OVER or NOTHING < fact <= LAPSED:
             seen |= HAD_END
         if snapshot.offer_type == "NONE" and stands != NOTHING and _knows_no_offer(snapshot):
-            snapshot.offer_type = None
+            snapshot = msgspec.structs.replace(snapshot, offer_type=None)
             seen |= HAD_NO_OFFER
-    return seen
+    return seen, snapshot
 
 
 def _knows_no_offer(snapshot: Snapshot) -> bool:
@@ -152,8 +145,8 @@ def _knows_no_offer(snapshot: Snapshot) -> bool:
     return first is not None and last is not None and abs(last - first) < _SAME_TRANSACTION_MS
 
 
-def _starts(name: str, source: object, key: str, payload: Mapping[str, Any]) -> bool:
+def _starts(facts: Facts) -> bool:
     """Whether this is the event that starts the subscription, so that `purchased_at` is its start."""
-    if name in PLAN_CHANGES:
-        return former_subscription(payload) not in {"", key}
-    return (source if name == "ACTIVATE" and isinstance(source, str) else name) in _STARTS
+    if facts.name in PLAN_CHANGES:
+        return facts.former not in {"", facts.about}
+    return (facts.source if facts.name == "ACTIVATE" and facts.source else facts.name) in _STARTS

@@ -11,21 +11,14 @@ Bound: 32 subscriptions and 32 purchases. Past that those go that have had no ne
 ones first. Only for a person with more than that can the order of arrival matter.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
-from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, text_id
 from worker.people.entitlement import GRANTED, ON_HOLD, PAUSED, PLAN_CHANGES, REPLACED, standing
-from worker.people.holding import MAX_KEY, Holding, decide_access, former_subscription, learn
-from worker.people.revenue import read_revenue
+from worker.people.facts import Facts
+from worker.people.holding import Holding, decide_access, learn
 
 VERSION = 1
 LIMIT = 32
-
-# Opens the key of what came without Purchasely's id.
-UNNAMED = "~"
 
 
 class Person(msgspec.Struct, array_like=True, gc=False):
@@ -72,50 +65,47 @@ def encode(person: Person) -> bytes:
     return _ENCODER.encode(person)
 
 
-def absorb(person: Person, event: Event) -> bool:
-    """Take an event into the state; False when it was stale.
+def absorb(person: Person, facts: Facts) -> bool:
+    """Take what an event tells into the state; False when it was stale.
 
     Stale is an event that changed nothing and is older than the newest of the subscription or purchase
     that it is about. A repetition of the newest one is not.
     """
-    payload, time_ms = event.payload, event.time_ms
-    if time_ms is None or not TIME_MIN_MS < time_ms < TIME_MAX_MS:
-        time_ms = event.received_ms
-    changed = _know(person, payload, time_ms)
-    holdings, key = _concerned(person, payload, event.name)
-    if not key:
-        return changed or time_ms >= person.newest_ms
-    holding = holdings.get(key)
+    changed = _know(person, facts)
+    if not facts.about:
+        return changed or facts.time_ms >= person.newest_ms
+    holdings = person.purchases if facts.once else person.subscriptions
+    holding = holdings.get(facts.about)
     if holding is None:
-        holding = holdings[key] = Holding()
-    changed = learn(holding, key, event, time_ms) or changed
-    if event.name in PLAN_CHANGES:
-        changed = _end_former(person, key, payload, time_ms) or changed
+        holding = holdings[facts.about] = Holding()
+    changed = learn(holding, facts) or changed
+    if facts.name in PLAN_CHANGES:
+        changed = _end_former(person, facts) or changed
     if len(holdings) > LIMIT:
         _forget_oldest(holdings)
-    return changed or time_ms >= holding.stamp[0]
+    return changed or facts.time_ms >= holding.stamp[0]
 
 
-def _know(person: Person, payload: Mapping[str, Any], time_ms: int) -> bool:
+def _know(person: Person, facts: Facts) -> bool:
     """Take what an event tells of the person as such; of two of one millisecond the greater value."""
     changed = False
+    time_ms = facts.time_ms
     if time_ms > person.newest_ms:
         person.newest_ms = time_ms
         changed = True
-    get = payload.get
-    if (text := text_id(get("user_id"))) and (time_ms, text) > person.user_id:
-        person.user_id = (time_ms, text[:MAX_KEY])
+    if (text := facts.user_id) and (time_ms, text) > person.user_id:
+        person.user_id = (time_ms, text)
         changed = True
-    if (text := text_id(get("anonymous_user_id"))) and (time_ms, text) > person.anonymous_user_id:
-        person.anonymous_user_id = (time_ms, text[:MAX_KEY])
+    if (text := facts.anonymous_user_id) and (time_ms, text) > person.anonymous_user_id:
+        person.anonymous_user_id = (time_ms, text)
         changed = True
-    if (text := text_id(get("device_id"))) and (time_ms, text) > person.device_id:
-        person.device_id = (time_ms, text[:MAX_KEY])
+    if (text := facts.device_id) and (time_ms, text) > person.device_id:
+        person.device_id = (time_ms, text)
         changed = True
-    if (text := text_id(get("transferred_to_user_id"))) and (time_ms, text) > person.moved_to:
-        person.moved_to = (time_ms, text[:MAX_KEY])
+    if (text := facts.moved_to) and (time_ms, text) > person.moved_to:
+        person.moved_to = (time_ms, text)
         changed = True
-    for currency, amount in read_revenue(payload):
+    for currency, amount in facts.revenue:
         known = person.revenues.get(currency)
         if known is None or (time_ms, amount) > known:
             person.revenues[currency] = (time_ms, amount)
@@ -123,29 +113,12 @@ def _know(person: Person, payload: Mapping[str, Any], time_ms: int) -> bool:
     return changed
 
 
-def _concerned(person: Person, payload: Mapping[str, Any], name: str) -> tuple[dict[str, Holding], str]:
-    """What the event is about: the holdings and the key among them, empty when it names nothing."""
-    if key := text_id(payload.get("purchasely_subscription_id")):
-        return person.subscriptions, key[:MAX_KEY]
-    if key := text_id(payload.get("purchasely_one_time_purchase_id")):
-        return person.purchases, key[:MAX_KEY]
-    key = text_id(payload.get("store_original_transaction_id"))
-    if not key:
-        key = text_id(payload.get("plan")) or text_id(payload.get("product"))
-    kind = payload.get("purchase_type")
-    once = name.startswith("ONE_TIME_PURCHASE_") or (
-        isinstance(kind, str) and kind.strip() in {"CONSUMABLE", "NON_CONSUMABLE"}
-    )
-    return person.purchases if once else person.subscriptions, (UNNAMED + key)[:MAX_KEY] if key else ""
-
-
-def _end_former(person: Person, key: str, payload: Mapping[str, Any], time_ms: int) -> bool:
+def _end_former(person: Person, facts: Facts) -> bool:
     """End the subscription that a plan change leaves, which may be heard of only later."""
-    former = former_subscription(payload)
-    if former in {"", key}:
+    if facts.former in {"", facts.about}:
         return False
-    holding = person.subscriptions.setdefault(former, Holding())
-    changed = decide_access(holding, time_ms, REPLACED)
+    holding = person.subscriptions.setdefault(facts.former, Holding())
+    changed = decide_access(holding, facts.time_ms, REPLACED)
     if len(person.subscriptions) > LIMIT:
         _forget_oldest(person.subscriptions)
     return changed

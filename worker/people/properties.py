@@ -2,8 +2,8 @@
 
 All that Purchasely names (its "User Properties" tab and the drafts of its documentation), and the lifetime revenue.
 Which subscription speaks when there are several is the rule of `worker.people.standing`. The person's ids are the
-newest of all events; all else but the `expired_` properties and the revenue is the speaker's: `last_event` is, as documented,
-the last event "for that subscription".
+newest of all events; all else but the `expired_` properties and the revenue is the speaker's: `last_event` is, as
+documented, the last event "for that subscription".
 
 A property has a value (dates in Unix milliseconds); or is None, when it was told once and holds no more, so that it
 must be cleared; or is absent, when it was never known. Cleared are the dates of a grace period, deferral, pause or

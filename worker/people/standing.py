@@ -33,8 +33,9 @@ from worker.people.entitlement import (
     grants,
     standing,
 )
+from worker.people.facts import UNNAMED
 from worker.people.holding import HAD_NO_OFFER, Holding
-from worker.people.person import UNNAMED, Person
+from worker.people.person import Person
 
 _PRECEDENCE: Mapping[int, int] = {
     GRANTED: 3,

@@ -58,12 +58,16 @@ def test_what_was_accepted_is_answered_and_woken(stack):
     assert "Traceback" not in lines(stack)
 
 
-def test_wake_ups_are_sent_before_the_end(stack):
-    """An answer and a stop at the same moment: whoever was to be woken is."""
+def test_wake_ups_are_sent_before_the_end(stack, own_redis):
+    """A slow broker, an answer and a stop at the same moment: whoever was to be woken is."""
+    broker = own_redis()
+    stack.env["RELAY_BROKER_URL"] = broker.url
     stack.start("web")
-    assert stack.webhook({"event_id": "a", "user_id": "jeff"}).status_code == 200
-    assert stack.kill("web", signal.SIGTERM) in {0, -signal.SIGTERM}
-    assert len(wakes_sent(stack)) == 1
+    with redis.Redis.from_url(broker.url) as looking:
+        looking.client_pause(1500)
+        assert stack.webhook({"event_id": "a", "user_id": "jeff"}).status_code == 200
+        assert stack.kill("web", signal.SIGTERM) in {0, -signal.SIGTERM}
+        assert looking.llen("relay") == 1
 
 
 def test_a_broker_that_is_away_does_not_matter_to_the_sender(stack):

@@ -10,6 +10,7 @@ from worker.dead.letter import event_of
 from worker.dead.survey import Survey, Surveyor
 from worker.mapping import LATE_MS, Mapper
 from worker.outcome import Dead
+from worker.people.facts import read_facts
 from worker.people.person import Person, absorb, encode
 
 NOW_MS = 1_760_000_000_000 + 2 * LATE_MS
@@ -110,7 +111,7 @@ def test_people_with_newer_updates_are_counted_once():
     """A person whose state is newer than one of the letters is told of: its properties stay as they are."""
     newer = event(1, event_created_at_ms=event(1)["event_created_at_ms"] + 5)
     person = Person()
-    absorb(person, event_of(letter(newer)))
+    absorb(person, read_facts(event_of(letter(newer))))
     mapper = Mapper(integration())
     digest = mapper.person_of(decide(mapper, letter(), NOW_MS))
     _, found = survey([letter(), letter()], states={f"relay:{{2}}:person:production:{digest}": encode(person)})

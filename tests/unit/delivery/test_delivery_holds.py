@@ -1,9 +1,13 @@
 """A destination or a key at fault: the integration waits, in order, and nothing is buried."""
 
+import threading
+
+import msgspec
 import pytest
 
-from tests.fakes import Bench, MemoryCustomerio, raw_event
+from tests.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
 from worker.customerio import Answer
+from worker.sending import Sender
 
 RAWS = [raw_event(f"E{n}", n) for n in range(10)]
 IDS = [f"E{n}-{n}" for n in range(10)]
@@ -81,3 +85,14 @@ def test_a_hold_in_the_middle_keeps_what_was_settled():
     assert bench.run() == "held"
     assert bench.shelf.books() == {"delivered": 50, "position": 50}
     assert len(bench.shelf.waiting()) == 10
+
+
+def test_a_holder_without_a_lease_holds_nothing():
+    """It was stopped for so long that its request timed out by itself: the destination is not to blame."""
+    bench = Bench(RAWS, bounds=msgspec.structs.replace(BOUNDS, lease_s=0.05))
+    bench.api.answers = [Answer(0)]
+    bench.sender = Sender(bench.api, 1, 8.0, 1000.0)
+    bench.api.on_request = lambda: threading.Event().wait(0.2)
+    bench.shelf.renew = lambda lane, token: False
+    assert bench.run() == "lost"
+    assert (bench.holds, bench.shelf.books()) == ([], {})

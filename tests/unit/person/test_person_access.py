@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from tests.payloads import CODES, DAY_MS, START_MS, event, history, payload
+from worker.people.facts import read_facts
 from worker.people.person import absorb, decode
 from worker.people.properties import properties
 
@@ -61,7 +62,7 @@ ACCESS = {
 def told(*bodies):
     person = decode(None)
     for body in bodies:
-        absorb(person, event(body))
+        absorb(person, read_facts(event(body)))
     return properties(person, {})
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.payloads import START_MS, event, payload
 from worker.event import read_event
+from worker.people.facts import read_facts
 from worker.people.person import absorb, decode, encode
 from worker.people.properties import DATE_PROPERTIES, PROPERTIES, properties
 
@@ -44,7 +45,7 @@ def test_no_json_makes_it_fail(bodies):
     """Whatever stands in the fields, the event is absorbed, stored, read again and told as values of known kinds."""
     person = decode(None)
     for body in bodies:
-        absorb(person, read_event(f"{START_MS}-0", orjson.dumps(body)))
+        absorb(person, read_facts(read_event(f"{START_MS}-0", orjson.dumps(body))))
         person = decode(encode(person))
     told = properties(person, {"monthly": "P1M"})
     assert {name for name in told if not name.startswith("cumulated_revenue_in_")} <= PROPERTIES
@@ -54,7 +55,7 @@ def test_no_json_makes_it_fail(bodies):
 
 def told_of(**fields):
     person = decode(None)
-    absorb(person, event(payload("SUBSCRIPTION_RENEWED", **fields)))
+    absorb(person, read_facts(event(payload("SUBSCRIPTION_RENEWED", **fields))))
     return properties(person, {})
 
 

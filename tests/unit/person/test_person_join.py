@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.payloads import CODES, DAY_MS, HISTORIES, START_MS, event, history, payload
+from worker.people.facts import read_facts
 from worker.people.person import absorb, decode, encode
 from worker.people.properties import properties
 
@@ -16,7 +17,7 @@ PLANS = {"monthly": "P1M", "yearly": "P1Y"}
 def told(events):
     person = decode(None)
     for one in events:
-        absorb(person, one)
+        absorb(person, read_facts(one))
     return encode(person), properties(person, PLANS)
 
 
@@ -88,7 +89,7 @@ def test_storing_between_events_makes_no_difference(events):
     """A state that is encoded and decoded after each event ends as one that stays in memory."""
     person = decode(None)
     for one in events:
-        absorb(person, one)
+        absorb(person, read_facts(one))
         assert decode(encode(person)) == person
         person = decode(encode(person))
     assert (encode(person), properties(person, PLANS)) == told(events)
@@ -102,7 +103,7 @@ def test_a_stale_event_changes_nothing(data):
     person = decode(None)
     for one in data.draw(st.permutations(events * 2)):
         before = encode(person)
-        if not absorb(person, one):
+        if not absorb(person, read_facts(one)):
             assert encode(person) == before
 
 
@@ -111,7 +112,7 @@ def test_an_older_event_that_tells_nothing_new_is_stale():
     first, later = (event(payload("SUBSCRIPTION_RENEWED", event_created_at_ms=START_MS + n)) for n in (1, 2))
     other = event(payload("RENEWAL_ENABLED", event_created_at_ms=START_MS, purchasely_subscription_id="subs_2"))
     person = decode(None)
-    assert [absorb(person, one) for one in (later, first, later, other)] == [True, False, True, True]
+    assert [absorb(person, read_facts(one)) for one in (later, first, later, other)] == [True, False, True, True]
     assert person.newest_ms == START_MS + 2
 
 
@@ -120,8 +121,8 @@ def test_a_late_event_may_still_tell_something():
     started = event(payload("SUBSCRIPTION_STARTED", purchased_at_ms=START_MS + 5))
     renewed = event(payload("SUBSCRIPTION_RENEWED", event_created_at_ms=START_MS + DAY_MS))
     person = decode(None)
-    assert absorb(person, renewed)
-    assert absorb(person, started)
+    assert absorb(person, read_facts(renewed))
+    assert absorb(person, read_facts(started))
     assert properties(person, {})["subscription_started_at"] == START_MS + 5
 
 
@@ -137,5 +138,5 @@ def test_an_event_without_a_usable_time_counts_as_of_its_arrival(time):
     """No time, one that cannot be read and one of no possible era are the time of storing."""
     body = {"event_name": "ACTIVATE", "user_id": "jeff", "plan": "monthly"} | time
     person = decode(None)
-    absorb(person, event(body, received_ms=START_MS + 7))
+    absorb(person, read_facts(event(body, received_ms=START_MS + 7)))
     assert person.newest_ms == START_MS + 7

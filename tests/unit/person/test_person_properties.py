@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.payloads import DAY_MS, HISTORIES, START_MS, event, history, payload
+from worker.people.facts import read_facts
 from worker.people.person import absorb, decode
 from worker.people.properties import DATE_PROPERTIES, PROPERTIES, compile_properties, properties
 
@@ -14,7 +15,7 @@ PLANS = {"monthly": "P1M", "yearly": "P1Y"}
 def person_of(*bodies):
     person = decode(None)
     for body in bodies:
-        absorb(person, event(body))
+        absorb(person, read_facts(event(body)))
     return person
 
 

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from tests.payloads import DAY_MS, HISTORIES, START_MS, event, history, payload
+from worker.people.facts import read_facts
 from worker.people.person import LIMIT, VERSION, Person, absorb, decode, encode
 from worker.people.properties import properties
 
@@ -11,7 +12,7 @@ from worker.people.properties import properties
 def absorbed(*bodies):
     person = decode(None)
     for body in bodies:
-        absorb(person, event(body))
+        absorb(person, read_facts(event(body)))
     return person
 
 

@@ -1,0 +1,83 @@
+"""All that one event tells of a person, taken out of its payload at once, so that the payload need not be kept."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, text_id
+from worker.people.revenue import read_revenue
+from worker.people.snapshot import Snapshot, read_snapshot
+
+MAX_KEY = 200
+
+# Opens the key of what came without Purchasely's id.
+UNNAMED: Final = "~"
+
+
+class Facts(msgspec.Struct, gc=False):
+    """What an event tells.
+
+    `about` is the key of the subscription, or (`once`) of the one-time purchase that it concerns, empty when it names
+    none; `former` the subscription that a plan change ends; `moved_to` the user who gets what this one loses. Texts are
+    empty when absent. `time_ms` is when the event was received when it carries no usable time of its own.
+    """
+
+    name: str
+    key: str
+    time_ms: int
+    about: str
+    once: bool
+    snapshot: Snapshot
+    source: str
+    former: str
+    user_id: str
+    anonymous_user_id: str
+    device_id: str
+    moved_to: str
+    revenue: list[tuple[str, float]]
+
+
+def read_facts(event: Event) -> Facts:
+    """The facts of an event; a value of the wrong type is as good as absent."""
+    payload, time_ms = event.payload, event.time_ms
+    if time_ms is None or not TIME_MIN_MS < time_ms < TIME_MAX_MS:
+        time_ms = event.received_ms
+    get = payload.get
+    about, once = _about(payload, event.name)
+    source = get("source_event_name")
+    return Facts(
+        event.name,
+        event.key[:MAX_KEY],
+        time_ms,
+        about,
+        once,
+        read_snapshot(payload),
+        source if type(source) is str else "",
+        _id(get("from_purchasely_subscription_id")),
+        _id(get("user_id")),
+        _id(get("anonymous_user_id")),
+        _id(get("device_id")),
+        _id(get("transferred_to_user_id")),
+        read_revenue(payload),
+    )
+
+
+def _id(value: object) -> str:
+    return "" if value is None else text_id(value)[:MAX_KEY]
+
+
+def _about(payload: Mapping[str, Any], name: str) -> tuple[str, bool]:
+    """The key of what the event is about, and whether that is a one-time purchase."""
+    if key := text_id(payload.get("purchasely_subscription_id")):
+        return key[:MAX_KEY], False
+    if key := text_id(payload.get("purchasely_one_time_purchase_id")):
+        return key[:MAX_KEY], True
+    key = text_id(payload.get("store_original_transaction_id"))
+    if not key:
+        key = text_id(payload.get("plan")) or text_id(payload.get("product"))
+    kind = payload.get("purchase_type")
+    once = name.startswith("ONE_TIME_PURCHASE_") or (
+        isinstance(kind, str) and kind.strip() in {"CONSUMABLE", "NON_CONSUMABLE"}
+    )
+    return (UNNAMED + key)[:MAX_KEY] if key else "", once
