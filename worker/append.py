@@ -14,7 +14,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from worker.errors import NotStoredError
 from worker.keys import shard_key
-from worker.roundtrip import round_trip
+from worker.roundtrip import Command, encode, round_trip
 from worker.stream import script
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Appender:
         self._text = script("append")
         self._sha = hashlib.sha1(self._text.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
         self._lanes: dict[_Lane, _Items] = {}
-        self._prefixes: dict[_Lane, tuple[int, list[Any]]] = {}
+        self._prefixes: dict[_Lane, tuple[int, tuple[int, bytes]]] = {}
         self._flushing: asyncio.Task[None] | None = None
         self._memory_looked_s = -_MEMORY_LOOK_S
         self._memory_full = False
@@ -182,7 +182,7 @@ class Appender:
         if self._memory_full:
             raise NotStoredError("memory")
 
-    async def _run(self, commands: list[list[Any]]) -> list[Any]:
+    async def _run(self, commands: list[Command]) -> list[Any]:
         replies = await round_trip(self._redis, commands)
         missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if missing:
@@ -193,15 +193,17 @@ class Appender:
                 replies[index] = reply
         return replies
 
-    def _command(self, lane: _Lane, items: _Items) -> list[Any]:
-        command = self._prefix(lane).copy()
+    def _command(self, lane: _Lane, items: _Items) -> Command:
+        """The script's call, in Redis's protocol."""
+        arguments, prefix = self._prefix(lane)
+        command = [b"*%d\r\n" % (arguments + 2 * len(items)), prefix]
         for event, _ in items:
-            command.append(hashlib.blake2b(event.key.encode("utf-8", "surrogatepass"), digest_size=16).digest())
-            command.append(event.raw)
+            digest = hashlib.blake2b(event.key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+            command += (b"$16\r\n%b\r\n$%d\r\n" % (digest, len(event.raw)), event.raw, b"\r\n")
         return command
 
-    def _prefix(self, lane: _Lane) -> list[Any]:
-        """A lane's command before its events; the same until the next set of seen ids begins."""
+    def _prefix(self, lane: _Lane) -> tuple[int, bytes]:
+        """A lane's command before its events, and the number of its arguments; anew with each set of seen ids."""
         bucket = int(time.time()) // self._bucket_s
         known = self._prefixes.get(lane)
         if known is not None and known[0] == bucket:
@@ -213,7 +215,16 @@ class Appender:
         keys.append(shard_key(shard, "intake", source))
         for integration in integrations:
             keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]
-        prefix = ["EVALSHA", self._sha, len(keys), *keys, self._bucket_s * 3, self._wake_ms, len(integrations)]
+        words: list[str | int] = [
+            "EVALSHA",
+            self._sha,
+            len(keys),
+            *keys,
+            self._bucket_s * 3,
+            self._wake_ms,
+            len(integrations),
+        ]
+        prefix = (len(words), encode(words))
         self._prefixes[lane] = (bucket, prefix)
         return prefix
 

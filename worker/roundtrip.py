@@ -1,26 +1,32 @@
-"""Commands to Redis in one round trip; packed in C, since redis-py packs an asyncio pipeline argument by argument."""
+"""Commands to Redis in one round trip; encoded here, since redis-py encodes a pipeline argument by argument."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import hiredis
 import redis.asyncio
 from redis.exceptions import ResponseError
 
+# A command in Redis's protocol, in pieces: the number of its arguments, then each with its length.
+Command = list[bytes]
 
-async def round_trip(client: redis.asyncio.Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
+
+def encode(arguments: Iterable[str | int]) -> bytes:
+    """Arguments as the protocol has them, without their number."""
+    return b"".join(b"$%d\r\n%b\r\n" % (len(raw), raw) for raw in (str(one).encode() for one in arguments))
+
+
+async def round_trip(client: redis.asyncio.Redis, commands: Sequence[Command]) -> list[Any]:
     """The replies to the commands, in order, errors among them as values. The client's `retry` sends all of them again.
 
     Raises:
         redis.RedisError: no answer; the commands may have been executed.
         OSError: likewise.
     """
-    pack: Any = hiredis.pack_command  # its types know a tuple of one
-    packed = b"".join([pack(tuple(command)) for command in commands])
+    encoded = b"".join([piece for command in commands for piece in command])
     connection: Any = await client.connection_pool.get_connection()
 
     async def once() -> list[Any]:
-        await connection.send_packed_command(packed)
+        await connection.send_packed_command(encoded)
         return [await _reply(connection) for _ in commands]
 
     async def fail(_fault: Exception) -> None:
