@@ -49,6 +49,7 @@ def _find(parts: "Relay", event: str) -> tuple[str, bytes, str | None]:
     """The entry id, the bytes and the source (when it is known) of what is to be explained."""
     from worker.errors import OperatorError
     from worker.keys import shard_key
+    from worker.stream import entries
 
     now = f"{time.time_ns() // 1_000_000}-0"
     if event == "-":
@@ -61,7 +62,7 @@ def _find(parts: "Relay", event: str) -> tuple[str, bytes, str | None]:
         for source in parts.integrations.sources:
             rows: Any = parts.redis.xrange(shard_key(int(shard), "events", source), entry_id, entry_id)
             if rows:
-                return entry_id, rows[0][1][b"b"], source
+                return entry_id, entries(rows)[0][1], source
         raise OperatorError(f"no event {event} in any stream: it was trimmed, or never there")
     raise OperatorError(f"{event} is neither a file, nor -, nor SHARD/ENTRY-ID")
 

@@ -13,7 +13,8 @@ def forget(person: str, *, yes: bool, as_json: bool) -> None:
     """Remove PERSON (a user id, anonymous id or e-mail) from streams, dead letters and state, on all shards.
 
     Customer.io is not told: delete the person there as well. Events that arrive later are taken as usual, unless the
-    person is suppressed too.
+    person is suppressed too. Redis frees the bytes of deleted stream entries with the blocks they lie in, when the
+    retention time is over.
     """
     from worker.app import relay
     from worker.forgetting import forget as forget_person
