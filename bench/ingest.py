@@ -3,8 +3,8 @@
     python -m bench.ingest [--rounds 9] [--requests 10000] [--connections 64] [--flags "..."] [--out FILE]
 
 Each round measures all three, one after the other, on fresh events; what counts is the median of the rounds. Our door
-runs by the Procfile's own line (and `--flags`), the blind server by the same on uvicorn's own protocol. CPU time is that
-of the web process; it suffers less from neighbours than the rate does.
+runs by the Procfile's own line (and `--flags`), the blind server by the same on uvicorn's own protocol. CPU time is
+that of the web process; it suffers less from neighbours than the rate does.
 """
 
 import argparse

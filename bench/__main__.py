@@ -1,0 +1,105 @@
+"""`python -m bench`: all measurements in one run, as a table, and as JSON in bench/results.json.
+
+Every figure that is compared is a ratio of two things measured in turn, in this run; medians of the rounds.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.backlog import backlog
+from bench.delivery import baseline, bound, full
+from bench.flat import flat
+from bench.latency import latency
+from bench.setting import ROOT, Setting, machine
+from bench.start import start
+
+Row = tuple[str, str, str, bool]
+
+
+def delivery(rounds: int) -> tuple[dict[str, object], list[Row]]:
+    """The full path against the hand-written way and against its bound."""
+    found: dict[str, list[dict[str, float]]] = {"full": [], "bound": [], "baseline": []}
+    with Setting() as setting:
+        for _ in range(rounds):
+            found["full"].append(full(setting, 60_000, 20_000))
+            found["bound"].append(bound(setting, 60_000, 20_000))
+            found["baseline"].append(baseline(setting, 1_500, 500))
+    rate = {name: [one["events_per_s"] for one in runs] for name, runs in found.items()}
+    over = statistics.median(a / b for a, b in zip(rate["full"], rate["baseline"], strict=True))
+    share = statistics.median(a / b for a, b in zip(rate["full"], rate["bound"], strict=True))
+    cpu = statistics.median(one["cpu_us_per_event"] for one in found["full"])
+    each = {name: round(statistics.median(values)) for name, values in rate.items()}
+    rows = [
+        (f"delivery against one task an event {each}", f"{over:.0f} ×", "≥ 100 ×", over >= 100),
+        ("delivery against read and acknowledge alone", f"{share:.2f}", "≥ 0.25", share >= 0.25),
+        ("CPU an event delivered, all worker processes", f"{cpu:.0f} µs", "≤ 35 µs", cpu <= 35),
+    ]
+    return {"runs": found, "over_baseline": over, "of_bound": share, "cpu_us": cpu}, rows
+
+
+def ingest(rounds: int) -> tuple[dict[str, object], list[Row]]:
+    """The web door, by its own measurement."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        command = [sys.executable, "-m", "bench.ingest", "--rounds", str(rounds), "--out", out.name]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        found = json.loads(Path(out.name).read_text())
+    single = found["ratios"]["single_to_blind_per_s"]
+    array = found["ratios"]["array_to_single_per_s"]
+    rates = {kind: round(one["per_s"]) for kind, one in found["median"].items()}
+    rows = [
+        (f"ingest of signed singles against a blind server {rates}", f"{single:.2f}", "≥ 0.6", single >= 0.6),
+        ("ingest of arrays of 100 against singles", f"{array:.1f} ×", "≥ 5 ×", array >= 5),
+    ]
+    return found, rows
+
+
+def others(large: int, total: int) -> tuple[dict[str, object], list[Row]]:
+    """Latency, a large backlog, memory over time, the command's start."""
+    quick = latency()
+    waiting = backlog(large=large)
+    memory = flat(total)
+    begun = start()
+    p50, p99 = quick["p50_ms"], quick["p99_ms"]
+    above, drain = waiting["memory_over_raw"], waiting["drain_ratio"]
+    growth, help_ms = float(str(memory["growth_after_first"])), begun["help_ms"]
+    rows = [
+        ("received to delivered at 200 events/s, p50", f"{p50:.0f} ms", "≤ 15 ms", p50 <= 15),
+        ("received to delivered at 200 events/s, p99", f"{p99:.0f} ms", "≤ 60 ms", p99 <= 60),
+        (f"{large:,} waiting: memory above raw size", f"{above:.0%}", "≤ 25 %", above <= 0.25),
+        (f"{large:,} waiting: drain rate against a small backlog", f"{drain:.2f}", "≥ 0.9", drain >= 0.9),
+        (f"worker memory over {total:,} events, growth after the first tenth", f"{growth:.0%}", "flat", growth < 0.1),
+        ("start of `relay --help`", f"{help_ms:.0f} ms", "≤ 150 ms", help_ms <= 150),
+    ]
+    return {"latency": quick, "backlog": waiting, "memory": memory, "start": begun}, rows
+
+
+def main() -> None:
+    """Measure everything; exit 0 whatever the figures are: they are for people to read."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--large", type=int, default=1_000_000, help="events of the large backlog")
+    parser.add_argument("--total", type=int, default=2_000_000, help="events of the memory measurement")
+    chosen = parser.parse_args()
+    results: dict[str, object] = {"machine": machine()}
+    rows: list[Row] = []
+    for name, part in (
+        ("delivery", lambda: delivery(chosen.rounds)),
+        ("ingest", lambda: ingest(chosen.rounds)),
+        ("others", lambda: others(chosen.large, chosen.total)),
+    ):
+        found, more = part()
+        results[name] = found
+        rows += more
+        for what, measured, target, met in more:
+            print(f"| {what} | {measured} | {target} | {'met' if met else '**missed**'} |", flush=True)
+    (ROOT / "bench" / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(f"measured on {results['machine']}")
+
+
+if __name__ == "__main__":
+    main()
