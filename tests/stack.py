@@ -197,6 +197,11 @@ class Stack:
         """The books of the (first) integration."""
         return accounts(self.parts)[0]
 
+    @property
+    def books(self) -> dict[str, Account]:
+        """The books of every integration."""
+        return {account.integration: account for account in accounts(self.parts)}
+
     @cached_property
     def broker(self) -> redis.Redis:
         """A client of the broker's database."""

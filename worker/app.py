@@ -30,7 +30,7 @@ from worker.errors import OperatorError
 from worker.holds import Holds
 from worker.keys import INTEGRATIONS, SHARDS
 from worker.mapping import Mapper
-from worker.pace import Paced
+from worker.pace import RequestPace
 from worker.sending import Sender
 from worker.stop import Stop
 from worker.stream import Lane, Streams
@@ -191,9 +191,11 @@ class Relay:
         made = self._made.get(integration)
         if made is None:
             known, chosen = self.integrations.integrations[integration], self.settings
-            track = TrackApi(known, chosen.request_timeout_s)
-            api = Paced(track, self.redis, known.name, chosen.requests_per_s, stop.sleep)
-            sender = Sender(api, chosen.request_attempts, chosen.retry_max_s, chosen.request_timeout_s, stop.sleep)
+            api = TrackApi(known, chosen.request_timeout_s)
+            pace = RequestPace(self.redis, known.name, chosen.requests_per_s, stop.sleep)
+            sender = Sender(
+                api, chosen.request_attempts, chosen.retry_max_s, chosen.request_timeout_s, stop.sleep, pace.wait
+            )
             bound = DeadBound(self.redis, chosen.shards, integration, chosen.dead_limit)
             made = self._made[integration] = (Mapper(known), sender, Fill(chosen.batch_events), bound)
         made[0].suppressed = self.suppressed.people()

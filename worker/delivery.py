@@ -237,8 +237,8 @@ class Delivery:
         def check() -> None:
             if self._stopping():
                 raise StoppedError
-            lease.check()
             self._suspect(token, "sending")
+            lease.check()  # last: nothing may come between it and the request
 
         return check
 

@@ -9,36 +9,31 @@ from limits import RateLimitItemPerSecond
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from worker.customerio import Answer
-from worker.sending import Api
-
 log = logging.getLogger(__name__)
 
 _STEP_S = 0.02
 
 
-class Paced:
-    """A Track API that is asked no faster than allowed ("1000 requests per second"; beyond, data may be dropped).
+class RequestPace:
+    """Waits until an integration may be asked again ("1000 requests per second"; beyond, data may be dropped).
 
     The count is kept in Redis. When Redis cannot count, the request goes out all the same: the limit is a courtesy that
     Customer.io does not strictly enforce, and a full server must be able to drain.
     """
 
     def __init__(
-        self, api: Api, client: redis.Redis, integration: str, per_s: int, sleep: Callable[[float], None] = time.sleep
+        self, client: redis.Redis, integration: str, per_s: int, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._api = api
         storage = RedisStorage("redis://", connection_pool=client.connection_pool, key_prefix="relay:pace")
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._item = RateLimitItemPerSecond(per_s)
         self._integration = integration
         self._sleep = sleep
 
-    def batch(self, body: bytes) -> Answer:
-        """POST a batch once it is this request's turn."""
+    def wait(self) -> None:
+        """Wait for the turn of one request."""
         while not self._mine():
             self._sleep(_STEP_S)
-        return self._api.batch(body)
 
     def _mine(self) -> bool:
         try:

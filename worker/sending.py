@@ -49,8 +49,10 @@ class Sender:
         retry_max_s: float,
         longest_s: float,
         sleep: Callable[[float], None] = time.sleep,
+        pace: Callable[[], None] = lambda: None,
     ) -> None:
         self._api = api
+        self._pace = pace
         self._longest_s = longest_s
         self._retry_max_s = retry_max_s
         self._jitter = wait_random_exponential(multiplier=0.25, max=retry_max_s)
@@ -62,7 +64,8 @@ class Sender:
         attempts: list[Attempt] = []
 
         def attempt() -> Answer:
-            before()
+            self._pace()
+            before()  # at the very last: whoever waited or was stopped until here may have lost the lease
             at_ms = time.time_ns() // 1_000_000
             answer = self._api.batch(body)
             attempts.append(Attempt(at_ms, answer.status, answer.words, answer.took_ms))

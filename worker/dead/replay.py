@@ -145,6 +145,7 @@ class Replay:
                 case Verdict.DONE | Verdict.SPLIT:
                     composed.outcomes[0] = Dead("rejected", "send", status=answer.status, words=answer.words)
                 case Verdict.AGAIN | Verdict.HOLD:
+                    lease.check()  # who was stopped for too long has seen a timeout of its own making
                     kind = hold_kind(answer.status)
                     self._hold(kind, status=answer.status, words=answer.words, probe=probe)
                     return self._settle("held", token, gone, {}, turn.search)

@@ -93,6 +93,6 @@ def test_a_holder_without_a_lease_holds_nothing():
     bench.api.answers = [Answer(0)]
     bench.sender = Sender(bench.api, 1, 8.0, 1000.0)
     bench.api.on_request = lambda: threading.Event().wait(0.2)
-    bench.shelf.renew = lambda lane, token: False
+    bench.shelf.renew = lambda *_: False
     assert bench.run() == "lost"
     assert (bench.holds, bench.shelf.books()) == ([], {})

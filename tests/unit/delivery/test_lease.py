@@ -94,6 +94,7 @@ def test_a_holder_that_hangs_is_not_renewed():
 
 def test_a_lease_that_sends_nothing_starts_no_thread():
     """Filtering alone needs no help: each settle prolongs the lease."""
+    until(lambda: not threads(), "other tests' threads end")
     with Lease(Server().renew, LIFE_S, 60, time.monotonic()) as lease:
         for _ in range(100):
             lease.progress(time.monotonic())

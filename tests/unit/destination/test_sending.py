@@ -89,6 +89,21 @@ def test_waits_honour_retry_after_up_to_the_cap(asked_s, most_s, attempts):
     assert all(wait_s <= max(min(asked_s, most_s), 0.25 * 2**n) for n, wait_s in enumerate(slept_s))
 
 
+def test_the_last_look_before_a_request_is_at_the_lease():
+    """Whatever waits, waits before it: the pace first, then `before`, then the request, at each attempt."""
+    steps = []
+
+    class Noted(Api):
+        def batch(self, body):
+            steps.append("request")
+            return super().batch(body)
+
+    api = Noted(Answer(500), Answer(200))
+    sender = Sender(api, 4, 8.0, 1e9, lambda _: None, lambda: steps.append("pace"))
+    sender.send(b"", lambda: steps.append("look"))
+    assert steps == ["pace", "look", "request"] * 2
+
+
 @pytest.mark.parametrize("error", [LeaseLostError, StoppedError])
 def test_who_loses_the_lease_or_stops_sends_no_further_request(error):
     """`before` runs ahead of each attempt; what it raises comes out as it is."""

@@ -1,0 +1,68 @@
+"""Nobody waits for somebody else's trouble: long backlogs yield, and a dead destination stops only itself."""
+
+import threading
+
+import pytest
+
+from tests.hostile import Hostile
+from tests.payloads import payload
+from tests.stack import DEFAULT_INTEGRATION
+from tests.waiting import until
+from worker.event import shard_of
+
+SECOND = """
+[integrations.second]
+source = "app"
+region = "eu"
+site_id = "env:T_SITE"
+api_key = "env:T_KEY"
+base_url = "{dead}"
+environments = ["PRODUCTION", "SANDBOX"]
+
+[integrations.second.events]
+"*" = true
+"""
+
+
+def person_on(shard, shards):
+    return next(person for n in range(1000) if shard_of(person := f"user-{n}", shards) == shard)
+
+
+def arrived(stack, person):
+    return [event for event in stack.arrived() if event["person"] == {"id": person}]
+
+
+def test_a_long_backlog_lets_others_have_their_turn(make_stack):
+    """One worker child, one shard with hundreds of slow requests to go: another shard's event comes in between."""
+    stack = make_stack(RELAY_SHARDS="2", RELAY_BATCH_EVENTS="5", RELAY_BUDGET_S="0.5")
+    stack.start("simulator", "web", "beat").start_as("worker", "worker", concurrency=1)
+    stack.faults(arm={"slow": {"probability": 1}}, slow_s=0.05)
+    crowd, single = person_on(0, 2), person_on(1, 2)
+    stack.post([payload("ACTIVATE", user_id=crowd, event_created_at_ms=1_760_000_000_000 + n) for n in range(800)])
+    until(lambda: arrived(stack, crowd), "the backlog is at work")
+    stack.webhook(payload("ACTIVATE", user_id=single))
+    until(lambda: arrived(stack, single), "the other one arrives")
+    assert len(arrived(stack, crowd)) < 800
+    until(lambda: stack.account.delivered == 801, "all are delivered")
+
+
+def silence(_caller):
+    threading.Event().wait(60)
+
+
+@pytest.mark.parametrize("dead", [silence, lambda caller: caller.reset()], ids=["silent", "reset"])
+def test_a_dead_destination_stops_only_its_own_integration(make_stack, dead):
+    """One worker child for both: the healthy integration goes on after at most one request that nobody answers."""
+    with Hostile(dead) as hostile:
+        stack = make_stack(
+            integrations=DEFAULT_INTEGRATION + SECOND.replace("{dead}", hostile.url), RELAY_REQUEST_TIMEOUT_S="2"
+        )
+        stack.start("simulator", "web", "beat").start_as("worker", "worker", concurrency=1)
+        for start in range(0, 100, 20):
+            stack.post([payload("ACTIVATE", user_id=f"user-{n}") for n in range(start, start + 20)])
+        until(lambda: stack.account.delivered == 100, "all are delivered", within_s=20)
+        until(lambda: stack.books["second"].hold, "the dead one is held")
+        second = stack.books["second"]
+        assert (second.waiting, second.dead, second.hold.kind) == (100, 0, "unreachable")
+        assert stack.account.hold is None
+        assert stack.relay("audit").returncode == 0
