@@ -83,7 +83,7 @@ class DeadStack:
     def close(self) -> None:
         """Close every connection."""
         for _, sender, _, _ in self.parts._made.values():
-            sender._api._api._session.close()
+            sender._api._session.close()
         self.parts.redis.close()
 
     def restart(self, *changes: tuple[str, str]) -> None:
