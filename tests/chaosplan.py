@@ -96,5 +96,5 @@ def _kinds(track: Track, dice: random.Random) -> Iterator[str]:
 
 def _lasts_s(kind: str, dice: random.Random, lease_s: float) -> float:
     if kind.startswith("freeze"):
-        return dice.uniform(lease_s + 0.3, lease_s + 1.5)
+        return dice.uniform(lease_s + 1.0, lease_s + 2.4)  # long enough for an heir to have settled something
     return dice.uniform(0.3, 2.5)

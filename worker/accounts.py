@@ -8,7 +8,7 @@ import msgspec
 from worker.app import Relay
 from worker.holds import Hold
 from worker.keys import shard_key
-from worker.stream import LATENCY_BOUNDS_MS
+from worker.stream import LATENCY_BOUNDS_MS, read_together
 
 
 class Account(msgspec.Struct):
@@ -53,11 +53,13 @@ def accounts(parts: Relay) -> list[Account]:
 
 def _add(parts: Relay, account: Account, stream: str, ledger: str, now_ms: int) -> None:
     """Add one shard; its figures are taken in one transaction, so that they fit together."""
-    pipe = parts.redis.pipeline(transaction=True)
-    pipe.xinfo_stream(stream)
-    pipe.xinfo_groups(stream)
-    pipe.hgetall(ledger)
-    info, groups, fields = pipe.execute(raise_on_error=False)
+
+    def ask(pipe: Any) -> None:
+        pipe.xinfo_stream(stream)
+        pipe.xinfo_groups(stream)
+        pipe.hgetall(ledger)
+
+    info, groups, fields = read_together(parts.redis, ask)
     if isinstance(info, Exception) or isinstance(groups, Exception):
         return  # nothing was ever stored here
     group: dict[str, Any] = next((g for g in groups if g["name"].decode() == account.integration), {})

@@ -1,6 +1,7 @@
 """Compares the books with themselves and with what Redis counts: whatever does not add up is named."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import redis
 
 from worker.app import Relay
 from worker.keys import cause_key, shard_key
-from worker.stream import Lane
+from worker.stream import Lane, read_together
 
 # A reader sees a cause appear between two looks; it looks again so often before it believes a difference.
 _LOOKS = 5
@@ -81,17 +82,7 @@ def read_books(client: redis.Redis, lane: Lane) -> Books | str | None:
     """The books of a lane as of one moment; None when nothing was ever stored, words when they cannot be read."""
     causes: set[bytes] = set()
     for _ in range(_LOOKS):
-        pipe = client.pipeline(transaction=True)
-        pipe.xinfo_stream(lane.key("events"))
-        pipe.xinfo_groups(lane.key("events"))
-        pipe.hgetall(lane.key("ledger"))
-        pipe.hlen(lane.key("dead"))
-        pipe.zcard(lane.key("deadtime"))
-        pipe.hkeys(lane.key("deadcauses"))
-        known = sorted(causes)
-        for cause in known:
-            pipe.zcard(cause_key(lane.shard, lane.integration, cause.decode()))
-        replies: list[Any] = pipe.execute(raise_on_error=False)
+        replies = read_together(client, partial(_ask, lane, sorted(causes)))
         stream, groups, ledger, letters, by_time, named, *sizes = replies
         if isinstance(stream, Exception):
             return "the ledger is there, but its stream is gone" if ledger else None
@@ -119,6 +110,17 @@ def _count(client: redis.Redis, lane: Lane, stream: Mapping[str, Any], group: Ma
     groups: Any = client.xinfo_groups(lane.key("events"))
     still = group in groups and all(now[name] == stream[name] for name in ("entries-added", "length"))
     return number if still else -1
+
+
+def _ask(lane: Lane, causes: list[bytes], pipe: Any) -> None:
+    pipe.xinfo_stream(lane.key("events"))
+    pipe.xinfo_groups(lane.key("events"))
+    pipe.hgetall(lane.key("ledger"))
+    pipe.hlen(lane.key("dead"))
+    pipe.zcard(lane.key("deadtime"))
+    pipe.hkeys(lane.key("deadcauses"))
+    for cause in causes:
+        pipe.zcard(cause_key(lane.shard, lane.integration, cause.decode()))
 
 
 def _books(
@@ -192,14 +194,16 @@ def differences(books: Books) -> list[str]:
     return found
 
 
+def _ask_the_door(source: str, shard: int, pipe: Any) -> None:
+    pipe.xinfo_stream(shard_key(shard, "events", source))
+    pipe.hget(shard_key(shard, "intake", source), "accepted")
+
+
 def _at_the_door(parts: Relay, source: str) -> list[Finding]:
     """Events that are in a stream and did not come through the door, or the other way round."""
     found = []
     for shard in range(parts.settings.shards):
-        pipe = parts.redis.pipeline(transaction=True)
-        pipe.xinfo_stream(shard_key(shard, "events", source))
-        pipe.hget(shard_key(shard, "intake", source), "accepted")
-        stream, accepted = pipe.execute(raise_on_error=False)
+        stream, accepted = read_together(parts.redis, partial(_ask_the_door, source, shard))
         if isinstance(stream, Exception):
             continue
         added, through = int(stream["entries-added"]), int(accepted or 0)

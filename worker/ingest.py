@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 import falcon.asgi
 import redis.asyncio
@@ -15,11 +15,11 @@ from redis.exceptions import RedisError
 
 from config.integrations import Source
 from worker.admission import check_signature, check_token, read_many, read_one, unsigned
-from worker.answers import install, place, send_problem
 from worker.app import WAKE_MS, Relay, relay
 from worker.append import Appender, Incoming
 from worker.errand import Errand
 from worker.errors import NotStoredError, OperatorError, SenderError
+from worker.frame import Body, Frame, Headers
 from worker.logs import configure
 from worker.memory import settle_in
 from worker.vitals import Description, Health, Metrics, Ready
@@ -30,14 +30,8 @@ log = logging.getLogger(__name__)
 _LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 # curl sends the last one with --data unless it is told otherwise
 _JSON = frozenset({"application/json", "", "application/x-www-form-urlencoded"})
-# Any other is answered like TRACE: 405. Falcon would serve OPTIONS by itself, and take what it does not know for a 400.
-_METHODS = frozenset({"GET", "HEAD", "POST"})
 # Wake-ups not sent by then are left to the sweep.
-_DRAIN_S = 3.0
-
-_Message = dict[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[Any], Awaitable[None]]
+_DRAIN_S = 2.0
 
 
 class Door:
@@ -79,37 +73,14 @@ class Door:
         except KeyError:
             raise SenderError(404, "Unknown source", "no source of this name is configured") from None
 
-    async def body(self, req: Request, limit_bytes: int) -> bytes:
-        """The request's body as it was sent, read no further than the limit.
+    async def store(self, events: list[Incoming]) -> bytes:
+        """Append, and say so: only once Redis has all of it.
 
         Raises:
-            SenderError: 413, 415.
+            NotStoredError: not all of it is stored.
         """
-        if req.get_header("Content-Encoding", default="identity").strip().lower() != "identity":
-            raise SenderError(415, "Unsupported content encoding", "send the body as it is, not compressed")
-        whole: bytes | None = req.scope.get("relay.body")
-        if whole is not None:
-            if len(whole) > limit_bytes:
-                raise _too_large(limit_bytes)
-            return whole
-        length = req.content_length
-        if length is None:
-            parts, size = [], 0
-            async for part in req.stream:
-                size += len(part)
-                if size > limit_bytes:
-                    raise _too_large(limit_bytes)
-                parts.append(part)
-            return b"".join(parts)
-        if length > limit_bytes:
-            raise _too_large(limit_bytes)
-        return await req.stream.readall()
-
-    async def store(self, events: list[Incoming], resp: Response) -> None:
-        """Append and answer: 200 only once Redis has all of it."""
         new = await self.appender.append(events)
-        resp.data = b'{"accepted": %d, "duplicates": %d}' % (new, len(events) - new)
-        resp.content_type = "application/json"
+        return b'{"accepted": %d, "duplicates": %d}' % (new, len(events) - new)
 
     async def _prepare(self) -> None:
         """Nothing is stored before the groups exist, nor with another number of shards than the workers'."""
@@ -137,16 +108,16 @@ class Webhook:
         # before the signature is checked nobody is known: no more is kept of a request than one event may have
         self._limit_bytes = min(door.settings.max_body_bytes, door.settings.max_event_bytes)
 
-    async def on_post(self, req: Request, resp: Response, source: str) -> None:
+    async def __call__(self, name: str, headers: Headers, body: Body) -> bytes:
         """Purchasely retries anything but a 200, so nothing else is answered once the event is stored."""
-        known = self._door.source(source)
-        signature = req.get_header("X-PURCHASELY-REQUEST-SIGNATURE")
-        timestamp = req.get_header("X-PURCHASELY-TIMESTAMP")
+        known = self._door.source(name)
+        signature = headers.get(b"x-purchasely-request-signature")
+        timestamp = headers.get(b"x-purchasely-timestamp")
         if not signature or not timestamp:
             raise unsigned()
-        body = await self._door.body(req, self._limit_bytes)
-        check_signature(known, signature, timestamp, body, time.time())
-        await self._door.store(read_one(source, body, self._door.settings.shards, self._limit_bytes), resp)
+        raw = await body.read(self._limit_bytes)
+        check_signature(known, signature, timestamp, raw, time.time())
+        return await self._door.store(read_one(name, raw, self._door.settings.shards, self._limit_bytes))
 
 
 class Events:
@@ -155,61 +126,17 @@ class Events:
     def __init__(self, door: Door) -> None:
         self._door = door
 
-    async def on_post(self, req: Request, resp: Response, source: str) -> None:
+    async def __call__(self, name: str, headers: Headers, body: Body) -> bytes:
         """All of a request is stored, or none of it is accepted and the sender sends it again."""
-        known = self._door.source(source)
-        check_token(known, req.get_header("Authorization"))
-        media = (req.content_type or "").partition(";")[0].strip().lower()
+        known = self._door.source(name)
+        check_token(known, headers.get(b"authorization"))
+        media = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         lines = media in _LINES
         if not lines and media not in _JSON and not media.endswith("+json"):
             raise SenderError(415, "Unsupported media type", "send application/json or application/x-ndjson")
         chosen = self._door.settings
-        body = await self._door.body(req, chosen.max_body_bytes)
-        events = read_many(source, body, chosen.shards, chosen.max_event_bytes, lines=lines)
-        await self._door.store(events, resp)
-
-
-class _GoneError(Exception):
-    """The sender hung up; what came of its request is not a request."""
-
-
-class Frame:
-    """The outermost layer: whatever happens inside, the sender gets an answer that it may act on."""
-
-    def __init__(self, app: "falcon.asgi.App[Request, Response]", door: Door) -> None:
-        self.app = app
-        self.door = door
-
-    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        first = True
-
-        async def receive_or_gone() -> _Message:
-            nonlocal first
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                # Falcon would take it for the end of the body
-                raise _GoneError
-            if first and not message["more_body"]:
-                scope["relay.body"] = message["body"]
-            first = False
-            return message
-
-        scope["query_string"] = b""  # no route has a query; one that is not UTF-8 would be an error
-        if scope["method"] not in _METHODS:
-            scope["method"] = "TRACE"
-        try:
-            await self.app(scope, receive_or_gone, send)
-        except _GoneError:
-            return
-        except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - the outermost layer
-            # cancelled: uvicorn's grace time at a stop is over
-            log.error("unexpected fault=%s at=%s", type(fault).__name__, place(fault))  # noqa: TRY400 - see place
-            await send_problem(send, 503, "Unavailable", "the relay failed to serve this request; send again later")
+        raw = await body.read(chosen.max_body_bytes)
+        return await self._door.store(read_many(name, raw, chosen.shards, chosen.max_event_bytes, lines=lines))
 
 
 def create() -> Frame:
@@ -232,22 +159,9 @@ def create() -> Frame:
 def build(parts: Relay, wake: Callable[[str, int], object] = send) -> Frame:
     """The application over given parts; `wake` sends one wake-up."""
     door = Door(parts, Waker(wake))
-    app: falcon.asgi.App[Request, Response] = falcon.asgi.App(middleware=[door])
-    app.req_options.auto_parse_form_urlencoded = False
-    app.add_route("/webhooks/purchasely/{source}", Webhook(door))
-    app.add_route("/v1/events/{source}", Events(door))
-    app.add_route("/healthz", Health())
-    app.add_route("/readyz", Ready(door.appender))
-    app.add_route("/metrics", Metrics(parts))
-    app.add_route("/openapi.json", Description())
-    install(app)
-    app.add_error_handler(_GoneError, _pass_on)
-    return Frame(app, door)
-
-
-async def _pass_on(_req: Request, _resp: Response, gone: Exception, _params: Any) -> NoReturn:
-    raise gone
-
-
-def _too_large(limit_bytes: int) -> SenderError:
-    return SenderError(413, "Too large", f"the body is over {limit_bytes} bytes; nothing of it was stored")
+    rest: falcon.asgi.App[Request, Response] = falcon.asgi.App(middleware=[door])
+    rest.add_route("/healthz", Health())
+    rest.add_route("/readyz", Ready(door.appender))
+    rest.add_route("/metrics", Metrics(parts))
+    rest.add_route("/openapi.json", Description())
+    return Frame({"/webhooks/purchasely": Webhook(door), "/v1/events": Events(door)}, rest)

@@ -1,12 +1,17 @@
-"""Commands to Redis in one round trip; encoded here, since redis-py encodes a pipeline argument by argument."""
+"""Commands to Redis in one round trip, and a word for why one failed."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis.asyncio
+from redis import exceptions
 from redis.exceptions import ResponseError
 
-# A command in Redis's protocol, in pieces: the number of its arguments, then each with its length.
+from worker.errors import NotStoredError
+
+# A command in Redis's protocol, in pieces: the number of its arguments, then each with its length. Encoded by whoever
+# has it: redis-py encodes argument by argument, which took more time than all the rest of an append.
 Command = list[bytes]
 
 
@@ -44,3 +49,26 @@ async def _reply(connection: Any) -> Any:
         return await connection.read_response()
     except ResponseError as error:
         return error
+
+
+def refusal(fault: BaseException) -> str:
+    """A fixed word for why Redis did not store."""
+    if isinstance(fault, NotStoredError):
+        return fault.reason
+    for kinds, word in _KINDS:
+        if isinstance(fault, kinds):
+            return word
+    if isinstance(fault, ResponseError) and str(fault).startswith("MISCONF"):
+        return "disk"
+    return "refused"
+
+
+_KINDS: tuple[tuple[Any, str], ...] = (
+    ((TimeoutError, exceptions.TimeoutError), "timeout"),
+    (exceptions.OutOfMemoryError, "memory"),
+    (exceptions.ReadOnlyError, "readonly"),
+    (exceptions.BusyLoadingError, "loading"),
+    (exceptions.AuthenticationError, "password"),
+    ((exceptions.ConnectionError, OSError), "connection"),
+    (asyncio.CancelledError, "stopping"),
+)

@@ -7,7 +7,7 @@ for too long changes nothing when it wakes. The keys are listed in `keys.py`.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, cast
 
@@ -212,3 +212,19 @@ class Streams:
 def entries(rows: Sequence[Any]) -> list[Entry]:
     """Stream entries out of Redis's raw reply; a foreign entry without our field becomes empty bytes."""
     return [(row[0].decode(), row[1][1] if row[1][0] == b"b" else b"") for row in rows]
+
+
+def read_together(client: redis.Redis, ask: Callable[[Any], None]) -> list[Any]:
+    """The replies to what `ask` puts into a pipeline, as of one moment; errors among them as values.
+
+    Redis 7 takes nothing into a transaction while its memory is full. What is asked for then comes without one: nothing
+    new is stored meanwhile, but what drains may move between two replies.
+    """
+    pipe = client.pipeline(transaction=True)
+    ask(pipe)
+    try:
+        return list(pipe.execute(raise_on_error=False))
+    except redis.exceptions.OutOfMemoryError:
+        pipe = client.pipeline(transaction=False)
+        ask(pipe)
+        return list(pipe.execute(raise_on_error=False))

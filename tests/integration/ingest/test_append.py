@@ -121,7 +121,7 @@ def test_an_event_is_stored_once(run):
 def test_an_id_is_remembered_for_the_window(run, monkeypatch):
     """Through two changes of the set it lies in, and not for ever."""
     clock = {"s": 1_700_000_000}
-    monkeypatch.setattr("worker.append.time.time", lambda: clock["s"])
+    monkeypatch.setattr("worker.storing.time.time", lambda: clock["s"])
 
     async def scenario(bench):
         await bench.append(event("x"))
@@ -219,8 +219,8 @@ def test_one_broken_shard_fails_alone(run):
     run(scenario)
 
 
-def test_what_waits_behind_a_failure_does_not_overtake_it(run, monkeypatch):
-    """An array that is longer than one script fails as a whole, so that sent again it is in order."""
+def test_what_is_left_of_a_failed_request_does_not_overtake_it(run, monkeypatch):
+    """An array longer than one script fails as a whole, so that sent again it is in order; others are not touched."""
     faults = [redis.exceptions.ConnectionError("gone")]
 
     async def flaky(client, commands):
@@ -229,16 +229,39 @@ def test_what_waits_behind_a_failure_does_not_overtake_it(run, monkeypatch):
         return await round_trip(client, commands)
 
     async def scenario(bench):
-        monkeypatch.setattr("worker.append.round_trip", flaky)
+        monkeypatch.setattr("worker.storing.round_trip", flaky)
         names = [f"n{n}" for n in range(500)]
-        with pytest.raises(NotStoredError, match="connection"):
-            await bench.append(*map(event, names))
-        assert await bench.append(event("other", 1)) == 1
-        assert await bench.stored() == []
+        results = await asyncio.gather(
+            bench.append(*map(event, names)), bench.append(event("behind")), return_exceptions=True
+        )
+        assert [getattr(one, "reason", one) for one in results] == ["connection", 1]
         assert await bench.append(*map(event, names)) == 500
-        assert await bench.stored() == names
+        assert await bench.stored() == ["behind", *names]
 
     run(scenario)
+
+
+def test_a_long_queue_on_a_slow_server_is_given_up_in_time(run, monkeypatch):
+    """What would need too many trips fails early; who came later and needs one is served."""
+
+    async def slow(client, commands):
+        await asyncio.sleep(0.06)
+        return await round_trip(client, commands)
+
+    async def scenario(bench):
+        loop = asyncio.get_running_loop()
+        await bench.append(event("warm"))
+        monkeypatch.setattr("worker.storing.round_trip", slow)
+        began_s = loop.time()
+        long = asyncio.create_task(bench.append(*(event(f"n{n}") for n in range(3000))))
+        await asyncio.sleep(0.1)
+        late = asyncio.create_task(bench.append(event("late")))
+        with pytest.raises(NotStoredError, match="timeout"):
+            await long
+        assert loop.time() - began_s < 0.3
+        assert await late == 1
+
+    run(scenario, timeout_s=0.3)
 
 
 def test_nobody_waits_for_ever_on_a_mistake_of_ours(run, monkeypatch, caplog):
@@ -246,7 +269,7 @@ def test_nobody_waits_for_ever_on_a_mistake_of_ours(run, monkeypatch, caplog):
 
     async def scenario(bench):
         with monkeypatch.context() as patch:
-            patch.setattr("worker.append.round_trip", None)
+            patch.setattr("worker.storing.round_trip", None)
             results = await asyncio.gather(*(bench.append(event(f"e{n}")) for n in range(3)), return_exceptions=True)
             assert [one.reason for one in results] == ["refused"] * 3
         assert "append_refused fault=TypeError" in caplog.text

@@ -15,7 +15,7 @@ from tests.door import SECRET, TOKEN, signed
 from worker.admission import MOST_EVENTS
 
 bounded = hypothesis.settings(
-    max_examples=25,
+    max_examples=15,
     derandomize=True,
     database=None,
     deadline=None,

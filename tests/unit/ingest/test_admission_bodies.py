@@ -20,7 +20,7 @@ LEAF = (
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 )
 VALUE = st.recursive(
-    LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=8
+    LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=4
 )
 FIELD = st.sampled_from(["event_id", "user_id", "anonymous_user_id", "device_id", "event_name"]) | TEXT
 EVENT = st.dictionaries(FIELD, VALUE, max_size=4)

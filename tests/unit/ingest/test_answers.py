@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from worker.answers import Faults, place, problem, send_problem
-from worker.append import refusal
 from worker.errors import NotStoredError
+from worker.roundtrip import refusal
 
 SECRETIVE = 'ERR unknown: {"user_id": "jeff"}'
 

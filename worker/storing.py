@@ -1,0 +1,130 @@
+"""One round trip of appends: the script's calls, lane by lane, and what they answer."""
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+import redis.asyncio
+from redis.exceptions import NoScriptError, RedisError
+
+from worker.errors import NotStoredError
+from worker.keys import shard_key
+from worker.roundtrip import Command, encode, refusal, round_trip
+from worker.stream import script
+
+_MEMORY_LOOK_S = 1.0
+
+# A source and a shard.
+InLane = tuple[str, int]
+
+
+class Incoming(msgspec.Struct, frozen=True, gc=False):
+    """One event on its way in: its source and shard, what makes it one event, and its bytes."""
+
+    source: str
+    shard: int
+    key: str
+    raw: bytes
+
+
+class Storing:
+    """Stores events, each once. `prepare` is awaited before the first trip, and again until it succeeds."""
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        integrations_of: dict[str, tuple[str, ...]],
+        prepare: Callable[[], Awaitable[None]],
+        *,
+        wake_ms: int,
+        dedup_window_s: int,
+        max_memory_percent: float,
+    ) -> None:
+        self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
+        self._integrations_of = integrations_of
+        self._prepare: Callable[[], Awaitable[None]] | None = prepare
+        self._wake_ms = wake_ms
+        self._bucket_s = max(1, dedup_window_s // 2)
+        self._max_memory_percent = max_memory_percent
+        self._text = script("append")
+        self._sha = hashlib.sha1(self._text.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
+        self._prefixes: dict[InLane, tuple[int, tuple[int, bytes]]] = {}
+        self._memory_looked_s = -_MEMORY_LOOK_S
+        self._memory_full = False
+
+    async def store(self, lanes: Sequence[tuple[InLane, Sequence[Incoming]]]) -> list[Any]:
+        """The script's answer for each lane, in order, errors among them as values: see `append.lua`.
+
+        Raises:
+            NotStoredError: nothing was tried.
+            redis.RedisError: no answer; the events may be stored.
+            OSError: likewise.
+        """
+        if self._prepare is not None:
+            await self._prepare()
+            self._prepare = None
+        await self._look_at_memory()
+        return await self._run([self._command(lane, events) for lane, events in lanes])
+
+    async def probe(self) -> None:
+        """Do all that storing does, without an event.
+
+        Raises:
+            NotStoredError: an event would not be stored either.
+        """
+        try:
+            for reply in await self.store([((source, 0), ()) for source in self._integrations_of]):
+                if isinstance(reply, Exception):
+                    raise reply
+        except (RedisError, OSError) as fault:
+            raise NotStoredError(refusal(fault)) from None
+
+    async def _look_at_memory(self) -> None:
+        """Stop short of maxmemory, so that wake-ups and settles keep room and a full server can drain."""
+        now_s = time.monotonic()
+        if now_s - self._memory_looked_s >= _MEMORY_LOOK_S:
+            self._memory_looked_s = now_s
+            info = await self._redis.info("memory")
+            most = int(info.get("maxmemory", 0))
+            self._memory_full = most > 0 and int(info.get("used_memory", 0)) * 100 > most * self._max_memory_percent
+        if self._memory_full:
+            raise NotStoredError("memory")
+
+    async def _run(self, commands: list[Command]) -> list[Any]:
+        replies = await round_trip(self._redis, commands)
+        missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if missing:
+            await self._redis.script_load(self._text)
+            again = await round_trip(self._redis, [commands[index] for index in missing])
+            for index, reply in zip(missing, again, strict=True):
+                replies[index] = reply
+        return replies
+
+    def _command(self, lane: InLane, events: Sequence[Incoming]) -> Command:
+        """The script's call, in Redis's protocol."""
+        arguments, prefix = self._prefix(lane)
+        command = [b"*%d\r\n" % (arguments + 2 * len(events)), prefix]
+        for event in events:
+            digest = hashlib.blake2b(event.key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+            command += (b"$16\r\n%b\r\n$%d\r\n" % (digest, len(event.raw)), event.raw, b"\r\n")
+        return command
+
+    def _prefix(self, lane: InLane) -> tuple[int, bytes]:
+        """A lane's command before its events, and the number of its arguments; anew with each set of seen ids."""
+        bucket = int(time.time()) // self._bucket_s
+        known = self._prefixes.get(lane)
+        if known is not None and known[0] == bucket:
+            return known[1]
+        source, shard = lane
+        integrations = self._integrations_of[source]
+        keys = [shard_key(shard, "events", source)]
+        keys += [f"{shard_key(shard, 'seen', source)}:{bucket - age}" for age in range(3)]
+        keys.append(shard_key(shard, "intake", source))
+        for integration in integrations:
+            keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]
+        settings = [self._bucket_s * 3, self._wake_ms, len(integrations)]
+        prefix = (3 + len(keys) + len(settings), encode(["EVALSHA", self._sha, len(keys), *keys, *settings]))
+        self._prefixes[lane] = (bucket, prefix)
+        return prefix
