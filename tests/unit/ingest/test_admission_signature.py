@@ -13,11 +13,11 @@ from worker.errors import SenderError
 
 # Purchasely's public test vector.
 VECTOR_SECRET = b"foobar"
-VECTOR_TIMESTAMP = "1698322022"
+VECTOR_TIMESTAMP = b"1698322022"
 VECTOR_BODY = b'{"a_random_key":"a_random_value_ad"}'
-VECTOR_SIGNATURE = "f3c2a452e9ea72f41107321aeaf7999f1054148866a710c9b23f9f501785e2a4"
+VECTOR_SIGNATURE = b"f3c2a452e9ea72f41107321aeaf7999f1054148866a710c9b23f9f501785e2a4"
 
-HEADER = st.one_of(st.none(), st.text(alphabet=st.characters(max_codepoint=255), max_size=200))
+HEADER = st.none() | st.binary(max_size=200)
 
 
 def source(*secrets, tolerance_s=0):
@@ -25,7 +25,7 @@ def source(*secrets, tolerance_s=0):
 
 
 def sign(secret, timestamp, body):
-    return hmac.new(secret, timestamp.encode() + body, hashlib.sha256).hexdigest()
+    return hmac.new(secret, timestamp + body, hashlib.sha256).hexdigest().encode()
 
 
 def refused(known, signature, timestamp, body, now_s=0.0):
@@ -42,51 +42,51 @@ def test_the_public_vector_is_accepted():
 
 def test_capitals_and_blanks_around_the_hex_do_not_matter():
     """Hex is hex."""
-    check_signature(source(VECTOR_SECRET), f" {VECTOR_SIGNATURE.upper()} ", VECTOR_TIMESTAMP, VECTOR_BODY, 0.0)
+    check_signature(source(VECTOR_SECRET), b" %b " % VECTOR_SIGNATURE.upper(), VECTOR_TIMESTAMP, VECTOR_BODY, 0.0)
 
 
 @pytest.mark.parametrize("signed_with", [b"old", b"new"])
 def test_any_of_several_secrets_is_good(signed_with):
     """A secret is rotated without a moment in which webhooks are refused."""
-    check_signature(source(b"old", b"new"), sign(signed_with, "1", b"{}"), "1", b"{}", 0.0)
+    check_signature(source(b"old", b"new"), sign(signed_with, b"1", b"{}"), b"1", b"{}", 0.0)
 
 
 @pytest.mark.parametrize("secret", [b"", b"\xff\xfe", "gëheim".encode(), b"x" * 200])
 def test_odd_secrets_work(secret):
     """Empty ones are kept out by the configuration; the others are bytes like any."""
-    check_signature(source(secret), sign(secret, "1", b"{}"), "1", b"{}", 0.0)
+    check_signature(source(secret), sign(secret, b"1", b"{}"), b"1", b"{}", 0.0)
 
 
 def test_without_a_secret_nothing_is_good():
     """A source for upstream services only takes no webhook, not even one signed with nothing."""
     for secret in (b"", b"None", b"foobar"):
-        refused(source(), sign(secret, "1", b"{}"), "1", b"{}")
+        refused(source(), sign(secret, b"1", b"{}"), b"1", b"{}")
 
 
 @pytest.mark.parametrize(
     ("signature", "timestamp", "body"),
     [
         (None, VECTOR_TIMESTAMP, VECTOR_BODY),
-        ("", VECTOR_TIMESTAMP, VECTOR_BODY),
+        (b"", VECTOR_TIMESTAMP, VECTOR_BODY),
         (VECTOR_SIGNATURE, None, VECTOR_BODY),
-        (VECTOR_SIGNATURE, "", VECTOR_BODY),
-        (VECTOR_SIGNATURE, "1698322023", VECTOR_BODY),
-        (VECTOR_SIGNATURE, f"{VECTOR_TIMESTAMP},{VECTOR_TIMESTAMP}", VECTOR_BODY),
-        (f"{VECTOR_SIGNATURE},{VECTOR_SIGNATURE}", VECTOR_TIMESTAMP, VECTOR_BODY),
+        (VECTOR_SIGNATURE, b"", VECTOR_BODY),
+        (VECTOR_SIGNATURE, b"1698322023", VECTOR_BODY),
+        (VECTOR_SIGNATURE, b"%b,%b" % (VECTOR_TIMESTAMP, VECTOR_TIMESTAMP), VECTOR_BODY),
+        (b"%b,%b" % (VECTOR_SIGNATURE, VECTOR_SIGNATURE), VECTOR_TIMESTAMP, VECTOR_BODY),
         (VECTOR_SIGNATURE[:-1], VECTOR_TIMESTAMP, VECTOR_BODY),
-        (VECTOR_SIGNATURE + "0", VECTOR_TIMESTAMP, VECTOR_BODY),
-        (f"sha256={VECTOR_SIGNATURE}", VECTOR_TIMESTAMP, VECTOR_BODY),
+        (VECTOR_SIGNATURE + b"0", VECTOR_TIMESTAMP, VECTOR_BODY),
+        (b"sha256=" + VECTOR_SIGNATURE, VECTOR_TIMESTAMP, VECTOR_BODY),
         (VECTOR_SIGNATURE, VECTOR_TIMESTAMP, VECTOR_BODY + b" "),
         (VECTOR_SIGNATURE, VECTOR_TIMESTAMP, VECTOR_BODY.replace(b"_ad", b"_ae")),
         # the deprecated header's recipe: it does not cover the body
-        (sign(VECTOR_SECRET, "foobar" + VECTOR_TIMESTAMP, b""), VECTOR_TIMESTAMP, VECTOR_BODY),
+        (sign(VECTOR_SECRET, b"foobar" + VECTOR_TIMESTAMP, b""), VECTOR_TIMESTAMP, VECTOR_BODY),
     ],
 )
 def test_anything_else_is_refused(signature, timestamp, body):
     """One byte more, less or other."""
     detail = refused(source(VECTOR_SECRET), signature, timestamp, body)
     assert "random" not in detail
-    assert VECTOR_SIGNATURE[:8] not in detail
+    assert VECTOR_SIGNATURE[:8].decode() not in detail
 
 
 @given(HEADER, HEADER, st.binary(max_size=50))
@@ -95,7 +95,7 @@ def test_no_header_breaks_the_check(signature, timestamp, body):
     refused(source(b"s3cret", b"other"), signature, timestamp, body)
 
 
-@given(st.binary(min_size=1, max_size=100), st.text("0123456789", min_size=1, max_size=20), st.binary(max_size=300))
+@given(st.binary(min_size=1, max_size=100), st.binary(min_size=1, max_size=20), st.binary(max_size=300))
 def test_it_is_the_hmac_of_timestamp_and_body(secret, timestamp, body):
     """For any bytes, invalid UTF-8 and NUL among them."""
     check_signature(source(b"other", secret), sign(secret, timestamp, body), timestamp, body, 0.0)
@@ -103,19 +103,20 @@ def test_it_is_the_hmac_of_timestamp_and_body(secret, timestamp, body):
 
 def test_of_any_age_unless_asked():
     """Whether a retry renews its timestamp is not known, and retries go on for weeks."""
-    check_signature(source(b"s"), sign(b"s", "1", b"{}"), "1", b"{}", 2e9)
+    check_signature(source(b"s"), sign(b"s", b"1", b"{}"), b"1", b"{}", 2e9)
 
 
-@pytest.mark.parametrize("timestamp", ["1700000000", "1699999700", "1700000300", "1700000000123"])
+@pytest.mark.parametrize("timestamp", [b"1700000000", b"1699999700", b"1700000300", b"1700000000123"])
 def test_a_fresh_timestamp_is_within_the_tolerance(timestamp):
     """Seconds, as in the vector, or milliseconds."""
     known = source(b"s", tolerance_s=300)
     check_signature(known, sign(b"s", timestamp, b"{}"), timestamp, b"{}", 1_700_000_000.0)
 
 
-@pytest.mark.parametrize("timestamp", ["1699999699", "1700000301", "0", "-1700000000", "soon", "1e9", "9" * 40, "²"])
+@pytest.mark.parametrize(
+    "timestamp", [b"1699999699", b"1700000301", b"0", b"-1700000000", b"soon", b"1e9", b"9" * 40, b"\xb2"]
+)
 def test_another_timestamp_is_not(timestamp):
     """Too old, too new, or no time at all, though the signature fits."""
     known = source(b"s", tolerance_s=300)
-    signature = hmac.new(b"s", timestamp.encode("latin-1") + b"{}", hashlib.sha256).hexdigest()
-    assert "300 s" in refused(known, signature, timestamp, b"{}", 1_700_000_000.0)
+    assert "300 s" in refused(known, sign(b"s", timestamp, b"{}"), timestamp, b"{}", 1_700_000_000.0)

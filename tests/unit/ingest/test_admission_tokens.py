@@ -20,20 +20,20 @@ def refused(known, authorization):
     return caught.value.detail
 
 
-@pytest.mark.parametrize("authorization", ["Bearer one", "bearer one", "BEARER  one ", "Bearer two"])
+@pytest.mark.parametrize("authorization", [b"Bearer one", b"bearer one", b"BEARER  one ", b"Bearer two"])
 def test_any_of_several_tokens_is_good(authorization):
     """The scheme's case and blanks do not matter."""
     check_token(source(b"one", b"two"), authorization)
 
 
-def test_a_token_is_compared_by_the_bytes_sent():
-    """HTTP decodes a header as Latin-1, whatever the client meant."""
-    check_token(source("tökén".encode()), "Bearer tökén".encode().decode("latin-1"))
+def test_a_token_need_not_be_ascii():
+    """It is compared by its bytes."""
+    check_token(source("tökén".encode()), "Bearer tökén".encode())
 
 
 @pytest.mark.parametrize(
     "authorization",
-    [None, "", "Bearer", "Bearer ", "Bearer on", "Bearer onee", "Bearer ONE", "Basic one", "one", "Bearerone"],
+    [None, b"", b"Bearer", b"Bearer ", b"Bearer on", b"Bearer onee", b"Bearer ONE", b"Basic one", b"one", b"Bearerone"],
 )
 def test_anything_else_is_refused(authorization):
     """A missing, a shorter, a longer one; another scheme."""
@@ -42,11 +42,11 @@ def test_anything_else_is_refused(authorization):
 
 def test_without_a_token_nothing_is_good():
     """A source for webhooks only takes nothing else, not even an empty token."""
-    for authorization in (None, "Bearer ", "Bearer None"):
+    for authorization in (None, b"Bearer ", b"Bearer None"):
         refused(source(), authorization)
 
 
-@given(st.text(max_size=100))
+@given(st.binary(max_size=100))
 def test_no_header_breaks_the_check(authorization):
     """Whatever stands there, the answer is 401."""
     refused(source("ℵ".encode()), authorization)

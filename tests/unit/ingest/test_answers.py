@@ -4,12 +4,11 @@ import asyncio
 import json
 import logging
 
-import falcon.asgi
 import pytest
 import redis
 
-from worker.answers import Faults, place, problem, send_problem
-from worker.errors import NotStoredError
+from worker.answers import Answers, place, problem
+from worker.errors import NotStoredError, SenderError
 from worker.roundtrip import refusal
 
 SECRETIVE = 'ERR unknown: {"user_id": "jeff"}'
@@ -24,12 +23,6 @@ class Clock:
         return self.now_s
 
 
-def answer(handle, fault):
-    resp = falcon.asgi.Response()
-    asyncio.run(handle(None, resp, fault, {}))
-    return resp
-
-
 def raised(fault):
     try:
         raise fault
@@ -39,8 +32,10 @@ def raised(fault):
 
 def test_a_problem_has_the_members_of_rfc_9457():
     """A detail only when there is one."""
-    assert json.loads(problem(404, "Not found")) == {"type": "about:blank", "title": "Not found", "status": 404}
-    assert json.loads(problem(413, "Too large", "cut it"))["detail"] == "cut it"
+    answer = problem(405, "Not allowed", www_authenticate="x")
+    assert json.loads(answer.body) == {"type": "about:blank", "title": "Not allowed", "status": 405}
+    assert answer.headers == {"content-type": "application/problem+json", "www-authenticate": "x"}
+    assert json.loads(problem(413, "Too large", "cut it").body)["detail"] == "cut it"
 
 
 @pytest.mark.parametrize(
@@ -66,38 +61,51 @@ def test_what_kept_redis_from_storing_is_one_fixed_word(fault, word):
     assert refusal(fault) == word
 
 
-@pytest.mark.parametrize("fault", [redis.exceptions.ResponseError(SECRETIVE), ConnectionRefusedError(SECRETIVE)])
-def test_a_fault_of_redis_asks_the_sender_to_come_again(fault, caplog):
+@pytest.mark.parametrize(
+    ("fault", "title"),
+    [
+        (redis.exceptions.ResponseError(SECRETIVE), "Not stored"),
+        (ConnectionRefusedError(SECRETIVE), "Not stored"),
+        (asyncio.CancelledError(SECRETIVE), "Stopping"),
+        (ValueError(SECRETIVE), "Unavailable"),
+    ],
+)
+def test_what_is_not_the_senders_fault_asks_it_to_come_again(fault, title, caplog):
     """503 with Retry-After, and not a word of what the fault says."""
-    resp = answer(Faults().not_stored, raised(fault))
-    assert resp.status_code == 503
-    assert resp.get_header("Retry-After") == "5"
-    assert json.loads(resp.data)["title"] == "Not stored"
-    assert "jeff" not in caplog.text + resp.data.decode()
+    answer = Answers().to(raised(fault), "/v1/events/app")
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == "5"
+    assert json.loads(answer.body)["title"] == title
+    assert "jeff" not in caplog.text + answer.body.decode()
+    assert len(caplog.messages) == 1
 
 
 def test_our_own_fault_is_logged_by_kind_and_place(caplog):
-    """The sender comes again; whoever is on call finds the line, and no content."""
-    resp = answer(Faults().unexpected, raised(ValueError(SECRETIVE)))
-    assert resp.status_code == 503
-    assert resp.get_header("Retry-After") == "5"
-    assert "jeff" not in caplog.text + resp.data.decode()
+    """Whoever is on call finds the line."""
+    Answers().to(raised(ValueError(SECRETIVE)), "/")
     [line] = caplog.messages
     assert line.startswith("unexpected fault=ValueError at=test_answers.py:")
     assert line.endswith(":raised times=1")
 
 
+@pytest.mark.parametrize(("path", "scheme"), [("/v1/events/app", "Bearer"), ("/webhooks/x", "Purchasely-Signature")])
+def test_who_is_not_known_hears_how_to_say_it(path, scheme):
+    """RFC 9110 demands it of a 401."""
+    answer = Answers().to(SenderError(401, "Unauthorized", "a token"), path)
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, scheme)
+
+
 def test_the_same_fault_is_logged_once_a_second(caplog):
     """A dead server must not fill the disk; what was not said is counted."""
     clock = Clock()
-    faults = Faults(clock)
+    answers = Answers(clock)
     caplog.set_level(logging.WARNING)
     for _ in range(3):
-        answer(faults.not_stored, NotStoredError("memory"))
-    answer(faults.not_stored, NotStoredError("timeout"))
+        answers.to(NotStoredError("memory"), "/")
+    answers.to(NotStoredError("timeout"), "/")
     clock.now_s += 1
-    answer(faults.not_stored, NotStoredError("memory"))
-    answer(faults.not_stored, NotStoredError("memory"))
+    answers.to(NotStoredError("memory"), "/")
+    answers.to(NotStoredError("memory"), "/")
     assert caplog.messages == [
         "not_stored reason=memory times=1",
         "not_stored reason=timeout times=1",
@@ -108,19 +116,3 @@ def test_the_same_fault_is_logged_once_a_second(caplog):
 def test_a_fault_that_was_never_raised_has_no_place():
     """Nothing breaks on it."""
     assert place(ValueError()) == "unknown"
-
-
-def test_a_problem_from_outside_of_falcon_closes_the_connection():
-    """It is the last answer there."""
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
-    asyncio.run(send_problem(send, 503, "Unavailable", "send again"))
-    start, body = sent
-    headers = dict(start["headers"])
-    assert start["status"] == 503
-    assert headers[b"connection"] == b"close"
-    assert headers[b"retry-after"] == b"5"
-    assert headers[b"content-length"] == str(len(body["body"])).encode()
