@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -159,7 +160,12 @@ def test_a_killed_lifeline_is_made_anew(supervisor):
     supervisor.start(program("worker", "exec sleep 60"))
 
     def shells():
-        return [p for p in psutil.Process().children() if p.cmdline()[-1:] == ["lifeline"]]
+        found = []
+        for process in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):  # one that is killed is a zombie until it is waited for
+                if process.cmdline()[-1:] == ["lifeline"]:
+                    found.append(process)
+        return found
 
     (first,) = shells()
     first.kill()
