@@ -71,13 +71,21 @@ def test_people_see_what_came_of_it(start):
 def test_ctrl_c_ends_it_at_once_and_leaves_nothing(start, tmp_path):
     """Whoever has seen enough gets exit 1, and their machine as it was."""
     process = start("--people", "3000")
-    until(lambda: any("celery" in word for one in _tree(process) for word in one.cmdline()), "it is under way")
+    until(lambda: any("celery" in word for one in _tree(process) for word in _words(one)), "it is under way")
     tree = _tree(process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 1
     assert list(tmp_path.iterdir()) == []
     assert not [one for one in tree if one.is_running() and one.status() != "zombie"]
+
+
+def _words(process):
+    """The command line of a process; none when it is gone, or going."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _tree(process):
