@@ -155,6 +155,32 @@ def test_nothing_outlives_a_killed_supervisor(tmp_path):
     until(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()), "all are gone")
 
 
+def test_a_supervisor_that_is_killed_while_it_starts_a_program_leaves_nothing(tmp_path):
+    """Between the fork and the note of it there is no moment in which a SIGKILL leaves a child behind."""
+    code = f"""
+        import os, subprocess
+        from worker.machine.supervisor import Program, Supervisor
+        def fork_and_die(*arguments):
+            fork(*arguments)
+            os.kill(os.getpid(), 9)
+        supervisor = Supervisor(print)
+        supervisor.start(Program("first", ("/bin/sh", "-c", "sleep 60; : {tmp_path}"), {{}}, 5))
+        fork, subprocess._fork_exec = subprocess._fork_exec, fork_and_die
+        supervisor.start(Program("last", ("/bin/sh", "-c", "sleep 60; : {tmp_path}"), {{}}, 5))
+    """
+    process = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert process.returncode == -signal.SIGKILL
+
+    def left():
+        found = []
+        for one in psutil.process_iter():
+            with suppress(psutil.Error):
+                found += [one] if f": {tmp_path}" in " ".join(one.cmdline()) else []
+        return found
+
+    until(lambda: not left(), "all are gone")
+
+
 def test_a_killed_lifeline_is_made_anew(supervisor):
     """Who kills the shell that watches over the children does not take its protection away."""
     supervisor.start(program("worker", "exec sleep 60"))

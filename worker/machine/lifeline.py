@@ -3,6 +3,12 @@
 import contextlib
 import signal
 import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+# How a child begins: it notes its own group, since its parent may be killed before it could, and becomes the program.
+# The lifeline is its standard input until then, so the lifeline does not end before it has read that line.
+_FIRST_WORDS = """trap '' PIPE; echo "+ $$" >&0 2>/dev/null; trap - PIPE; exec "$@" </dev/null"""
 
 # It reads "+ group" and "- group" lines. The end of its input is the end of who writes them, however that came about;
 # then it kills the process groups that are left, and with them what the children themselves have started.
@@ -29,10 +35,16 @@ class Lifeline:
         self._groups: list[int] = []
         self._shell: subprocess.Popen[bytes] | None = None
 
-    def hold(self, group: int) -> None:
-        """Note a process group."""
-        self._groups.append(group)
-        self._tell(f"+ {group}")
+    def start(self, argv: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
+        """Start a program in a process group of its own, which is noted; with nothing on its standard input."""
+        self.look()
+        if self._shell is None:
+            self._start()
+        assert self._shell is not None
+        begin = ["/bin/sh", "-c", _FIRST_WORDS, argv[0], *argv]
+        process = subprocess.Popen(begin, stdin=self._shell.stdin, start_new_session=True, **options)  # noqa: S603 - the caller's
+        self._groups.append(process.pid)
+        return process
 
     def drop(self, group: int) -> None:
         """Forget a process group that is gone: its number may be another's soon."""

@@ -119,17 +119,15 @@ class Supervisor:
         program = running.program
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(program.log.open("ab")) if program.log else None
-            running.process = subprocess.Popen(  # noqa: S603 - what a Program says
+            # in a session of its own: signals of the terminal are for the supervisor alone
+            running.process = self._lifeline.start(
                 program.argv,
                 env=dict(program.env),
                 cwd=program.cwd,
-                stdin=subprocess.DEVNULL,
                 stdout=output or _STDERR,  # standard output is for what the command itself says
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # signals of the terminal are for the supervisor alone
                 pass_fds=program.keep_fds,
             )
-        self._lifeline.hold(running.process.pid)
         running.started = self._clock()
 
     def _died(self, running: _Running, code: int) -> None:
