@@ -126,6 +126,13 @@ class MemoryShelf:
             self.flight.pop("sending", None)
         self.flight |= {"suspect": suspect, "phase": phase}
 
+    def refused(self, lane, token, cursor):
+        self._check(token)
+        if self.flight.get("stuck") != cursor:
+            self.flight |= {"stuck": cursor, "refusals": 0}
+        self.flight["refusals"] += 1
+        return self.flight["refusals"]
+
     def renew(self, lane, token):
         return self.lease == token
 
@@ -143,8 +150,10 @@ class MemoryShelf:
         for burial in done.burials:
             self.ledger["dead"] += burial.letter_id not in self.dead
             self.dead[burial.letter_id] = orjson.loads(burial.record)
+        if done.events:
+            self.flight.pop("stuck", None)
         if done.calm:
-            self.flight = {"token": token}
+            self.flight = {name: self.flight[name] for name in ("token", "stuck", "refusals") if name in self.flight}
         return self._behind(behind, more)
 
     def release(self, lane, token, cursor, *, keep, mark=True):
@@ -155,7 +164,7 @@ class MemoryShelf:
         if waits and keep:
             return "more"
         self.lease = ""
-        if "until" in self.flight:
+        if {"until", "stuck"} & self.flight.keys():
             for name in ("token", "phase"):
                 self.flight.pop(name, None)
         else:
@@ -173,13 +182,14 @@ class MemoryShelf:
 
 
 class MemoryCustomerio:
-    """A Track API in memory: ignores a ULID it knows, refuses what a test says.
+    """A Track API in memory: ignores a ULID it knows, refuses what a test says, and fails at `sick` names with a 500.
 
     `refused` names make a whole batch a 400, `rejected` names are errors of a 207, `nameless` ones are errors that do
     not say which item they mean; `answers` come first, one a request, and nothing is applied.
     """
 
-    def __init__(self, refused=(), rejected=(), nameless=()):
+    def __init__(self, refused=(), rejected=(), nameless=(), sick=()):
+        self.sick = set(sick)
         self.refused, self.rejected, self.nameless = set(refused), set(rejected), set(nameless)
         self.answers: list[Answer] = []
         self.requests: list[list[str]] = []
@@ -195,6 +205,8 @@ class MemoryCustomerio:
         self.requests.append([name for name in names if name != "identify"])
         if self.answers:
             return self.answers.pop(0)
+        if self.sick.intersection(names):
+            return Answer(500, "internal error")
         if self.refused.intersection(names):
             return Answer(400, "batch refused")
         if self.nameless.intersection(names):

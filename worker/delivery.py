@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 # for Customer.io, where a holder that is killed for another reason most likely is.
 _DEATHS_MAPPING = 2
 _DEATHS_SENDING = 8
+# How often Customer.io, fine in between, fails at the same place before the event is looked for that it cannot bear.
+# In between means: another shard's probe has ended the hold, or an operator has.
+_REFUSALS = 6
 
 Ended = Literal["empty", "more", "held", "busy", "lost"]
 
@@ -38,6 +41,7 @@ class Shelf(Protocol):
 
     def take(self, lane: Lane, token: str, count: int, *, probe: bool = ...) -> Taken | Literal["held", "busy"]: ...
     def caution(self, lane: Lane, token: str, suspect: str, phase: Phase) -> None: ...
+    def refused(self, lane: Lane, token: str, cursor: str) -> int: ...
     def renew(self, lane: Lane, token: str) -> bool: ...
     def states(self, keys: Sequence[str]) -> list[bytes | None]: ...
     def settle(self, lane: Lane, token: str, step: int, done: Settlement, more: int, behind: str) -> list[Entry]: ...
@@ -103,6 +107,7 @@ class Delivery:
         self._settled = 0  # steps of this lease
         self._buried = 0  # events that the last step has buried
         self._answered = False  # Customer.io has judged a request of this run
+        self._searching = False  # for an event that makes Customer.io fail
         self._suspicious = 0  # events at the head of the queue among which one poisons a request
 
     def run(self, token: str, *, probe: bool = False) -> Ended:
@@ -210,7 +215,8 @@ class Delivery:
         attempts: list[Attempt] = []
         if composed.operations:
             before = self._before(token, lease)
-            answer, attempts = self._post.send(request_body(composed.operations), before, once=probe)
+            once = probe or (self._searching and events > 1)
+            answer, attempts = self._post.send(request_body(composed.operations), before, once=once)
             match verdict(answer.status):
                 case Verdict.DONE if name_refused(composed, answer):
                     self._answered = True
@@ -219,6 +225,12 @@ class Delivery:
                     return True
                 case Verdict.DONE | Verdict.SPLIT:
                     outcomes[0] = Dead("rejected", "send", status=answer.status, words=answer.words)
+                case Verdict.AGAIN if not probe and self._blames(token, answer):
+                    if events > 1:
+                        self._suspicious = events
+                        return True
+                    outcomes[0] = Dead("rejected", "send", status=answer.status, words=answer.words)
+                    self._searching = False
                 case Verdict.AGAIN | Verdict.HOLD:
                     lease.check()  # who was stopped for too long has seen a timeout of its own making
                     self._hold(
@@ -232,6 +244,16 @@ class Delivery:
         more = 0 if len(self._queue) - events >= self._fill.events() else self._more()
         self._queue_up(self._settle(token, lease, events, outcomes, composed.people, more, composed, attempts))
         return True
+
+    def _blames(self, token: str, answer: Answer) -> bool:
+        """Whether Customer.io fails at something in this request, and not at everything.
+
+        A failure that is told (5xx), again and again at the same place while others were served in between. A timeout
+        or a 429 says nothing of the events.
+        """
+        if answer.status >= 500 and not self._searching:
+            self._searching = self._shelf.refused(self._lane, token, self._cursor) >= _REFUSALS
+        return answer.status >= 500 and self._searching
 
     def _before(self, token: str, lease: Lease) -> Callable[[], None]:
         def check() -> None:

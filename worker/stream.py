@@ -112,6 +112,7 @@ class Streams:
         self._join = client.register_script(script("join"))
         self._take = client.register_script(script("take"))
         self._caution = client.register_script(script("caution"))
+        self._refuse = client.register_script(script("refuse"))
         self._renew = client.register_script(script("renew"))
         self._mark = client.register_script(script("mark"))
         self._settle_text = script("settle")
@@ -147,6 +148,10 @@ class Streams:
         """
         if not self._caution(keys=[lane.key("lease"), lane.key("flight")], args=[token, suspect, phase]):
             raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
+
+    def refused(self, lane: Lane, token: str, cursor: str) -> int:
+        """Note that the destination failed at what waits behind the cursor; how often, since the cursor moved."""
+        return int(self._refuse(keys=[lane.key("lease"), lane.key("flight")], args=[token, cursor]))
 
     def renew(self, lane: Lane, token: str) -> bool:
         """Prolong a lease that is still ours; False when it is not."""

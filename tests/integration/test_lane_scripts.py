@@ -316,6 +316,26 @@ class TestRelease:
         assert (taken.deaths, taken.sending, len(taken.entries)) == (2, 0, 5)
 
 
+class TestRefused:
+    def test_failures_at_one_place_are_counted_across_leases(self, streams, redis_client):
+        """Until the cursor moves; a clean release keeps the count, a settle ends it."""
+        ids = append(redis_client, 3)
+        counts = []
+        for _ in range(3):
+            holder = token()
+            streams.take(LANE, holder, 3)
+            counts.append(streams.refused(LANE, holder, "0-0"))
+            streams.release(LANE, holder, "0-0", keep=False)
+        assert counts == [1, 2, 3]
+        assert flight(redis_client) == {"stuck": "0-0", "refusals": "3"}
+        holder = token()
+        assert streams.take(LANE, holder, 3).deaths == 0
+        settle(streams, holder, 1, ids[0], 1)
+        assert flight(redis_client) == {"token": holder, "step": "1"}
+        assert streams.refused(LANE, holder, ids[0]) == 1
+        assert streams.refused(LANE, token(), ids[0]) == 0
+
+
 class TestJoin:
     def test_a_new_integration_begins_now(self, streams, redis_client):
         """What was stored before it joined is not its own, and not in its books."""

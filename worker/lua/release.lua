@@ -11,8 +11,8 @@ end
 local waits = #redis.call('XRANGE', KEYS[3], '(' .. ARGV[2], '+', 'COUNT', 1) > 0
 if waits and ARGV[3] == '1' then return 'more' end
 redis.call('DEL', KEYS[1])
--- While what killed earlier holders is not passed, what is known of it must outlive this clean stop.
-if redis.call('HEXISTS', KEYS[2], 'until') == 1 then
+-- While what killed earlier holders, or what the destination fails at, is not passed, it must outlive this clean stop.
+if redis.call('HEXISTS', KEYS[2], 'until') == 1 or redis.call('HEXISTS', KEYS[2], 'stuck') == 1 then
   redis.call('HDEL', KEYS[2], 'token', 'step', 'phase')
 else
   redis.call('DEL', KEYS[2])

@@ -17,6 +17,7 @@ redis.call('XGROUP', 'SETID', KEYS[2], ARGV[3], ARGV[4], 'ENTRIESREAD', position
 redis.call('HSET', KEYS[3], 'position', position)
 redis.call('HSET', KEYS[4], 'step', ARGV[7])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if ARGV[5] ~= '0' then redis.call('HDEL', KEYS[4], 'stuck', 'refusals') end
 if ARGV[8] == '1' then redis.call('HDEL', KEYS[4], 'deaths', 'until', 'suspect', 'mapping', 'sending', 'phase') end
 local counts, people, dead = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local at, key = 12, 8

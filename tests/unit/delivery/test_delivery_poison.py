@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
+from worker.customerio import Answer
 
 GOOD, REFUSED, REJECTED, NAMELESS, FILTERED = "GOOD", "REFUSED", "REJECTED", "NAMELESS", "OFF"
 SORTS = st.lists(
@@ -64,3 +65,57 @@ def test_a_dead_letter_has_what_was_sent_and_said():
     }
     assert [attempt["status"] for attempt in letter["attempts"]] == [207]
     assert ['"name":"REJECTED"' in body for body in letter["operations"]].count(True) == 1
+
+
+def run_while_others_are_served(bench, most):
+    """Runs; each hold is ended by another shard's probe."""
+    for run in range(most):
+        if bench.run() == "empty":
+            return run + 1
+        bench.shelf.held = False
+    raise AssertionError(f"not done after {most} runs")
+
+
+@given(st.lists(st.sampled_from([GOOD] * 8 + ["SICK"]), min_size=1, max_size=60), st.integers(1, 40))
+def test_an_event_that_customerio_cannot_bear_is_buried(sorts, batch):
+    """A 500 whenever it is in a batch, though others are served: found by halving, after six failures at one place."""
+    raws = [raw_event(sort, n) for n, sort in enumerate(sorts)]
+    api = MemoryCustomerio(sick={"SICK"})
+    bench = Bench(raws, api=api, bounds=msgspec.structs.replace(BOUNDS, batch_events=batch))
+    run_while_others_are_served(bench, 6 * sorts.count("SICK") + 1)
+    of = [(sort, f"{sort}-{n}") for n, sort in enumerate(sorts)]
+    assert bench.api.events == [event for sort, event in of if sort == GOOD]
+    assert bench.shelf.dead_events() == [(event, "rejected") for sort, event in of if sort == "SICK"]
+    assert {letter["status"] for letter in bench.shelf.dead.values()} <= {500}
+    assert bench.shelf.flight == {}
+
+
+def test_an_outage_buries_nothing_however_long():
+    """While nobody is served there are only probes, and those are not counted."""
+    bench = Bench([raw_event("SICK", n) for n in range(5)], api=MemoryCustomerio(sick={"SICK"}))
+    assert bench.run() == "held"
+    for _ in range(50):
+        assert bench.run(probe=True) == "held"
+    assert (bench.shelf.dead, bench.shelf.flight["refusals"]) == ({}, 1)
+
+
+def test_an_outage_that_ends_during_the_search_buries_nothing():
+    """Five failures at one place, the sixth begins the search, and all is well again: nobody was guilty."""
+    bench = Bench([raw_event("SICK", n) for n in range(9)], api=MemoryCustomerio(sick={"SICK"}))
+    for _ in range(5):
+        assert bench.run() == "held"
+        bench.shelf.held = False
+    bench.api.on_request = lambda: bench.api.requests and len(bench.api.requests[-1]) < 9 and bench.api.sick.clear()
+    assert bench.run() == "empty"
+    assert (bench.shelf.dead, len(bench.api.events)) == ({}, 9)
+
+
+def test_timeouts_are_never_an_events_fault():
+    """Nor is a 429: they tell of the destination's state."""
+    for status in (0, 408, 429):
+        bench = Bench([raw_event("E", n) for n in range(3)])
+        bench.api.answers = [Answer(status)] * 100
+        for _ in range(12):
+            assert bench.run() == "held"
+            bench.shelf.held = False
+        assert (bench.shelf.dead, bench.shelf.flight) == ({}, {})
