@@ -23,6 +23,7 @@ from tests.servers import free_port
 from tests.waiting import until
 from worker.accounts import Account, accounts
 from worker.app import Relay
+from worker.audit import audit
 
 ROOT = Path(__file__).parent.parent
 SECRET, TOKEN = "webhook-secret", "upstream-token"
@@ -201,6 +202,11 @@ class Stack:
     def books(self) -> dict[str, Account]:
         """The books of every integration."""
         return {account.integration: account for account in accounts(self.parts)}
+
+    @property
+    def findings(self) -> list[str]:
+        """What the audit finds wrong."""
+        return [finding.text for finding in audit(self.parts).findings]
 
     @cached_property
     def broker(self) -> redis.Redis:

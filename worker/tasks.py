@@ -47,6 +47,9 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_transport_options={
+        # No list of unacknowledged messages in Redis, since a wake-up may be lost: to write it ends the worker when
+        # memory is full, and to restore it when Redis is away (kombu: AttributeError in restore_unacked).
+        "ack_emulation": False,
         "socket_timeout": 30,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,

@@ -55,7 +55,7 @@ def test_a_refused_event_is_buried_and_replayed(stack):
     assert replay.returncode == 0, replay.stdout + replay.stderr
     until(lambda: stack.account.delivered == 9, "it is delivered")
     assert (arrived(stack), stack.account.dead) == (sorted([*ids, bad["event_id"]]), 0)
-    assert stack.relay("audit").returncode == 0
+    assert stack.findings == []
 
 
 def test_a_wrong_key_holds_and_a_probe_resumes(stack):
@@ -120,7 +120,7 @@ def test_a_server_that_was_emptied_goes_on_with_what_comes_after(stack):
     ids = [send(stack, 1, start)[0] for start in range(100, 120)]
     until(lambda: set(ids) <= set(arrived(stack)), "the later ones arrive")
     until(lambda: stack.account.delivered == 20, "the books begin anew")
-    assert stack.relay("audit").returncode == 0
+    assert stack.findings == []
 
 
 def test_a_server_that_is_killed_comes_back_with_everything(stack):
@@ -140,7 +140,7 @@ def test_a_server_that_is_killed_comes_back_with_everything(stack):
     assert 15 <= len(accepted) < 40
     until(lambda: set(accepted) <= set(arrived(stack)), "all that was accepted arrives", within_s=40)
     until(lambda: stack.account.waiting == 0, "nothing waits")
-    assert stack.relay("audit").returncode == 0
+    assert stack.findings == []
 
 
 def test_a_server_that_is_full_drains_and_resumes(make_stack):
@@ -160,6 +160,22 @@ def test_a_server_that_is_full_drains_and_resumes(make_stack):
     assert arrived(stack) == sorted(ids)
     until(lambda: stack.webhook(payload("ACTIVATE")).status_code == 200, "it stores again")
     until(lambda: stack.account.delivered == 401, "and delivers")
+
+
+def test_a_full_server_does_not_end_the_workers(make_stack):
+    """Wake-ups that were queued before memory ran full are still taken: all lanes that had one drain."""
+    stack = make_stack(RELAY_BATCH_EVENTS="10").start("simulator", "web")
+    ids = send(stack, 80)
+    until(lambda: stack.broker.llen("relay") == 4, "every lane has its message")
+    stack.start_as("worker", "worker", concurrency=1)
+    until(lambda: "ready" in stack.log("worker"), "the worker listens", every_s=0.005)
+    stack.parts.redis.config_set("maxmemory", 1)
+    try:
+        until(lambda: stack.account.delivered == 80, "everything drains")
+        assert arrived(stack) == sorted(ids)
+        assert stack.processes["worker"].poll() is None
+    finally:
+        stack.parts.redis.config_set("maxmemory", 0)
 
 
 def test_a_flapping_broker_does_not_deafen_the_worker(stack):
