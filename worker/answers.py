@@ -24,19 +24,19 @@ _LOG_EVERY_S = 1.0
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An HTTP answer; header names in lower case, without the body's length."""
+    """An HTTP answer as ASGI has it; header names in lower case, without the body's length."""
 
     status: int
-    headers: dict[str, str]
+    headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
 
 def problem(status: int, title: str, detail: str = "", **headers: str) -> Answer:
     """A refusal; a header's name has `_` for `-`."""
     content = {"type": "about:blank", "title": title, "status": status}
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
     body = orjson.dumps(content | {"detail": detail} if detail else content)
-    return Answer(status, {"content-type": "application/problem+json", **named}, body)
+    named = ((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
+    return Answer(status, ((b"content-type", b"application/problem+json"), *named), body)
 
 
 class Answers:
@@ -110,5 +110,5 @@ def _later(title: str, detail: str) -> Answer:
 def _fill(resp: Response, answer: Answer) -> None:
     resp.status = answer.status
     resp.data = answer.body
-    for name, value in answer.headers.items():
-        resp.set_header(name, value)
+    for name, value in answer.headers:
+        resp.set_header(name.decode(), value.decode())

@@ -192,7 +192,7 @@ class Relay:
         if made is None:
             known, chosen = self.integrations.integrations[integration], self.settings
             api = TrackApi(known, chosen.request_timeout_s)
-            pace = RequestPace(self.redis, known.name, chosen.requests_per_s, stop.sleep)
+            pace = RequestPace(self.redis, known.name, chosen.requests_per_s)
             sender = Sender(
                 api, chosen.request_attempts, chosen.retry_max_s, chosen.request_timeout_s, stop.sleep, pace.wait
             )

@@ -20,6 +20,10 @@ PATIENCE_S = 30.0
 _LOOK_S = 2.0
 
 
+# How a final answer begins; 100 Continue is not final.
+_FINAL = (b"HTTP/1.1 2", b"HTTP/1.1 4", b"HTTP/1.1 5")
+
+
 class Joined:
     """A transport that sends an answer's head with its body: uvicorn writes them apart, a packet and a call each."""
 
@@ -33,11 +37,11 @@ class Joined:
         self.abort = transport.abort
 
     def write(self, data: bytes) -> None:
-        """Send, or keep a final answer's head until the next call of any kind (100 Continue is not final)."""
+        """Send, or keep a final answer's head until the next call of any kind."""
         if self._head:
             data = self._head + data
             self._head = b""
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+        elif data.startswith(_FINAL):
             self._head = data
             return
         self._transport.write(data)
@@ -62,8 +66,8 @@ class Protocol(HttpToolsProtocol):
         self._most_bytes = HEAD_MOST_BYTES + 2 * settings().max_body_bytes
         self._begun_s: float | None = None
         self._bytes = 0
-        self._in_head = True
         self._heard = False
+        self.scope = cast("Any", {})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -81,7 +85,8 @@ class Protocol(HttpToolsProtocol):
         if self._begun_s is None or self.transport.is_closing():
             return
         self._bytes += len(data)
-        if self._in_head and self._bytes > HEAD_MOST_BYTES:
+        # uvicorn learns the method at the end of the head
+        if self._bytes > HEAD_MOST_BYTES and "method" not in cast("Any", self.scope):
             self.refuse(431, "Request header fields too large")
         elif self._bytes > self._most_bytes:
             self.transport.abort()
@@ -89,12 +94,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        self._begun_s, self._bytes, self._in_head = self.loop.time(), 0, True
-
-    def on_headers_complete(self) -> None:
-        """The application takes over."""
-        self._in_head = False
-        super().on_headers_complete()
+        self._begun_s, self._bytes = self.loop.time(), 0
 
     def on_message_complete(self) -> None:
         """The last byte of a request; how long the answer takes is not the sender's fault."""

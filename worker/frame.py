@@ -4,7 +4,7 @@ Falcon's request and response cost a third of the time that a webhook takes in a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import falcon.asgi
@@ -46,17 +46,19 @@ class Body:
         # uvicorn has seen that it is a number
         if int(self._headers.get(b"content-length", 0)) > limit_bytes:
             raise _too_large(limit_bytes)
-        pieces, size, more = [], 0, True
-        while more:
+        pieces: list[bytes] = []
+        size = 0
+        while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise GoneError
-            pieces.append(message["body"])
-            size += len(message["body"])
+            piece: bytes = message["body"]
+            size += len(piece)
             if size > limit_bytes:
                 raise _too_large(limit_bytes)
-            more = message["more_body"]
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if not message["more_body"]:
+                return b"".join([*pieces, piece]) if pieces else piece
+            pieces.append(piece)
 
 
 Taker = Callable[[str, Headers, Body], Awaitable[bytes]]
@@ -79,29 +81,23 @@ class Frame:
             await self._rest(scope, receive, send)
             return
         before, _, source = scope["path"].rpartition("/")
-        taker = self._takers.get(before)
+        taker = self._takers.get(before) if source else None
         try:
-            if taker is None or not source:
+            if taker is None:
                 await self._serve_rest(scope, receive, send)
                 return
-            answer = await self._take(taker, source, scope, receive)
+            if scope["method"] != "POST":
+                answer = problem(405, "Method Not Allowed", allow="POST")
+            else:
+                headers = _by_name(scope["headers"])
+                answer = Answer(200, _JSON, await taker(source, headers, Body(headers, receive)))
         except GoneError:
             return
         except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - the outermost layer
             answer = self._answers.to(fault, scope["path"])
-        headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        length = (b"content-length", b"%d" % len(answer.body))
+        await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
         await send({"type": "http.response.body", "body": answer.body})
-
-    async def _take(self, taker: Taker, source: str, scope: _Message, receive: _Receive) -> Answer:
-        if scope["method"] != "POST":
-            return problem(405, "Method Not Allowed", allow="POST")
-        headers: Headers = {}
-        for name, value in scope["headers"]:
-            # one that is given twice is not what it should be: neither is picked
-            headers[name] = headers[name] + b"," + value if name in headers else value
-        return Answer(200, _JSON, await taker(source, headers, Body(headers, receive)))
 
     async def _serve_rest(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         scope["query_string"] = b""  # no route has a query; one that is not UTF-8 would be an error
@@ -110,7 +106,15 @@ class Frame:
         await self._rest(scope, receive, send)
 
 
-_JSON = {"content-type": "application/json"}
+_JSON = ((b"content-type", b"application/json"),)
+
+
+def _by_name(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+    headers: Headers = {}
+    for name, value in pairs:
+        # one that is given twice is not what it should be: neither is picked
+        headers[name] = headers[name] + b"," + value if name in headers else value
+    return headers
 
 
 def _too_large(limit_bytes: int) -> SenderError:

@@ -34,7 +34,7 @@ def test_a_problem_has_the_members_of_rfc_9457():
     """A detail only when there is one."""
     answer = problem(405, "Not allowed", www_authenticate="x")
     assert json.loads(answer.body) == {"type": "about:blank", "title": "Not allowed", "status": 405}
-    assert answer.headers == {"content-type": "application/problem+json", "www-authenticate": "x"}
+    assert answer.headers == ((b"content-type", b"application/problem+json"), (b"www-authenticate", b"x"))
     assert json.loads(problem(413, "Too large", "cut it").body)["detail"] == "cut it"
 
 
@@ -74,7 +74,7 @@ def test_what_is_not_the_senders_fault_asks_it_to_come_again(fault, title, caplo
     """503 with Retry-After, and not a word of what the fault says."""
     answer = Answers().to(raised(fault), "/v1/events/app")
     assert answer.status == 503
-    assert answer.headers["retry-after"] == "5"
+    assert (b"retry-after", b"5") in answer.headers
     assert json.loads(answer.body)["title"] == title
     assert "jeff" not in caplog.text + answer.body.decode()
     assert len(caplog.messages) == 1
@@ -92,7 +92,8 @@ def test_our_own_fault_is_logged_by_kind_and_place(caplog):
 def test_who_is_not_known_hears_how_to_say_it(path, scheme):
     """RFC 9110 demands it of a 401."""
     answer = Answers().to(SenderError(401, "Unauthorized", "a token"), path)
-    assert (answer.status, answer.headers["www-authenticate"]) == (401, scheme)
+    assert answer.status == 401
+    assert (b"www-authenticate", scheme.encode()) in answer.headers
 
 
 def test_the_same_fault_is_logged_once_a_second(caplog):
