@@ -33,17 +33,17 @@ def arrived(stack, person):
 
 
 def test_a_long_backlog_lets_others_have_their_turn(make_stack):
-    """One worker child, one shard with hundreds of slow requests to go: another shard's event comes in between."""
+    """One worker child, one shard with a long row of slow requests to go: another shard's event comes in between."""
     stack = make_stack(RELAY_SHARDS="2", RELAY_BATCH_EVENTS="5", RELAY_BUDGET_S="0.5")
     stack.start("simulator", "web", "beat").start_as("worker", "worker", concurrency=1)
     stack.faults(arm={"slow": {"probability": 1}}, slow_s=0.05)
     crowd, single = person_on(0, 2), person_on(1, 2)
-    stack.post([payload("ACTIVATE", user_id=crowd, event_created_at_ms=1_760_000_000_000 + n) for n in range(800)])
+    stack.post([payload("ACTIVATE", user_id=crowd, event_created_at_ms=1_760_000_000_000 + n) for n in range(300)])
     until(lambda: arrived(stack, crowd), "the backlog is at work")
     stack.webhook(payload("ACTIVATE", user_id=single))
     until(lambda: arrived(stack, single), "the other one arrives")
-    assert len(arrived(stack, crowd)) < 800
-    until(lambda: stack.account.delivered == 801, "all are delivered")
+    assert len(arrived(stack, crowd)) < 300
+    until(lambda: stack.account.delivered == 301, "all are delivered")
 
 
 def silence(_caller):
@@ -65,4 +65,4 @@ def test_a_dead_destination_stops_only_its_own_integration(make_stack, dead):
         second = stack.books["second"]
         assert (second.waiting, second.dead, second.hold.kind) == (100, 0, "unreachable")
         assert stack.account.hold is None
-        assert stack.relay("audit").returncode == 0
+        assert stack.findings == []
