@@ -8,28 +8,11 @@ from typing import Any
 import orjson
 
 from config.integrations import Integration
+from worker.documented import FIELDS, Documented
+from worker.event import Event
 from worker.operation import ATTRIBUTE_VALUE_LIMIT_BYTES, ATTRIBUTES_LIMIT
 from worker.outcome import Dead
 from worker.people.properties import DATE_PROPERTIES
-
-# Fields of the payload tables that may be passed on as they are: nothing in them is a secret or has a meaning of its
-# own in Customer.io. Any other field is looked at by name.
-PLAIN_FIELDS = frozenset(
-    """
-    ab_test ab_test_variant amount_in_customer_currency amount_in_eur amount_in_usd anonymous_user_id api_version
-    audience auto_resume_at auto_resume_at_ms channel content_id cumulated_revenues_in_eur cumulated_revenues_in_usd
-    customer_currency customerio_user_email customerio_user_id defer_end_at defer_end_at_ms device_id device_type
-    effective_next_renewal_at effective_next_renewal_at_ms environment event_created_at event_created_at_ms event_id
-    event_name from_purchasely_subscription_id grace_period_expires_at grace_period_expires_at_ms is_family_shared
-    next_renewal_at next_renewal_at_ms offer_code_ref_name offer_identifier offer_type original_purchased_at
-    original_purchased_at_ms placement plan plan_price_in_customer_currency plan_price_in_eur plan_price_in_usd
-    presentation previous_offer_type previous_plan previous_store_product_id product promotional_offer_id provider
-    purchase_type purchased_at purchased_at_ms purchasely_one_time_purchase_id purchasely_subscription_id
-    source_event_name store store_app_bundle_id store_country store_original_transaction_id store_product_id
-    store_transaction_id subscription_status transferred_from_anonymous_user_id transferred_from_user_id
-    transferred_to_anonymous_user_id transferred_to_user_id user_id
-    """.split()  # noqa: SIM905 - seventy quoted names are harder to read
-)
 
 # Google's `purchase_token` lets its bearer act on the purchase; anything named like a credential is treated alike.
 _SECRET = re.compile(r"token|secret|passw|signature|api_?key|receipt|authorization|credential", re.IGNORECASE)
@@ -38,23 +21,21 @@ _SECRET = re.compile(r"token|secret|passw|signature|api_?key|receipt|authorizati
 _ADDRESSES = frozenset({"recipient", "from_address", "reply_to"})
 
 
-def event_attributes(payload: dict[str, Any], raw: bytes, integration: Integration, *, late: bool) -> bytes:
+def event_attributes(event: Event, integration: Integration, *, late: bool) -> bytes:
     """The JSON object of an event's `attributes`: the payload without nulls, secrets and what is excluded.
 
     Most payloads need no change: then the bytes received are passed on, not encoded again.
     """
     plain = integration.include is None and not integration.exclude and not integration.rename and not late
-    if plain and None not in payload.values() and PLAIN_FIELDS.issuperset(payload):
-        return raw
+    if plain and type(event.payload) is Documented:
+        return event.raw
     kept = {}
-    for field, value in payload.items():
+    for field, value in event.fields().items():
         if value is None or not _wanted(field, integration):
             continue
-        if field not in PLAIN_FIELDS:
-            if _is_secret(field):
-                continue
-            value = _clean(value)  # noqa: PLW2901 - the cleaned value replaces it
-        kept[integration.rename.get(field, field)] = value
+        if field not in FIELDS and _is_secret(field):
+            continue
+        kept[integration.rename.get(field, field)] = _clean(value)
     if late:
         kept["late"] = True
     return orjson.dumps(kept)

@@ -8,10 +8,7 @@ from typing import Any
 import msgspec
 import orjson
 
-# Customer.io reads an integer outside these bounds as milliseconds or as garbage and replaces it by
-# "now" in silence; the range is that of its own Ruby client (reference: Track API, timestamps).
-TIME_MIN_MS = 999_999_999_000
-TIME_MAX_MS = 100_000_000_000_000
+from worker.documented import Documented, Payload, read_documented
 
 # Purchasely holds and orders events per user (reference: webhook contract, ordering), so the user
 # decides the shard; an anonymous holder is a user of its own there.
@@ -27,6 +24,7 @@ PERSON_FIELDS = (
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One event as it was stored: `entry_id` is its place in the stream (`ms-seq`), `raw` the bytes received.
 
+    `payload` is what the bytes say, as a struct when they are as Purchasely documents them, else as a dictionary.
     `name` is empty when the payload has no usable `event_name`; `time_ms` is None when it carries no time at all.
     `key` identifies the event: its `event_id`, else a hash of its bytes. `ulid` is set for an event that was edited:
     the identity it had as it was received.
@@ -34,7 +32,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
     entry_id: str
     raw: bytes
-    payload: dict[str, Any]
+    payload: Documented | dict[str, Any]
     name: str
     key: str
     time_ms: int | None
@@ -45,6 +43,11 @@ class Event(msgspec.Struct, frozen=True, gc=False):
         """When the relay stored it, in Unix milliseconds."""
         return int(self.entry_id.partition("-")[0])
 
+    def fields(self) -> dict[str, Any]:
+        """The payload as a dictionary."""
+        fields: dict[str, Any] = orjson.loads(self.raw)
+        return fields
+
 
 def read_event(entry_id: str, raw: bytes) -> Event:
     """Decode stored bytes.
@@ -52,6 +55,17 @@ def read_event(entry_id: str, raw: bytes) -> Event:
     Raises:
         ValueError: the bytes are not a JSON object (ingest never stores such; a foreign writer could).
     """
+    told = read_documented(raw)
+    if told is not None:
+        time_ms = told.event_created_at_ms
+        return Event(
+            entry_id,
+            raw,
+            told,
+            told.event_name or "",
+            told.event_id or event_key(told, raw),
+            parse_time_ms(told.event_created_at) if time_ms is None else time_ms,
+        )
     payload = orjson.loads(raw)
     if not isinstance(payload, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - one error for "these bytes are no event"
@@ -66,7 +80,7 @@ def read_event(entry_id: str, raw: bytes) -> Event:
     )
 
 
-def event_key(payload: dict[str, Any], raw: bytes) -> str:
+def event_key(payload: Payload, raw: bytes) -> str:
     """What makes two events one: the sender's `event_id`, else a hash of the body (payloads before 2022 have none)."""
     event_id = payload.get("event_id")
     if isinstance(event_id, str) and event_id:
@@ -76,7 +90,7 @@ def event_key(payload: dict[str, Any], raw: bytes) -> str:
     return "sha256:" + hashlib.sha256(raw).hexdigest()
 
 
-def event_time_ms(payload: dict[str, Any]) -> int | None:
+def event_time_ms(payload: Payload) -> int | None:
     """`event_created_at_ms`, else `event_created_at`, in Unix milliseconds; None when neither can be read."""
     time_ms = payload.get("event_created_at_ms")
     if type(time_ms) is int:
@@ -115,7 +129,7 @@ def text_id(value: object) -> str:
     return ""
 
 
-def shard_key(payload: dict[str, Any]) -> str:
+def shard_key(payload: Payload) -> str:
     """The person that decides the shard, or empty when the event names nobody."""
     for field in PERSON_FIELDS:
         person = text_id(payload.get(field))
@@ -134,7 +148,7 @@ def plain_name(person: str) -> str:
     return person.lower() if "@" in person else person
 
 
-def person_names(payload: dict[str, Any]) -> set[str]:
+def person_names(payload: Payload) -> set[str]:
     """Every identifier by which an event names its person (a device is no person)."""
     fields = [field for field in PERSON_FIELDS if field != "device_id"]
     return {plain_name(name) for field in fields if (name := text_id(payload.get(field)))}

@@ -13,10 +13,9 @@ import orjson
 from worker.app import Relay
 from worker.errors import OperatorError
 from worker.event import person_names, plain_name
-from worker.identity import Who, identify
+from worker.identity import Who, digest, identify
 from worker.keys import person_key, shard_key
 from worker.lease import Lease
-from worker.mapping import digest
 from worker.operation import identifiers
 from worker.stream import Lane, Taken, entries, script
 
@@ -94,7 +93,7 @@ def _forget_entries(
                 continue
             ids.append(entry_id)
             whos = [identify(payload, integration) for integration in integrations]
-            digests.update(digest(who.json) for who in whos if isinstance(who, Who))
+            digests.update(who.digest for who in whos if isinstance(who, Who))
         if ids:
             groups = [lane.integration for lane in lanes]
             keys = [stream, *[lane.key("ledger") for lane in lanes]]

@@ -1,24 +1,27 @@
 """Whom in Customer.io an event is about, by the integration's identity chain and its policy for anonymous people."""
 
-from typing import Any
+import hashlib
+from functools import lru_cache
 
 import msgspec
 
 from config.integrations import Integration
+from worker.documented import Payload
 from worker.event import text_id
 from worker.operation import PERSON_ID_LIMIT_BYTES, IdentifierKind, identifiers
 from worker.outcome import Dead, Filtered
 
 
 class Who(msgspec.Struct, frozen=True, gc=False):
-    """A person as Customer.io is told: one identifier of one kind, and its JSON."""
+    """A person as Customer.io is told: one identifier of one kind, its JSON, and the name their state is kept under."""
 
     kind: IdentifierKind
     value: str
     json: bytes
+    digest: str
 
 
-def identify(payload: dict[str, Any], integration: Integration) -> Who | Filtered | Dead:
+def identify(payload: Payload, integration: Integration) -> Who | Filtered | Dead:
     """The person of an event: the first id field that is present, else the first e-mail field, else anonymous.
 
     Purchasely sends `anonymous_user_id` while nobody is logged in; when both ids are there the user id counts
@@ -45,6 +48,13 @@ def identify(payload: dict[str, Any], integration: Integration) -> Who | Filtere
     return _who("anonymous_id" if integration.anonymous == "event" else "id", anonymous, "anonymous_user_id")
 
 
+def digest(who: bytes) -> str:
+    """The name under which a person's state is stored: not the identifier itself."""
+    return hashlib.blake2b(who, digest_size=12).hexdigest()
+
+
+# Purchasely tells one fact in several events, one after the other: they are about one person.
+@lru_cache(maxsize=1024)
 def _who(kind: IdentifierKind, value: str, field: str) -> Who | Dead:
     # No character takes more than four bytes, so most values need no encoding to be measured.
     if len(value) * 4 > PERSON_ID_LIMIT_BYTES and (size := len(value.encode())) > PERSON_ID_LIMIT_BYTES:
@@ -54,4 +64,5 @@ def _who(kind: IdentifierKind, value: str, field: str) -> Who | Dead:
             field,
             words=f"{field} is {size} bytes; the limit is {PERSON_ID_LIMIT_BYTES}",
         )
-    return Who(kind, value, identifiers(kind, value))
+    json = identifiers(kind, value)
+    return Who(kind, value, json, digest(json))

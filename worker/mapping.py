@@ -4,9 +4,7 @@ Pure: `decide` judges one event by itself, `compose` makes the operations of a r
 what is known of the people in it. Both may be repeated at will with the same result.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,7 +12,8 @@ import orjson
 
 from config.integrations import Integration
 from worker.attributes import event_attributes, has_oversize, person_attributes
-from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, person_names, text_id
+from worker.documented import TIME_MAX_MS, TIME_MIN_MS
+from worker.event import Event, person_names, text_id
 from worker.identity import Who, identify
 from worker.operation import (
     EVENT_NAME_LIMIT_BYTES,
@@ -36,7 +35,10 @@ LATE_MS = 72 * 3600 * 1000
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
-    """The decision to send an event: about whom, when it happened, its JSON as an item, what it tells of them."""
+    """The decision to send an event: about whom, when it happened, its JSON as an item, what it tells of them.
+
+    `facts` is None when nothing is kept of the person.
+    """
 
     raw: bytes
     who: Who
@@ -60,12 +62,6 @@ class Composed(msgspec.Struct):
     people: dict[str, bytes]
 
 
-@lru_cache(maxsize=4096)
-def digest(who: bytes) -> str:
-    """The name under which a person's state is stored: not the identifier itself."""
-    return hashlib.blake2b(who, digest_size=12).hexdigest()
-
-
 class _Known(msgspec.Struct):
     """A person within a run: state, where the identify stands, which event answers for it (-1: nothing new)."""
 
@@ -83,6 +79,7 @@ class Mapper:
         self._properties: Callable[[Person], dict[str, Any]] = compile_properties(
             integration.properties, integration.plans
         )
+        self._keeps_state = bool(integration.properties)
         self._names: dict[str, bytes | None] = {}
         self.suppressed: frozenset[str] = frozenset()
 
@@ -94,11 +91,12 @@ class Mapper:
         if not event.name:
             return Dead("no_event_name", "map", "event_name")
         environment = event.payload.get("environment")
-        # Every documented payload names its environment; an upstream service that leaves it out means the real thing.
-        environment = environment.strip().upper() if isinstance(environment, str) and environment else "PRODUCTION"
-        if environment not in integration.environments:
-            claimed = environment in integration.source_environments
-            return Filtered("environment" if claimed else "environment_unclaimed")
+        if type(environment) is not str or environment not in integration.environments:
+            # Every documented payload names its environment; an upstream service that leaves it out means the real one.
+            environment = environment.strip().upper() if isinstance(environment, str) and environment else "PRODUCTION"
+            if environment not in integration.environments:
+                claimed = environment in integration.source_environments
+                return Filtered("environment" if claimed else "environment_unclaimed")
         name = self._name(event.name)
         if name is None:
             return Filtered("event_off")
@@ -131,14 +129,14 @@ class Mapper:
         late = self.integration.late != "send" and now_ms - time_ms > LATE_MS
         if late and self.integration.late == "skip":
             return Filtered("late")
-        attributes = event_attributes(event.payload, event.raw, self.integration, late=late)
+        attributes = event_attributes(event, self.integration, late=late)
         body = event_body(who.json, name, event_id, time_ms // 1000, attributes)
         if len(body) > ITEM_LIMIT_BYTES and attributes is event.raw:
-            body = event_body(who.json, name, event_id, time_ms // 1000, orjson.dumps(event.payload))
+            body = event_body(who.json, name, event_id, time_ms // 1000, orjson.dumps(event.fields()))
         if len(body) > ITEM_LIMIT_BYTES:
             words = f"the event is {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
-            return Dead("too_large", "map", _largest_field(event.payload), words=words)
-        facts = read_facts(event) if self._keeps_state(who) else None
+            return Dead("too_large", "map", _largest_field(event.fields()), words=words)
+        facts = read_facts(event) if self._keeps_state and who.kind != "anonymous_id" else None
         return Send(event.raw, who, time_ms, body, facts)
 
     def _name(self, code: str) -> bytes | None:
@@ -154,12 +152,7 @@ class Mapper:
 
     def person_of(self, decision: Decision) -> str | None:
         """The digest of the person whose state `compose` needs for this decision, if any."""
-        if type(decision) is Send and self._keeps_state(decision.who):
-            return digest(decision.who.json)
-        return None
-
-    def _keeps_state(self, who: Who) -> bool:
-        return bool(self.integration.properties) and who.kind != "anonymous_id"
+        return decision.who.digest if type(decision) is Send and decision.facts is not None else None
 
     def compose(self, decisions: Sequence[Decision], states: Mapping[str, bytes | None]) -> Composed:
         """The operations of a run of events; `states` maps digests to the people's stored states.
@@ -169,33 +162,35 @@ class Mapper:
         """
         outcomes: list[Filtered | Dead | None] = []
         operations: list[Operation | None] = []
-        people: dict[bytes, _Known] = {}
+        people: dict[str, _Known] = {}
+        merges = self.integration.merge_transfers
         for position, decision in enumerate(decisions):
             if type(decision) is not Send:
                 outcomes.append(decision)  # type: ignore[arg-type]  # the other two are outcomes
                 continue
             outcomes.append(None)
-            who, known = decision.who, None
-            if self._keeps_state(who):
-                known = people.get(who.json)
+            known, facts = None, decision.facts
+            if facts is not None:
+                who = decision.who
+                known = people.get(who.digest)
                 if known is None:
-                    known = _Known(who, decode(states.get(digest(who.json))), len(operations))
-                    people[who.json] = known
+                    known = _Known(who, decode(states.get(who.digest)), len(operations))
+                    people[who.digest] = known
                     operations.append(None)
-                if decision.facts is not None and absorb(known.person, decision.facts):
+                if absorb(known.person, facts):
                     known.cause = position
             operations.append(Operation("event", decision.body, position))
-            if self.integration.merge_transfers:
+            if merges:
                 operations += self._merges(decision, position, known)
         blobs = {}
-        for known in people.values():
+        for name, known in people.items():
             if known.cause >= 0:
                 operation = self._identify(known)
                 if isinstance(operation, Dead):
                     # without the event that is at fault the others of this person can be told
                     return self.compose(_without(decisions, known, operation), states)
                 operations[known.place] = operation
-                blobs[digest(known.who.json)] = encode(known.person)
+                blobs[name] = encode(known.person)
         kept = [op for op in operations if op is not None and outcomes[op.cause] is None]
         return Composed(kept, outcomes, blobs)
 

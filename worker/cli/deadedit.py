@@ -71,7 +71,7 @@ def _changed(letter: "Letter", settings: tuple[str, ...], removals: tuple[str, .
     from worker.event import read_event
 
     try:
-        payload = read_event(letter.entry_id, raw_of(letter)).payload
+        payload = read_event(letter.entry_id, raw_of(letter)).fields()
     except ValueError:
         raise click.ClickException("the event is no JSON object: edit it as text, without --set") from None
     try:

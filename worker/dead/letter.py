@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, read_event
+from worker.documented import TIME_MAX_MS, TIME_MIN_MS
+from worker.event import Event, read_event
 from worker.operation import ulid
 
 # The bounds of one record: a dead letter must never be what fills the server.

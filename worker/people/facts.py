@@ -1,13 +1,13 @@
 """All that one event tells of a person, taken out of its payload at once, so that the payload need not be kept."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from worker.event import TIME_MAX_MS, TIME_MIN_MS, Event, text_id
+from worker.documented import TIME_MAX_MS, TIME_MIN_MS, Documented, Payload
+from worker.event import Event, text_id
 from worker.people.revenue import read_revenue
-from worker.people.snapshot import Snapshot, read_snapshot
+from worker.people.snapshot import Snapshot, read_snapshot, snapshot_of
 
 MAX_KEY = 200
 
@@ -43,6 +43,8 @@ def read_facts(event: Event) -> Facts:
     payload, time_ms = event.payload, event.time_ms
     if time_ms is None or not TIME_MIN_MS < time_ms < TIME_MAX_MS:
         time_ms = event.received_ms
+    if type(payload) is Documented and (about := text_id(payload.purchasely_subscription_id)):
+        return _of_subscription(event, payload, about, time_ms)
     get = payload.get
     about, once = _about(payload, event.name)
     source = get("source_event_name")
@@ -52,7 +54,7 @@ def read_facts(event: Event) -> Facts:
         time_ms,
         about,
         once,
-        read_snapshot(payload),
+        snapshot_of(payload) if type(payload) is Documented else read_snapshot(payload),
         source if type(source) is str else "",
         _id(get("from_purchasely_subscription_id")),
         _id(get("user_id")),
@@ -63,11 +65,32 @@ def read_facts(event: Event) -> Facts:
     )
 
 
+def _of_subscription(event: Event, told: Documented, about: str, time_ms: int) -> Facts:
+    """The same of the payload that most are: as documented, and about a subscription."""
+    former, user_id, anonymous = told.from_purchasely_subscription_id, told.user_id, told.anonymous_user_id
+    device_id, moved_to = told.device_id, told.transferred_to_user_id
+    return Facts(
+        event.name,
+        event.key[:MAX_KEY],
+        time_ms,
+        about[:MAX_KEY],
+        False,
+        snapshot_of(told),
+        told.source_event_name or "",
+        _id(former) if former else "",
+        _id(user_id) if user_id else "",
+        _id(anonymous) if anonymous else "",
+        _id(device_id) if device_id else "",
+        _id(moved_to) if moved_to else "",
+        read_revenue(told),
+    )
+
+
 def _id(value: object) -> str:
     return "" if value is None else text_id(value)[:MAX_KEY]
 
 
-def _about(payload: Mapping[str, Any], name: str) -> tuple[str, bool]:
+def _about(payload: Payload, name: str) -> tuple[str, bool]:
     """The key of what the event is about, and whether that is a one-time purchase."""
     if key := text_id(payload.get("purchasely_subscription_id")):
         return key[:MAX_KEY], False

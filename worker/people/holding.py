@@ -91,6 +91,8 @@ def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
     # Siblings tell the same, and most events of a subscription carry the same fields.
     if snapshot == holding.snapshot:
         snapshot = holding.snapshot
+    elif holding.stamp == NEVER:
+        snapshot = copy(snapshot)
     else:
         snapshot = copy(snapshot)  # facts may be taken in again, by another run over the same events
         fresh = msgspec.structs.astuple(snapshot)
@@ -111,6 +113,8 @@ def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
 
 def _complete(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> bool:
     """Take from an event that is not the newest the fields that no newer one carries."""
+    if not holding.older and snapshot == holding.snapshot:
+        return False
     changed = False
     for field, value in zip(FIELDS, msgspec.structs.astuple(snapshot), strict=True):
         if value is None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from worker.documented import Documented
+
 _PREFIX = "cumulated_revenues_in_"
 
 # `xxx` is the app's "default integration currency" (Purchasely's attribute table), so any of ISO 4217.
@@ -19,8 +21,11 @@ xaf xcd xcg xof xpf yer zar zmw zwg zwl
 FIELDS: Final = frozenset(_PREFIX + currency for currency in _CURRENCIES.split())
 
 
-def read_revenue(payload: Mapping[str, Any]) -> list[tuple[str, float]]:
+def read_revenue(payload: Documented | Mapping[str, Any]) -> list[tuple[str, float]]:
     """Lifetime revenue of the user, as (lower-case currency, amount)."""
+    if type(payload) is Documented:
+        eur, usd = payload.cumulated_revenues_in_eur, payload.cumulated_revenues_in_usd
+        return [(currency, amount) for currency, amount in (("eur", eur), ("usd", usd)) if amount is not None]
     return [
         (field[-3:], float(amount))
         for field in FIELDS.intersection(payload)

@@ -1,15 +1,11 @@
 """What one event says of its subscription or purchase: the fields that become properties."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from worker.event import TIME_MAX_MS, parse_time_ms
-
-# The state of a person must stay small, so a longer text is cut. What is left is still far beyond the
-# 1000 bytes that Customer.io takes as a value (Track API, limits), so whoever tells it sees that.
-MAX_TEXT = 4096
+from worker.documented import MAX_TEXT, TIME_MAX_MS, Documented, Payload
+from worker.event import parse_time_ms
 
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX_MS)]
@@ -58,7 +54,7 @@ _DATE_INDEXES = tuple((index, field) for index, field in enumerate(FIELDS) if fi
 _PURCHASE_TYPE = FIELDS.index("purchase_type")
 
 
-def read_snapshot(payload: Mapping[str, Any]) -> Snapshot:
+def read_snapshot(payload: Payload) -> Snapshot:
     """The snapshot of one payload; a value of the wrong type is as good as absent.
 
     Every date comes twice, as `x` (ISO 8601) and `x_ms` (integer): the integer is preferred, as it
@@ -79,7 +75,51 @@ def read_snapshot(payload: Mapping[str, Any]) -> Snapshot:
         return _salvage(values, payload)
 
 
-def _salvage(values: list[Any], payload: Mapping[str, Any]) -> Snapshot:
+def snapshot_of(told: Documented) -> Snapshot:
+    """The same of a payload that is as documented: its values are of the right types already."""
+    if (
+        told.purchased_at_ms is None
+        or told.original_purchased_at_ms is None
+        or told.next_renewal_at_ms is None
+        or told.effective_next_renewal_at_ms is None
+        or (told.grace_period_expires_at_ms is None and told.grace_period_expires_at is not None)
+        or (told.defer_end_at_ms is None and told.defer_end_at is not None)
+        or (told.auto_resume_at_ms is None and told.auto_resume_at is not None)
+    ):
+        return read_snapshot(told)  # a date may stand there as text alone
+    kind = told.purchase_type
+    return Snapshot(
+        told.environment,
+        told.store,
+        told.store_country,
+        told.store_product_id,
+        told.store_transaction_id,
+        told.store_original_transaction_id,
+        told.product,
+        told.plan,
+        kind.strip() if kind is not None and kind[-1:] == " " else kind,
+        told.subscription_status,
+        told.offer_type,
+        told.is_family_shared,
+        told.original_purchased_at_ms,
+        told.purchased_at_ms,
+        told.next_renewal_at_ms,
+        told.effective_next_renewal_at_ms,
+        told.previous_offer_type,
+        told.previous_plan,
+        told.offer_identifier,
+        told.offer_code_ref_name,
+        told.promotional_offer_id,
+        told.content_id,
+        told.placement,
+        told.presentation,
+        told.grace_period_expires_at_ms,
+        told.defer_end_at_ms,
+        told.auto_resume_at_ms,
+    )
+
+
+def _salvage(values: list[Any], payload: Payload) -> Snapshot:
     """The snapshot of the values that are of the right type."""
     for index, field in enumerate(FIELDS):
         value = values[index]
