@@ -28,6 +28,6 @@ def read_revenue(payload: Documented | Mapping[str, Any]) -> list[tuple[str, flo
         return [(currency, amount) for currency, amount in (("eur", eur), ("usd", usd)) if amount is not None]
     return [
         (field[-3:], float(amount))
-        for field in FIELDS.intersection(payload)
+        for field in sorted(FIELDS.intersection(payload))
         if type(amount := payload[field]) is float or type(amount) is int
     ]
