@@ -15,7 +15,7 @@ from bench.backlog import backlog
 from bench.delivery import baseline, bound, full
 from bench.flat import flat
 from bench.latency import latency
-from bench.setting import ROOT, Setting, machine
+from bench.setting import ROOT, Setting, machine, onlookers
 from bench.start import start
 
 Row = tuple[str, str, str, bool]
@@ -24,7 +24,7 @@ Row = tuple[str, str, str, bool]
 def delivery(rounds: int) -> tuple[dict[str, object], list[Row]]:
     """The full path against the hand-written way and against its bound."""
     found: dict[str, list[dict[str, float]]] = {"full": [], "bound": [], "baseline": []}
-    with Setting() as setting:
+    with onlookers(), Setting() as setting:
         for _ in range(rounds):
             found["full"].append(full(setting, 60_000, 20_000))
             found["bound"].append(bound(setting, 60_000, 20_000))
@@ -61,8 +61,9 @@ def ingest(rounds: int) -> tuple[dict[str, object], list[Row]]:
 def others(large: int, total: int) -> tuple[dict[str, object], list[Row]]:
     """Latency, a large backlog, memory over time, the command's start."""
     quick = latency()
-    waiting = backlog(large=large)
-    memory = flat(total)
+    with onlookers():
+        waiting = backlog(large=large)
+        memory = flat(total)
     begun = start()
     p50, p99 = quick["p50_ms"], quick["p99_ms"]
     above, drain = waiting["memory_over_raw"], waiting["drain_ratio"]

@@ -31,16 +31,17 @@ def _append(client: redis.Redis, count: int, people: int, first: int = 0) -> int
     return raw_bytes
 
 
-def _drain_rate(setting: Setting, seconds: float) -> float:
-    """Events a second over a while, of a backlog that outlasts it."""
-    while delivered(setting.redis) == 0:
+def _drain_rate(setting: Setting, events: int) -> float:
+    """Events a second over the first so many of a backlog."""
+    while (first := delivered(setting.redis)) == 0:
+        time.sleep(0.002)
+    began = time.perf_counter()
+    while (now := delivered(setting.redis)) < first + events:
         time.sleep(0.01)
-    first, began = delivered(setting.redis), time.perf_counter()
-    time.sleep(seconds)
-    return (delivered(setting.redis) - first) / (time.perf_counter() - began)
+    return (now - first) / (time.perf_counter() - began)
 
 
-def backlog(small: int = 60_000, large: int = 1_000_000, people: int = 100_000) -> dict[str, float]:
+def backlog(small: int = 100_000, large: int = 1_000_000, people: int = 100_000) -> dict[str, float]:
     """Memory in Redis per waiting event above its raw size, and the drain rate against that of a small backlog."""
     rates: dict[int, float] = {}
     overhead = 0.0
@@ -56,7 +57,7 @@ def backlog(small: int = 60_000, large: int = 1_000_000, people: int = 100_000) 
             beat = setting.start(
                 sys.executable, "-m", "celery", "--app", "worker.tasks", "beat", "--scheduler", "celery.beat:Scheduler"
             )
-            rates[count] = _drain_rate(setting, 2.0)
+            rates[count] = _drain_rate(setting, small * 3 // 4)
             kill_tree(beat)
             kill_tree(worker)
     return {

@@ -1,4 +1,8 @@
-"""Delivery: the full path against the hand-written way and against reading and acknowledging alone."""
+"""Delivery: the full path against the hand-written way and against reading and acknowledging alone.
+
+What is measured has a core of its own where there are two; Redis, the sink and whoever looks on share the other. Left
+to the scheduler they get into each other's way, now more and now less.
+"""
 
 import subprocess
 import sys
@@ -7,7 +11,7 @@ import zlib
 
 import redis
 
-from bench.setting import ROOT, SHARDS, Setting, cpu_s, event, kill_tree, person_of
+from bench.setting import ROOT, SHARDS, Setting, cpu_s, event, kill_tree, onlookers, own_core, person_of
 
 BOUND = """
 import sys, time, redis
@@ -101,16 +105,15 @@ def bound(setting: Setting, count: int, people: int) -> dict[str, float]:
     setting.redis.flushall()
     join(setting)
     fill(setting.redis, count, people)
-    out = subprocess.run(
-        [sys.executable, "-c", BOUND, setting.url, str(SHARDS)], capture_output=True, text=True, check=True
-    )
+    command = own_core(sys.executable, "-c", BOUND, setting.url, str(SHARDS))
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
     read, took, used = out.stdout.split()
     assert int(read) == count
     return {"events_per_s": count / float(took), "cpu_us_per_event": float(used) / count * 1e6}
 
 
 if __name__ == "__main__":
-    with Setting() as here:
+    with onlookers(), Setting() as here:
         for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 2):
             print("full    ", full(here, 40_000, 13_000))
             print("bound   ", bound(here, 40_000, 13_000))

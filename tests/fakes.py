@@ -12,7 +12,7 @@ from worker.delivery import Bounds, Delivery
 from worker.errors import LeaseLostError
 from worker.mapping import Mapper
 from worker.sending import Sender
-from worker.stream import CAUTIOUS_EVENTS, Lane, Taken
+from worker.stream import CAUTIOUS_EVENTS, Following, Lane, Taken
 
 LANE = Lane("app", "production", 0)
 BOUNDS = Bounds(batch_events=50, probe_events=3, budget_s=60, lease_s=6, patience_s=60)
@@ -139,8 +139,9 @@ class MemoryShelf:
     def states(self, keys):
         return [self.people.get(key) for key in keys]
 
-    def settle(self, lane, token, step, done, more, behind):
+    def settle(self, lane, token, step, done, more, behind, meanwhile=tuple):
         self.on_settle()
+        wanted = meanwhile()
         self._check(token)
         self.settles.append(done.events)
         self.cursor = done.cursor
@@ -154,7 +155,7 @@ class MemoryShelf:
             self.flight.pop("stuck", None)
         if done.calm:
             self.flight = {name: self.flight[name] for name in ("token", "stuck", "refusals") if name in self.flight}
-        return self._behind(behind, more)
+        return Following(self._behind(behind, more), {key: self.people.get(key) for key in wanted})
 
     def release(self, lane, token, cursor, *, keep, mark=True):
         self.on_release()

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from worker.batching import Fill, fits, request_body, request_size_bytes
+from worker.batching import Fill, request_body, request_size_bytes
 from worker.customerio import Answer
 from worker.dead.burying import bury
 from worker.errors import LeaseLostError, StoppedError
@@ -16,10 +16,11 @@ from worker.holds import HoldKind
 from worker.keys import person_key
 from worker.lease import Lease
 from worker.mapping import Composed, Decision, Mapper
+from worker.operation import REQUEST_LIMIT_BYTES
 from worker.outcome import Dead, Filtered
 from worker.retry import Verdict, verdict
 from worker.sending import Attempt
-from worker.stream import CAUTIOUS_EVENTS, LATENCY_BOUNDS_MS, Burial, Entry, Lane, Phase, Settlement, Taken
+from worker.stream import CAUTIOUS_EVENTS, LATENCY_BOUNDS_MS, Burial, Entry, Following, Lane, Phase, Settlement, Taken
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,16 @@ class Shelf(Protocol):
     def refused(self, lane: Lane, token: str, cursor: str) -> int: ...
     def renew(self, lane: Lane, token: str) -> bool: ...
     def states(self, keys: Sequence[str]) -> list[bytes | None]: ...
-    def settle(self, lane: Lane, token: str, step: int, done: Settlement, more: int, behind: str) -> list[Entry]: ...
+    def settle(
+        self,
+        lane: Lane,
+        token: str,
+        step: int,
+        done: Settlement,
+        more: int,
+        behind: str,
+        meanwhile: Callable[[], Sequence[str]] = ...,
+    ) -> Following: ...
     def release(
         self, lane: Lane, token: str, cursor: str, *, keep: bool, mark: bool = ...
     ) -> Literal["lost", "more", "empty"]: ...
@@ -100,7 +110,9 @@ class Delivery:
         self._fill = fill
         self._stopping = stopping
         self._full = full  # whether there are too many dead letters, after so many more
+        self._people = person_key(lane.shard, lane.integration, "")  # begins the key of every person's state
         self._queue: list[_Waiting] = []
+        self._states: dict[str, bytes | None] = {}  # of people in the queue, by key, as of the last settle
         self._cursor = ""
         self._until: tuple[int, int] = (0, 0)
         self._cautious = 0  # most events of a batch while earlier holders' deaths are unexplained; 0: no caution
@@ -241,7 +253,8 @@ class Delivery:
                     )
                     return False
         self._suspicious = max(0, self._suspicious - events) if events > 1 or outcomes[0] is None else 0
-        more = 0 if len(self._queue) - events >= self._fill.events() else self._more()
+        # twice what the next request takes: the one after it is decided on while that one is settled
+        more = 0 if len(self._queue) - events >= 2 * self._fill.events() else self._more()
         self._queue_up(self._settle(token, lease, events, outcomes, composed.people, more, composed, attempts))
         return True
 
@@ -281,19 +294,23 @@ class Delivery:
         """As many of the queued events as fit into one request."""
         events = min(most, len(self._queue))
         decisions = self._decide(events)
-        digests = list(dict.fromkeys([d for decision in decisions if (d := self._mapper.person_of(decision))]))
-        lane = self._lane
-        states = self._shelf.states([person_key(lane.shard, lane.integration, d) for d in digests])
-        known = dict(zip(digests, states, strict=True))
+        known = self._known(decisions)
         while True:
             composed = self._mapper.compose(decisions[:events], known)
-            if events == 1 or fits(composed.operations):
-                break
-            self._fill.learn(events, request_size_bytes(composed.operations))
+            size_bytes = request_size_bytes(composed.operations)
+            if composed.operations:
+                self._fill.learn(events, size_bytes)
+            if events == 1 or size_bytes <= REQUEST_LIMIT_BYTES:
+                return events, composed
             events = max(1, min(self._fill.events(), events * 3 // 4))
-        if composed.operations:
-            self._fill.learn(events, request_size_bytes(composed.operations))
-        return events, composed
+
+    def _known(self, decisions: Sequence[Decision]) -> dict[str, bytes | None]:
+        """The states of the people of these decisions, by digest; those not at hand are read."""
+        digests, at_hand, start = self._mapper.people_of(decisions), self._states, self._people
+        missing = [key for digest in digests if (key := start + digest) not in at_hand]
+        if missing:
+            at_hand.update(zip(missing, self._shelf.states(missing), strict=True))
+        return {digest: at_hand[start + digest] for digest in digests}
 
     def _settle(
         self,
@@ -309,6 +326,7 @@ class Delivery:
         """Settle the first `events` of the queue and read up to `more` entries behind all that is queued."""
         now_ms = time.time_ns() // 1_000_000
         lane, done = self._lane, self._queue[:events]
+        del self._queue[:events]
         counts = latency_counts([w.entry_id for w, o in zip(done, outcomes, strict=True) if o is None], now_ms)
         burials: list[Burial] = []
         for position, (waiting, outcome) in enumerate(zip(done, outcomes, strict=True)):
@@ -322,18 +340,24 @@ class Delivery:
         if done:
             self._cursor = done[-1].entry_id
         calm = _order(self._cursor) >= self._until
-        keyed = {person_key(lane.shard, lane.integration, digest): state for digest, state in people.items()}
+        keyed = {self._people + digest: state for digest, state in people.items()}
         settlement = Settlement(self._cursor, events, counts, keyed, burials, calm)
         behind = self._queue[-1].entry_id if self._queue else self._cursor
         self._settled += 1
         since_s = time.monotonic()
-        entries = self._shelf.settle(lane, token, self._settled, settlement, more, behind)
+        following = self._shelf.settle(lane, token, self._settled, settlement, more, behind, self._look_ahead)
         lease.progress(since_s)
         self._buried += len(burials)
+        self._states = following.states
         if calm:
             self._cautious = 0
-        del self._queue[:events]
-        return entries
+        return following.entries
+
+    def _look_ahead(self) -> list[str]:
+        """While Redis settles the last request, decide on what is queued for the next; the keys of its people."""
+        if self._cautious or self._suspicious:
+            return []  # then each is decided by itself, when its turn comes
+        return [self._people + digest for digest in self._mapper.people_of(self._decide(self._fill.events()))]
 
     def _bury(
         self,

@@ -122,7 +122,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def text_id(value: object) -> str:
     """An identifier as text: a non-blank string or a number as it is written, else empty (null, objects, booleans)."""
-    if isinstance(value, str):
+    if type(value) is str:
         return value if value and not value.isspace() else ""
     if type(value) is int or type(value) is float:
         return str(value)

@@ -27,16 +27,15 @@ def identify(payload: Payload, integration: Integration) -> Who | Filtered | Dea
     Purchasely sends `anonymous_user_id` while nobody is logged in; when both ids are there the user id counts
     (reference: event attributes, `anonymous_user_id`).
     """
+    get = payload.get
     for field in integration.id_fields:
-        value = text_id(payload.get(field))
-        if value:
+        if (given := get(field)) is not None and (value := text_id(given)):
             email = field == "user_id" and integration.email_like_user_id == "email" and "@" in value
             return _who("email" if email else "id", value, field)
     for field in integration.email_fields:
-        value = text_id(payload.get(field))
-        if value:
+        if value := text_id(get(field)):
             return _who("email", value, field)
-    anonymous = text_id(payload.get("anonymous_user_id"))
+    anonymous = text_id(get("anonymous_user_id"))
     if not anonymous:
         return Dead(
             "no_person",

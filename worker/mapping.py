@@ -154,6 +154,11 @@ class Mapper:
         """The digest of the person whose state `compose` needs for this decision, if any."""
         return decision.who.digest if type(decision) is Send and decision.facts is not None else None
 
+    def people_of(self, decisions: Sequence[Decision]) -> list[str]:
+        """The digests of all people whose states `compose` needs for these decisions, each once."""
+        found = [one.who.digest for one in decisions if type(one) is Send and one.facts is not None]
+        return list(dict.fromkeys(found))
+
     def compose(self, decisions: Sequence[Decision], states: Mapping[str, bytes | None]) -> Composed:
         """The operations of a run of events; `states` maps digests to the people's stored states.
 

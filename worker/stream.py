@@ -15,6 +15,7 @@ import msgspec
 import redis
 
 from worker.errors import LeaseLostError
+from worker.exchange import Command, Exchange
 from worker.keys import cause_key, shard_key
 
 Entry = tuple[str, bytes]
@@ -96,6 +97,13 @@ class Settlement(msgspec.Struct):
     calm: bool = True
 
 
+class Following(msgspec.Struct):
+    """What comes with a settle: the entries behind, and the states of people who were asked for, by their keys."""
+
+    entries: list[Entry]
+    states: dict[str, bytes | None]
+
+
 def script(name: str) -> str:
     """The text of one of the scripts beside this module."""
     return files("worker").joinpath("lua", f"{name}.lua").read_text("utf-8")
@@ -118,6 +126,7 @@ class Streams:
         self._settle_text = script("settle")
         self._settle_sha = hashlib.sha1(self._settle_text.encode()).hexdigest()  # noqa: S324 - Redis's name for it
         self._release = client.register_script(script("release"))
+        self._exchange = Exchange(client)
         # The raw reply (a list of [id, [field, value, …]]) is all that is read of an entry.
         client.response_callbacks.pop("XRANGE", None)
 
@@ -163,12 +172,25 @@ class Streams:
 
     def states(self, keys: Sequence[str]) -> list[bytes | None]:
         """The stored states of people, in the order asked; None for the unknown."""
-        return cast("list[bytes | None]", self._redis.mget(keys)) if keys else []
+        if not keys:
+            return []
+        (states,) = _raised(self._exchange([("MGET", *keys)]))
+        return cast("list[bytes | None]", states)
 
-    def settle(self, lane: Lane, token: str, step: int, done: Settlement, more: int, behind: str) -> list[Entry]:
+    def settle(
+        self,
+        lane: Lane,
+        token: str,
+        step: int,
+        done: Settlement,
+        more: int,
+        behind: str,
+        meanwhile: Callable[[], Sequence[str]] = tuple,
+    ) -> Following:
         """Write a settlement and read up to `more` entries behind the entry `behind`, in one round trip.
 
-        `step` numbers the settlements of one lease: one that is sent again after a lost answer counts once.
+        `step` numbers the settlements of one lease: one that is sent again after a lost answer counts once. `meanwhile`
+        is done while Redis works; it names the people whose states are wanted next.
 
         Raises:
             LeaseLostError: another holder has the shard; nothing was changed.
@@ -183,23 +205,23 @@ class Streams:
         args += done.people.values()
         for b in done.burials:
             args += [b.letter_id, b.cause, b.about, b.died_ms, b.record]
-        settled, rows = self._settle_and_read(lane, [self._settle_sha, len(keys), *keys, *args], more, behind)
-        if not settled:
-            raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
-        return entries(rows)
-
-    def _settle_and_read(self, lane: Lane, command: list[Any], more: int, behind: str) -> tuple[int, list[Any]]:
-        # redis-py's own script objects would ask in each pipeline whether the server still knows the script
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.execute_command("EVALSHA", *command)
+        commands: list[Command] = [("EVALSHA", self._settle_sha, len(keys), *keys, *args)]
         if more:
-            pipe.execute_command("XRANGE", lane.key("events"), f"({behind}", "+", "COUNT", more)
-        try:
-            settled, *read = pipe.execute()
-        except redis.exceptions.NoScriptError:
+            commands.append(("XRANGE", lane.key("events"), f"({behind}", "+", "COUNT", more))
+        wanted: list[str] = []
+
+        def look() -> Sequence[Command]:
+            wanted.extend(meanwhile())
+            return [("MGET", *wanted)] if wanted else ()
+
+        replies = self._exchange(commands, look)
+        if isinstance(replies[0], redis.exceptions.NoScriptError):
             self._redis.script_load(self._settle_text)
-            return self._settle_and_read(lane, command, more, behind)
-        return settled, read[0] if read else []
+            replies = self._exchange(commands)
+        if not _raised(replies)[0]:
+            raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
+        states = dict(zip(wanted, replies[-1], strict=True)) if len(replies) > len(commands) else {}
+        return Following(entries(replies[1]) if more else [], states)
 
     def release(
         self, lane: Lane, token: str, cursor: str, *, keep: bool, mark: bool = True
@@ -212,6 +234,14 @@ class Streams:
         args = [token, cursor, "1" if keep else "0", self._wake_ms if mark else 0]
         reply: bytes = self._release(keys=keys, args=args)
         return cast('Literal["lost", "more", "empty"]', reply.decode())
+
+
+def _raised(replies: list[Any]) -> list[Any]:
+    """The replies, if none of them is an error."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
 
 
 def entries(rows: Sequence[Any]) -> list[Entry]:

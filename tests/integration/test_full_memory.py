@@ -39,7 +39,7 @@ def test_every_step_of_a_delivery_works(parts):
     streams.caution(lane, "t", ids[0], "mapping")
     burial = Burial(f"production.0.{ids[0]}", "c", b"{}", 1, b"{}")
     done = Settlement(ids[1], 2, {"delivered": 1}, {person_key(0, "production", "p"): b"s"}, [burial])
-    assert streams.settle(lane, "t", 1, done, 9, ids[1]) == [(ids[2], b"{}")]
+    assert streams.settle(lane, "t", 1, done, 9, ids[1]).entries == [(ids[2], b"{}")]
     assert streams.renew(lane, "t")
     assert streams.release(lane, "t", ids[1], keep=False) == "more"
     assert len(streams.take(lane, "u", 9).entries) == 1

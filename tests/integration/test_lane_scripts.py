@@ -33,7 +33,7 @@ def append(client, count, start=0):
 def settle(streams, holder, step, cursor, events, *, more=0, counts=None, burials=(), people=None, calm=True):
     counts = {"delivered": events} if counts is None else counts
     done = Settlement(cursor, events, counts, people or {}, burials, calm)
-    return streams.settle(LANE, holder, step, done, more, cursor)
+    return streams.settle(LANE, holder, step, done, more, cursor).entries
 
 
 def burial(entry_id):

@@ -183,7 +183,7 @@ class Replay:
     def _compose(self, decisions: list[Decision]) -> Composed:
         """As many of the events as fit into one request."""
         lane = self._lane
-        digests = list(dict.fromkeys([d for decision in decisions if (d := self._mapper.person_of(decision))]))
+        digests = self._mapper.people_of(decisions)
         states = self._shelf.states([person_key(lane.shard, lane.integration, d) for d in digests])
         known = dict(zip(digests, states, strict=True))
         events = len(decisions)

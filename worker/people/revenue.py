@@ -25,7 +25,10 @@ def read_revenue(payload: Documented | Mapping[str, Any]) -> list[tuple[str, flo
     """Lifetime revenue of the user, as (lower-case currency, amount)."""
     if type(payload) is Documented:
         eur, usd = payload.cumulated_revenues_in_eur, payload.cumulated_revenues_in_usd
-        return [(currency, amount) for currency, amount in (("eur", eur), ("usd", usd)) if amount is not None]
+        told = [] if eur is None else [("eur", eur)]
+        if usd is not None:
+            told.append(("usd", usd))
+        return told
     return [
         (field[-3:], float(amount))
         for field in sorted(FIELDS.intersection(payload))
