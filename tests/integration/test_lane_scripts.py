@@ -36,8 +36,9 @@ def settle(streams, holder, step, cursor, events, *, more=0, counts=None, burial
     return streams.settle(LANE, holder, step, done, more, cursor).entries
 
 
-def burial(entry_id):
-    return Burial(f"production.3.{entry_id}", "c1", b'{"reason":"rejected"}', 1_760_000_000_000, b"{}")
+def burial(entry_id, cause="c1"):
+    record = b'{"cause":"%b"}' % cause.encode()
+    return Burial(f"production.3.{entry_id}", cause, b'{"reason":"rejected"}', 1_760_000_000_000, record)
 
 
 def flight(client):
@@ -166,7 +167,7 @@ class TestSettle:
         )
         assert redis_client.get(person) == b"s"
         assert redis_client.ttl(person) > 3500
-        assert redis_client.hgetall(LANE.key("dead")) == {f"production.3.{ids[2]}".encode(): b"{}"}
+        assert redis_client.hgetall(LANE.key("dead")) == {f"production.3.{ids[2]}".encode(): burial(ids[2]).record}
         assert books_balance(redis_client) == {"accepted": 5, "delivered": 2, "filtered": 1, "dead": 1, "waiting": 1}
 
     def test_a_step_that_is_repeated_counts_once(self, streams, redis_client):
@@ -253,13 +254,20 @@ class TestSettle:
         settle(streams, holder, 2, ids[4], 3, calm=True)
         assert flight(redis_client) == {"token": holder, "step": "2"}
 
-    def test_an_event_buried_again_is_counted_once(self, streams, redis_client):
-        """Its dead letter has the same id, however often it dies."""
-        ids = append(redis_client, 1)
+    @pytest.mark.parametrize("cause", ["c1", "c2"])
+    def test_an_event_that_dies_again_is_one_dead_letter(self, streams, redis_client, cause):
+        """Its group was lost and begins anew with the archive: the letter has the last cause, and the books balance."""
+        ids = append(redis_client, 2)
         holder = token()
-        streams.take(LANE, holder, 1)
-        settle(streams, holder, 1, ids[0], 1, counts={}, burials=[burial(ids[0]), burial(ids[0])])
-        assert books_balance(redis_client) == {"accepted": 1, "delivered": 0, "filtered": 0, "dead": 1, "waiting": 0}
+        streams.take(LANE, holder, 2)
+        settle(streams, holder, 1, ids[1], 2, counts={"delivered": 1}, burials=[burial(ids[0])])
+        streams.release(LANE, holder, ids[1], keep=False)
+        redis_client.xgroup_destroy(LANE.key("events"), LANE.integration)
+        streams.join(LANE, "archive")
+        streams.take(LANE, holder := token(), 2)
+        settle(streams, holder, 1, ids[1], 2, counts={"delivered": 1}, burials=[burial(ids[0], cause)])
+        assert books_balance(redis_client) == {"accepted": 2, "delivered": 1, "filtered": 0, "dead": 1, "waiting": 0}
+        assert redis_client.hkeys(LANE.key("deadcauses")) == [cause.encode()]
 
 
 class TestRelease:

@@ -31,7 +31,19 @@ for _ = 1, people do
 end
 for _ = 1, dead do
   local id, cause, about, died_ms, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  if redis.call('HSET', KEYS[5], id, record) == 1 then redis.call('HINCRBY', KEYS[3], 'dead', 1) end
+  local former = redis.call('HGET', KEYS[5], id)
+  redis.call('HSET', KEYS[5], id, record)
+  if former then
+    -- Its group was lost and made anew from the archive: the event was accepted twice, and is one dead letter.
+    redis.call('HINCRBY', KEYS[3], 'base', 1)
+    local was = cjson.decode(former)['cause']
+    local other = string.sub(KEYS[key], 1, #KEYS[key] - #cause) .. was
+    if was ~= cause and redis.call('ZREM', other, id) == 1 and redis.call('EXISTS', other) == 0 then
+      redis.call('HDEL', KEYS[7], was)
+    end
+  else
+    redis.call('HINCRBY', KEYS[3], 'dead', 1)
+  end
   redis.call('ZADD', KEYS[6], died_ms, id)
   redis.call('HSETNX', KEYS[7], cause, about)
   redis.call('ZADD', KEYS[key], died_ms, id)
