@@ -117,7 +117,11 @@ def onlookers() -> Iterator[None]:
 class Setting:
     """A server, a sink and the environment for the relay's processes, in a temporary folder."""
 
-    def __init__(self, port: int = 8485, *, own_sink: bool = True, **config: str) -> None:
+    def __init__(
+        self, port: int = 8485, *, own_sink: bool = True, shards: int = SHARDS, integrations: int = 1, **config: str
+    ) -> None:
+        self.shards = shards
+        self.names = ["production", *[f"copy{n}" for n in range(1, integrations)]]
         self.folder = tempfile.TemporaryDirectory(prefix="relay-bench-")
         self.path = Path(self.folder.name)
         self.config = {"appendonly": "yes", "appendfsync": "everysec", "save": "", **config}
@@ -131,13 +135,15 @@ class Setting:
         self.url = f"{self.server.connection_url}/0"
         self.redis = redis.Redis.from_url(self.url, protocol=2)
         file = self.path / "integrations.toml"
-        file.write_text(INTEGRATIONS.replace("{port}", str(self.port)))
+        source, integration = INTEGRATIONS.replace("{port}", str(self.port)).split("[integrations.", 1)
+        copies = [("[integrations." + integration).replace("s.production", f"s.{name}") for name in self.names]
+        file.write_text(source + "".join(copies))
         self.env = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "RELAY_REDIS_URL": self.url,
             "RELAY_INTEGRATIONS": str(file),
-            "RELAY_SHARDS": str(SHARDS),
+            "RELAY_SHARDS": str(self.shards),
             "RELAY_DATA_DIR": str(self.path),
             "RELAY_LOG_LEVEL": "WARNING",
             "B_TOKEN": "bench-token",
