@@ -5,7 +5,8 @@ fact is a register that only a greater one overwrites:
 
 - a field: the event of the greatest stamp among those that carry the field. One that the newest event
   lacks stays, with the stamp it came with in `older`;
-- access: the greatest (time, fact), kept apart so that a later neutral event leaves it alone;
+- access: the greatest (time, fact), kept apart so that a later neutral event leaves it alone; a transfer away apart
+  from that, since whether it takes anything away depends on to whom;
 - the start: the least; the marks in `seen`: their union.
 """
 
@@ -14,7 +15,18 @@ from typing import Final
 
 import msgspec
 
-from worker.people.entitlement import GRANTED, LAPSED, NOTHING, OVER, PLAN_CHANGES, access_fact, grants, rank, standing
+from worker.people.entitlement import (
+    GRANTED,
+    LAPSED,
+    MOVED,
+    NOTHING,
+    OVER,
+    PLAN_CHANGES,
+    access_fact,
+    grants,
+    rank,
+    standing,
+)
 from worker.people.facts import MAX_KEY, Facts
 from worker.people.snapshot import FIELDS, Snapshot
 
@@ -35,9 +47,10 @@ class Holding(msgspec.Struct, array_like=True, gc=False):
     """What is known of one subscription or purchase.
 
     `stamp` and `last_event` are those of the newest event. `access` is the time of the last fact about
-    access and the fact (`worker.people.entitlement`). `started_at` in Unix milliseconds. `older` has the stamps
-    of the fields that are not from the newest event. A subscription that was only named as
-    the former one by a plan change has the stamp NEVER.
+    access and the fact (`worker.people.entitlement`), but for transfers away: `moved_ms` is the time of the last one,
+    `moved_to` the time and the user of the last one that names the user who gets it. `started_at` in Unix milliseconds.
+    `older` has the stamps of the fields that are not from the newest event. A subscription that was only named as the
+    former one by a plan change has the stamp NEVER.
     """
 
     stamp: Stamp = NEVER
@@ -47,6 +60,20 @@ class Holding(msgspec.Struct, array_like=True, gc=False):
     started_at: int | None = None
     seen: int = 0
     older: dict[str, Stamp] = {}
+    moved_ms: int = 0
+    moved_to: tuple[int, str] = (0, "")
+
+    def last_word(self, user_id: str) -> tuple[int, int]:
+        """The last fact about access and its time, for a person of that user id.
+
+        A transfer to oneself (one Customer.io id before and after a login) takes nothing away.
+        """
+        if not self.moved_ms or (self.moved_ms, MOVED) <= self.access:
+            return self.access
+        named_ms, to = self.moved_to
+        if to and to == user_id and self.moved_ms - named_ms < _SAME_TRANSACTION_MS:
+            return self.access
+        return self.moved_ms, MOVED
 
     def holds(self, field: str) -> bool:
         """Whether a field is as of the newest event (or its siblings), and not a memory."""
@@ -57,7 +84,7 @@ def learn(holding: Holding, facts: Facts) -> bool:
     """Take an event that is about this holding into it; whether anything changed."""
     name, snapshot, time_ms = facts.name, facts.snapshot, facts.time_ms
     fact = access_fact(name, facts.source, snapshot.subscription_status)
-    changed = decide_access(holding, time_ms, fact)
+    changed = _move(holding, facts) if fact == MOVED else decide_access(holding, time_ms, fact)
     # what an ending event does not know of the offer is left out of the copy that is taken in
     seen, snapshot = _marks(snapshot, fact)
     seen |= holding.seen
@@ -84,6 +111,17 @@ def decide_access(holding: Holding, time_ms: int, fact: int) -> bool:
         return False
     holding.access = (time_ms, fact)
     return True
+
+
+def _move(holding: Holding, facts: Facts) -> bool:
+    """The holding has gone to somebody, at this event's time."""
+    changed = facts.time_ms > holding.moved_ms
+    if changed:
+        holding.moved_ms = facts.time_ms
+    if facts.moved_to and (facts.time_ms, facts.moved_to) > holding.moved_to:
+        holding.moved_to = (facts.time_ms, facts.moved_to)
+        return True
+    return changed
 
 
 def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
@@ -129,6 +167,9 @@ def _complete(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> bool:
 def _marks(snapshot: Snapshot, fact: int) -> tuple[int, Snapshot]:
     """What the event leaves behind for good, and its snapshot as far as it knows what it says."""
     seen = HAD_TRIAL if snapshot.offer_type == "FREE_TRIAL" else 0
+    if fact == MOVED:
+        # what the one who loses it is told may be of either side (Purchasely's samples)
+        snapshot = msgspec.structs.replace(snapshot, subscription_status=None)
     if not grants(fact) and (stands := standing(fact, snapshot.subscription_status)) != GRANTED:
         if stands in OVER or NOTHING < fact <= LAPSED:
             seen |= HAD_END

@@ -127,8 +127,9 @@ def _end_former(person: Person, facts: Facts) -> bool:
 def _forget_oldest(holdings: dict[str, Holding]) -> None:
     def worth(key: str) -> tuple[bool, int, str]:
         holding = holdings[key]
-        stands = standing(holding.access[1], holding.snapshot.subscription_status)
-        news_ms = max(holding.stamp[0], holding.access[0])
+        word_ms, fact = holding.last_word("")
+        stands = standing(fact, holding.snapshot.subscription_status)
+        news_ms = max(holding.stamp[0], word_ms)
         return stands in {GRANTED, ON_HOLD, PAUSED}, news_ms, key
 
     del holdings[min(holdings, key=worth)]

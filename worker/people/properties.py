@@ -135,7 +135,7 @@ def _tell_expired(person: Person, wanted: tuple[str, ...], told: dict[str, objec
         if any(holding.seen & HAD_END for holding in person.subscriptions.values()):
             told.update((name, None) for name in wanted if name != "has_expired_subscription")
         return
-    expired_at, started_at = ended_at_ms(last.holding), started_at_ms(last.holding)
+    expired_at, started_at = ended_at_ms(last), started_at_ms(last.holding)
     days = None if started_at is None else max(0, expired_at - started_at) // DAY_MS
     values = (True, expired_at, last.status, last.holding.snapshot.plan, last.offer_type, days)
     told.update((name, value) for name, value in zip(_EXPIRED, values, strict=True) if name in wanted)

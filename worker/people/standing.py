@@ -52,14 +52,15 @@ _PRECEDENCE: Mapping[int, int] = {
 class Speaker(msgspec.Struct, frozen=True, gc=False):
     """A subscription (or one-time purchase) read as it stands now.
 
-    `standing` is of `worker.people.entitlement`; `live` is whether that gives access. `status` and `offer_type` are the
-    payload's, but for what the end made untrue.
+    `standing` is of `worker.people.entitlement`, as of `since_ms` (0: nobody ever said); `live` is whether that gives
+    access. `status` and `offer_type` are the payload's, but for what the end made untrue.
     """
 
     key: str
     holding: Holding
     subscription: bool
     standing: int
+    since_ms: int
     live: bool
     status: str | None
     offer_type: str | None
@@ -71,8 +72,8 @@ def speaker(person: Person) -> Speaker | None:
     if len(subscriptions) == 1:
         for key, holding in subscriptions.items():
             if holding.stamp[0]:
-                return _read(key, holding)
-    told = [_read(key, holding) for key, holding in subscriptions.items() if holding.stamp[0]]
+                return _read(person, key, holding)
+    told = [_read(person, key, holding) for key, holding in subscriptions.items() if holding.stamp[0]]
     if told:
         return max(told, key=_weight)
     return _purchase(person)
@@ -80,8 +81,8 @@ def speaker(person: Person) -> Speaker | None:
 
 def others(person: Person, chosen: Speaker) -> list[Speaker]:
     """All that was seen of the person but the speaker."""
-    held = [_read(key, holding) for key, holding in person.subscriptions.items() if holding.stamp[0]]
-    held += [_read(key, holding, subscription=False) for key, holding in person.purchases.items()]
+    held = [_read(person, key, holding) for key, holding in person.subscriptions.items() if holding.stamp[0]]
+    held += [_read(person, key, holding, subscription=False) for key, holding in person.purchases.items()]
     return [one for one in held if one.holding is not chosen.holding]
 
 
@@ -96,19 +97,19 @@ def ended(person: Person) -> Speaker | None:
     over = [
         one
         for key, holding in person.subscriptions.items()
-        if holding.stamp[0] and not grants(holding.access[1]) and (one := _read(key, holding)).standing in OVER
+        if holding.stamp[0] and not grants(holding.access[1]) and (one := _read(person, key, holding)).standing in OVER
     ]
     return max(over, key=_weight, default=None)
 
 
-def ended_at_ms(holding: Holding) -> int:
+def ended_at_ms(one: Speaker) -> int:
     """When access ended: with the paid period, or before that when it was taken away.
 
     The stores tell of an end only after it; and after a refund the dates are still those of the period that had been
     paid.
     """
-    taken_ms = holding.access[0] or holding.stamp[0]
-    return min(taken_ms, holding.snapshot.effective_next_renewal_at or taken_ms)
+    taken_ms = one.since_ms or one.holding.stamp[0]
+    return min(taken_ms, one.holding.snapshot.effective_next_renewal_at or taken_ms)
 
 
 def started_at_ms(holding: Holding) -> int | None:
@@ -117,24 +118,25 @@ def started_at_ms(holding: Holding) -> int | None:
 
 
 def _purchase(person: Person) -> Speaker | None:
-    held = [_read(key, holding, subscription=False) for key, holding in person.purchases.items()]
+    held = [_read(person, key, holding, subscription=False) for key, holding in person.purchases.items()]
     return max(held, key=_purchase_weight, default=None)
 
 
-def _read(key: str, holding: Holding, *, subscription: bool = True) -> Speaker:
+def _read(person: Person, key: str, holding: Holding, *, subscription: bool = True) -> Speaker:
     status, offer_type = holding.snapshot.subscription_status, holding.snapshot.offer_type
-    stands = standing(holding.access[1], status)
-    if stands != GRANTED and status in LIVE_STATUSES:
+    since_ms, fact = holding.last_word(person.user_id[1])
+    stands = standing(fact, status)
+    if (stands != GRANTED and status in LIVE_STATUSES) or (stands == MOVED and subscription):
         # the old side of a transfer or plan change may still say AUTO_RENEWING (Purchasely's samples)
         status = "DEACTIVATED"
     if offer_type is None and holding.seen & HAD_NO_OFFER:
         offer_type = "NONE"
-    return Speaker(key, holding, subscription, stands, stands == GRANTED, status, offer_type)
+    return Speaker(key, holding, subscription, stands, since_ms, stands == GRANTED, status, offer_type)
 
 
 def _weight(one: Speaker) -> tuple[int, int, int, str]:
     precedence, snapshot = _PRECEDENCE[one.standing], one.holding.snapshot
-    until_ms = (snapshot.effective_next_renewal_at or 0) if precedence > 1 else ended_at_ms(one.holding)
+    until_ms = (snapshot.effective_next_renewal_at or 0) if precedence > 1 else ended_at_ms(one)
     return precedence, until_ms, snapshot.purchased_at or 0, one.key
 
 

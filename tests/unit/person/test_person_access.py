@@ -176,6 +176,25 @@ def test_a_transfer_within_one_person_is_no_loss():
     assert same_moment(gone, come, payload("DEACTIVATE", source_event_name="SUBSCRIPTION_TRANSFERRED")) is True
 
 
+@pytest.mark.parametrize("later_ms", [-40, 0, 3, 40])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_transfer_to_oneself_takes_nothing_away(later_ms, named):
+    """One Customer.io id before and after the login: whichever side is told as the later one, in each order."""
+    anonymous = {"user_id": ..., "anonymous_user_id": "6837C35A"}
+    at = {"event_created_at_ms": START_MS + 5000 + later_ms}
+    gone = payload("SUBSCRIPTION_TRANSFERRED", transferred_to_user_id="user_42", **anonymous, **at)
+    source = {"source_event_name": "SUBSCRIPTION_TRANSFERRED"}
+    to = {"transferred_to_user_id": "user_42"} if named else {}
+    off = payload("DEACTIVATE", **source, **to, **anonymous, event_created_at_ms=START_MS + 5001 + later_ms)
+    come = payload("SUBSCRIPTION_RECEIVED", event_created_at_ms=START_MS + 5000)
+    for order in itertools.permutations((payload("SUBSCRIPTION_STARTED", **anonymous), gone, off, come)):
+        result = told(*order)
+        assert (result["has_active_subscription"], result["subscription_status"]) == (True, "AUTO_RENEWING")
+    away = payload("SUBSCRIPTION_TRANSFERRED", transferred_to_user_id="jeff", event_created_at_ms=START_MS + DAY_MS)
+    result = told(gone, away, off, come)
+    assert (result["has_active_subscription"], result["subscription_status"]) == (False, "DEACTIVATED")
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_transfer_between_two_people(order):
     """The loser has no subscription and did not churn, the gainer has it; the order of arrival is no matter."""
