@@ -9,7 +9,7 @@ import redis.asyncio
 
 from worker.errors import NotStoredError
 from worker.roundtrip import refusal
-from worker.storing import Incoming, InLane, Storing
+from worker.storing import PIECES, Incoming, InLane, Storing, encode_events
 
 __all__ = ["Appender", "Incoming"]
 
@@ -31,9 +31,9 @@ class _Post:
         self.left = left
         self.new = 0
 
-    def count(self, *, new: bool) -> None:
-        """Note the answer to one event; the last one is the request's, if anyone still waits for it."""
-        self.left -= 1
+    def count(self, events: int, new: int) -> None:
+        """Note the answer to some events; the last one is the request's, if anyone still waits for it."""
+        self.left -= events
         self.new += new
         if not self.left and not self.done.done():
             self.done.set_result(self.new)
@@ -44,7 +44,9 @@ class _Post:
             self.done.set_exception(NotStoredError(reason))
 
 
-_Items = list[tuple[Incoming, _Post]]
+# What one request has for one lane, in order, as `encode_events` gave it.
+_Part = tuple[_Post, list[bytes]]
+_Parts = list[_Part]
 
 
 class Appender:
@@ -78,7 +80,7 @@ class Appender:
         self._wake = wake
         # a request waits for the trip under way and for its own
         self._trip_s = timeout_s / 2
-        self._lanes: dict[InLane, _Items] = {}
+        self._lanes: dict[InLane, _Parts] = {}
         self._flushing: asyncio.Task[None] | None = None
 
     async def append(self, events: Sequence[Incoming]) -> int:
@@ -87,20 +89,21 @@ class Appender:
         Raises:
             NotStoredError: at least one of them may not be stored; sending all again is safe.
         """
-        if not events:
-            return 0
+        return await self.post(events) if events else 0
+
+    def post(self, events: Sequence[Incoming]) -> asyncio.Future[int]:
+        """Let events go with the next trip; the future ends as `append` does. At least one must be there."""
         loop = asyncio.get_running_loop()
         post = _Post(loop.create_future(), loop.time(), len(events))
-        for event in events:
-            lane = (event.source, event.shard)
+        for lane, mine in encode_events(events).items():
             waiting = self._lanes.get(lane)
             if waiting is None:
-                self._lanes[lane] = [(event, post)]
+                self._lanes[lane] = [(post, mine)]
             else:
-                waiting.append((event, post))
+                waiting.append((post, mine))
         if self._flushing is None or self._flushing.done():
             self._flushing = loop.create_task(self._flush())
-        return await post.done
+        return post.done
 
     async def probe(self) -> None:
         """Do all that an append does, without an event.
@@ -117,53 +120,73 @@ class Appender:
             trip = self._board()
             try:
                 async with asyncio.timeout(self._trip_s):
-                    replies = await self._storing.store([(lane, [event for event, _ in items]) for lane, items in trip])
-                for (lane, items), reply in zip(trip, replies, strict=True):
-                    self._answer(lane, items, reply)
+                    replies = await self._storing.store([(lane, _pieces(parts)) for lane, parts in trip])
+                for (lane, parts), reply in zip(trip, replies, strict=True):
+                    self._answer(lane, parts, reply)
             except BaseException as fault:
                 # whatever it is, nobody may be left without an answer
-                for lane, items in trip:
-                    self._fail(lane, items, fault)
+                for lane, parts in trip:
+                    self._fail(lane, parts, fault)
                 if not isinstance(fault, Exception):
                     raise
 
-    def _board(self) -> list[tuple[InLane, _Items]]:
+    def _board(self) -> list[tuple[InLane, _Parts]]:
         """What goes with the next trip: of each lane, in order, as much as one script may carry."""
         trip = []
-        for lane, waiting in list(self._lanes.items()):
-            if len(waiting) <= _EVENTS_PER_SCRIPT:
-                trip.append((lane, self._lanes.pop(lane)))
-            else:
-                trip.append((lane, waiting[:_EVENTS_PER_SCRIPT]))
-                del waiting[:_EVENTS_PER_SCRIPT]
+        waiting, self._lanes = self._lanes, {}
+        for lane, parts in waiting.items():
+            taken, left = _split(parts)
+            trip.append((lane, taken))
+            if left:
+                self._lanes[lane] = left
                 self._expire(lane)
         return trip
 
     def _expire(self, lane: InLane) -> None:
         """Fail what would be answered too late: a queue of several trips, and a Redis that is slow."""
         latest_s = asyncio.get_running_loop().time() - self._trip_s
-        late = [item for item in self._lanes[lane] if item[1].born_s < latest_s]
+        late = [part for part in self._lanes[lane] if part[0].born_s < latest_s]
         if late:
             self._fail(lane, late, TimeoutError())
 
-    def _answer(self, lane: InLane, items: _Items, reply: Any) -> None:
+    def _answer(self, lane: InLane, parts: _Parts, reply: Any) -> None:
         if isinstance(reply, Exception):
-            self._fail(lane, items, reply)
+            self._fail(lane, parts, reply)
             return
-        for (_, post), mark in zip(items, reply, strict=False):
-            post.count(new=mark == _YES)
+        at = 0
+        for post, pieces in parts:
+            events = len(pieces) // PIECES
+            post.count(events, reply.count(_YES, at, at + events))
+            at += events
         source, shard = lane
-        for integration, mark in zip(self._integrations_of[source], reply[len(items) :], strict=True):
+        for integration, mark in zip(self._integrations_of[source], reply[at:], strict=True):
             if mark == _YES:
                 self._wake(integration, shard)
 
-    def _fail(self, lane: InLane, items: _Items, fault: BaseException) -> None:
+    def _fail(self, lane: InLane, parts: _Parts, fault: BaseException) -> None:
         """Fail the requests of these events, and drop what waits of them: stored now, it would overtake the rest."""
         reason = refusal(fault)
         if reason == "refused":
             log.error("append_refused fault=%s", type(fault).__name__)
-        for _, post in items:
+        for post, _ in parts:
             post.fail(reason)
-        waiting = [item for item in self._lanes.pop(lane, []) if not item[1].done.done()]
+        waiting = [part for part in self._lanes.pop(lane, []) if not part[0].done.done()]
         if waiting:
             self._lanes[lane] = waiting
+
+
+def _pieces(parts: _Parts) -> list[bytes]:
+    if len(parts) == 1:
+        return parts[0][1]
+    return [piece for _, pieces in parts for piece in pieces]
+
+
+def _split(parts: _Parts) -> tuple[_Parts, _Parts]:
+    """What one script carries of a lane, and what is left; the request on the border goes with both."""
+    room = _EVENTS_PER_SCRIPT * PIECES
+    for n, (post, pieces) in enumerate(parts):
+        if len(pieces) > room:
+            taken = [*parts[:n], (post, pieces[:room])] if room else parts[:n]
+            return taken, [(post, pieces[room:]), *parts[n + 1 :]]
+        room -= len(pieces)
+    return parts, []

@@ -8,11 +8,13 @@ import asyncio
 import weakref
 from typing import Any, cast
 
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from config.settings import settings
 from worker.answers import problem
+from worker.frame import DIRECT
 
 HEAD_MOST_BYTES = 65_536
 # From the first byte of a request, or from the connection's begin, to the last byte of the request.
@@ -46,6 +48,11 @@ class Joined:
             return
         self._transport.write(data)
 
+    def write_whole(self, data: bytes) -> None:
+        """Send an answer that has its head and its body."""
+        self.flush()
+        self._transport.write(data)
+
     def flush(self) -> None:
         """Send a head that has no body."""
         if self._head:
@@ -68,6 +75,10 @@ class Protocol(HttpToolsProtocol):
         self._bytes = 0
         self._heard = False
         self.scope = cast("Any", {})
+        self._extensions = {DIRECT: self}
+        if isinstance(self.app, ProxyHeadersMiddleware) and not self.access_log:
+            # it finds out whose address a proxy passed on, and nobody here asks: a twentieth of a webhook's time
+            self.app = self.app.app
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -77,6 +88,11 @@ class Protocol(HttpToolsProtocol):
         if self.server_state not in _watched:
             _watched.add(self.server_state)
             _look(self.loop, self.server_state)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of what leads in a circle, as uvicorn does with its parser."""
+        super().connection_lost(exc)
+        self._extensions.clear()
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a request that is not whole yet."""
@@ -94,12 +110,39 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
+        cast("Any", self.scope)["extensions"] = self._extensions
         self._begun_s, self._bytes = self.loop.time(), 0
 
     def on_message_complete(self) -> None:
         """The last byte of a request; how long the answer takes is not the sender's fault."""
         super().on_message_complete()
         self._begun_s = None
+
+    def whole_body(self, scope: Any) -> bytes | None:
+        """The request's body, if all of it is there and nothing is out of the ordinary: see `worker.frame.Direct`."""
+        cycle = self.cycle
+        if cycle.scope is not scope or cycle.more_body or cycle.disconnected or cycle.waiting_for_100_continue:
+            return None
+        self.flow.resume_reading()
+        body, cycle.body = bytes(cycle.body), bytearray()
+        return body
+
+    def answer_whole(self, scope: Any, head: bytes, body: bytes) -> bool:
+        """Send a 200, if nothing is out of the ordinary: see `worker.frame.Direct`."""
+        cycle = self.cycle
+        if cycle.scope is not scope or cycle.disconnected or cycle.response_started:
+            return False
+        if cycle.access_log or self.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        more = _lines(self.server_state.default_headers) + (b"" if cycle.keep_alive else b"connection: close\r\n")
+        self._joined.write_whole(b"HTTP/1.1 200 OK\r\n%b%bcontent-length: %d\r\n\r\n%b" % (more, head, len(body), body))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def on_response_complete(self) -> None:
         """An answer to HEAD is a head."""
@@ -133,6 +176,14 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
+def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The headers of every answer, encoded; uvicorn makes a new list of them each second."""
+    if _encoded[0] is not headers:
+        _encoded[:] = headers, b"".join(b"%b: %b\r\n" % pair for pair in headers)
+    return cast("bytes", _encoded[1])
+
+
+_encoded: list[Any] = [None, b""]
 _watched: weakref.WeakSet[ServerState] = weakref.WeakSet()
 
 

@@ -20,7 +20,35 @@ def encode(arguments: Iterable[str | int]) -> bytes:
     return b"".join(b"$%d\r\n%b\r\n" % (len(raw), raw) for raw in (str(one).encode() for one in arguments))
 
 
-async def round_trip(client: redis.asyncio.Redis, commands: Sequence[Command]) -> list[Any]:
+class Line:
+    """The connections of a client that round trips go over: as many as there are trips at one time.
+
+    They stay out of the client's pool, whose taking and giving back cost as much as a trip; closing the client closes
+    them.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._pool: Any = client.connection_pool
+        self._idle: list[Any] = []
+
+    async def take(self) -> Any:
+        """A connection that is up, and that no reply is left on."""
+        if not self._idle:
+            return await self._pool.get_connection()
+        connection = self._idle.pop()
+        try:
+            await self._pool.ensure_connection(connection)
+        except BaseException:
+            self.give(connection)
+            raise
+        return connection
+
+    def give(self, connection: Any) -> None:
+        """Keep it for the next trip; one that is closed is opened again then."""
+        self._idle.append(connection)
+
+
+async def round_trip(line: Line, commands: Sequence[Command]) -> list[Any]:
     """The replies to the commands, in order, errors among them as values. The client's `retry` sends all of them again.
 
     Raises:
@@ -28,7 +56,7 @@ async def round_trip(client: redis.asyncio.Redis, commands: Sequence[Command]) -
         OSError: likewise.
     """
     encoded = b"".join([piece for command in commands for piece in command])
-    connection: Any = await client.connection_pool.get_connection()
+    connection = await line.take()
 
     async def once() -> list[Any]:
         await connection.send_packed_command(encoded)
@@ -41,7 +69,7 @@ async def round_trip(client: redis.asyncio.Redis, commands: Sequence[Command]) -
         return list(await connection.retry.call_with_retry(once, fail))
     finally:
         # one that was cancelled while it waited for a reply has closed itself
-        await client.connection_pool.release(connection)
+        line.give(connection)
 
 
 async def _reply(connection: Any) -> Any:

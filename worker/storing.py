@@ -11,7 +11,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from worker.errors import NotStoredError
 from worker.keys import shard_key
-from worker.roundtrip import Command, encode, refusal, round_trip
+from worker.roundtrip import Command, Line, encode, refusal, round_trip
 from worker.stream import script
 
 _MEMORY_LOOK_S = 1.0
@@ -29,6 +29,24 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     raw: bytes
 
 
+# Each event is as many arguments of the script, in as many pieces of the command.
+PIECES = 2
+
+
+def encode_events(events: Sequence[Incoming]) -> dict[InLane, list[bytes]]:
+    """The arguments that say the events of each lane to the script, in order; each piece begins the line it is on."""
+    lanes: dict[InLane, list[bytes]] = {}
+    for event in events:
+        raw = event.raw
+        digest = hashlib.blake2b(event.key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        lane = (event.source, event.shard)
+        pieces = lanes.get(lane)
+        if pieces is None:
+            lanes[lane] = pieces = []
+        pieces += (b"\r\n$16\r\n%b\r\n$%d\r\n" % (digest, len(raw)), raw)
+    return lanes
+
+
 class Storing:
     """Stores events, each once. `prepare` is awaited before the first trip, and again until it succeeds."""
 
@@ -43,6 +61,7 @@ class Storing:
         max_memory_percent: float,
     ) -> None:
         self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
+        self._line = Line(client)
         self._integrations_of = integrations_of
         self._prepare: Callable[[], Awaitable[None]] | None = prepare
         self._wake_ms = wake_ms
@@ -54,8 +73,8 @@ class Storing:
         self._memory_looked_s = -_MEMORY_LOOK_S
         self._memory_full = False
 
-    async def store(self, lanes: Sequence[tuple[InLane, Sequence[Incoming]]]) -> list[Any]:
-        """The script's answer for each lane, in order, errors among them as values: see `append.lua`.
+    async def store(self, lanes: Sequence[tuple[InLane, list[bytes]]]) -> list[Any]:
+        """The script's answer for each lane's encoded events, in order, errors among them as values: see `append.lua`.
 
         Raises:
             NotStoredError: nothing was tried.
@@ -66,7 +85,7 @@ class Storing:
             await self._prepare()
             self._prepare = None
         await self._look_at_memory()
-        return await self._run([self._command(lane, events) for lane, events in lanes])
+        return await self._run([self._command(lane, pieces) for lane, pieces in lanes])
 
     async def probe(self) -> None:
         """Do all that storing does, without an event.
@@ -75,7 +94,7 @@ class Storing:
             NotStoredError: an event would not be stored either.
         """
         try:
-            for reply in await self.store([((source, 0), ()) for source in self._integrations_of]):
+            for reply in await self.store([((source, 0), []) for source in self._integrations_of]):
                 if isinstance(reply, Exception):
                     raise reply
         except (RedisError, OSError) as fault:
@@ -93,26 +112,25 @@ class Storing:
             raise NotStoredError("memory")
 
     async def _run(self, commands: list[Command]) -> list[Any]:
-        replies = await round_trip(self._redis, commands)
+        replies = await round_trip(self._line, commands)
         missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if missing:
             await self._redis.script_load(self._text)
-            again = await round_trip(self._redis, [commands[index] for index in missing])
+            again = await round_trip(self._line, [commands[index] for index in missing])
             for index, reply in zip(missing, again, strict=True):
                 replies[index] = reply
         return replies
 
-    def _command(self, lane: InLane, events: Sequence[Incoming]) -> Command:
+    def _command(self, lane: InLane, pieces: list[bytes]) -> Command:
         """The script's call, in Redis's protocol."""
         arguments, prefix = self._prefix(lane)
-        command = [b"*%d\r\n" % (arguments + 2 * len(events)), prefix]
-        for event in events:
-            digest = hashlib.blake2b(event.key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-            command += (b"$16\r\n%b\r\n$%d\r\n" % (digest, len(event.raw)), event.raw, b"\r\n")
-        return command
+        return [b"*%d\r\n" % (arguments + len(pieces)), prefix, *pieces, b"\r\n"]
 
     def _prefix(self, lane: InLane) -> tuple[int, bytes]:
-        """A lane's command before its events, and the number of its arguments; anew with each set of seen ids."""
+        """A lane's command before its events, without its last line's end, and the number of its arguments.
+
+        Made anew with each set of seen ids.
+        """
         bucket = int(time.time()) // self._bucket_s
         known = self._prefixes.get(lane)
         if known is not None and known[0] == bucket:
@@ -125,6 +143,6 @@ class Storing:
         for integration in integrations:
             keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]
         settings = [self._bucket_s * 3, self._wake_ms, len(integrations)]
-        prefix = (3 + len(keys) + len(settings), encode(["EVALSHA", self._sha, len(keys), *keys, *settings]))
+        prefix = (3 + len(keys) + len(settings), encode(["EVALSHA", self._sha, len(keys), *keys, *settings])[:-2])
         self._prefixes[lane] = (bucket, prefix)
         return prefix

@@ -4,46 +4,69 @@
 -- KEYS  stream, seen now, seen before, seen before that, intake, then lease, wake, hold of each integration
 -- ARGV  life of the seen set (s), life of a wake mark (ms), number of integrations, then digest, body of each event
 -- Returns one character an event ('1' stored, '0' known already), then one an integration ('1' wake it, '0' no need).
-local seen_s, wake_ms, integrations = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local digests, known = {}, {}
-for i = 4, #ARGV, 2 do digests[#digests + 1] = ARGV[i] end
-if #digests > 0 then
+local call, stream, seen = redis.call, KEYS[1], KEYS[2]
+local digests, events = {}, 0
+for i = 4, #ARGV, 2 do
+  events = events + 1
+  digests[events] = ARGV[i]
+end
+-- By number; nearly always none is, and then no more tables are made than that of the digests.
+local known, some, new = {}, false, digests
+if events > 0 then
   for set = 2, 4 do
-    for n, is_member in ipairs(redis.call('SMISMEMBER', KEYS[set], unpack(digests))) do
-      if is_member == 1 then known[digests[n]] = true end
+    local found = call('SMISMEMBER', KEYS[set], unpack(digests))
+    for n = 1, events do
+      if found[n] == 1 then known[n], some = true, true end
     end
   end
 end
-local results, new, fault = {}, {}, nil
-for n, digest in ipairs(digests) do
-  if known[digest] then
-    results[n] = '0'
-  else
-    local added = redis.pcall('XADD', KEYS[1], '*', 'b', ARGV[3 + 2 * n])
+if some then
+  new = {}
+  for n = 1, events do
+    if not known[n] then new[#new + 1] = digests[n] end
+  end
+end
+if #new > 0 and call('SADD', seen, unpack(new)) < #new then
+  -- An id stands twice among these events: only the first of them is new.
+  local met = {}
+  for n = 1, events do
+    if met[digests[n]] then known[n], some = true, true end
+    met[digests[n]] = true
+  end
+end
+local stored, fault = 0, nil
+for n = 1, events do
+  if not known[n] then
+    local added = redis.pcall('XADD', stream, '*', 'b', ARGV[3 + 2 * n])
     if type(added) == 'table' then
       fault = added
+      -- Whatever happened: what is stored is known from now on, and nothing else.
+      for rest = n, events do
+        if not known[rest] then call('SREM', seen, digests[rest]) end
+      end
       break
     end
-    known[digest] = true
-    new[#new + 1] = digest
-    results[n] = '1'
+    stored = stored + 1
   end
 end
--- Whatever happened: what is stored is known from now on, and nothing else.
-if #new > 0 then
-  redis.call('SADD', KEYS[2], unpack(new))
-  if redis.call('TTL', KEYS[2]) < 0 then redis.call('EXPIRE', KEYS[2], seen_s) end
-  redis.call('HINCRBY', KEYS[5], 'accepted', #new)
+if stored > 0 then
+  if call('TTL', seen) < 0 then call('EXPIRE', seen, tonumber(ARGV[1])) end
+  call('HINCRBY', KEYS[5], 'accepted', stored)
 end
 if fault then return fault end
-if #results > #new then redis.call('HINCRBY', KEYS[5], 'duplicates', #results - #new) end
-for n = 0, integrations - 1 do
+if events > stored then call('HINCRBY', KEYS[5], 'duplicates', events - stored) end
+local marks = {}
+if some then
+  for n = 1, events do marks[n] = known[n] and '0' or '1' end
+else
+  marks[1] = string.rep('1', events)
+end
+for n = 0, tonumber(ARGV[3]) - 1 do
   local lease, wake, hold = KEYS[6 + n * 3], KEYS[7 + n * 3], KEYS[8 + n * 3]
   -- A holder looks again before it lets go, so a leased shard needs no wake-up; a held one must not get any.
-  if #new > 0 and redis.call('EXISTS', lease, hold) == 0 and redis.call('SET', wake, '1', 'NX', 'PX', wake_ms) then
-    results[#results + 1] = '1'
-  else
-    results[#results + 1] = '0'
-  end
+  local due = stored > 0
+    and call('EXISTS', lease, hold) == 0
+    and call('SET', wake, '1', 'NX', 'PX', tonumber(ARGV[2]))
+  marks[#marks + 1] = due and '1' or '0'
 end
-return table.concat(results)
+return table.concat(marks)

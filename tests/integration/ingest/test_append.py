@@ -351,3 +351,65 @@ def test_a_probe_changes_nothing(run):
         assert await bench.client.keys("relay:*") == []
 
     run(scenario)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_repeats_is_stored_once_and_counted(run, seed):
+    """Ids known from before, and twice in one script, in any mixture: the first of each is new, the rest duplicates."""
+
+    async def scenario(bench):
+        dice, first = random.Random(seed), {}
+        for turn in range(8):
+            keys = [f"k{dice.randrange(4 + 6 * turn)}" for _ in range(dice.randrange(1, 30))]
+            raws = [f"{key} {turn} {n}" for n, key in enumerate(keys)]
+            new = len(set(keys) - first.keys())
+            for key, raw in zip(keys, raws, strict=True):
+                first.setdefault(key, raw)
+            assert await bench.append(*(event(key, raw=raw) for key, raw in zip(keys, raws, strict=True))) == new
+        assert await bench.stored() == list(first.values())
+        counts = await bench.intake()
+        assert counts["accepted"] == len(first)
+        seen = await bench.client.keys("relay:{0}:seen:app:*")
+        assert seen and all([await bench.client.ttl(key) > 0 for key in seen])
+
+    run(scenario)
+
+
+def test_the_marks_of_one_script_are_each_requests_own(run):
+    """New, known and repeated events side by side in one script: every request hears of its own."""
+
+    async def scenario(bench):
+        await bench.append(event("a"), event("b"))
+        results = await asyncio.gather(
+            bench.append(event("a")),
+            bench.append(event("c"), event("a"), event("c")),
+            bench.append(event("d")),
+            bench.append(event("c")),
+            bench.append(event("b"), event("e")),
+        )
+        assert results == [0, 1, 1, 0, 1]
+        assert await bench.stored() == ["a", "b", "c", "d", "e"]
+        assert await bench.intake() == {"accepted": 5, "duplicates": 5}
+
+    run(scenario)
+
+
+def test_a_connection_is_kept_for_the_next_trip(run):
+    """Trips share one; a server that has closed it meanwhile is dialled again, without a word to anybody."""
+
+    async def scenario(bench):
+        async def used():
+            found = await bench.client.client_list()
+            return {one["id"] for one in found if one["cmd"] == "evalsha"}
+
+        await bench.append(event("a"))
+        kept = await used()
+        for n in range(20):
+            await bench.append(event(f"b{n}"))
+        assert await used() == kept
+        for one in kept:
+            await bench.client.client_kill_filter(_id=one)
+        assert await bench.append(event("c")) == 1
+        assert (await bench.stored())[-1] == "c"
+
+    run(scenario)

@@ -222,6 +222,21 @@ def test_a_connection_serves_many_requests(door):
         assert read_all(one).count(b"HTTP/1.1 200") == 5
 
 
+def test_an_answer_says_whether_it_is_the_last(door):
+    """Whole, dated, with its length; the connection is closed when the sender asked for that, and only then."""
+    request = bearer("/v1/events/app", "Content-Length: 2") + b"{}"
+    last = door.raw(request)
+    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+        one.sendall(request.replace(b"Connection: close\r\n", b""))
+        other = one.recv(65536)
+    for reply in (last, other):
+        lines, _, body = reply.partition(b"\r\n\r\n")
+        assert lines.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
+        assert b"\r\ncontent-type: application/json\r\ncontent-length: %d" % len(body) in lines
+    assert b"\r\nconnection: close" in last
+    assert b"\r\nconnection:" not in other
+
+
 def test_an_old_client_is_served(door):
     """HTTP/1.0, which closes after the answer."""
     reply = door.raw(bearer("/v1/events/app", "Content-Length: 2").replace(b"HTTP/1.1", b"HTTP/1.0") + b"{}")
