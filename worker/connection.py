@@ -74,7 +74,7 @@ class Protocol(HttpToolsProtocol):
         self._begun_s: float | None = None
         self._bytes = 0
         self._heard = False
-        self.scope = cast("Any", {})
+        self.scope: Any = {}
         self._extensions = {DIRECT: self}
         if isinstance(self.app, ProxyHeadersMiddleware) and not self.access_log:
             # it finds out whose address a proxy passed on, and nobody here asks: a twentieth of a webhook's time
@@ -102,7 +102,7 @@ class Protocol(HttpToolsProtocol):
             return
         self._bytes += len(data)
         # uvicorn learns the method at the end of the head
-        if self._bytes > HEAD_MOST_BYTES and "method" not in cast("Any", self.scope):
+        if self._bytes > HEAD_MOST_BYTES and "method" not in self.scope:
             self.refuse(431, "Request header fields too large")
         elif self._bytes > self._most_bytes:
             self.transport.abort()
@@ -110,7 +110,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        cast("Any", self.scope)["extensions"] = self._extensions
+        self.scope["extensions"] = self._extensions
         self._begun_s, self._bytes = self.loop.time(), 0
 
     def on_message_complete(self) -> None:

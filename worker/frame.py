@@ -53,6 +53,13 @@ class Body:
         self._receive = receive
         self._whole = whole
 
+    def at_hand(self, limit_bytes: int) -> bytes | None:
+        """The body, when all of it is there and nothing speaks against it; else it has to be read, which says what."""
+        whole = self._whole
+        if whole is None or len(whole) > limit_bytes or b"content-encoding" in self._headers:
+            return None
+        return whole
+
     async def read(self, limit_bytes: int) -> bytes:
         """The body as it was sent, read no further than the limit.
 

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from config.integrations import Source
 from worker.admission import check_signature, check_token, read_many, read_one, unsigned
 from worker.app import WAKE_MS, Relay, relay
-from worker.append import Appender, Incoming
+from worker.append import Appender
 from worker.errand import Errand
 from worker.errors import NotStoredError, OperatorError, SenderError
 from worker.frame import Body, Frame, Headers
@@ -75,15 +75,6 @@ class Door:
         except KeyError:
             raise SenderError(404, "Unknown source", "no source of this name is configured") from None
 
-    async def store(self, events: list[Incoming]) -> bytes:
-        """Append, and say so: only once Redis has all of it.
-
-        Raises:
-            NotStoredError: not all of it is stored.
-        """
-        new = await self.appender.post(events) if events else 0
-        return b'{"accepted": %d, "duplicates": %d}' % (new, len(events) - new)
-
     async def _prepare(self) -> None:
         """Nothing is stored before the groups exist, nor with another number of shards than the workers'."""
         try:
@@ -117,9 +108,12 @@ class Webhook:
         timestamp = headers.get(b"x-purchasely-timestamp")
         if not signature or not timestamp:
             raise unsigned()
-        raw = await body.read(self._limit_bytes)
+        raw = body.at_hand(self._limit_bytes)
+        if raw is None:
+            raw = await body.read(self._limit_bytes)
         check_signature(known, signature, timestamp, raw, time.time())
-        return await self._door.store(read_one(name, raw, self._door.settings.shards, self._limit_bytes))
+        event = read_one(name, raw, self._door.settings.shards, self._limit_bytes)
+        return stored(await self._door.appender.post(event), 1)
 
 
 class Events:
@@ -138,7 +132,13 @@ class Events:
             raise SenderError(415, "Unsupported media type", "send application/json or application/x-ndjson")
         chosen = self._door.settings
         raw = await body.read(chosen.max_body_bytes)
-        return await self._door.store(read_many(name, raw, chosen.shards, chosen.max_event_bytes, lines=lines))
+        events = read_many(name, raw, chosen.shards, chosen.max_event_bytes, lines=lines)
+        return stored(await self._door.appender.append(events), len(events))
+
+
+def stored(new: int, events: int) -> bytes:
+    """What is said when Redis has all of a request."""
+    return b'{"accepted": %d, "duplicates": %d}' % (new, events - new)
 
 
 def create() -> Frame:
