@@ -434,7 +434,7 @@ def test_odd_answers(caller, kind):
 
 
 def test_event_names_that_fail(caller):
-    """A named event is the invalid item of a 207, or makes the whole batch a 400."""
+    """A named event is the invalid item of a 207, or makes the whole batch a 400 or a 500."""
     other = {**EVENT, "name": "other", "id": None}
     caller.break_things(reject_event_names=["purchase"])
     answer = caller.batch(EVENT, other)
@@ -443,6 +443,9 @@ def test_event_names_that_fail(caller):
     caller.break_things(refuse_event_names=["purchase"])
     assert caller.batch(EVENT, other).status_code == 400
     assert caller.call("POST", "/api/v2/entity", EVENT).status_code == 400
+    caller.break_things(fail_event_names=["purchase"])
+    assert caller.batch(EVENT, other).status_code == 500
+    assert caller.call("POST", "/api/v2/entity", EVENT).status_code == 500
     assert caller.events() == ["other"]
 
 

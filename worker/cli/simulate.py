@@ -108,6 +108,13 @@ def knob_options(command: Any) -> Any:
     metavar="NAME",
     help="An event name that makes its whole batch a 400; repeatable.",
 )
+@click.option(
+    "--fail-event-name",
+    "failing",
+    multiple=True,
+    metavar="NAME",
+    help="An event name that makes its whole batch a 500; repeatable.",
+)
 @knob_options
 @click.option(
     "--rate-limit",
@@ -205,6 +212,7 @@ def read_faults(flags: dict[str, Any]) -> "Faults":
         body=flags["error_body"],
         reject_event_names=frozenset(flags["rejected"]),
         refuse_event_names=frozenset(flags["refused"]),
+        fail_event_names=frozenset(flags["failing"]),
     )
 
 

@@ -74,6 +74,8 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Events that are the invalid item of a 207."""
     refuse_event_names: frozenset[str] = frozenset()
     """Events that make their whole batch a 400."""
+    fail_event_names: frozenset[str] = frozenset()
+    """Events that make it fail at their whole batch, with a 500."""
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.arm) - set(KINDS))

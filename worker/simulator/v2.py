@@ -26,6 +26,9 @@ class EntityDoor:
             fill_errors(resp, rules.oversize_status, [too_large(rules.entity_max_bytes)])
             return
         entity = read_object(visit.body)
+        if has_event([entity], faults.fail_event_names):
+            fail(self._desk, resp)
+            return
         refused = faults.reject_event_names | faults.refuse_event_names
         problems = [MALFORMED] if entity is None else check_entity(entity, rules, refused)
         if problems or entity is None:
@@ -52,7 +55,10 @@ class BatchDoor:
             fill_errors(resp, rules.oversize_status, [too_large(rules.batch_max_bytes)])
             return
         items, problem = read_items(visit.body)
-        if problem is None and is_refused(items, faults.refuse_event_names):
+        if problem is None and has_event(items, faults.fail_event_names):
+            fail(self._desk, resp)
+            return
+        if problem is None and has_event(items, faults.refuse_event_names):
             self._desk.dice.counts["refuse_event_names"] += 1
             problem = Problem("invalid", "batch", "is refused by the simulator, as asked")
         if problem is not None:
@@ -71,7 +77,13 @@ class BatchDoor:
         fill(resp, 207 if verdict.good else rules.all_invalid, {"errors": verdict.errors})
 
 
-def is_refused(items: list[Any], names: frozenset[str]) -> bool:
+def fail(desk: Desk, resp: Response) -> None:
+    """Answer that the server failed; nothing is applied."""
+    desk.dice.counts["fail_event_names"] += 1
+    fill(resp, 500, {"meta": {"error": "fails at this event, as asked"}})
+
+
+def has_event(items: list[Any], names: frozenset[str]) -> bool:
     """Whether a batch has an event that poisons the whole of it, on purpose."""
     return bool(names) and any(isinstance(item, dict) and item.get("name") in names for item in items)
 
