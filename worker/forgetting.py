@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -50,7 +50,10 @@ def forget(parts: Relay, person: str, sleep: Callable[[float], None] = time.slee
             here = [lane for lane in lanes if lane.shard == shard]
             with _leases(parts, here, sleep) as leases:
                 _forget_entries(parts, shard_key(shard, "events", source), here, leases, name, digests, removed)
-    _forget_states(parts, digests, removed)
+                # while nobody else has a state in hand that it would write back
+                _forget_states(parts, [shard], digests, removed)
+    # ids that were only found on a later shard
+    _forget_states(parts, range(parts.settings.shards), digests, removed)
     for integration in parts.known_integrations():
         removed.dead_letters += parts.dead_changes.forget(integration, name)
     parts.jobs.forget(name)
@@ -124,9 +127,9 @@ def _payload(raw: bytes) -> dict[str, Any] | None:
     return payload if isinstance(payload, dict) else None
 
 
-def _forget_states(parts: Relay, digests: set[str], removed: Forgotten) -> None:
+def _forget_states(parts: Relay, shards: Iterable[int], digests: set[str], removed: Forgotten) -> None:
     pipe = parts.redis.pipeline(transaction=False)
-    for shard in range(parts.settings.shards):
+    for shard in shards:
         for integration in parts.integrations.integrations:
             for known in digests:
                 pipe.delete(person_key(shard, integration, known))
