@@ -19,6 +19,8 @@ from config.integrations import Integration
 WORDS_LIMIT = 300
 _ANSWER_LIMIT_BYTES = 1_000_000
 
+_BATCH = "/api/v2/batch"
+
 # The body is read below requests, where its wrapping of urllib3's errors does not reach.
 _FAULTS = (requests.RequestException, Urllib3Error, OSError)
 
@@ -75,24 +77,22 @@ class TrackApi:
         for scheme in ("http://", "https://"):
             # tenacity alone retries: see delivery
             self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0))
-        self._batch = self._prepare("POST", "/api/v2/batch", b"")  # made once: only the body differs
+        self._batch: requests.PreparedRequest | None = None
 
     def batch(self, body: bytes) -> Answer:
         """POST a Track v2 batch. Never raises for what the network or Customer.io does."""
-        self._batch.body = body
-        self._batch.headers["Content-Length"] = str(len(body))
-        return self._request(self._batch)
+        return self._request("POST", _BATCH, body)
 
     def delete_person(self, kind: str, value: str) -> Answer:
         """Ask Customer.io to delete a person."""
         item = {"type": "person", "action": "delete", "identifiers": {kind: value}}
-        return self._request(self._prepare("POST", "/api/v2/entity", orjson.dumps(item)))
+        return self._request("POST", "/api/v2/entity", orjson.dumps(item))
 
     def region(self) -> Region:
         """Ask which region and workspace the key belongs to (works on either region's host)."""
         started = time.monotonic()
         try:
-            response, content = self._exchange(self._prepare("GET", "/api/v1/accounts/region", None), started)
+            response, content = self._exchange("GET", "/api/v1/accounts/region", None, started)
         except _FAULTS as fault:
             return Region(0, words=_fault_words(fault))
         found = _json(content)
@@ -101,19 +101,27 @@ class TrackApi:
             return Region(200, found["region"].lower(), workspace if isinstance(workspace, int) else 0)
         return Region(response.status_code, words=_words(found, response))
 
-    def _prepare(self, method: str, path: str, body: bytes | None) -> requests.PreparedRequest:
-        return self._session.prepare_request(requests.Request(method, self._base_url + quote(path), data=body))
-
-    def _request(self, request: requests.PreparedRequest) -> Answer:
+    def _request(self, method: str, path: str, body: bytes) -> Answer:
         started = time.monotonic()
         try:
-            response, content = self._exchange(request, started)
+            response, content = self._exchange(method, path, body, started)
         except _FAULTS as fault:
             return Answer(0, _fault_words(fault), took_ms=_since_ms(started))
         return classify(response.status_code, response.headers, content, _since_ms(started), response)
 
-    def _exchange(self, request: requests.PreparedRequest, started: float) -> tuple[requests.Response, bytes]:
+    def _prepare(self, method: str, path: str, body: bytes | None) -> requests.PreparedRequest:
+        """A request; that of a batch is made once, only its body differs."""
+        if path != _BATCH or body is None:
+            return self._session.prepare_request(requests.Request(method, self._base_url + quote(path), data=body))
+        if self._batch is None:
+            self._batch = self._session.prepare_request(requests.Request(method, self._base_url + path))
+        self._batch.body = body
+        self._batch.headers["Content-Length"] = str(len(body))
+        return self._batch
+
+    def _exchange(self, method: str, path: str, body: bytes | None, started: float) -> tuple[requests.Response, bytes]:
         """One exchange, bounded in time as a whole: `timeout` alone would let a dripping answer go on for ever."""
+        request = self._prepare(method, path, body)
         with self._session.send(
             request,
             timeout=(min(5.0, self._timeout_s), self._timeout_s),
