@@ -126,11 +126,10 @@ class MemoryShelf:
             self.flight.pop("sending", None)
         self.flight |= {"suspect": suspect, "phase": phase}
 
-    def refused(self, lane, token, cursor):
+    def refused(self, lane, token, end):
         self._check(token)
-        if self.flight.get("stuck") != cursor:
-            self.flight |= {"stuck": cursor, "refusals": 0}
-        self.flight["refusals"] += 1
+        self.flight.setdefault("stuck", end)
+        self.flight["refusals"] = self.flight.get("refusals", 0) + 1
         return self.flight["refusals"]
 
     def renew(self, lane, token):
@@ -151,8 +150,8 @@ class MemoryShelf:
         for burial in done.burials:
             self.ledger["dead"] += burial.letter_id not in self.dead
             self.dead[burial.letter_id] = orjson.loads(burial.record)
-        if done.events:
-            self.flight.pop("stuck", None)
+        if "stuck" in self.flight and order(done.cursor) >= order(self.flight["stuck"]):
+            del self.flight["stuck"], self.flight["refusals"]
         if done.calm:
             self.flight = {name: self.flight[name] for name in ("token", "stuck", "refusals") if name in self.flight}
         return Following(self._behind(behind, more), {key: self.people.get(key) for key in wanted})

@@ -13,9 +13,10 @@ from worker.dead.burying import bury
 from worker.errors import LeaseLostError, StoppedError
 from worker.event import read_event
 from worker.holds import HoldKind
+from worker.identity import Who
 from worker.keys import person_key
 from worker.lease import Lease
-from worker.mapping import Composed, Decision, Mapper
+from worker.mapping import Composed, Decision, Mapper, Send
 from worker.operation import REQUEST_LIMIT_BYTES
 from worker.outcome import Dead, Filtered
 from worker.retry import Verdict, verdict
@@ -28,9 +29,12 @@ log = logging.getLogger(__name__)
 # for Customer.io, where a holder that is killed for another reason most likely is.
 _DEATHS_MAPPING = 2
 _DEATHS_SENDING = 8
-# How often Customer.io, fine in between, fails at the same place before the event is looked for that it cannot bear.
+# How often Customer.io, fine in between, fails at the same place before the event is looked for that it cannot bear;
+# and before an event is believed to be that one although nobody else's is served right then.
 # In between means: another shard's probe has ended the hold, or an operator has.
 _REFUSALS = 6
+_REFUSALS_ALONE = 12
+_WITNESSES = 3
 
 Ended = Literal["empty", "more", "held", "busy", "lost"]
 
@@ -42,7 +46,7 @@ class Shelf(Protocol):
 
     def take(self, lane: Lane, token: str, count: int, *, probe: bool = ...) -> Taken | Literal["held", "busy"]: ...
     def caution(self, lane: Lane, token: str, suspect: str, phase: Phase) -> None: ...
-    def refused(self, lane: Lane, token: str, cursor: str) -> int: ...
+    def refused(self, lane: Lane, token: str, end: str) -> int: ...
     def renew(self, lane: Lane, token: str) -> bool: ...
     def states(self, keys: Sequence[str]) -> list[bytes | None]: ...
     def settle(
@@ -120,6 +124,7 @@ class Delivery:
         self._buried = 0  # events that the last step has buried
         self._answered = False  # Customer.io has judged a request of this run
         self._searching = False  # for an event that makes Customer.io fail
+        self._refusals = 0  # failures at this place, as of the begin of the search
         self._suspicious = 0  # events at the head of the queue among which one poisons a request
 
     def run(self, token: str, *, probe: bool = False) -> Ended:
@@ -150,6 +155,7 @@ class Delivery:
         self._cursor = taken.cursor
         self._queue_up(taken.entries)
         self._be_cautious(taken, token, lease)
+        spent = False  # not before something is done
         while True:
             if not self._queue:
                 left = self._shelf.release(self._lane, token, self._cursor, keep=True)
@@ -158,7 +164,8 @@ class Delivery:
                 # Events came in between: nothing is settled here, only read.
                 self._queue_up(self._settle(token, lease, 0, [], {}, self._more()))
                 continue
-            if time.monotonic() - started > self._bounds.budget_s or self._stopping():
+            # a search that was broken off would begin again from its start
+            if (spent and not self._suspicious) or self._stopping():
                 return self._shelf.release(self._lane, token, self._cursor, keep=False)
             if not self._step(token, lease, probe=probe) or self._is_full():
                 self._shelf.release(self._lane, token, self._cursor, keep=False, mark=False)
@@ -166,6 +173,7 @@ class Delivery:
             if probe and self._answered:
                 self._resume()
                 probe = False
+            spent = time.monotonic() - started > self._bounds.budget_s
 
     def _is_full(self) -> bool:
         """Hold the integration, rather than drop anything, when there are too many dead letters."""
@@ -229,7 +237,15 @@ class Delivery:
             before = self._before(token, lease)
             once = probe or (self._searching and events > 1)
             answer, attempts = self._post.send(request_body(composed.operations), before, once=once)
-            match verdict(answer.status):
+            lease.progressed()
+            judged = verdict(answer.status)
+            if judged is Verdict.AGAIN and answer.status >= 500:
+                if probe and self._serves_others(token, lease):
+                    self._resume()
+                    probe = False
+                if not probe and self._blames(token, lease, events):
+                    judged = Verdict.SPLIT
+            match judged:
                 case Verdict.DONE if name_refused(composed, answer):
                     self._answered = True
                 case Verdict.DONE | Verdict.SPLIT if events > 1:
@@ -237,12 +253,6 @@ class Delivery:
                     return True
                 case Verdict.DONE | Verdict.SPLIT:
                     outcomes[0] = Dead("rejected", "send", status=answer.status, words=answer.words)
-                case Verdict.AGAIN if not probe and self._blames(token, answer):
-                    if events > 1:
-                        self._suspicious = events
-                        return True
-                    outcomes[0] = Dead("rejected", "send", status=answer.status, words=answer.words)
-                    self._searching = False
                 case Verdict.AGAIN | Verdict.HOLD:
                     lease.check()  # who was stopped for too long has seen a timeout of its own making
                     self._hold(
@@ -253,20 +263,45 @@ class Delivery:
                     )
                     return False
         self._suspicious = max(0, self._suspicious - events) if events > 1 or outcomes[0] is None else 0
+        self._searching = self._searching and self._suspicious > 0
         # twice what the next request takes: the one after it is decided on while that one is settled
         more = 0 if len(self._queue) - events >= 2 * self._fill.events() else self._more()
         self._queue_up(self._settle(token, lease, events, outcomes, composed.people, more, composed, attempts))
         return True
 
-    def _blames(self, token: str, answer: Answer) -> bool:
-        """Whether Customer.io fails at something in this request, and not at everything.
+    def _blames(self, token: str, lease: Lease, events: int) -> bool:
+        """Whether Customer.io, which has said that it failed (5xx), fails at something in this request.
 
-        A failure that is told (5xx), again and again at the same place while others were served in between. A timeout
-        or a 429 says nothing of the events.
+        Not if it fails at everything: again and again at the same place, though others were served in between. An event
+        alone is guilty only if another one is served right now. A timeout or a 429 says nothing of events.
         """
-        if answer.status >= 500 and not self._searching:
-            self._searching = self._shelf.refused(self._lane, token, self._cursor) >= _REFUSALS
-        return answer.status >= 500 and self._searching
+        if not self._searching:
+            self._refusals = self._shelf.refused(self._lane, token, self._queue[events - 1].entry_id)
+            self._searching = self._refusals >= _REFUSALS
+        if not self._searching or events > 1:
+            return self._searching
+        return self._serves_others(token, lease) or self._refusals >= _REFUSALS_ALONE
+
+    def _serves_others(self, token: str, lease: Lease) -> bool:
+        """Send events of other people ahead of their turn, the first of each, until one is taken.
+
+        It is ignored when its turn comes. False when none is taken, or nobody else is queued.
+        """
+        accused, *others = self._decide(self._fill.events())
+        who = accused.who if isinstance(accused, Send) else None
+        first: dict[Who, Send] = {}
+        for one in others:
+            if isinstance(one, Send) and one.who != who:
+                first.setdefault(one.who, one)
+        for witness in list(first.values())[:_WITNESSES]:
+            composed = self._mapper.compose([witness], self._known([witness]))
+            if not composed.operations:
+                continue
+            answer, _ = self._post.send(request_body(composed.operations), self._before(token, lease), once=True)
+            lease.progressed()
+            if verdict(answer.status) is Verdict.DONE:
+                return True
+        return False
 
     def _before(self, token: str, lease: Lease) -> Callable[[], None]:
         def check() -> None:

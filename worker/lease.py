@@ -24,6 +24,7 @@ class Lease:
         self._life_s = life_s
         self._patience_s = patience_s
         self._lost = False
+        self._progressed = since_s
         self.progress(since_s)
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
@@ -39,8 +40,12 @@ class Lease:
 
         The time of asking counts: the answer may have come late, or the holder may have been stopped since.
         """
-        self._progressed = since_s
+        self._progressed = max(self._progressed, since_s)
         self._ends = since_s + self._life_s
+
+    def progressed(self) -> None:
+        """Whoever holds the lease is no hanging one: something has been answered."""
+        self._progressed = time.monotonic()
 
     def check(self) -> None:
         """Before anything is sent.

@@ -158,9 +158,18 @@ class Streams:
         if not self._caution(keys=[lane.key("lease"), lane.key("flight")], args=[token, suspect, phase]):
             raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
 
-    def refused(self, lane: Lane, token: str, cursor: str) -> int:
-        """Note that the destination failed at what waits behind the cursor; how often, since the cursor moved."""
-        return int(self._refuse(keys=[lane.key("lease"), lane.key("flight")], args=[token, cursor]))
+    def refused(self, lane: Lane, token: str, end: str) -> int:
+        """Note that the destination failed at a request that ends with this entry.
+
+        How often it has, since the cursor was past the end of the first such request.
+
+        Raises:
+            LeaseLostError: another holder has the shard; nothing was changed.
+        """
+        times = int(self._refuse(keys=[lane.key("lease"), lane.key("flight")], args=[token, end]))
+        if not times:
+            raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
+        return times
 
     def renew(self, lane: Lane, token: str) -> bool:
         """Prolong a lease that is still ours; False when it is not."""

@@ -1,5 +1,6 @@
 """Nobody waits for somebody else's trouble: long backlogs yield, and a dead destination stops only itself."""
 
+import json
 import threading
 
 import pytest
@@ -44,6 +45,29 @@ def test_a_long_backlog_lets_others_have_their_turn(make_stack):
     until(lambda: arrived(stack, single), "the other one arrives")
     assert len(arrived(stack, crowd)) < 300
     until(lambda: stack.account.delivered == 301, "all are delivered")
+
+
+@pytest.mark.parametrize(("fault", "status"), [("refuse_event_names", 400), ("fail_event_names", 500)])
+def test_one_event_that_spoils_its_batch_stops_nobody(make_stack, fault, status):
+    """However slow Customer.io is against the time of one lease: it is found among hundreds, and buried."""
+    stack = make_stack(RELAY_SHARDS="2", RELAY_BUDGET_S="0.1", RELAY_REQUEST_ATTEMPTS="2", RELAY_RETRY_MAX_S="0.1")
+    stack.start("simulator", "web", "beat").start_as("worker", "worker", concurrency=1)
+    stack.faults(arm={"slow": {"probability": 1}}, slow_s=0.05, **{fault: ["SPOILER"]})
+    people = [f"user-{n}" for n in range(40)]
+    events = [
+        payload("ACTIVATE", user_id=people[n % 40], event_created_at_ms=1_760_000_000_000 + n, event_id=f"e{n}")
+        for n in range(400)
+    ]
+    events[100] |= {"event_name": "SPOILER"}
+    stack.post(events)
+    until(lambda: stack.account.delivered == 399, "all others are delivered", within_s=60)
+    until(lambda: stack.account.dead == 1, "it is buried")
+    (letter,) = json.loads(stack.relay("dead", "list", "--json").stdout)["items"]
+    assert (letter["event_id"], letter["reason"], letter["status"]) == ("e100", "rejected", status)
+    assert stack.findings == []
+    for person in people:
+        ids = [int(event["attributes"]["event_id"][1:]) for event in arrived(stack, person)]
+        assert ids == sorted(set(ids))
 
 
 def silence(_caller):

@@ -326,22 +326,31 @@ class TestRelease:
 
 class TestRefused:
     def test_failures_at_one_place_are_counted_across_leases(self, streams, redis_client):
-        """Until the cursor moves; a clean release keeps the count, a settle ends it."""
+        """Until the cursor is past the end of the first request that failed; a clean release keeps the count."""
         ids = append(redis_client, 3)
         counts = []
-        for _ in range(3):
+        for end in (ids[1], ids[2], ids[0]):
             holder = token()
             streams.take(LANE, holder, 3)
-            counts.append(streams.refused(LANE, holder, "0-0"))
+            counts.append(streams.refused(LANE, holder, end))
             streams.release(LANE, holder, "0-0", keep=False)
         assert counts == [1, 2, 3]
-        assert flight(redis_client) == {"stuck": "0-0", "refusals": "3"}
+        assert flight(redis_client) == {"stuck": ids[1], "refusals": "3"}
         holder = token()
         assert streams.take(LANE, holder, 3).deaths == 0
         settle(streams, holder, 1, ids[0], 1)
-        assert flight(redis_client) == {"token": holder, "step": "1"}
-        assert streams.refused(LANE, holder, ids[0]) == 1
-        assert streams.refused(LANE, token(), ids[0]) == 0
+        assert streams.refused(LANE, holder, ids[2]) == 4
+        settle(streams, holder, 2, ids[1], 1)
+        assert flight(redis_client) == {"token": holder, "step": "2"}
+        assert streams.refused(LANE, holder, ids[2]) == 1
+
+    def test_who_has_lost_the_lease_counts_nothing(self, streams, redis_client):
+        """And hears that it has."""
+        append(redis_client, 1)
+        streams.take(LANE, token(), 1)
+        with pytest.raises(LeaseLostError):
+            streams.refused(LANE, token(), "1-1")
+        assert "refusals" not in flight(redis_client)
 
 
 class TestJoin:

@@ -8,17 +8,24 @@
 --       person: state                                 (key in KEYS)
 --       dead:   id, cause, what the cause is, when (ms), record   (key of the cause in KEYS)
 -- Returns 1, or 0 when the lease belongs to another holder (nothing is changed then).
+local function before(one, other)
+  local one_ms, one_seq = string.match(one, '^(%d+)-(%d+)$')
+  local other_ms, other_seq = string.match(other, '^(%d+)-(%d+)$')
+  one_ms, other_ms = tonumber(one_ms), tonumber(other_ms)
+  return one_ms < other_ms or (one_ms == other_ms and tonumber(one_seq) < tonumber(other_seq))
+end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local step, deaths, stuck = unpack(redis.call('HMGET', KEYS[4], 'step', 'deaths', 'stuck'))
 -- A step that is repeated because its answer was lost is done already.
-if redis.call('HGET', KEYS[4], 'step') == ARGV[7] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if step == ARGV[7] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 -- Fails, before anything is written, when the group is gone.
 local position = tonumber(redis.call('HGET', KEYS[3], 'position') or 0) + tonumber(ARGV[5])
 redis.call('XGROUP', 'SETID', KEYS[2], ARGV[3], ARGV[4], 'ENTRIESREAD', position)
 redis.call('HSET', KEYS[3], 'position', position)
 redis.call('HSET', KEYS[4], 'step', ARGV[7])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-if ARGV[5] ~= '0' then redis.call('HDEL', KEYS[4], 'stuck', 'refusals') end
-if ARGV[8] == '1' then redis.call('HDEL', KEYS[4], 'deaths', 'until', 'suspect', 'mapping', 'sending', 'phase') end
+if stuck and not before(ARGV[4], stuck) then redis.call('HDEL', KEYS[4], 'stuck', 'refusals') end
+if deaths and ARGV[8] == '1' then redis.call('HDEL', KEYS[4], 'deaths', 'until', 'suspect', 'mapping', 'sending', 'phase') end
 local counts, people, dead = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local at, key = 12, 8
 for _ = 1, counts do
@@ -36,10 +43,13 @@ for _ = 1, dead do
   if former then
     -- Its group was lost and made anew from the archive: the event was accepted twice, and is one dead letter.
     redis.call('HINCRBY', KEYS[3], 'base', 1)
-    local was = cjson.decode(former)['cause']
-    local other = string.sub(KEYS[key], 1, #KEYS[key] - #cause) .. was
-    if was ~= cause and redis.call('ZREM', other, id) == 1 and redis.call('EXISTS', other) == 0 then
-      redis.call('HDEL', KEYS[7], was)
+    local readable, letter = pcall(cjson.decode, former)
+    local was = readable and type(letter) == 'table' and letter['cause']
+    if type(was) == 'string' and was ~= cause then
+      local other = string.sub(KEYS[key], 1, #KEYS[key] - #cause) .. was
+      if redis.call('ZREM', other, id) == 1 and redis.call('EXISTS', other) == 0 then
+        redis.call('HDEL', KEYS[7], was)
+      end
     end
   else
     redis.call('HINCRBY', KEYS[3], 'dead', 1)
