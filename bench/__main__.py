@@ -48,11 +48,12 @@ def ingest(rounds: int) -> tuple[dict[str, object], list[Row]]:
         command = [sys.executable, "-m", "bench.ingest", "--rounds", str(rounds), "--out", out.name]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
         found = json.loads(Path(out.name).read_text())
-    single = found["ratios"]["single_to_blind_per_s"]
+    single, bare = found["ratios"]["single_to_blind_per_s"], found["ratios"]["single_to_bare_per_s"]
     array = found["ratios"]["array_to_single_per_s"]
     rates = {kind: round(one["per_s"]) for kind, one in found["median"].items()}
     rows = [
-        (f"ingest of signed singles against a blind server {rates}", f"{single:.2f}", "≥ 0.6", single >= 0.6),
+        (f"ingest of signed singles against the same server, blind {rates}", f"{single:.2f}", "≥ 0.6", single >= 0.6),
+        ("the same against the barest function on uvicorn", f"{bare:.2f}", "", True),
         ("ingest of arrays of 100 against singles", f"{array:.1f} ×", "≥ 5 ×", array >= 5),
     ]
     return found, rows
@@ -97,7 +98,9 @@ def main() -> None:
         results[name] = found
         rows += more
         for what, measured, target, met in more:
-            print(f"| {what} | {measured} | {target} | {'met' if met else '**missed**'} |", flush=True)
+            print(
+                f"| {what} | {measured} | {target} | {('met' if met else '**missed**') if target else ''} |", flush=True
+            )
     (ROOT / "bench" / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     print(f"measured on {results['machine']}")
 

@@ -1,9 +1,10 @@
-"""Ingest: signed webhooks and arrays of 100 against a server that answers 200 without looking.
+"""Ingest: signed webhooks and arrays of 100 against servers that answer 200 without looking.
 
     python -m bench.ingest [--rounds 9] [--requests 10000] [--connections 64] [--flags "..."] [--out FILE]
 
-Each round measures all three, one after the other, on fresh events; what counts is the median of the rounds. Our door
-runs by the Procfile's own line (and `--flags`), the blind server by the same on uvicorn's own protocol. CPU time is
+Each round measures all four, one after the other, on fresh events; what counts is the median of the rounds. Our door
+runs by the Procfile's own line (and `--flags`), the two blind servers by the same on uvicorn's own protocol: `blind` is
+Falcon on uvicorn, as the door is, `bare` an ASGI function of five lines, the least that uvicorn can serve. CPU time is
 that of the web process; it suffers less from neighbours than the rate does.
 """
 
@@ -20,6 +21,8 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+
+import falcon.asgi
 
 from bench.setting import ROOT, Setting, cpu_s, event, machine
 
@@ -45,7 +48,7 @@ environments = ["SANDBOX"]
 """
 
 
-async def blind(scope, receive, send):
+async def bare(scope, receive, send):
     """An application that reads the body and answers."""
     if scope["type"] != "http":
         return
@@ -54,6 +57,29 @@ async def blind(scope, receive, send):
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(ANSWER))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": ANSWER})
+
+
+class _Blind:
+    """A resource that reads the body and answers."""
+
+    async def on_post(self, req, resp, source):  # noqa: ARG002 - the route has it
+        await req.stream.read()
+        resp.data, resp.content_type = ANSWER, "application/json"
+
+
+class _Well:
+    """Says that it serves."""
+
+    async def on_get(self, _, resp):
+        resp.data = b"{}"
+
+
+def blind():
+    """The same in Falcon, as an application has it: routes, resources, responses."""
+    app = falcon.asgi.App()
+    app.add_route("/webhooks/purchasely/{source}", _Blind())
+    app.add_route("/readyz", _Well())
+    return app
 
 
 def webhook(body: bytes) -> bytes:
@@ -145,13 +171,14 @@ class Web:
 
 
 def one_round(
-    setting: Setting, blind_web: Web, web: Web, first: int, count: int, connections: int
+    setting: Setting, bare_web: Web, blind_web: Web, web: Web, first: int, count: int, connections: int
 ) -> dict[str, dict[str, float]]:
-    """All three kinds on fresh events, numbered from `first`."""
+    """All four kinds on fresh events, numbered from `first`."""
     singles = [webhook(event(first + n, PEOPLE)) for n in range(count)]
     bodies = [event(first + count + n, PEOPLE) for n in range(count)]
     many = [array(bodies[start : start + ARRAY]) for start in range(0, count, ARRAY)]
     found = {
+        "bare": bare_web.measure(singles, connections, count),
         "blind": blind_web.measure(singles, connections, count),
         "single": web.measure(singles, connections, count),
         "array": web.measure(many, min(connections, 16), count),
@@ -183,6 +210,8 @@ def summary(rounds: list[dict[str, dict[str, float]]]) -> dict[str, object]:
         },
         "ratios": {
             "single_to_blind_per_s": ratio("single", "blind", "per_s"),
+            "single_to_bare_per_s": ratio("single", "bare", "per_s"),
+            "bare_to_single_cpu": ratio("bare", "single", "cpu_us"),
             "blind_to_single_cpu": ratio("blind", "single", "cpu_us"),
             "array_to_single_per_s": ratio("array", "single", "per_s"),
             "single_to_array_cpu": ratio("single", "array", "cpu_us"),
@@ -206,9 +235,12 @@ def main() -> None:
     with Setting() as setting:
         (setting.path / "integrations.toml").write_text(INTEGRATIONS.replace("{port}", str(setting.port)))
         setting.env |= {"B_SECRET": SECRET, "B_TOKEN": TOKEN}
-        blind_web, web = Web(setting, "bench.ingest:blind"), Web(setting, flags=chosen.flags)
+        bare_web, blind_web = Web(setting, "bench.ingest:bare"), Web(setting, "--factory bench.ingest:blind")
+        web = Web(setting, flags=chosen.flags)
         rounds = [
-            one_round(setting, blind_web, web, turn * 2 * chosen.requests, chosen.requests, chosen.connections)
+            one_round(
+                setting, bare_web, blind_web, web, turn * 2 * chosen.requests, chosen.requests, chosen.connections
+            )
             for turn in range(chosen.rounds + 1)
         ]
     report = json.dumps(summary(rounds[1:]), indent=2)  # the first one warms up
