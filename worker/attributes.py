@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -26,16 +27,19 @@ def event_attributes(event: Event, integration: Integration, *, late: bool) -> b
 
     Most payloads need no change: then the bytes received are passed on, not encoded again.
     """
-    plain = integration.include is None and not integration.exclude and not integration.rename and not late
-    if plain and type(event.payload) is Documented:
+    payload = event.payload
+    plain = integration.include is None and not integration.exclude and not integration.rename
+    if plain and not late and type(payload) is Documented:
         return event.raw
     kept = {}
-    for field, value in event.fields().items():
-        if value is None or not _wanted(field, integration):
+    for field, value in (event.fields() if type(payload) is Documented else payload).items():
+        if value is None or (field not in FIELDS and _is_secret(field)):
             continue
-        if field not in FIELDS and _is_secret(field):
-            continue
-        kept[integration.rename.get(field, field)] = _clean(value)
+        told = _clean(value) if type(value) is dict or type(value) is list else value
+        if plain:
+            kept[field] = told
+        elif _wanted(field, integration):
+            kept[integration.rename.get(field, field)] = told
     if late:
         kept["late"] = True
     return orjson.dumps(kept)
@@ -47,6 +51,7 @@ def _wanted(field: str, integration: Integration) -> bool:
     return field not in integration.exclude
 
 
+@lru_cache(maxsize=1024)
 def _is_secret(field: str) -> bool:
     return field in _ADDRESSES or _SECRET.search(field) is not None
 
