@@ -92,6 +92,14 @@ def test_a_holder_that_hangs_is_not_renewed():
         assert server.renewals <= 4
 
 
+def test_a_holder_that_is_answered_is_not_a_hanging_one():
+    """A search may take many requests, each of them slow, before anything is settled."""
+    server = Server()
+    with Lease(server.renew, LIFE_S, LIFE_S, time.monotonic()) as lease:
+        lease.check()
+        until(lambda: lease.progressed() or lease.check() or server.renewals > 9, "nine renewals", within_s=5)
+
+
 def test_a_lease_that_sends_nothing_starts_no_thread():
     """Filtering alone needs no help: each settle prolongs the lease."""
     until(lambda: not threads(), "other tests' threads end")
