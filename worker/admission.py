@@ -156,13 +156,14 @@ def _incoming(
 def _read(raw: bytes, where: str, position: int | None) -> Payload:
     """What tells an event apart; the rest is only looked at as far as to be sure that it is JSON.
 
-    What the first decoder passes over it takes for JSON as the second one does, as long as it is plain ASCII, but for a
-    number that no machine holds (1e999): such an event is the worker's to refuse.
+    What the first decoder passes over it takes for JSON as the second one does, as long as it is plain ASCII and flat
+    (as Purchasely's are; each follows another depth), but for a number that no machine holds (1e999): such an event is
+    the worker's to refuse.
     """
-    if raw.isascii() and b"\\" not in raw:
+    if raw.isascii() and b"\\" not in raw and b"[" not in raw and raw.find(b"{", 1) < 0:
         try:
             return _NAMED.decode(raw)
-        except (msgspec.DecodeError, RecursionError):
+        except msgspec.DecodeError:
             pass  # the other one knows better, or says what is wrong
     try:
         value = orjson.loads(raw)

