@@ -207,6 +207,13 @@ def test_a_service_needs_no_integrations_file(door, send):
     assert (done.returncode, door.requests[0][1]["Authorization"]) == (0, "Bearer mine")
 
 
+def test_without_an_address_it_is_the_door_that_up_opens(door, send):
+    """On this machine, on the port that RELAY_PORT names."""
+    port = door.url.rpartition(":")[2]
+    done = send("--url", "", "-", text="{}", RELAY_PORT=port)
+    assert (done.returncode, len(door.requests)) == (0, 1), done.stderr
+
+
 def test_a_refusal_is_exit_1(door, send):
     """What was refused is told on standard error, what was sent on standard output."""
     door.answers = [(401, {}, {"title": "Unauthorized", "detail": "no"})]

@@ -18,7 +18,7 @@ _CHUNK = 500
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the relay's web door is.")
+@click.option("--url", help="Where the relay's web door is.  [default: this machine, RELAY_PORT or 8080]")
 @click.option("--source", help="Whose events they are.  [default: the only source of the integrations file]")
 @click.option("--token-env", metavar="NAME", help="Variable that holds the token.  [default: the file's own]")
 @click.option("--sign", is_flag=True, help="Post one signed event a request to the webhook, as Purchasely does.")
@@ -33,7 +33,7 @@ _CHUNK = 500
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def send(
     file: IO[bytes],
-    url: str,
+    url: str | None,
     source: str | None,
     token_env: str | None,
     patience_s: float,
@@ -46,10 +46,11 @@ def send(
     Sending a file again is safe: what is stored already counts as a duplicate. Exit 1 when an event was refused;
     nothing after it is sent then.
     """
+    from worker.app import read_settings
     from worker.cli.eventfile import chunks, read_events
     from worker.cli.posting import RefusedError, Sent
 
-    poster = _poster(url, source, token_env, patience_s, sign=sign)
+    poster = _poster(url or f"http://127.0.0.1:{read_settings().port}", source, token_env, patience_s, sign=sign)
     sent, problem = Sent(), ""
     try:
         for chunk in chunks(read_events(file), 1 if sign else _CHUNK):
