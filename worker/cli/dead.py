@@ -116,9 +116,8 @@ def _show_causes(causes: "list[Cause]", shown: "list[Cause]", now_ms: int, limit
         return
     totals = ", ".join(f"{name} {count(total)}" for name, total in _totals(causes).items())
     number = sum(c.count for c in causes)
-    click.echo(
-        f"{count(number)} dead letter{'' if number == 1 else 's'} ({totals}; an integration is held at {count(limit)})\n"
-    )
+    letters = f"{count(number)} dead letter{'' if number == 1 else 's'}"
+    click.echo(f"{letters} ({totals}; an integration is held at {count(limit)})\n")
     rows = [["letters", "integration", "cause", "oldest", "newest", f"last {_HOURS} h", "id"]]
     rows += [
         [
