@@ -285,8 +285,11 @@ class Delivery:
     def _serves_others(self, token: str, lease: Lease) -> bool:
         """Send events of other people ahead of their turn, the first of each, until one is taken.
 
-        It is ignored when its turn comes. False when none is taken, or nobody else is queued.
+        It is ignored when its turn comes. False when none is taken, or nobody else is queued; or after deaths, when no
+        event may be decided on before its turn.
         """
+        if self._cautious:
+            return False
         accused, *others = self._decide(self._fill.events())
         who = accused.who if isinstance(accused, Send) else None
         first: dict[Who, Send] = {}

@@ -196,6 +196,15 @@ def test_a_lane_without_others_finds_it_by_its_own_probes():
     assert len(bench.api.events) == 19
 
 
+def test_after_a_death_nobody_elses_event_is_decided_on_ahead():
+    """It might be the one that killed; so the accused waits for more failures, or for the end of the caution."""
+    raws = [raw_event("SICK" if n == 0 else GOOD, n, PEOPLE[n % 2]) for n in range(20)]
+    bench = Bench(raws, api=MemoryCustomerio(sick={"SICK"}))
+    bench.shelf.flight = {"token": "vanished", "stuck": bench.shelf.entries[-1][0], "refusals": 5}
+    assert bench.run() == "held"
+    assert (bench.shelf.dead, bench.api.events) == ({}, [])
+
+
 def test_timeouts_are_never_an_events_fault():
     """Nor is a 429: they tell of the destination's state."""
     for status in (0, 408, 429):
