@@ -11,7 +11,6 @@ that of the web process; it suffers less from neighbours than the rate does.
 import argparse
 import hmac
 import json
-import os
 import re
 import select
 import shlex
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import falcon.asgi
 
-from bench.setting import ROOT, Setting, cpu_s, event, machine
+from bench.setting import ROOT, Setting, cpu_s, event, machine, onlookers, own_core
 
 SECRET, TOKEN = "bench-secret", "bench-token"
 ARRAY = 100
@@ -150,9 +149,8 @@ class Web:
         if app:
             command = re.sub(r" --http \S+", "", command.replace("--factory worker.ingest:create", app))
         setting.env |= {"RELAY_HOST": "127.0.0.1", "PORT": str(self.port)}
-        pin = "import os,sys; os.sched_setaffinity(0, {0}); os.execv(sys.argv[1], sys.argv[1:])"
-        argv = ["/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m {command} {flags}"]
-        self.process = setting.start(*([sys.executable, "-c", pin, *argv] if (os.cpu_count() or 1) > 1 else argv))
+        argv = ("/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m {command} {flags}")
+        self.process = setting.start(*own_core(*argv))
         ends = time.monotonic() + 20
         while True:
             try:
@@ -230,9 +228,7 @@ def main() -> None:
     parser.add_argument("--flags", default="", help="more flags for uvicorn")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {1})  # the load and Redis share the other core
-    with Setting() as setting:
+    with onlookers(), Setting() as setting:
         (setting.path / "integrations.toml").write_text(INTEGRATIONS.replace("{port}", str(setting.port)))
         setting.env |= {"B_SECRET": SECRET, "B_TOKEN": TOKEN}
         bare_web, blind_web = Web(setting, "bench.ingest:bare"), Web(setting, "--factory bench.ingest:blind")

@@ -77,11 +77,11 @@ def _of_subscription(event: Event, told: Documented, about: str, time_ms: int) -
         False,
         snapshot_of(told),
         told.source_event_name or "",
-        "" if former is None else text_id(former)[:MAX_KEY],
-        "" if user_id is None else text_id(user_id)[:MAX_KEY],
-        "" if anonymous is None else text_id(anonymous)[:MAX_KEY],
-        "" if device_id is None else text_id(device_id)[:MAX_KEY],
-        "" if moved_to is None else text_id(moved_to)[:MAX_KEY],
+        _id(former) if former else "",
+        _id(user_id) if user_id else "",
+        _id(anonymous) if anonymous else "",
+        _id(device_id) if device_id else "",
+        _id(moved_to) if moved_to else "",
         read_revenue(told),
     )
 

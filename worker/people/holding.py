@@ -129,24 +129,28 @@ def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
     # Siblings tell the same, and most events of a subscription carry the same fields.
     if snapshot == holding.snapshot:
         snapshot = holding.snapshot
-    elif holding.stamp == NEVER:
-        snapshot = copy(snapshot)
     else:
         snapshot = copy(snapshot)  # facts may be taken in again, by another run over the same events
-        fresh = msgspec.structs.astuple(snapshot)
-        known = msgspec.structs.astuple(holding.snapshot)
-        for new, old in zip(fresh, known):  # noqa: B905 - of one length; `strict` costs a third
-            if new is None and old is not None:
-                break
-        else:
-            known = ()
-        for field, new, old in zip(FIELDS, fresh, known, strict=False):
-            if new is None and old is not None:
-                older[field] = holding.older.get(field, holding.stamp)
-                setattr(snapshot, field, old)
+        if holding.stamp != NEVER:
+            _remember(holding, snapshot, older)
     holding.snapshot = snapshot
     holding.older = older
     holding.stamp = stamp
+
+
+def _remember(holding: Holding, snapshot: Snapshot, older: dict[str, Stamp]) -> None:
+    """Keep what the newest event does not carry, with the stamp it came with."""
+    fresh = msgspec.structs.astuple(snapshot)
+    known = msgspec.structs.astuple(holding.snapshot)
+    for new, old in zip(fresh, known):  # noqa: B905 - of one length; `strict` costs a third
+        if new is None and old is not None:
+            break
+    else:
+        return
+    for field, new, old in zip(FIELDS, fresh, known, strict=True):
+        if new is None and old is not None:
+            older[field] = holding.older.get(field, holding.stamp)
+            setattr(snapshot, field, old)
 
 
 def _complete(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> bool:
