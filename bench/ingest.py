@@ -147,7 +147,7 @@ class Web:
         lines = (ROOT / "Procfile").read_text().splitlines()
         command = next(line.partition(":")[2] for line in lines if line.startswith("web:"))
         if app:
-            command = re.sub(r" --http \S+", "", command.replace("--factory worker.ingest:create", app))
+            command = re.sub(r" --http \S+", "", command.replace("--factory worker.ingest.app:create", app))
         setting.env |= {"RELAY_HOST": "127.0.0.1", "PORT": str(self.port)}
         argv = ("/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m {command} {flags}")
         self.process = setting.start(*own_core(*argv))

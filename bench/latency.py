@@ -76,7 +76,7 @@ def latency(rate: float = 200, seconds: float = 15, concurrency: int = 2) -> dic
     with Setting(port=sink, own_sink=False) as setting:
         python = sys.executable
         setting.start(
-            python, "-m", "uvicorn", "--factory", "worker.ingest:create", "--port", str(web), "--no-access-log"
+            python, "-m", "uvicorn", "--factory", "worker.ingest.app:create", "--port", str(web), "--no-access-log"
         )
         setting.worker("worker.tasks", concurrency)
         setting.start(python, "-m", "celery", "--app", "worker.tasks", "beat", "--scheduler", "celery.beat:Scheduler")

@@ -16,8 +16,8 @@ import uvicorn
 
 from config.settings import Settings
 from worker.app import Relay
-from worker.connection import Protocol
-from worker.ingest import build
+from worker.ingest.app import build
+from worker.ingest.protocol import Protocol
 
 SECRET, OLD_SECRET, TOKEN, OLD_TOKEN = "hush", "former-hush", "upstream-token", "tökén"
 FILE = """

@@ -13,8 +13,8 @@ from tests.fakes import raw_event
 from tests.hostile import Hostile, answer
 from tests.parts import make_parts
 from worker.app import WAKE_MS
-from worker.append import Appender, Incoming
 from worker.audit import audit
+from worker.ingest.coalescer import Appender, Incoming
 from worker.stop import Stop
 from worker.stream import Lane
 

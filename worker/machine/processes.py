@@ -11,7 +11,7 @@ from worker.machine.supervisor import Program
 # Gossip, mingle and heartbeat are talk among workers; nothing here listens, and mingle costs a second at each start.
 PROCFILE = {
     "web": (
-        "uvicorn --factory worker.ingest:create --http worker.connection:Protocol"
+        "uvicorn --factory worker.ingest.app:create --http worker.ingest.protocol:Protocol"
         " --host ${RELAY_HOST:-0.0.0.0} --port ${PORT:-${RELAY_PORT:-8080}}"
         " --no-access-log --no-server-header --timeout-graceful-shutdown 10"
     ),

@@ -7,9 +7,9 @@ import random
 import pytest
 import redis.asyncio
 
-from worker.append import Appender, Incoming
 from worker.errors import NotStoredError
-from worker.roundtrip import round_trip
+from worker.ingest.coalescer import Appender, Incoming
+from worker.ingest.roundtrip import round_trip
 
 SHARDS = 4
 WAKE_MS = 60_000
@@ -121,7 +121,7 @@ def test_an_event_is_stored_once(run):
 def test_an_id_is_remembered_for_the_window(run, monkeypatch):
     """Through two changes of the set it lies in, and not for ever."""
     clock = {"s": 1_700_000_000}
-    monkeypatch.setattr("worker.storing.time.time", lambda: clock["s"])
+    monkeypatch.setattr("worker.ingest.store_events.time.time", lambda: clock["s"])
 
     async def scenario(bench):
         await bench.append(event("x"))
@@ -229,7 +229,7 @@ def test_what_is_left_of_a_failed_request_does_not_overtake_it(run, monkeypatch)
         return await round_trip(client, commands)
 
     async def scenario(bench):
-        monkeypatch.setattr("worker.storing.round_trip", flaky)
+        monkeypatch.setattr("worker.ingest.store_events.round_trip", flaky)
         names = [f"n{n}" for n in range(500)]
         results = await asyncio.gather(
             bench.append(*map(event, names)), bench.append(event("behind")), return_exceptions=True
@@ -251,7 +251,7 @@ def test_a_long_queue_on_a_slow_server_is_given_up_in_time(run, monkeypatch):
     async def scenario(bench):
         loop = asyncio.get_running_loop()
         await bench.append(event("warm"))
-        monkeypatch.setattr("worker.storing.round_trip", slow)
+        monkeypatch.setattr("worker.ingest.store_events.round_trip", slow)
         began_s = loop.time()
         long = asyncio.create_task(bench.append(*(event(f"n{n}") for n in range(3000))))
         await asyncio.sleep(0.1)
@@ -269,7 +269,7 @@ def test_nobody_waits_for_ever_on_a_mistake_of_ours(run, monkeypatch, caplog):
 
     async def scenario(bench):
         with monkeypatch.context() as patch:
-            patch.setattr("worker.storing.round_trip", None)
+            patch.setattr("worker.ingest.store_events.round_trip", None)
             results = await asyncio.gather(*(bench.append(event(f"e{n}")) for n in range(3)), return_exceptions=True)
             assert [one.reason for one in results] == ["refused"] * 3
         assert "append_refused fault=TypeError" in caplog.text

@@ -10,7 +10,7 @@ import pytest
 from tests.door import TOKEN, bearer, head, make_parts, read_all, running, signed
 from tests.integration.ingest.test_ingest_webhook import is_problem
 from tests.waiting import until
-from worker import connection
+from worker.ingest import protocol as connection
 
 LINES = "Content-Type: application/x-ndjson"
 POST_ROUTES = ["/webhooks/purchasely/app", "/v1/events/app"]

@@ -235,7 +235,7 @@ def test_another_number_of_shards_stores_nothing(tmp_path, own_redis, caplog):
 
 def test_figures_are_not_waited_for_without_end(tmp_path, own_redis, monkeypatch):
     """A scrape of a silent server is a 503, and the next ones do not pile up behind it."""
-    monkeypatch.setattr("worker.vitals._PATIENCE_S", 0.3)
+    monkeypatch.setattr("worker.ingest.health._PATIENCE_S", 0.3)
     server = own_redis()
     with running(make_parts(tmp_path, server.url, append_timeout_s=0.4)) as door:
         assert door.ask("GET", "/metrics").status == 200
@@ -254,7 +254,7 @@ def test_a_mistake_of_ours_is_a_503_and_names_its_place(tmp_path, own_redis, mon
     """Never a 500, never the request's words; health is not touched."""
     server = own_redis()
     with running(make_parts(tmp_path, server.url)) as door:
-        monkeypatch.setattr("worker.ingest.read_one", lambda *_: {}["jeff"])
+        monkeypatch.setattr("worker.ingest.app.read_one", lambda *_: {}["jeff"])
         answer = door.webhook(event("a"))
         is_problem(answer, 503, "Unavailable")
         assert answer.headers["retry-after"] == "5"

@@ -113,7 +113,7 @@ def test_a_wrong_set_up_ends_the_start_with_one_line(stack):
     }
     for name, (changes, _) in wrong.items():
         stack.env = good | changes
-        stack.spawn(name, "uvicorn --factory worker.ingest:create --port 0")
+        stack.spawn(name, "uvicorn --factory worker.ingest.app:create --port 0")
     for name, (_, words) in wrong.items():
         assert stack.processes[name].wait(30) == 2
         assert words in stack.log(name)
@@ -123,7 +123,7 @@ def test_a_wrong_set_up_ends_the_start_with_one_line(stack):
 def test_it_starts_without_its_server(stack):
     """And serves when it comes."""
     stack.server.kill()
-    stack.spawn("web", f"uvicorn --factory worker.ingest:create --port {stack.web_port} --no-access-log")
+    stack.spawn("web", f"uvicorn --factory worker.ingest.app:create --port {stack.web_port} --no-access-log")
     until(lambda: "redis_away" in lines(stack), "it says that Redis is away")
 
     def status():

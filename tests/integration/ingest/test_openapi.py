@@ -12,7 +12,7 @@ import schemathesis
 from schemathesis import checks, openapi
 
 from tests.door import SECRET, TOKEN, signed
-from worker.admission import MOST_EVENTS
+from worker.ingest.admission import MOST_EVENTS
 
 bounded = hypothesis.settings(
     max_examples=15,
@@ -119,7 +119,7 @@ def test_it_is_served_as_it_is_packaged(door):
     """Byte for byte."""
     answer = door.ask("GET", "/openapi.json")
     assert answer.headers["content-type"] == "application/json"
-    assert answer.body == files("worker").joinpath("openapi.json").read_bytes()
+    assert answer.body == files("worker.ingest").joinpath("openapi.json").read_bytes()
 
 
 def test_its_examples_are_taken(door, served):

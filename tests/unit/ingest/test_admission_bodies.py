@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.admission import MOST_EVENTS, read_many, read_one
 from worker.errors import SenderError
 from worker.event import event_key, shard_key, shard_of
+from worker.ingest.admission import MOST_EVENTS, read_many, read_one
 
 LIMIT = 2000
 SHARDS = 8

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.integrations import Source
-from worker.admission import check_signature
 from worker.errors import SenderError
+from worker.ingest.admission import check_signature
 
 # Purchasely's public test vector.
 VECTOR_SECRET = b"foobar"

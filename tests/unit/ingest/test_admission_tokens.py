@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.integrations import Source
-from worker.admission import check_token
 from worker.errors import SenderError
+from worker.ingest.admission import check_token
 
 
 def source(*tokens):

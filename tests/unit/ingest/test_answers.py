@@ -7,9 +7,9 @@ import logging
 import pytest
 import redis
 
-from worker.answers import Answers, place, problem
 from worker.errors import NotStoredError, SenderError
-from worker.roundtrip import refusal
+from worker.ingest.problems import Answers, place, problem
+from worker.ingest.roundtrip import refusal
 
 SECRETIVE = 'ERR unknown: {"user_id": "jeff"}'
 

@@ -6,7 +6,7 @@ from typing import Any
 import falcon.asgi
 import pytest
 
-from worker.frame import DIRECT, Body, Frame
+from worker.ingest.asgi import DIRECT, Body, Frame
 
 LIMIT = 10
 

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from worker.errand import Errand
-from worker.waking import Waker
+from worker.ingest.single_flight import Errand
+from worker.ingest.waker import Waker
 
 
 def started(send):

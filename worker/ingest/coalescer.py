@@ -8,8 +8,8 @@ from typing import Any
 import redis.asyncio
 
 from worker.errors import NotStoredError
-from worker.roundtrip import refusal
-from worker.storing import PIECES, Incoming, InLane, Storing, encode_events
+from worker.ingest.roundtrip import refusal
+from worker.ingest.store_events import PIECES, Incoming, InLane, Storing, encode_events
 
 __all__ = ["Appender", "Incoming"]
 

@@ -15,7 +15,7 @@ from falcon.asgi import Request, Response
 from redis.exceptions import RedisError
 
 from worker.errors import NotStoredError, SenderError
-from worker.roundtrip import refusal
+from worker.ingest.roundtrip import refusal
 
 log = logging.getLogger(__name__)
 

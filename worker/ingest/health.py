@@ -6,8 +6,8 @@ from importlib.resources import files
 from falcon.asgi import Request, Response
 
 from worker.app import Relay
-from worker.append import Appender
-from worker.errand import Errand
+from worker.ingest.coalescer import Appender
+from worker.ingest.single_flight import Errand
 from worker.metrics import render
 
 _PATIENCE_S = 8.0
@@ -57,7 +57,7 @@ class Description:
     """`GET /openapi.json`: the door's routes, in OpenAPI 3.1."""
 
     def __init__(self) -> None:
-        self._text = files("worker").joinpath("openapi.json").read_bytes()
+        self._text = files("worker.ingest").joinpath("openapi.json").read_bytes()
 
     async def on_get(self, _req: Request, resp: Response) -> None:
         """The file beside this module."""

@@ -1,6 +1,6 @@
 """A sender's connection: uvicorn's, with an end to its patience and to what it keeps in memory before anyone is known.
 
-To be named on uvicorn's command line: `--http worker.connection:Protocol`. Without it everything else works, but a
+To be named on uvicorn's command line: `--http worker.ingest.protocol:Protocol`. Without it everything else works, but a
 sender may hold a connection open with half a request for ever, or fill the memory with one endless header.
 """
 
@@ -13,8 +13,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from config.settings import settings
-from worker.answers import problem
-from worker.frame import DIRECT
+from worker.ingest.asgi import DIRECT
+from worker.ingest.problems import problem
 
 HEAD_MOST_BYTES = 65_536
 # From the first byte of a request, or from the connection's begin, to the last byte of the request.
@@ -119,7 +119,7 @@ class Protocol(HttpToolsProtocol):
         self._begun_s = None
 
     def whole_body(self, scope: Any) -> bytes | None:
-        """The request's body, if all of it is there and nothing is out of the ordinary: see `worker.frame.Direct`."""
+        """The request's body, if all of it is there and nothing is out of the ordinary: see `worker.ingest.asgi.Direct`."""
         cycle = self.cycle
         if cycle.scope is not scope or cycle.more_body or cycle.disconnected or cycle.waiting_for_100_continue:
             return None
@@ -128,7 +128,7 @@ class Protocol(HttpToolsProtocol):
         return body
 
     def answer_whole(self, scope: Any, head: bytes, body: bytes) -> bool:
-        """Send a 200, if nothing is out of the ordinary: see `worker.frame.Direct`."""
+        """Send a 200, if nothing is out of the ordinary: see `worker.ingest.asgi.Direct`."""
         cycle = self.cycle
         if cycle.scope is not scope or cycle.disconnected or cycle.response_started:
             return False

@@ -11,7 +11,7 @@ from config.integrations import Source
 from worker.documented import Payload
 from worker.errors import SenderError
 from worker.event import event_key, shard_key, shard_of
-from worker.storing import Incoming
+from worker.ingest.store_events import Incoming
 
 # One request is parsed in one go, and nobody else is served meanwhile.
 MOST_EVENTS = 10_000

@@ -14,16 +14,16 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from config.integrations import Source
-from worker.admission import check_signature, check_token, read_many, read_one, unsigned
 from worker.app import WAKE_MS, Relay, relay
-from worker.append import Appender
-from worker.errand import Errand
 from worker.errors import NotStoredError, OperatorError, SenderError
-from worker.frame import Body, Frame, Headers
+from worker.ingest.admission import check_signature, check_token, read_many, read_one, unsigned
+from worker.ingest.asgi import Body, Frame, Headers
+from worker.ingest.coalescer import Appender
+from worker.ingest.health import Description, Health, Metrics, Ready
+from worker.ingest.single_flight import Errand
+from worker.ingest.waker import Waker, send
 from worker.logs import configure
 from worker.memory import settle_in
-from worker.vitals import Description, Health, Metrics, Ready
-from worker.waking import Waker, send
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ def stored(new: int, events: int) -> bytes:
 
 
 def create() -> Frame:
-    """The ASGI application (`uvicorn --factory worker.ingest:create`)."""
+    """The ASGI application (`uvicorn --factory worker.ingest.app:create`)."""
     try:
         parts = relay()
         configure(parts.settings.log_level)

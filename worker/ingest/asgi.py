@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import falcon.asgi
 from falcon.asgi import Request, Response
 
-from worker.answers import Answer, Answers, install, problem
 from worker.errors import SenderError
+from worker.ingest.problems import Answer, Answers, install, problem
 
 # Any other is answered like TRACE: 405. Falcon would serve OPTIONS by itself, and take what it does not know for a 400.
 _METHODS = frozenset({"GET", "HEAD", "POST"})
@@ -27,7 +27,7 @@ DIRECT = "relay.direct"
 
 
 class Direct(Protocol):
-    """A server that hands over a body, and takes an answer, in one call each: worker.connection is one.
+    """A server that hands over a body, and takes an answer, in one call each: worker.ingest.protocol is one.
 
     ASGI's messages for the same cost a sixth of a webhook's time. It is told the scope each time, since a server that
     stood in the scope with its request would be a circle of references, and keep each request in memory until the

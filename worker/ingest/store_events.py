@@ -10,8 +10,8 @@ import redis.asyncio
 from redis.exceptions import NoScriptError, RedisError
 
 from worker.errors import NotStoredError
+from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
 from worker.keys import shard_key
-from worker.roundtrip import Command, Line, encode, refusal, round_trip
 from worker.stream import script
 
 _MEMORY_LOOK_S = 1.0
