@@ -7,8 +7,8 @@ from celery import Celery
 
 from config.integrations import load
 from worker.app import next_database
-from worker.event import read_event
 from worker.mapping import Mapper, Send
+from worker.purchasely.event import read_event
 
 app = Celery("baseline", broker=next_database(os.environ["RELAY_REDIS_URL"]))
 app.conf.update(

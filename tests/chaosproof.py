@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from config.integrations import Integration
-from worker.event import read_event
 from worker.mapping import Mapper
+from worker.purchasely.event import read_event
 
 _PAGE = 10_000
 

@@ -8,8 +8,8 @@ import orjson
 from tests.deadstack import event
 from worker.dead.burying import bury
 from worker.dead.letter import Letter, decode_letter
-from worker.event import read_event
 from worker.outcome import Dead
+from worker.purchasely.event import read_event
 from worker.stream import Lane
 
 REFUSED = Dead("rejected", "send", "name", 207, "invalid: no such name")

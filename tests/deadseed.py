@@ -8,9 +8,9 @@ import orjson
 import redis
 
 from worker.dead.burying import bury
-from worker.event import read_event, shard_key, shard_of
 from worker.keys import cause_key
 from worker.outcome import Dead
+from worker.purchasely.event import read_event, shard_key, shard_of
 from worker.sending import Attempt
 from worker.stream import Lane, script
 

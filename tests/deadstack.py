@@ -18,8 +18,8 @@ from worker.dead.filters import Filter
 from worker.dead.job import Job
 from worker.dead.jobwatch import idle_jobs
 from worker.dead.letter import Letter
-from worker.event import event_key, shard_key, shard_of
 from worker.keys import shard_key as key_of
+from worker.purchasely.event import event_key, shard_key, shard_of
 from worker.simulator.accounts import Account as Workspace
 from worker.simulator.app import Options, Simulator
 from worker.simulator.faults import Fault, Faults

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from worker.event import read_event
+from worker.purchasely.event import read_event
 
 DAY_MS = 86_400_000
 START_MS = 1_760_000_000_000

@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 from config.integrations import Integration
-from worker.documented import FIELDS, Documented
-from worker.event import Event
 from worker.operation import ATTRIBUTE_VALUE_LIMIT_BYTES, ATTRIBUTES_LIMIT
 from worker.outcome import Dead
 from worker.people.properties import DATE_PROPERTIES
+from worker.purchasely.documented import FIELDS, Documented
+from worker.purchasely.event import Event
 
 # Google's `purchase_token` lets its bearer act on the purchase; anything named like a credential is treated alike.
 _SECRET = re.compile(r"token|secret|passw|signature|api_?key|receipt|authorization|credential", re.IGNORECASE)

@@ -11,7 +11,6 @@ from worker.batching import Fill, request_body, request_size_bytes
 from worker.customerio import Answer
 from worker.dead.burying import bury
 from worker.errors import LeaseLostError, StoppedError
-from worker.event import read_event
 from worker.holds import HoldKind
 from worker.identity import Who
 from worker.keys import person_key
@@ -19,6 +18,7 @@ from worker.lease import Lease
 from worker.mapping import Composed, Decision, Mapper, Send
 from worker.operation import REQUEST_LIMIT_BYTES
 from worker.outcome import Dead, Filtered
+from worker.purchasely.event import read_event
 from worker.retry import Verdict, verdict
 from worker.sending import Attempt
 from worker.stream import CAUTIOUS_EVENTS, LATENCY_BOUNDS_MS, Burial, Entry, Following, Lane, Phase, Settlement, Taken

@@ -6,12 +6,12 @@ import orjson
 
 from config.catalogue import catalogue
 from config.integrations import Integration
-from worker.event import Event, shard_key, shard_of
 from worker.identity import Who, identify
 from worker.mapping import Mapper, Send
 from worker.outcome import Dead, Filtered
 from worker.people.person import decode
 from worker.people.properties import PROPERTIES, compile_properties
+from worker.purchasely.event import Event, shard_key, shard_of
 
 
 def explain_event(event: Event, shards: int) -> dict[str, Any]:

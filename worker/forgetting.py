@@ -12,11 +12,11 @@ import orjson
 
 from worker.app import Relay
 from worker.errors import OperatorError
-from worker.event import person_names, plain_name
 from worker.identity import Who, digest, identify
 from worker.keys import person_key, shard_key
 from worker.lease import Lease
 from worker.operation import identifiers
+from worker.purchasely.event import person_names, plain_name
 from worker.stream import Lane, Taken, entries, script
 
 _PAGE = 1000

@@ -6,10 +6,10 @@ from functools import lru_cache
 import msgspec
 
 from config.integrations import Integration
-from worker.documented import Payload
-from worker.event import text_id
 from worker.operation import PERSON_ID_LIMIT_BYTES, IdentifierKind, identifiers
 from worker.outcome import Dead, Filtered
+from worker.purchasely.documented import Payload
+from worker.purchasely.event import text_id
 
 
 class Who(msgspec.Struct, frozen=True, gc=False):

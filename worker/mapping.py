@@ -12,8 +12,6 @@ import orjson
 
 from config.integrations import Integration
 from worker.attributes import event_attributes, has_oversize, person_attributes
-from worker.documented import TIME_MAX_MS, TIME_MIN_MS
-from worker.event import Event, person_names, text_id
 from worker.identity import Who, identify
 from worker.operation import (
     EVENT_NAME_LIMIT_BYTES,
@@ -29,6 +27,8 @@ from worker.outcome import Dead, Filtered
 from worker.people.facts import Facts, read_facts
 from worker.people.person import Person, absorb, decode, encode
 from worker.people.properties import compile_properties
+from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS
+from worker.purchasely.event import Event, person_names, text_id
 
 # Events older than this cannot trigger campaigns in Customer.io (docs: events, timestamps).
 LATE_MS = 72 * 3600 * 1000

@@ -9,7 +9,7 @@ from tests.hostile import Hostile
 from tests.payloads import payload
 from tests.stack import DEFAULT_INTEGRATION
 from tests.waiting import until
-from worker.event import shard_of
+from worker.purchasely.event import shard_of
 
 SECOND = """
 [integrations.second]

@@ -68,7 +68,7 @@ def dead_edit(
 def _changed(letter: "Letter", settings: tuple[str, ...], removals: tuple[str, ...]) -> bytes | None:
     from worker.dead.edits import put, read_value, take_out
     from worker.dead.letter import raw_of
-    from worker.event import read_event
+    from worker.purchasely.event import read_event
 
     try:
         payload = read_event(letter.entry_id, raw_of(letter)).fields()

@@ -137,7 +137,7 @@ def _read(parts: "Relay", line: bytes) -> "Letter":
     import msgspec
 
     from worker.dead.letter import cause_of, decode_letter, letter_id, raw_of, split_id
-    from worker.event import shard_of
+    from worker.purchasely.event import shard_of
 
     letter = decode_letter(line)
     integration, shard, entry_id = split_id(letter.id)

@@ -10,7 +10,7 @@ import orjson
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.event import Event
+    from worker.purchasely.event import Event
 
 
 @click.command()
@@ -25,8 +25,8 @@ def explain(event: str, integration: str | None, *, as_json: bool, offline: bool
     """
     from worker.app import relay
     from worker.errors import OperatorError
-    from worker.event import read_event
     from worker.explain import explain_event
+    from worker.purchasely.event import read_event
 
     parts = relay()
     chosen = [i for i in parts.integrations.integrations.values() if integration in (None, i.name)]

@@ -6,7 +6,7 @@ import msgspec
 import orjson
 
 from worker.dead.letter import EDITS_KEPT, Edit, Letter, as_text, event_of, identity_of, raw_of, received_of
-from worker.event import read_event, shard_key, shard_of
+from worker.purchasely.event import read_event, shard_key, shard_of
 
 
 def put(payload: dict[str, Any], path: str, value: Any) -> None:

@@ -9,7 +9,7 @@ import orjson
 
 from worker.dead.condition import Condition
 from worker.dead.letter import Letter, raw_of
-from worker.event import parse_time_ms, person_names, plain_name
+from worker.purchasely.event import parse_time_ms, person_names, plain_name
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from worker.documented import TIME_MAX_MS, TIME_MIN_MS
-from worker.event import Event, read_event
 from worker.operation import ulid
+from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS
+from worker.purchasely.event import Event, read_event
 
 # The bounds of one record: a dead letter must never be what fills the server.
 ATTEMPTS_KEPT = 20

@@ -8,10 +8,10 @@ import msgspec
 import orjson
 
 from config.integrations import Source
-from worker.documented import Payload
 from worker.errors import SenderError
-from worker.event import event_key, shard_key, shard_of
 from worker.ingest.store_events import Incoming
+from worker.purchasely.documented import Payload
+from worker.purchasely.event import event_key, shard_key, shard_of
 
 # One request is parsed in one go, and nobody else is served meanwhile.
 MOST_EVENTS = 10_000

@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
-from worker.documented import TIME_MAX_MS, TIME_MIN_MS, Documented, Payload
-from worker.event import Event, text_id
 from worker.people.revenue import read_revenue
 from worker.people.snapshot import Snapshot, read_snapshot, snapshot_of
+from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS, Documented, Payload
+from worker.purchasely.event import Event, text_id
 
 MAX_KEY = 200
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from worker.documented import Documented
+from worker.purchasely.documented import Documented
 
 _PREFIX = "cumulated_revenues_in_"
 

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from worker.documented import MAX_TEXT, TIME_MAX_MS, Documented, Payload
-from worker.event import parse_time_ms
+from worker.purchasely.documented import MAX_TEXT, TIME_MAX_MS, Documented, Payload
+from worker.purchasely.event import parse_time_ms
 
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX_MS)]

@@ -6,8 +6,8 @@ import orjson
 
 from config.catalogue import catalogue
 from worker.cli.demo_events import OVERSIZE_BYTES, REFUSED_EVENT, deliveries
-from worker.event import read_event
 from worker.operation import ITEM_LIMIT_BYTES
+from worker.purchasely.event import read_event
 
 NOW_MS = 1_790_000_000_000
 

@@ -8,8 +8,8 @@ from tests.deadstack import event
 from tests.fakes import integration
 from worker.dead.edits import edit, home, put, take_out
 from worker.dead.letter import decode_letter, encode_letter, event_of, raw_of, received_of
-from worker.event import shard_of
 from worker.mapping import Mapper, Send
+from worker.purchasely.event import shard_of
 
 
 def ulid_sent(one):

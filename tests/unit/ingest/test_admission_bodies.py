@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import SenderError
-from worker.event import event_key, shard_key, shard_of
 from worker.ingest.admission import MOST_EVENTS, read_many, read_one
+from worker.purchasely.event import event_key, shard_key, shard_of
 
 LIMIT = 2000
 SHARDS = 8

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from config.integrations import parse
 from tests.payloads import CODES, START_MS, payload
-from worker import event as events
-from worker.documented import FIELDS, Documented, read_documented
-from worker.event import read_event
 from worker.mapping import Mapper
+from worker.purchasely import event as events
+from worker.purchasely.documented import FIELDS, Documented, read_documented
+from worker.purchasely.event import read_event
 
 FILE = """
 [sources.app]

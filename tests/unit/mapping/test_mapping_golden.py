@@ -13,8 +13,8 @@ import pytest
 
 from config.catalogue import catalogue
 from config.integrations import parse
-from worker.event import read_event
 from worker.mapping import Mapper
+from worker.purchasely.event import read_event
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 NOW_MS = 1_702_900_000_000

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.payloads import START_MS, event, payload
-from worker.event import read_event
 from worker.people.facts import read_facts
 from worker.people.person import absorb, decode, encode
 from worker.people.properties import DATE_PROPERTIES, PROPERTIES, properties
+from worker.purchasely.event import read_event
 
 FIELDS = sorted(payload("SUBSCRIPTION_DEFERRED") | payload("ACTIVATE", purchase=True))
 FIELDS += ["grace_period_expires_at", "grace_period_expires_at_ms", "cumulated_revenues_in_usd", "previous_plan"]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from worker.documented import Documented, Payload, read_documented
+from worker.purchasely.documented import Documented, Payload, read_documented
 
 # Purchasely holds and orders events per user (reference: webhook contract, ordering), so the user
 # decides the shard; an anonymous holder is a user of its own there.
