@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from config.integrations import Integration
-from worker.mapping import Mapper
+from worker.mapping.mapper import Mapper
 from worker.purchasely.event import read_event
 
 _PAGE = 10_000

@@ -8,7 +8,7 @@ import orjson
 from tests.deadstack import event
 from worker.dead.burying import bury
 from worker.dead.letter import Letter, decode_letter
-from worker.outcome import Dead
+from worker.mapping.outcome import Dead
 from worker.purchasely.event import read_event
 from worker.stream import Lane
 

@@ -9,7 +9,7 @@ import redis
 
 from worker.dead.burying import bury
 from worker.keys import cause_key
-from worker.outcome import Dead
+from worker.mapping.outcome import Dead
 from worker.purchasely.event import read_event, shard_key, shard_of
 from worker.sending import Attempt
 from worker.stream import Lane, script

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 import orjson
 
 from config.integrations import parse
-from worker.batching import Fill
 from worker.customerio import Answer, ItemError
 from worker.delivery import Bounds, Delivery
 from worker.errors import LeaseLostError
-from worker.mapping import Mapper
+from worker.mapping.batching import Fill
+from worker.mapping.mapper import Mapper
 from worker.sending import Sender
 from worker.stream import CAUTIOUS_EVENTS, Following, Lane, Taken
 

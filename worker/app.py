@@ -15,7 +15,6 @@ from redis.retry import Retry
 
 from config.integrations import ConfigError, Integrations, load
 from config.settings import Settings, settings
-from worker.batching import Fill
 from worker.customerio import TrackApi
 from worker.dead.bound import DeadBound
 from worker.dead.changes import DeadChanges
@@ -29,7 +28,8 @@ from worker.delivery import Bounds, Delivery
 from worker.errors import OperatorError
 from worker.holds import Holds
 from worker.keys import INTEGRATIONS, SHARDS
-from worker.mapping import Mapper
+from worker.mapping.batching import Fill
+from worker.mapping.mapper import Mapper
 from worker.pace import RequestPace
 from worker.sending import Sender
 from worker.stop import Stop

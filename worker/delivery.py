@@ -7,17 +7,17 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from worker.batching import Fill, request_body, request_size_bytes
 from worker.customerio import Answer
 from worker.dead.burying import bury
 from worker.errors import LeaseLostError, StoppedError
 from worker.holds import HoldKind
-from worker.identity import Who
 from worker.keys import person_key
 from worker.lease import Lease
-from worker.mapping import Composed, Decision, Mapper, Send
-from worker.operation import REQUEST_LIMIT_BYTES
-from worker.outcome import Dead, Filtered
+from worker.mapping.batching import Fill, request_body, request_size_bytes
+from worker.mapping.identity import Who
+from worker.mapping.mapper import Composed, Decision, Mapper, Send
+from worker.mapping.operation import REQUEST_LIMIT_BYTES
+from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import read_event
 from worker.retry import Verdict, verdict
 from worker.sending import Attempt

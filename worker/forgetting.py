@@ -12,10 +12,10 @@ import orjson
 
 from worker.app import Relay
 from worker.errors import OperatorError
-from worker.identity import Who, digest, identify
 from worker.keys import person_key, shard_key
 from worker.lease import Lease
-from worker.operation import identifiers
+from worker.mapping.identity import Who, digest, identify
+from worker.mapping.operation import identifiers
 from worker.purchasely.event import person_names, plain_name
 from worker.stream import Lane, Taken, entries, script
 

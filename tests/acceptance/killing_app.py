@@ -3,7 +3,7 @@
 import os
 import signal
 
-from worker.mapping import Mapper
+from worker.mapping.mapper import Mapper
 from worker.tasks import app
 
 __all__ = ["app"]

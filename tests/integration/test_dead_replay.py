@@ -10,7 +10,7 @@ from tests.deadstack import event, opened
 from worker.dead.job import Job
 from worker.dead.lane import Turn
 from worker.keys import job_part_key
-from worker.mapping import Mapper
+from worker.mapping.mapper import Mapper
 from worker.stream import Lane
 
 LANES = [Lane("app", "production", shard) for shard in range(4)]

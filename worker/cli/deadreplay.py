@@ -92,7 +92,7 @@ def _survey(
 ) -> "tuple[Survey, list[str]]":
     """What a replay would do, and the ids of the letters it is about."""
     from worker.dead.survey import Surveyor
-    from worker.mapping import Mapper
+    from worker.mapping.mapper import Mapper
 
     mappers = {name: Mapper(known) for name, known in parts.integrations.integrations.items()}
     suppressed = parts.suppressed.people()

@@ -55,9 +55,9 @@ def describe(parts: "Relay", letter: "Letter") -> dict[str, Any]:
 def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     """What would become of the letter under the present configuration; nothing is tried that killed a worker."""
     from worker.dead.letter import event_of
-    from worker.explain import explain
     from worker.keys import person_key
-    from worker.mapping import Mapper
+    from worker.mapping.explain import explain
+    from worker.mapping.mapper import Mapper
 
     integration = parts.integrations.integrations.get(letter.integration)
     if integration is None:
@@ -95,7 +95,7 @@ def curl(parts: "Relay", letter: "Letter") -> str:
 
 def _show(letter: "Letter", told: dict[str, Any]) -> None:
     from worker.dead.letter import received_of
-    from worker.mapping import LATE_MS
+    from worker.mapping.mapper import LATE_MS
 
     now_ms = time.time_ns() // 1_000_000
     event_ms = letter.received_ms if letter.event_time_ms is None else letter.event_time_ms
@@ -167,6 +167,6 @@ def verdict(now: dict[str, Any]) -> str:
 
 
 def _moment(time_ms: int | None) -> str:
-    from worker.attributes import iso_time
+    from worker.mapping.attributes import iso_time
 
     return "no time" if time_ms is None else iso_time(time_ms)

@@ -25,7 +25,7 @@ def explain(event: str, integration: str | None, *, as_json: bool, offline: bool
     """
     from worker.app import relay
     from worker.errors import OperatorError
-    from worker.explain import explain_event
+    from worker.mapping.explain import explain_event
     from worker.purchasely.event import read_event
 
     parts = relay()
@@ -68,9 +68,9 @@ def _find(parts: "Relay", event: str) -> tuple[str, bytes, str | None]:
 
 
 def _for_one(parts: "Relay", event: "Event", name: str, shard: int, offline: bool) -> dict[str, Any]:
-    from worker.explain import explain as explain_one
     from worker.keys import person_key
-    from worker.mapping import Mapper
+    from worker.mapping.explain import explain as explain_one
+    from worker.mapping.mapper import Mapper
 
     now_ms = time.time_ns() // 1_000_000
     mapper = Mapper(parts.integrations.integrations[name])

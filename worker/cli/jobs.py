@@ -124,7 +124,7 @@ def job_row(job: "Job") -> dict[str, Any]:
 
 
 def _facts(job: "Job") -> list[tuple[str, str]]:
-    from worker.attributes import iso_time
+    from worker.mapping.attributes import iso_time
 
     facts = [
         ("job", job.id),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from worker.holds import HoldKind
-from worker.outcome import DeadReason
+from worker.mapping.outcome import DeadReason
 
 ADVICE: Final[dict[DeadReason, str]] = {
     "not_json": (

@@ -15,7 +15,7 @@ from worker.dead.letter import (
     encode_letter,
     letter_id,
 )
-from worker.outcome import Dead
+from worker.mapping.outcome import Dead
 from worker.purchasely.event import Event, shard_key
 from worker.sending import Attempt
 from worker.stream import Burial, Lane

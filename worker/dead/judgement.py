@@ -6,8 +6,8 @@ import msgspec
 import orjson
 
 from worker.dead.letter import Letter, event_of
-from worker.mapping import Decision, Mapper, Send
-from worker.outcome import Dead, Filtered
+from worker.mapping.mapper import Decision, Mapper, Send
+from worker.mapping.outcome import Dead, Filtered
 
 Fate = Literal["sent", "same", "filtered", "dead", "unknown"]
 """Sent: the relay finds nothing wrong with it. Same: neither did it before, and Customer.io refused just this.

@@ -10,7 +10,7 @@ from worker.dead.jobs import COUNTS_S
 from worker.dead.letter import Letter, decode_letter
 from worker.errors import LeaseLostError
 from worker.keys import cause_key, job_part_key
-from worker.outcome import Filtered
+from worker.mapping.outcome import Filtered
 from worker.stream import Burial, Lane, script
 
 Became = Burial | Filtered | None

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from worker.operation import ulid
+from worker.mapping.operation import ulid
 from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS
 from worker.purchasely.event import Event, read_event
 

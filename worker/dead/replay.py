@@ -13,7 +13,6 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from worker.batching import fits, request_body
 from worker.customerio import Answer
 from worker.dead.burying import bury_again
 from worker.dead.judgement import decide
@@ -23,8 +22,9 @@ from worker.delivery import Bounds, hold_kind, name_refused
 from worker.errors import LeaseLostError, StoppedError
 from worker.keys import person_key
 from worker.lease import Lease
-from worker.mapping import Composed, Decision, Mapper
-from worker.outcome import Dead
+from worker.mapping.batching import fits, request_body
+from worker.mapping.mapper import Composed, Decision, Mapper
+from worker.mapping.outcome import Dead
 from worker.retry import Verdict, verdict
 from worker.sending import Attempt
 from worker.stream import Lane

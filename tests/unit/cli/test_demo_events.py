@@ -6,7 +6,7 @@ import orjson
 
 from config.catalogue import catalogue
 from worker.cli.demo_events import OVERSIZE_BYTES, REFUSED_EVENT, deliveries
-from worker.operation import ITEM_LIMIT_BYTES
+from worker.mapping.operation import ITEM_LIMIT_BYTES
 from worker.purchasely.event import read_event
 
 NOW_MS = 1_790_000_000_000

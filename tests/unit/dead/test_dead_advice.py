@@ -8,7 +8,7 @@ import pytest
 
 from worker.dead.advice import ADVICE, HOLDS, advice
 from worker.holds import HoldKind
-from worker.outcome import DeadReason
+from worker.mapping.outcome import DeadReason
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
 

@@ -8,7 +8,7 @@ from tests.deadstack import event
 from tests.fakes import integration
 from worker.dead.edits import edit, home, put, take_out
 from worker.dead.letter import decode_letter, encode_letter, event_of, raw_of, received_of
-from worker.mapping import Mapper, Send
+from worker.mapping.mapper import Mapper, Send
 from worker.purchasely.event import shard_of
 
 

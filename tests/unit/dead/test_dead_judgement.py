@@ -8,8 +8,8 @@ from tests.fakes import integration
 from worker.dead.judgement import Judged, decide, judge
 from worker.dead.letter import event_of
 from worker.dead.survey import Survey, Surveyor
-from worker.mapping import LATE_MS, Mapper
-from worker.outcome import Dead
+from worker.mapping.mapper import LATE_MS, Mapper
+from worker.mapping.outcome import Dead
 from worker.people.facts import read_facts
 from worker.people.person import Person, absorb, encode
 

@@ -6,7 +6,7 @@ from tests.deadletter import ENTRY, REFUSED, letter
 from tests.deadstack import event
 from worker.dead.burying import bury_again
 from worker.dead.letter import decode_letter, encode_letter, event_of, raw_of, split_id
-from worker.outcome import Dead
+from worker.mapping.outcome import Dead
 from worker.sending import Attempt
 
 

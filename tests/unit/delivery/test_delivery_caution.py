@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import BOUNDS, Bench, integration, raw_event
-from worker.mapping import Mapper
+from worker.mapping.mapper import Mapper
 
 RUNS_A_KILLER = 8
 

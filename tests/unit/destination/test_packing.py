@@ -4,8 +4,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.batching import Fill, fits, request_body, request_size_bytes
-from worker.operation import ITEM_LIMIT_BYTES, REQUEST_LIMIT_BYTES, Operation
+from worker.mapping.batching import Fill, fits, request_body, request_size_bytes
+from worker.mapping.operation import ITEM_LIMIT_BYTES, REQUEST_LIMIT_BYTES, Operation
 
 BODIES = st.lists(st.integers(2, 2000).map(lambda size: b'"' + b"x" * (size - 2) + b'"'), max_size=40)
 

@@ -13,7 +13,7 @@ import pytest
 
 from config.catalogue import catalogue
 from config.integrations import parse
-from worker.mapping import Mapper
+from worker.mapping.mapper import Mapper
 from worker.purchasely.event import read_event
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -6,8 +6,8 @@ from functools import lru_cache
 import msgspec
 
 from config.integrations import Integration
-from worker.operation import PERSON_ID_LIMIT_BYTES, IdentifierKind, identifiers
-from worker.outcome import Dead, Filtered
+from worker.mapping.operation import PERSON_ID_LIMIT_BYTES, IdentifierKind, identifiers
+from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.documented import Payload
 from worker.purchasely.event import text_id
 

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from config.integrations import Integration
-from worker.operation import ATTRIBUTE_VALUE_LIMIT_BYTES, ATTRIBUTES_LIMIT
-from worker.outcome import Dead
+from worker.mapping.operation import ATTRIBUTE_VALUE_LIMIT_BYTES, ATTRIBUTES_LIMIT
+from worker.mapping.outcome import Dead
 from worker.people.properties import DATE_PROPERTIES
 from worker.purchasely.documented import FIELDS, Documented
 from worker.purchasely.event import Event

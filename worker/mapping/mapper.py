@@ -11,9 +11,9 @@ import msgspec
 import orjson
 
 from config.integrations import Integration
-from worker.attributes import event_attributes, has_oversize, person_attributes
-from worker.identity import Who, identify
-from worker.operation import (
+from worker.mapping.attributes import event_attributes, has_oversize, person_attributes
+from worker.mapping.identity import Who, identify
+from worker.mapping.operation import (
     EVENT_NAME_LIMIT_BYTES,
     ITEM_LIMIT_BYTES,
     Operation,
@@ -23,7 +23,7 @@ from worker.operation import (
     merge_body,
     ulid,
 )
-from worker.outcome import Dead, Filtered
+from worker.mapping.outcome import Dead, Filtered
 from worker.people.facts import Facts, read_facts
 from worker.people.person import Person, absorb, decode, encode
 from worker.people.properties import compile_properties

@@ -6,9 +6,9 @@ import orjson
 
 from config.catalogue import catalogue
 from config.integrations import Integration
-from worker.identity import Who, identify
-from worker.mapping import Mapper, Send
-from worker.outcome import Dead, Filtered
+from worker.mapping.identity import Who, identify
+from worker.mapping.mapper import Mapper, Send
+from worker.mapping.outcome import Dead, Filtered
 from worker.people.person import decode
 from worker.people.properties import PROPERTIES, compile_properties
 from worker.purchasely.event import Event, shard_key, shard_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from worker.operation import REQUEST_LIMIT_BYTES, Operation
+from worker.mapping.operation import REQUEST_LIMIT_BYTES, Operation
 
 _OPEN, _CLOSE = b'{"batch":[', b"]}"
 
