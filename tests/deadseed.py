@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 import redis
 
+from worker.customerio.sender import Attempt
 from worker.dead.burying import bury
 from worker.keys import cause_key
 from worker.mapping.outcome import Dead
 from worker.purchasely.event import read_event, shard_key, shard_of
-from worker.sending import Attempt
 from worker.stream import Lane, script
 
 HOUR_MS = 3_600_000

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 import orjson
 
 from config.integrations import parse
-from worker.customerio import Answer, ItemError
+from worker.customerio.sender import Sender
+from worker.customerio.track_api import Answer, ItemError
 from worker.delivery import Bounds, Delivery
 from worker.errors import LeaseLostError
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
-from worker.sending import Sender
 from worker.stream import CAUTIOUS_EVENTS, Following, Lane, Taken
 
 LANE = Lane("app", "production", 0)

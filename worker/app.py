@@ -15,7 +15,9 @@ from redis.retry import Retry
 
 from config.integrations import ConfigError, Integrations, load
 from config.settings import Settings, settings
-from worker.customerio import TrackApi
+from worker.customerio.rate_limit import RequestPace
+from worker.customerio.sender import Sender
+from worker.customerio.track_api import TrackApi
 from worker.dead.bound import DeadBound
 from worker.dead.changes import DeadChanges
 from worker.dead.claims import Claims
@@ -30,8 +32,6 @@ from worker.holds import Holds
 from worker.keys import INTEGRATIONS, SHARDS
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
-from worker.pace import RequestPace
-from worker.sending import Sender
 from worker.stop import Stop
 from worker.stream import Lane, Streams
 from worker.suppression import Suppressed

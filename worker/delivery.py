@@ -7,7 +7,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from worker.customerio import Answer
+from worker.customerio.sender import Attempt
+from worker.customerio.track_api import Answer
+from worker.customerio.verdict import Verdict, verdict
 from worker.dead.burying import bury
 from worker.errors import LeaseLostError, StoppedError
 from worker.holds import HoldKind
@@ -19,8 +21,6 @@ from worker.mapping.mapper import Composed, Decision, Mapper, Send
 from worker.mapping.operation import REQUEST_LIMIT_BYTES
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import read_event
-from worker.retry import Verdict, verdict
-from worker.sending import Attempt
 from worker.stream import CAUTIOUS_EVENTS, LATENCY_BOUNDS_MS, Burial, Entry, Following, Lane, Phase, Settlement, Taken
 
 log = logging.getLogger(__name__)

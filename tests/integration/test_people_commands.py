@@ -10,9 +10,9 @@ from redis import Redis
 from tests.parts import append, make_parts
 from worker.audit import audit
 from worker.cli import relay as command
-from worker.customerio import Answer
+from worker.customerio.rate_limit import RequestPace
+from worker.customerio.track_api import Answer
 from worker.forgetting import forget
-from worker.pace import RequestPace
 from worker.stop import Stop
 
 

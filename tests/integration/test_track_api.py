@@ -11,7 +11,7 @@ import pytest
 from tests.fakes import integration
 from tests.hostile import Hostile, answer
 from tests.servers import free_port
-from worker.customerio import Answer, ItemError, TrackApi
+from worker.customerio.track_api import Answer, ItemError, TrackApi
 
 TIMEOUT_S = 1.0
 OK = answer(200, b"{}\n", "Content-Type: application/json")

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from worker.customerio.sender import Attempt
 from worker.dead.letter import (
     ATTEMPTS_KEPT,
     EVENT_NAME_KEPT,
@@ -17,7 +18,6 @@ from worker.dead.letter import (
 )
 from worker.mapping.outcome import Dead
 from worker.purchasely.event import Event, shard_key
-from worker.sending import Attempt
 from worker.stream import Burial, Lane
 
 

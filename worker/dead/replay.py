@@ -13,7 +13,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from worker.customerio import Answer
+from worker.customerio.sender import Attempt
+from worker.customerio.track_api import Answer
+from worker.customerio.verdict import Verdict, verdict
 from worker.dead.burying import bury_again
 from worker.dead.judgement import decide
 from worker.dead.lane import Became, Turn
@@ -25,8 +27,6 @@ from worker.lease import Lease
 from worker.mapping.batching import fits, request_body
 from worker.mapping.mapper import Composed, Decision, Mapper
 from worker.mapping.outcome import Dead
-from worker.retry import Verdict, verdict
-from worker.sending import Attempt
 from worker.stream import Lane
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from config.integrations import Integration, Integrations
 from config.settings import Settings
 from config.shape import REGION_URLS
 from worker.app import find_redis_url, next_database
-from worker.customerio import Region, TrackApi
+from worker.customerio.track_api import Region, TrackApi
 from worker.errors import OperatorError
 from worker.keys import SHARDS
 from worker.machine.serverfacts import Fact, judge_server

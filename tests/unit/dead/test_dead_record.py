@@ -4,10 +4,10 @@ import pytest
 
 from tests.deadletter import ENTRY, REFUSED, letter
 from tests.deadstack import event
+from worker.customerio.sender import Attempt
 from worker.dead.burying import bury_again
 from worker.dead.letter import decode_letter, encode_letter, event_of, raw_of, split_id
 from worker.mapping.outcome import Dead
-from worker.sending import Attempt
 
 
 def test_a_letter_is_the_same_after_it_was_stored():

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from tests.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
-from worker.customerio import Answer
-from worker.sending import Sender
+from worker.customerio.sender import Sender
+from worker.customerio.track_api import Answer
 
 RAWS = [raw_event(f"E{n}", n) for n in range(10)]
 IDS = [f"E{n}-{n}" for n in range(10)]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
-from worker.customerio import Answer
+from worker.customerio.track_api import Answer
 
 GOOD, REFUSED, REJECTED, NAMELESS, FILTERED = "GOOD", "REFUSED", "REJECTED", "NAMELESS", "OFF"
 SORTS = st.lists(

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
-from worker.customerio import Answer
+from worker.customerio.track_api import Answer
 
 
 def names(count, start=0):

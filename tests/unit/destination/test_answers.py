@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from worker.customerio import WORDS_LIMIT, Answer, ItemError, classify
+from worker.customerio.track_api import WORDS_LIMIT, Answer, ItemError, classify
 
 
 def answer(status, content=b"", **headers):

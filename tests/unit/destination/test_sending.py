@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.customerio import Answer
+from worker.customerio.sender import Attempt, Sender
+from worker.customerio.track_api import Answer
 from worker.errors import LeaseLostError, StoppedError
-from worker.sending import Attempt, Sender
 
 
 class Api:

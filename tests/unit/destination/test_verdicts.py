@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.customerio.verdict import Verdict, hold_interval_s, verdict
 from worker.delivery import hold_kind
-from worker.retry import Verdict, hold_interval_s, verdict
 
 DONE, AGAIN, HOLD, SPLIT = Verdict.DONE, Verdict.AGAIN, Verdict.HOLD, Verdict.SPLIT
 

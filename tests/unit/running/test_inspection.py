@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from config.integrations import parse
-from worker.customerio import Region
+from worker.customerio.track_api import Region
 from worker.machine.inspection import judge_key, look_at_file, place, reason
 
 FILE = """

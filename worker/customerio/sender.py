@@ -14,8 +14,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from worker.customerio import Answer
-from worker.retry import Verdict, verdict
+from worker.customerio.track_api import Answer
+from worker.customerio.verdict import Verdict, verdict
 
 
 class Api(Protocol):
