@@ -12,7 +12,7 @@ from bench.setting import SHARDS, Setting, event, kill_tree, person_of
 
 def _append(client: redis.Redis, count: int, people: int, first: int = 0) -> int:
     """Append through the web door's own script, the memory of seen ids included; the raw bytes appended."""
-    from worker.stream import script
+    from worker.store.stream import script
 
     append = client.register_script(script("append"))
     runs: dict[int, list[bytes]] = {shard: [] for shard in range(SHARDS)}

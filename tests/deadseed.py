@@ -9,10 +9,10 @@ import redis
 
 from worker.customerio.sender import Attempt
 from worker.dead.burying import bury
-from worker.keys import cause_key
 from worker.mapping.outcome import Dead
 from worker.purchasely.event import read_event, shard_key, shard_of
-from worker.stream import Lane, script
+from worker.store.keys import cause_key
+from worker.store.stream import Lane, script
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

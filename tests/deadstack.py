@@ -18,13 +18,13 @@ from worker.dead.filters import Filter
 from worker.dead.job import Job
 from worker.dead.jobwatch import idle_jobs
 from worker.dead.letter import Letter
-from worker.keys import shard_key as key_of
 from worker.purchasely.event import event_key, shard_key, shard_of
 from worker.simulator.accounts import Account as Workspace
 from worker.simulator.app import Options, Simulator
 from worker.simulator.faults import Fault, Faults
 from worker.stop import Stop
-from worker.stream import Lane
+from worker.store.keys import shard_key as key_of
+from worker.store.stream import Lane
 
 SITE, KEY = "dead-site", "dead-key"
 SHARDS = 4

@@ -12,7 +12,7 @@ from worker.delivery import Bounds, Delivery
 from worker.errors import LeaseLostError
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
-from worker.stream import CAUTIOUS_EVENTS, Following, Lane, Taken
+from worker.store.stream import CAUTIOUS_EVENTS, Following, Lane, Taken
 
 LANE = Lane("app", "production", 0)
 BOUNDS = Bounds(batch_events=50, probe_events=3, budget_s=60, lease_s=6, patience_s=60)

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from worker.app import Relay
-from worker.holds import Hold
-from worker.keys import shard_key
-from worker.stream import LATENCY_BOUNDS_MS, read_together
+from worker.store.holds import Hold
+from worker.store.keys import shard_key
+from worker.store.stream import LATENCY_BOUNDS_MS, read_together
 
 
 class Account(msgspec.Struct):

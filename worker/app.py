@@ -28,13 +28,13 @@ from worker.dead.letters import DeadLetters
 from worker.dead.replay import Replay
 from worker.delivery import Bounds, Delivery
 from worker.errors import OperatorError
-from worker.holds import Holds
-from worker.keys import INTEGRATIONS, SHARDS
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
 from worker.stop import Stop
-from worker.stream import Lane, Streams
-from worker.suppression import Suppressed
+from worker.store.holds import Holds
+from worker.store.keys import INTEGRATIONS, SHARDS
+from worker.store.stream import Lane, Streams
+from worker.store.suppression import Suppressed
 
 # A wake mark outlives the sweep many times over: it stops needless messages, the sweep looks past it.
 WAKE_MS = 60_000

@@ -8,8 +8,8 @@ import msgspec
 import redis
 
 from worker.app import Relay
-from worker.keys import cause_key, shard_key
-from worker.stream import Lane, read_together
+from worker.store.keys import cause_key, shard_key
+from worker.store.stream import Lane, read_together
 
 # A reader sees a cause appear between two looks; it looks again so often before it believes a difference.
 _LOOKS = 5

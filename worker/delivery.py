@@ -12,16 +12,26 @@ from worker.customerio.track_api import Answer
 from worker.customerio.verdict import Verdict, verdict
 from worker.dead.burying import bury
 from worker.errors import LeaseLostError, StoppedError
-from worker.holds import HoldKind
-from worker.keys import person_key
-from worker.lease import Lease
 from worker.mapping.batching import Fill, request_body, request_size_bytes
 from worker.mapping.identity import Who
 from worker.mapping.mapper import Composed, Decision, Mapper, Send
 from worker.mapping.operation import REQUEST_LIMIT_BYTES
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import read_event
-from worker.stream import CAUTIOUS_EVENTS, LATENCY_BOUNDS_MS, Burial, Entry, Following, Lane, Phase, Settlement, Taken
+from worker.store.holds import HoldKind
+from worker.store.keys import person_key
+from worker.store.lease import Lease
+from worker.store.stream import (
+    CAUTIOUS_EVENTS,
+    LATENCY_BOUNDS_MS,
+    Burial,
+    Entry,
+    Following,
+    Lane,
+    Phase,
+    Settlement,
+    Taken,
+)
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +50,7 @@ Ended = Literal["empty", "more", "held", "busy", "lost"]
 
 
 class Shelf(Protocol):
-    """What delivery needs of the streams; `worker.stream.Streams` says what each does."""
+    """What delivery needs of the streams; `worker.store.stream.Streams` says what each does."""
 
     # ruff: noqa: D102
 

@@ -12,12 +12,12 @@ import orjson
 
 from worker.app import Relay
 from worker.errors import OperatorError
-from worker.keys import person_key, shard_key
-from worker.lease import Lease
 from worker.mapping.identity import Who, digest, identify
 from worker.mapping.operation import identifiers
 from worker.purchasely.event import person_names, plain_name
-from worker.stream import Lane, Taken, entries, script
+from worker.store.keys import person_key, shard_key
+from worker.store.lease import Lease
+from worker.store.stream import Lane, Taken, entries, script
 
 _PAGE = 1000
 _LEASE_PATIENCE_S = 60.0

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from worker.accounts import Account, accounts, intake
 from worker.app import Relay
 from worker.headroom import Bound, bounds
-from worker.stream import LATENCY_BOUNDS_MS
+from worker.store.stream import LATENCY_BOUNDS_MS
 
 
 def render(parts: Relay) -> bytes:

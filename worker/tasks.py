@@ -21,7 +21,7 @@ from worker.errors import OperatorError, RelayError
 from worker.logs import configure
 from worker.memory import settle_in
 from worker.stop import Stop
-from worker.stream import Lane
+from worker.store.stream import Lane
 from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)

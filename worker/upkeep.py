@@ -7,8 +7,8 @@ import msgspec
 import redis
 
 from worker.app import WAKE_MS, Relay
-from worker.keys import shard_key
-from worker.stream import Lane
+from worker.store.keys import shard_key
+from worker.store.stream import Lane
 
 
 class Backlog(msgspec.Struct, frozen=True):

@@ -9,11 +9,11 @@ import pytest
 
 from config.integrations import load
 from config.settings import Settings
-from worker.keys import SHARDS
 from worker.machine.inspection import look_at_keys, look_at_servers
 from worker.simulator.accounts import Account
 from worker.simulator.app import Options
 from worker.simulator.serve import running
+from worker.store.keys import SHARDS
 
 FILE = """
 [sources.app]

@@ -11,7 +11,7 @@ from worker.dead.edits import edit, home
 from worker.dead.letter import raw_of
 from worker.dead.neighbours import neighbours
 from worker.purchasely.event import shard_of
-from worker.stream import Lane
+from worker.store.stream import Lane
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from tests.deadstack import event, opened
 from worker.dead.job import Job
 from worker.dead.lane import Turn
-from worker.keys import job_part_key
 from worker.mapping.mapper import Mapper
-from worker.stream import Lane
+from worker.store.keys import job_part_key
+from worker.store.stream import Lane
 
 LANES = [Lane("app", "production", shard) for shard in range(4)]
 

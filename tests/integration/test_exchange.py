@@ -5,7 +5,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.exchange import Exchange
+from worker.store.exchange import Exchange
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from tests.fakes import raw_event
 from tests.parts import append, make_parts
 from worker import upkeep
 from worker.audit import audit
-from worker.keys import person_key
 from worker.stop import Stop
-from worker.stream import Burial, Settlement
+from worker.store.keys import person_key
+from worker.store.stream import Burial, Settlement
 
 
 @pytest.fixture

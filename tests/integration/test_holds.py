@@ -6,7 +6,7 @@ import pytest
 from tests.parts import append, make_parts
 from worker import upkeep
 from worker.customerio.verdict import hold_interval_s
-from worker.holds import Hold
+from worker.store.holds import Hold
 
 NOW_MS = 1_800_000_000_000
 

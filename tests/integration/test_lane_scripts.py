@@ -8,8 +8,8 @@ import redis
 from tests.fakes import order
 from worker.audit import differences, read_books
 from worker.errors import LeaseLostError
-from worker.keys import person_key
-from worker.stream import Burial, Lane, Settlement, Streams, Taken
+from worker.store.keys import person_key
+from worker.store.stream import Burial, Lane, Settlement, Streams, Taken
 
 LANE = Lane("app", "production", 3)
 LEASE_MS, WAKE_MS = 60_000, 60_000

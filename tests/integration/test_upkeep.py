@@ -7,7 +7,7 @@ from tests.parts import append, make_parts
 from worker import upkeep
 from worker.audit import audit
 from worker.errors import OperatorError
-from worker.stream import Settlement
+from worker.store.stream import Settlement
 
 
 @pytest.fixture

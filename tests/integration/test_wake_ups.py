@@ -16,7 +16,7 @@ from worker.app import WAKE_MS
 from worker.audit import audit
 from worker.ingest.coalescer import Appender, Incoming
 from worker.stop import Stop
-from worker.stream import Lane
+from worker.store.stream import Lane
 
 EVENTS = 1500
 WORKERS = 3

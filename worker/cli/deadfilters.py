@@ -164,7 +164,7 @@ def open_parts() -> "Relay":
         OperatorError: it does not.
     """
     from worker.app import relay
-    from worker.keys import SHARDS
+    from worker.store.keys import SHARDS
 
     parts = relay()
     parts.check_shards(parts.redis.get(SHARDS))

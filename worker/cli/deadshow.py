@@ -55,9 +55,9 @@ def describe(parts: "Relay", letter: "Letter") -> dict[str, Any]:
 def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     """What would become of the letter under the present configuration; nothing is tried that killed a worker."""
     from worker.dead.letter import event_of
-    from worker.keys import person_key
     from worker.mapping.explain import explain
     from worker.mapping.mapper import Mapper
+    from worker.store.keys import person_key
 
     integration = parts.integrations.integrations.get(letter.integration)
     if integration is None:

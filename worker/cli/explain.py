@@ -48,8 +48,8 @@ def explain(event: str, integration: str | None, *, as_json: bool, offline: bool
 def _find(parts: "Relay", event: str) -> tuple[str, bytes, str | None]:
     """The entry id, the bytes and the source (when it is known) of what is to be explained."""
     from worker.errors import OperatorError
-    from worker.keys import shard_key
-    from worker.stream import entries
+    from worker.store.keys import shard_key
+    from worker.store.stream import entries
 
     now = f"{time.time_ns() // 1_000_000}-0"
     if event == "-":
@@ -68,9 +68,9 @@ def _find(parts: "Relay", event: str) -> tuple[str, bytes, str | None]:
 
 
 def _for_one(parts: "Relay", event: "Event", name: str, shard: int, offline: bool) -> dict[str, Any]:
-    from worker.keys import person_key
     from worker.mapping.explain import explain as explain_one
     from worker.mapping.mapper import Mapper
+    from worker.store.keys import person_key
 
     now_ms = time.time_ns() // 1_000_000
     mapper = Mapper(parts.integrations.integrations[name])

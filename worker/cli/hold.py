@@ -10,7 +10,7 @@ from worker.errors import OperatorError
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.stream import Lane
+    from worker.store.stream import Lane
 
 _WORDS_LIMIT = 300
 

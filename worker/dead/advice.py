@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from worker.holds import HoldKind
 from worker.mapping.outcome import DeadReason
+from worker.store.holds import HoldKind
 
 ADVICE: Final[dict[DeadReason, str]] = {
     "not_json": (

@@ -5,7 +5,7 @@ from typing import Any
 
 import redis
 
-from worker.keys import shard_key
+from worker.store.keys import shard_key
 
 NEAR = 0.8
 # A hold for too many dead letters ends when so much of the bound is free again.

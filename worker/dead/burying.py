@@ -18,7 +18,7 @@ from worker.dead.letter import (
 )
 from worker.mapping.outcome import Dead
 from worker.purchasely.event import Event, shard_key
-from worker.stream import Burial, Lane
+from worker.store.stream import Burial, Lane
 
 
 def bury(

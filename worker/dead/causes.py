@@ -10,7 +10,7 @@ import redis
 
 from worker.dead.filters import Filter
 from worker.dead.letter import Letter
-from worker.keys import cause_key, shard_key
+from worker.store.keys import cause_key, shard_key
 
 HOUR_MS = 3_600_000
 

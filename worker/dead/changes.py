@@ -13,9 +13,9 @@ from worker.dead.burying import burial
 from worker.dead.filters import Filter
 from worker.dead.letter import Letter, encode_letter, letter_id, raw_of, received_of
 from worker.dead.letters import DeadLetters
-from worker.keys import cause_key, shard_key
 from worker.purchasely.event import person_names
-from worker.stream import Lane, script
+from worker.store.keys import cause_key, shard_key
+from worker.store.stream import Lane, script
 
 TRAIL = 1000
 _CHUNK = 200

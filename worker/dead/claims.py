@@ -5,7 +5,7 @@ from typing import Any
 
 import redis
 
-from worker.keys import job_key
+from worker.store.keys import job_key
 
 
 class Claims:

@@ -16,8 +16,8 @@ from worker.dead.claims import Claims
 from worker.dead.job import Job
 from worker.dead.jobs import Jobs
 from worker.dead.replay import TURN_LETTERS, Ended, Replay
-from worker.holds import Hold, Holds
 from worker.stop import Stop
+from worker.store.holds import Hold, Holds
 
 _PATIENCE_MS = 30_000
 _OVERTAKING_LETTERS = 25

@@ -10,7 +10,7 @@ import redis
 
 from worker.dead.job import NEXT, Job, JobState, read_job, write_job
 from worker.dead.letter import split_id
-from worker.keys import JOBS, OPEN_JOBS, job_key, job_part_key
+from worker.store.keys import JOBS, OPEN_JOBS, job_key, job_part_key
 
 HISTORY = 200
 # How long what a job's command has prepared is kept when the command dies before it starts the job.

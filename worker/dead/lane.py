@@ -9,9 +9,9 @@ import redis
 from worker.dead.jobs import COUNTS_S
 from worker.dead.letter import Letter, decode_letter
 from worker.errors import LeaseLostError
-from worker.keys import cause_key, job_part_key
 from worker.mapping.outcome import Filtered
-from worker.stream import Burial, Lane, script
+from worker.store.keys import cause_key, job_part_key
+from worker.store.stream import Burial, Lane, script
 
 Became = Burial | Filtered | None
 """What a replay made of a dead letter: dead again, filtered, or delivered (None)."""

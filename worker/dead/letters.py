@@ -10,7 +10,7 @@ import redis
 from worker.dead.causes import Causes
 from worker.dead.filters import Filter
 from worker.dead.letter import Letter, decode_letter, split_id
-from worker.keys import cause_key, shard_key
+from worker.store.keys import cause_key, shard_key
 
 _PAGE = 500
 

@@ -11,7 +11,7 @@ import redis
 from worker.dead.letter import Letter, decode_letter, letter_id, raw_of
 from worker.dead.letters import arrival
 from worker.purchasely.event import event_time_ms, shard_key
-from worker.stream import Lane, entries
+from worker.store.stream import Lane, entries
 
 # How far is looked in each direction; a person's events are seldom far apart, and a look must not take long.
 _ENTRIES = 2000

@@ -22,12 +22,12 @@ from worker.dead.lane import Became, Turn
 from worker.dead.letter import Letter
 from worker.delivery import Bounds, hold_kind, name_refused
 from worker.errors import LeaseLostError, StoppedError
-from worker.keys import person_key
-from worker.lease import Lease
 from worker.mapping.batching import fits, request_body
 from worker.mapping.mapper import Composed, Decision, Mapper
 from worker.mapping.outcome import Dead
-from worker.stream import Lane
+from worker.store.keys import person_key
+from worker.store.lease import Lease
+from worker.store.stream import Lane
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import msgspec
 
 from worker.dead.judgement import Judged, decide, judge
 from worker.dead.letter import Letter
-from worker.keys import person_key
 from worker.mapping.mapper import LATE_MS, Decision, Mapper, Send
+from worker.store.keys import person_key
 
 _CHUNK = 500
 

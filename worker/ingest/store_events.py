@@ -11,8 +11,8 @@ from redis.exceptions import NoScriptError, RedisError
 
 from worker.errors import NotStoredError
 from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
-from worker.keys import shard_key
-from worker.stream import script
+from worker.store.keys import shard_key
+from worker.store.stream import script
 
 _MEMORY_LOOK_S = 1.0
 

@@ -15,8 +15,8 @@ from config.shape import REGION_URLS
 from worker.app import find_redis_url, next_database
 from worker.customerio.track_api import Region, TrackApi
 from worker.errors import OperatorError
-from worker.keys import SHARDS
 from worker.machine.serverfacts import Fact, judge_server
+from worker.store.keys import SHARDS
 
 _WAIT_S = 5
 

@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 
 from worker.dead.advice import ADVICE, HOLDS, advice
-from worker.holds import HoldKind
 from worker.mapping.outcome import DeadReason
+from worker.store.holds import HoldKind
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
 

@@ -5,7 +5,7 @@ import time
 
 from tests.waiting import until
 from worker.errors import LeaseLostError
-from worker.lease import Lease
+from worker.store.lease import Lease
 
 LIFE_S = 0.3
 

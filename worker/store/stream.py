@@ -15,8 +15,8 @@ import msgspec
 import redis
 
 from worker.errors import LeaseLostError
-from worker.exchange import Command, Exchange
-from worker.keys import cause_key, shard_key
+from worker.store.exchange import Command, Exchange
+from worker.store.keys import cause_key, shard_key
 
 Entry = tuple[str, bytes]
 
@@ -106,7 +106,7 @@ class Following(msgspec.Struct):
 
 def script(name: str) -> str:
     """The text of one of the scripts beside this module."""
-    return files("worker").joinpath("lua", f"{name}.lua").read_text("utf-8")
+    return files("worker.store").joinpath("lua", f"{name}.lua").read_text("utf-8")
 
 
 class Streams:

@@ -5,8 +5,8 @@ from typing import Any
 
 import redis
 
-from worker.keys import SUPPRESSED, SUPPRESSED_VERSION
 from worker.purchasely.event import plain_name
+from worker.store.keys import SUPPRESSED, SUPPRESSED_VERSION
 
 
 class Suppressed:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import msgspec
 import redis
 
-from worker.keys import hold_key, shard_key
-from worker.stream import script
+from worker.store.keys import hold_key, shard_key
+from worker.store.stream import script
 
 HoldKind = Literal["unauthorized", "unreachable", "misdirected", "dead_limit", "operator"]
 
