@@ -8,7 +8,7 @@ import orjson
 from config.integrations import parse
 from worker.customerio.sender import Sender
 from worker.customerio.track_api import Answer, ItemError
-from worker.delivery import Bounds, Delivery
+from worker.delivery.lease_run import Bounds, Delivery
 from worker.errors import LeaseLostError
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper

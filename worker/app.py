@@ -26,7 +26,7 @@ from worker.dead.jobs import Jobs
 from worker.dead.lane import LetterLanes
 from worker.dead.letters import DeadLetters
 from worker.dead.replay import Replay
-from worker.delivery import Bounds, Delivery
+from worker.delivery.lease_run import Bounds, Delivery
 from worker.errors import OperatorError
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper

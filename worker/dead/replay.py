@@ -20,7 +20,7 @@ from worker.dead.burying import bury_again
 from worker.dead.judgement import decide
 from worker.dead.lane import Became, Turn
 from worker.dead.letter import Letter
-from worker.delivery import Bounds, hold_kind, name_refused
+from worker.delivery.lease_run import Bounds, hold_kind, name_refused
 from worker.errors import LeaseLostError, StoppedError
 from worker.mapping.batching import fits, request_body
 from worker.mapping.mapper import Composed, Decision, Mapper

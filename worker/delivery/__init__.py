@@ -1,0 +1,1 @@
+"""One lease: read, map, send, settle."""
