@@ -15,10 +15,10 @@ from worker.accounts import Account, accounts
 from worker.app import Relay
 from worker.audit import audit
 from worker.dead.filters import Filter
-from worker.dead.job import Job
 from worker.dead.jobwatch import idle_jobs
 from worker.dead.letter import Letter
 from worker.purchasely.event import event_key, shard_key, shard_of
+from worker.replay.job import Job
 from worker.simulator.accounts import Account as Workspace
 from worker.simulator.app import Options, Simulator
 from worker.simulator.faults import Fault, Faults

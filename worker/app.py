@@ -20,16 +20,16 @@ from worker.customerio.sender import Sender
 from worker.customerio.track_api import TrackApi
 from worker.dead.bound import DeadBound
 from worker.dead.changes import DeadChanges
-from worker.dead.claims import Claims
-from worker.dead.jobrun import JobRun, Pace
-from worker.dead.jobs import Jobs
-from worker.dead.lane import LetterLanes
 from worker.dead.letters import DeadLetters
-from worker.dead.replay import Replay
 from worker.delivery.lease_run import Bounds, Delivery
 from worker.errors import OperatorError
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
+from worker.replay.claims import Claims
+from worker.replay.jobrun import JobRun, Pace
+from worker.replay.jobs import Jobs
+from worker.replay.letter_lanes import LetterLanes
+from worker.replay.turn import Replay
 from worker.stop import Stop
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS

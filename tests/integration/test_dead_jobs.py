@@ -3,9 +3,9 @@
 import pytest
 
 from tests.deadletter import letter
-from worker.dead.claims import Claims
-from worker.dead.job import Job
-from worker.dead.jobs import HISTORY, Jobs
+from worker.replay.claims import Claims
+from worker.replay.job import Job
+from worker.replay.jobs import HISTORY, Jobs
 
 SHARDS = 4
 

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from tests.deadstack import event, opened
-from worker.dead.job import Job
-from worker.dead.lane import Turn
 from worker.mapping.mapper import Mapper
+from worker.replay.job import Job
+from worker.replay.letter_lanes import Turn
 from worker.store.keys import job_part_key
 from worker.store.stream import Lane
 
@@ -226,7 +226,7 @@ def test_a_starving_job_takes_small_turns_in_between(dead, monkeypatch):
     """Where events never stop waiting, letters are not kept for ever: after its patience a job overtakes."""
     bury(dead, *[event(1, "BAD", event_id=str(n)) for n in range(30)])
     dead.append(event(1))
-    monkeypatch.setattr("worker.dead.jobrun._PATIENCE_MS", -1)
+    monkeypatch.setattr("worker.replay.jobrun._PATIENCE_MS", -1)
     job_id = dead.start(dead.letters())
     token, left = "first", []
     for _ in range(3):

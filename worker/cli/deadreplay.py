@@ -27,8 +27,8 @@ from worker.cli.printing import count, echo_json
 if TYPE_CHECKING:
     from worker.app import Relay
     from worker.dead.filters import Filter
-    from worker.dead.job import Job
-    from worker.dead.survey import Survey
+    from worker.replay.job import Job
+    from worker.replay.survey import Survey
 
 _RATE = 500.0
 
@@ -91,8 +91,8 @@ def _survey(
     parts: "Relay", ids: tuple[str, ...], wanted: "Filter", everything: bool, fixed: bool
 ) -> "tuple[Survey, list[str]]":
     """What a replay would do, and the ids of the letters it is about."""
-    from worker.dead.survey import Surveyor
     from worker.mapping.mapper import Mapper
+    from worker.replay.survey import Surveyor
 
     mappers = {name: Mapper(known) for name, known in parts.integrations.integrations.items()}
     suppressed = parts.suppressed.people()
@@ -104,7 +104,7 @@ def _survey(
 
 
 def _start(parts: "Relay", survey: "Survey", ids: list[str], text: str, rate: float, by: str) -> "Job":
-    from worker.dead.job import Job
+    from worker.replay.job import Job
 
     job = Job(
         id=f"replay-{uuid.uuid4().hex[:6]}",

@@ -10,7 +10,7 @@ from worker.cli.printing import count, note
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.dead.job import Job
+    from worker.replay.job import Job
 
 _LOOK_S = 0.25
 _LINE_EVERY_S = 5.0

@@ -11,7 +11,7 @@ from worker.cli.following import ending, find_job, follow, outcome
 from worker.cli.printing import count, echo_json, span
 
 if TYPE_CHECKING:
-    from worker.dead.job import Job, JobState
+    from worker.replay.job import Job, JobState
 
 
 @click.group(invoke_without_command=True)

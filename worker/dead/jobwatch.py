@@ -4,7 +4,7 @@ import time
 import uuid
 
 from worker.app import Relay
-from worker.dead.job import Job
+from worker.replay.job import Job
 
 # How long a job that was woken is nobody else's, should the message be long on its way.
 _CLAIM_MS = 10_000

@@ -5,13 +5,13 @@ import pytest
 from tests.deadletter import letter
 from tests.deadstack import event
 from tests.fakes import integration
-from worker.dead.judgement import Judged, decide, judge
 from worker.dead.letter import event_of
-from worker.dead.survey import Survey, Surveyor
 from worker.mapping.mapper import LATE_MS, Mapper
 from worker.mapping.outcome import Dead
 from worker.people.facts import read_facts
 from worker.people.person import Person, absorb, encode
+from worker.replay.judgement import Judged, decide, judge
+from worker.replay.survey import Survey, Surveyor
 
 NOW_MS = 1_760_000_000_000 + 2 * LATE_MS
 

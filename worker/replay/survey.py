@@ -5,9 +5,9 @@ from itertools import groupby, islice
 
 import msgspec
 
-from worker.dead.judgement import Judged, decide, judge
 from worker.dead.letter import Letter
 from worker.mapping.mapper import LATE_MS, Decision, Mapper, Send
+from worker.replay.judgement import Judged, decide, judge
 from worker.store.keys import person_key
 
 _CHUNK = 500

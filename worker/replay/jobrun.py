@@ -12,10 +12,10 @@ from typing import Protocol
 
 import msgspec
 
-from worker.dead.claims import Claims
-from worker.dead.job import Job
-from worker.dead.jobs import Jobs
-from worker.dead.replay import TURN_LETTERS, Ended, Replay
+from worker.replay.claims import Claims
+from worker.replay.job import Job
+from worker.replay.jobs import Jobs
+from worker.replay.turn import TURN_LETTERS, Ended, Replay
 from worker.stop import Stop
 from worker.store.holds import Hold, Holds
 

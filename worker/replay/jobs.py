@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import redis
 
-from worker.dead.job import NEXT, Job, JobState, read_job, write_job
 from worker.dead.letter import split_id
+from worker.replay.job import NEXT, Job, JobState, read_job, write_job
 from worker.store.keys import JOBS, OPEN_JOBS, job_key, job_part_key
 
 HISTORY = 200

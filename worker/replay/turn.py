@@ -17,14 +17,14 @@ from worker.customerio.sender import Attempt
 from worker.customerio.track_api import Answer
 from worker.customerio.verdict import Verdict, verdict
 from worker.dead.burying import bury_again
-from worker.dead.judgement import decide
-from worker.dead.lane import Became, Turn
 from worker.dead.letter import Letter
 from worker.delivery.lease_run import Bounds, hold_kind, name_refused
 from worker.errors import LeaseLostError, StoppedError
 from worker.mapping.batching import fits, request_body
 from worker.mapping.mapper import Composed, Decision, Mapper
 from worker.mapping.outcome import Dead
+from worker.replay.judgement import decide
+from worker.replay.letter_lanes import Became, Turn
 from worker.store.keys import person_key
 from worker.store.lease import Lease
 from worker.store.stream import Lane
@@ -48,7 +48,7 @@ class Shelf(Protocol):
 
 
 class Letters(Protocol):
-    """What a replay needs of a lane's letters; `worker.dead.lane.LetterLanes` says what each does."""
+    """What a replay needs of a lane's letters; `worker.replay.letter_lanes.LetterLanes` says what each does."""
 
     def take(
         self, lane: Lane, job_id: str, token: str, most: int, *, overtake: bool

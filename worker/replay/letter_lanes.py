@@ -6,10 +6,10 @@ from typing import Any, Literal
 import msgspec
 import redis
 
-from worker.dead.jobs import COUNTS_S
 from worker.dead.letter import Letter, decode_letter
 from worker.errors import LeaseLostError
 from worker.mapping.outcome import Filtered
+from worker.replay.jobs import COUNTS_S
 from worker.store.keys import cause_key, job_part_key
 from worker.store.stream import Burial, Lane, script
 
