@@ -34,7 +34,7 @@ from tests.proxy import LossyProxy
 from tests.servers import OwnRedis
 from tests.stack import DEFAULT_INTEGRATION, Stack
 from tests.waiting import until
-from worker.audit import audit
+from worker.ledger.audit import audit
 
 LEASE_S = 2.0
 WORKERS = ("worker-1", "worker-2")

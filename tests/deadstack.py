@@ -11,12 +11,12 @@ import orjson
 import pytest
 
 from config.settings import Settings
-from worker.accounts import Account, accounts
 from worker.app import Relay
-from worker.audit import audit
 from worker.dead.filters import Filter
 from worker.dead.jobwatch import idle_jobs
 from worker.dead.letter import Letter
+from worker.ledger.accounts import Account, accounts
+from worker.ledger.audit import audit
 from worker.purchasely.event import event_key, shard_key, shard_of
 from worker.replay.job import Job
 from worker.simulator.accounts import Account as Workspace

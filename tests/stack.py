@@ -21,9 +21,9 @@ from config.integrations import load
 from config.settings import Settings
 from tests.servers import free_port
 from tests.waiting import until
-from worker.accounts import Account, accounts
 from worker.app import Relay
-from worker.audit import audit
+from worker.ledger.accounts import Account, accounts
+from worker.ledger.audit import audit
 
 ROOT = Path(__file__).parent.parent
 SECRET, TOKEN = "webhook-secret", "upstream-token"

@@ -11,7 +11,7 @@ from config.settings import Settings
 from tests.fakes import raw_event
 from tests.parts import FILE, INTEGRATION
 from worker.app import Relay
-from worker.audit import audit
+from worker.ledger.audit import audit
 from worker.simulator.accounts import Account
 from worker.simulator.app import Options
 from worker.simulator.faults import Faults

@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from tests.deadstack import event, opened
-from worker import headroom
-from worker.metrics import render
+from worker.ledger import headroom
+from worker.ledger.metrics import render
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_wrong_key_found_under_the_bound_is_probed(dead):
 
 def test_a_bound_that_is_near_is_said_once_in_a_while(dead, caplog):
     """In the log, with figures and without words of any event; in the metrics always."""
-    with caplog.at_level(logging.WARNING, logger="worker.headroom"):
+    with caplog.at_level(logging.WARNING, logger="worker.ledger.headroom"):
         dead.deliver(*bad(7))
         headroom.watch(dead.parts)
         assert not caplog.records

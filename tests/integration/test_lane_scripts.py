@@ -6,8 +6,8 @@ import pytest
 import redis
 
 from tests.fakes import order
-from worker.audit import differences, read_books
 from worker.errors import LeaseLostError
+from worker.ledger.audit import differences, read_books
 from worker.store.keys import person_key
 from worker.store.stream import Burial, Lane, Settlement, Streams, Taken
 

@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from redis import Redis
 
 from tests.parts import append, make_parts
-from worker.audit import audit
 from worker.cli import relay as command
 from worker.customerio.rate_limit import RequestPace
 from worker.customerio.track_api import Answer
 from worker.forgetting import forget
+from worker.ledger.audit import audit
 from worker.stop import Stop
 
 

@@ -5,8 +5,8 @@ import redis
 
 from tests.parts import append, make_parts
 from worker import upkeep
-from worker.audit import audit
 from worker.errors import OperatorError
+from worker.ledger.audit import audit
 from worker.store.stream import Settlement
 
 

@@ -13,8 +13,8 @@ from tests.fakes import raw_event
 from tests.hostile import Hostile, answer
 from tests.parts import make_parts
 from worker.app import WAKE_MS
-from worker.audit import audit
 from worker.ingest.coalescer import Appender, Incoming
+from worker.ledger.audit import audit
 from worker.stop import Stop
 from worker.store.stream import Lane
 

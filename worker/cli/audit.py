@@ -8,7 +8,7 @@ import click
 from worker.cli.printing import count, echo_json
 
 if TYPE_CHECKING:
-    from worker.audit import Audit, Books
+    from worker.ledger.audit import Audit, Books
 
 _SUMS = ("accepted", "delivered", "filtered", "dead", "waiting")
 
@@ -21,7 +21,7 @@ def audit(*, as_json: bool) -> None:
     The ledger is compared with what Redis itself counts. Exit 1 when something does not add up.
     """
     from worker.app import relay
-    from worker.audit import audit as run
+    from worker.ledger.audit import audit as run
 
     found = run(relay())
     if as_json:

@@ -140,8 +140,8 @@ def _follow(stage: "Stage", signals: "Signals", traffic: "Traffic", console: "Co
 
 def _outcome(stage: "Stage", traffic: "Traffic", items: list[dict[str, Any]]) -> dict[str, Any]:
     """What came of it, and whether it is as it must be."""
-    from worker.audit import audit
     from worker.cli import demo_show
+    from worker.ledger.audit import audit
 
     arrived = {name: stage.inspect("stats", name)["events"] for name in stage.names}
     delivered = {item["integration"]: item["delivered"] for item in items}

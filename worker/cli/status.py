@@ -13,8 +13,8 @@ from worker.cli.printing import count, echo_json, span
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from worker.accounts import Account
     from worker.app import Relay
+    from worker.ledger.accounts import Account
 
 _COLOURS = {"live": "green", "held": "red", "off": "dim"}
 
@@ -43,8 +43,8 @@ def status(*, watch: bool, every_s: float, as_json: bool) -> None:
 
 def read(parts: "Relay") -> dict[str, Any]:
     """The state of everything, as `--json` prints it."""
-    from worker.accounts import accounts, intake
-    from worker.headroom import bounds, near
+    from worker.ledger.accounts import accounts, intake
+    from worker.ledger.headroom import bounds, near
 
     sources = [{"source": name, **counts} for name, counts in intake(parts).items()]
     items = [_item(account) for account in accounts(parts)]
@@ -52,7 +52,7 @@ def read(parts: "Relay") -> dict[str, Any]:
 
 
 def _item(account: "Account") -> dict[str, Any]:
-    from worker.accounts import percentile_ms
+    from worker.ledger.accounts import percentile_ms
 
     state = "held" if account.hold else "live" if account.enabled else "off"
     return {

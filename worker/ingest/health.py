@@ -8,7 +8,7 @@ from falcon.asgi import Request, Response
 from worker.app import Relay
 from worker.ingest.coalescer import Appender
 from worker.ingest.single_flight import Errand
-from worker.metrics import render
+from worker.ledger.metrics import render
 
 _PATIENCE_S = 8.0
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from worker.audit import Books, differences
+from worker.ledger.audit import Books, differences
 
 SOUND = Books(
     integration="production",

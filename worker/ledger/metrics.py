@@ -11,9 +11,9 @@ from prometheus_client.core import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from worker.accounts import Account, accounts, intake
 from worker.app import Relay
-from worker.headroom import Bound, bounds
+from worker.ledger.accounts import Account, accounts, intake
+from worker.ledger.headroom import Bound, bounds
 from worker.store.stream import LATENCY_BOUNDS_MS
 
 

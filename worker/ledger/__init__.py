@@ -1,0 +1,1 @@
+"""The counts: books, audit, metrics, bounds."""
