@@ -13,7 +13,6 @@ import pytest
 from config.settings import Settings
 from worker.app import Relay
 from worker.dead.filters import Filter
-from worker.dead.jobwatch import idle_jobs
 from worker.dead.letter import Letter
 from worker.ledger.accounts import Account, accounts
 from worker.ledger.audit import audit
@@ -25,6 +24,7 @@ from worker.simulator.faults import Fault, Faults
 from worker.stop import Stop
 from worker.store.keys import shard_key as key_of
 from worker.store.stream import Lane
+from worker.upkeep.idle_jobs import idle_jobs
 
 SITE, KEY = "dead-site", "dead-key"
 SHARDS = 4

@@ -14,15 +14,15 @@ from celery import Celery, signals
 from celery.worker import state
 from kombu.exceptions import OperationalError
 
-from worker import upkeep
 from worker.app import read_settings, relay
-from worker.dead.jobwatch import idle_jobs
 from worker.errors import OperatorError, RelayError
 from worker.ledger import headroom
 from worker.logs import configure
 from worker.memory import settle_in
 from worker.stop import Stop
 from worker.store.stream import Lane
+from worker.upkeep import sweep as upkeep
+from worker.upkeep.idle_jobs import idle_jobs
 from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)

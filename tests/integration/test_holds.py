@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from tests.parts import append, make_parts
-from worker import upkeep
 from worker.customerio.verdict import hold_interval_s
 from worker.store.holds import Hold
+from worker.upkeep import sweep as upkeep
 
 NOW_MS = 1_800_000_000_000
 

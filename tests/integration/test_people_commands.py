@@ -11,9 +11,9 @@ from tests.parts import append, make_parts
 from worker.cli import relay as command
 from worker.customerio.rate_limit import RequestPace
 from worker.customerio.track_api import Answer
-from worker.forgetting import forget
 from worker.ledger.audit import audit
 from worker.stop import Stop
+from worker.upkeep.forget import forget
 
 
 @pytest.fixture

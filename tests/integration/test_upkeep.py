@@ -4,10 +4,10 @@ import pytest
 import redis
 
 from tests.parts import append, make_parts
-from worker import upkeep
 from worker.errors import OperatorError
 from worker.ledger.audit import audit
 from worker.store.stream import Settlement
+from worker.upkeep import sweep as upkeep
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def forget(person: str, *, yes: bool, as_json: bool) -> None:
     retention time is over.
     """
     from worker.app import relay
-    from worker.forgetting import forget as forget_person
+    from worker.upkeep.forget import forget as forget_person
 
     if not yes:
         if as_json:

@@ -1,0 +1,1 @@
+"""Periodic work: sweep, trim, idle jobs; and forgetting a person."""
