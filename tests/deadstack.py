@@ -16,12 +16,12 @@ from worker.dead.filters import Filter
 from worker.dead.letter import Letter
 from worker.ledger.accounts import Account, accounts
 from worker.ledger.audit import audit
+from worker.process.stop import Stop
 from worker.purchasely.event import event_key, shard_key, shard_of
 from worker.replay.job import Job
 from worker.simulator.accounts import Account as Workspace
 from worker.simulator.app import Options, Simulator
 from worker.simulator.faults import Fault, Faults
-from worker.stop import Stop
 from worker.store.keys import shard_key as key_of
 from worker.store.stream import Lane
 from worker.upkeep.idle_jobs import idle_jobs

@@ -25,12 +25,12 @@ from worker.delivery.lease_run import Bounds, Delivery
 from worker.errors import OperatorError
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
+from worker.process.stop import Stop
 from worker.replay.claims import Claims
 from worker.replay.jobrun import JobRun, Pace
 from worker.replay.jobs import Jobs
 from worker.replay.letter_lanes import LetterLanes
 from worker.replay.turn import Replay
-from worker.stop import Stop
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS
 from worker.store.stream import Lane, Streams

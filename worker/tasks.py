@@ -17,13 +17,13 @@ from kombu.exceptions import OperationalError
 from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
 from worker.ledger import headroom
-from worker.logs import configure
-from worker.memory import settle_in
-from worker.stop import Stop
+from worker.process.logs import configure
+from worker.process.memory import settle_in
+from worker.process.stop import Stop
+from worker.process.watchdog import Watchdog
 from worker.store.stream import Lane
 from worker.upkeep import sweep as upkeep
 from worker.upkeep.idle_jobs import idle_jobs
-from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from tests.fakes import raw_event
 from tests.parts import FILE, INTEGRATION
 from worker.app import Relay
 from worker.ledger.audit import audit
+from worker.process.stop import Stop
 from worker.simulator.accounts import Account
 from worker.simulator.app import Options
 from worker.simulator.faults import Faults
 from worker.simulator.serve import running
-from worker.stop import Stop
 from worker.store.keys import cause_key, shard_key
 
 REFUSED = "REFUSED"

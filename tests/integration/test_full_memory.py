@@ -8,7 +8,7 @@ import redis
 from tests.fakes import raw_event
 from tests.parts import append, make_parts
 from worker.ledger.audit import audit
-from worker.stop import Stop
+from worker.process.stop import Stop
 from worker.store.keys import person_key
 from worker.store.stream import Burial, Settlement
 from worker.upkeep import sweep as upkeep

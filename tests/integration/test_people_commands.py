@@ -12,7 +12,7 @@ from worker.cli import relay as command
 from worker.customerio.rate_limit import RequestPace
 from worker.customerio.track_api import Answer
 from worker.ledger.audit import audit
-from worker.stop import Stop
+from worker.process.stop import Stop
 from worker.upkeep.forget import forget
 
 

@@ -15,7 +15,7 @@ from tests.parts import make_parts
 from worker.app import WAKE_MS
 from worker.ingest.coalescer import Appender, Incoming
 from worker.ledger.audit import audit
-from worker.stop import Stop
+from worker.process.stop import Stop
 from worker.store.stream import Lane
 
 EVENTS = 1500

@@ -22,8 +22,8 @@ from worker.ingest.coalescer import Appender
 from worker.ingest.health import Description, Health, Metrics, Ready
 from worker.ingest.single_flight import Errand
 from worker.ingest.waker import Waker, send
-from worker.logs import configure
-from worker.memory import settle_in
+from worker.process.logs import configure
+from worker.process.memory import settle_in
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from typing import Protocol
 
 import msgspec
 
+from worker.process.stop import Stop
 from worker.replay.claims import Claims
 from worker.replay.job import Job
 from worker.replay.jobs import Jobs
 from worker.replay.turn import TURN_LETTERS, Ended, Replay
-from worker.stop import Stop
 from worker.store.holds import Hold, Holds
 
 _PATIENCE_MS = 30_000

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from worker.stop import Stop
+from worker.process.stop import Stop
 
 
 def test_nobody_asked():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.watchdog import EXIT_DEAF, Watchdog
+from worker.process.watchdog import EXIT_DEAF, Watchdog
 
 LOOKS = 4
 

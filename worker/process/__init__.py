@@ -1,0 +1,1 @@
+"""What every worker process needs: shutdown flag, watchdog, memory, logs."""
