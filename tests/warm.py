@@ -18,8 +18,8 @@ def serve(path: str) -> None:
     """Fork a `relay` for whoever asks, one after the other."""
     import worker.app
     import worker.cli
-    import worker.cli.dead
-    import worker.cli.deadreplay
+    import worker.cli.dead.overview
+    import worker.cli.dead.replay
     import worker.cli.status
     import worker.tasks
 

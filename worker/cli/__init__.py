@@ -1,50 +1,70 @@
 """The commands of ops and on-call."""
 
-import importlib
 import sys
 
 import click
 
+from worker.cli.lazy import LazyGroup
 from worker.errors import OperatorError
 
-# name -> (module, what `relay --help` says): a command's module is imported only when it runs
+# name -> what `relay --help` says
 _COMMANDS = {
-    "demo": ("demo", "Run everything on this machine with sample events, and show that the books balance."),
-    "up": ("up", "Run web, worker and beat in the foreground, with an embedded Valkey if no Redis is set."),
-    "check": ("check", "Validate the integrations file, the keys and regions, and the server."),
-    "status": ("status", "Show each integration: live or held, waiting, delivered, filtered, dead."),
-    "audit": ("audit", "Compare the books with what Redis itself counts."),
-    "hold": ("hold", "Hold an integration: its events wait, in order, until it is resumed."),
-    "resume": ("hold", "End the hold of an integration; what waited is delivered at once."),
-    "send": ("send", "Post events from a file or standard input, as an upstream service would."),
-    "dead": ("dead", "Show what could not be delivered, by cause; list, show, replay, edit, discard, export."),
-    "jobs": ("jobs", "Show the replays under way and those of the past; pause, resume, abort."),
-    "explain": ("explain", "Show what happens to an event, stage by stage, and why."),
-    "suppress": ("suppress", "Send nothing about a person."),
-    "forget": ("forget", "Remove a person from everything the relay keeps."),
-    "simulate": ("simulate", "Run a local Customer.io that shows what arrives."),
+    "demo": "Run everything on this machine with sample events, and show that the books balance.",
+    "up": "Run web, worker and beat in the foreground, with an embedded Valkey if no Redis is set.",
+    "check": "Validate the integrations file, the keys and regions, and the server.",
+    "status": "Show each integration: live or held, waiting, delivered, filtered, dead.",
+    "audit": "Compare the books with what Redis itself counts.",
+    "hold": "Hold an integration: its events wait, in order, until it is resumed.",
+    "resume": "End the hold of an integration; what waited is delivered at once.",
+    "send": "Post events from a file or standard input, as an upstream service would.",
+    "dead": "Show what could not be delivered, by cause; list, show, replay, edit, discard, export.",
+    "jobs": "Show the replays under way and those of the past; pause, resume, abort.",
+    "explain": "Show what happens to an event, stage by stage, and why.",
+    "suppress": "Send nothing about a person.",
+    "forget": "Remove a person from everything the relay keeps.",
+    "simulate": "Run a local Customer.io that shows what arrives.",
 }
 
 
-class _Lazy(click.Group):
-    """A group whose commands are imported when they are called, so that `relay --help` starts at once."""
+def _load(name: str) -> click.Command:  # noqa: C901, PLR0912 - one import a command
+    command: click.Command
+    match name:
+        case "demo":
+            from worker.cli.demo.command import demo as command
+        case "up":
+            from worker.cli.up import up as command
+        case "check":
+            from worker.cli.check import check as command
+        case "status":
+            from worker.cli.status import status as command
+        case "audit":
+            from worker.cli.audit import audit as command
+        case "hold":
+            from worker.cli.hold import hold as command
+        case "resume":
+            from worker.cli.hold import resume as command
+        case "send":
+            from worker.cli.send import send as command
+        case "dead":
+            from worker.cli.dead.overview import dead as command
+        case "jobs":
+            from worker.cli.dead.jobs import jobs as command
+        case "explain":
+            from worker.cli.explain import explain as command
+        case "suppress":
+            from worker.cli.suppress import suppress as command
+        case "forget":
+            from worker.cli.forget import forget as command
+        case "simulate":
+            from worker.cli.simulate import simulate as command
+        case _:
+            raise LookupError(name)
+    return command
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"worker.cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
-
-
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, commands_help=_COMMANDS, load=_load, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="purchasely-customerio-relay")
 def relay() -> None:
     """Relay Purchasely's server events to Customer.io."""

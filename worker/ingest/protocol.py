@@ -119,7 +119,7 @@ class Protocol(HttpToolsProtocol):
         self._begun_s = None
 
     def whole_body(self, scope: Any) -> bytes | None:
-        """The request's body, if all of it is there and nothing is out of the ordinary: see `worker.ingest.asgi.Direct`."""
+        """The request's body, if all of it is there and nothing is unusual: see `worker.ingest.asgi.Direct`."""
         cycle = self.cycle
         if cycle.scope is not scope or cycle.more_body or cycle.disconnected or cycle.waiting_for_100_continue:
             return None
@@ -128,7 +128,7 @@ class Protocol(HttpToolsProtocol):
         return body
 
     def answer_whole(self, scope: Any, head: bytes, body: bytes) -> bool:
-        """Send a 200, if nothing is out of the ordinary: see `worker.ingest.asgi.Direct`."""
+        """Send a 200, if nothing is unusual: see `worker.ingest.asgi.Direct`."""
         cycle = self.cycle
         if cycle.scope is not scope or cycle.disconnected or cycle.response_started:
             return False

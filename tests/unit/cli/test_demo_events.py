@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import orjson
 
 from config.catalogue import catalogue
-from worker.cli.demo_events import OVERSIZE_BYTES, REFUSED_EVENT, deliveries
+from worker.cli.demo.events import OVERSIZE_BYTES, REFUSED_EVENT, deliveries
 from worker.mapping.operation import ITEM_LIMIT_BYTES
 from worker.purchasely.event import read_event
 

@@ -10,7 +10,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.demo_traffic import CONNECTIONS, Traffic
+from worker.cli.demo.traffic import CONNECTIONS, Traffic
 from worker.cli.printing import count, span
 from worker.cli.status import integrations_table
 

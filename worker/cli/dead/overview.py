@@ -1,6 +1,5 @@
 """`relay dead`: what could not be delivered, by cause; list it, show it, work it off."""
 
-import importlib
 import shutil
 import time
 from typing import TYPE_CHECKING, Any
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.columns import columns, sparkline
-from worker.cli.deadfilters import JSON, chosen, filters, open_parts, take_filter
+from worker.cli.dead.options import JSON, chosen, filters, open_parts, take_filter
+from worker.cli.lazy import LazyGroup
 from worker.cli.printing import count, echo_json, span
 
 if TYPE_CHECKING:
@@ -17,38 +17,44 @@ if TYPE_CHECKING:
     from worker.dead.filters import Filter
 
 _HOURS = 12
-# name -> (module, what `relay dead --help` says)
+# name -> what `relay dead --help` says
 _COMMANDS = {
-    "list": ("deadlist", "List dead letters, the last to die first."),
-    "show": ("deadshow", "Show one with everything that is known of it."),
-    "replay": ("deadreplay", "Try letters again, as a job of the workers."),
-    "edit": ("deadedit", "Change the event of a letter; the original is kept."),
-    "discard": ("deaddiscard", "Give letters up; a trail says who did it and why."),
-    "trail": ("deaddiscard", "Show what was discarded, by whom, and why."),
-    "export": ("deadexport", "Write letters as NDJSON."),
-    "import": ("deadexport", "Put exported letters back that are not there."),
+    "list": "List dead letters, the last to die first.",
+    "show": "Show one with everything that is known of it.",
+    "replay": "Try letters again, as a job of the workers.",
+    "edit": "Change the event of a letter; the original is kept.",
+    "discard": "Give letters up; a trail says who did it and why.",
+    "trail": "Show what was discarded, by whom, and why.",
+    "export": "Write letters as NDJSON.",
+    "import": "Put exported letters back that are not there.",
 }
 
 
-class _Lazy(click.Group):
-    """Commands that are imported when they are called."""
+def _load(name: str) -> click.Command:
+    command: click.Command
+    match name:
+        case "list":
+            from worker.cli.dead.list_ import dead_list as command
+        case "show":
+            from worker.cli.dead.show import dead_show as command
+        case "replay":
+            from worker.cli.dead.replay import dead_replay as command
+        case "edit":
+            from worker.cli.dead.edit import dead_edit as command
+        case "discard":
+            from worker.cli.dead.discard import dead_discard as command
+        case "trail":
+            from worker.cli.dead.discard import dead_trail as command
+        case "export":
+            from worker.cli.dead.export import dead_export as command
+        case "import":
+            from worker.cli.dead.export import dead_import as command
+        case _:
+            raise LookupError(name)
+    return command
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"worker.cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, f"dead_{cmd_name}")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
-
-
-@click.group(cls=_Lazy, invoke_without_command=True)
+@click.group(cls=LazyGroup, commands_help=_COMMANDS, load=_load, invoke_without_command=True)
 @filters
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Most causes shown.")
 @JSON

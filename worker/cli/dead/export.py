@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.deadfilters import BY, DRY_RUN, JSON, chosen, doer, filters, open_parts, read_letters, take_filter
+from worker.cli.dead.options import BY, DRY_RUN, JSON, chosen, doer, filters, open_parts, read_letters, take_filter
 from worker.cli.printing import count, echo_json
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from worker.cli.printing import count, echo_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from worker.cli.demo_stage import Stage
-    from worker.cli.demo_traffic import Traffic
+    from worker.cli.demo.stage import Stage
+    from worker.cli.demo.traffic import Traffic
     from worker.machine.signals import Signals
 
 # The events are sent within this time where the machine can: long enough to watch.
@@ -45,7 +45,7 @@ def demo(people: int, seed: int, *, keep: bool, as_json: bool) -> None:
     """
     from rich.console import Console
 
-    from worker.cli.demo_stage import Stage
+    from worker.cli.demo.stage import Stage
     from worker.machine.signals import Signals
 
     console = Console(highlight=False, quiet=as_json, width=None if sys.stdout.isatty() else 120)
@@ -74,9 +74,9 @@ class _Interrupted(Exception):  # noqa: N818 - no error: somebody had seen enoug
 
 
 def _run(stage: "Stage", signals: "Signals", console: "Console", people: int, seed: int) -> dict[str, Any]:
-    from worker.cli import demo_show
-    from worker.cli.demo_events import deliveries
-    from worker.cli.demo_traffic import Traffic
+    from worker.cli.demo import show as demo_show
+    from worker.cli.demo.events import deliveries
+    from worker.cli.demo.traffic import Traffic
 
     started = time.monotonic()
     console.print(demo_show.TITLE)
@@ -113,7 +113,7 @@ def _follow(stage: "Stage", signals: "Signals", traffic: "Traffic", console: "Co
     """Send, and show how it goes until everything is settled; the integrations as they are then."""
     from rich.live import Live
 
-    from worker.cli.demo_show import Progress
+    from worker.cli.demo.show import Progress
     from worker.cli.status import read
 
     progress = Progress(traffic, len(stage.names))
@@ -140,7 +140,7 @@ def _follow(stage: "Stage", signals: "Signals", traffic: "Traffic", console: "Co
 
 def _outcome(stage: "Stage", traffic: "Traffic", items: list[dict[str, Any]]) -> dict[str, Any]:
     """What came of it, and whether it is as it must be."""
-    from worker.cli import demo_show
+    from worker.cli.demo import show as demo_show
     from worker.ledger.audit import audit
 
     arrived = {name: stage.inspect("stats", name)["events"] for name in stage.names}

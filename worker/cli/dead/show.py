@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from worker.cli.dead import cause_words
-from worker.cli.deadfilters import JSON, open_parts, read_letters
+from worker.cli.dead.options import JSON, open_parts, read_letters
+from worker.cli.dead.overview import cause_words
 from worker.cli.printing import echo_json, span
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.columns import columns
-from worker.cli.dead import cause_words
-from worker.cli.deadfilters import (
+from worker.cli.dead.options import (
     ALL,
     BY,
     DRY_RUN,
@@ -21,6 +20,7 @@ from worker.cli.deadfilters import (
     open_parts,
     take_filter,
 )
+from worker.cli.dead.overview import cause_words
 from worker.cli.printing import count, echo_json, span
 
 if TYPE_CHECKING:

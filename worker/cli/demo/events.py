@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from worker.cli.demo_people import DAY_MS, Customer, Event, Fact
+from worker.cli.demo.people import DAY_MS, Customer, Event, Fact
 
 # Sent because the demo's file enables all codes, and refused by its Customer.io.
 REFUSED_EVENT = "LOYALTY_TIER_CHANGED"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.columns import columns
-from worker.cli.deadfilters import JSON, open_parts
-from worker.cli.following import ending, find_job, follow, outcome
+from worker.cli.dead.follow import ending, find_job, follow, outcome
+from worker.cli.dead.options import JSON, open_parts
 from worker.cli.printing import count, echo_json, span
 
 if TYPE_CHECKING:

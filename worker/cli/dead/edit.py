@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from worker.cli.deadfilters import BY, DRY_RUN, JSON, doer, open_parts, read_letters
-from worker.cli.deadshow import describe, verdict
+from worker.cli.dead.options import BY, DRY_RUN, JSON, doer, open_parts, read_letters
+from worker.cli.dead.show import describe, verdict
 from worker.cli.printing import echo_json
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from worker.cli.demo_events import REFUSED_EVENT
+from worker.cli.demo.events import REFUSED_EVENT
 from worker.errors import OperatorError
 from worker.machine.embedded import write_private
 from worker.machine.here import Machine, choose_address, open_direct

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.deadfilters import (
+from worker.cli.dead.follow import ending, follow
+from worker.cli.dead.jobs import job_row
+from worker.cli.dead.options import (
     ALL,
     BY,
     DRY_RUN,
@@ -20,8 +22,6 @@ from worker.cli.deadfilters import (
     open_parts,
     take_filter,
 )
-from worker.cli.following import ending, follow
-from worker.cli.jobs import job_row
 from worker.cli.printing import count, echo_json
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from worker.cli.demo_events import Delivery
+from worker.cli.demo.events import Delivery
 from worker.cli.posting import signing
 
 CONNECTIONS = 6

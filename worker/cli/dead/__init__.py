@@ -1,0 +1,1 @@
+"""`relay dead …` and `relay jobs …`."""
