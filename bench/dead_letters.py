@@ -16,10 +16,10 @@ from pathlib import Path
 import redis
 
 from bench.setting import SAMPLE, machine
-from tests.deadseed import seed
-from tests.servers import OwnRedis
-from tests.stack import Stack
-from tests.waiting import until
+from tests.support.deadseed import seed
+from tests.support.servers import OwnRedis
+from tests.support.stack import Stack
+from tests.support.waiting import until
 
 
 def timed(stack: Stack, *command: str, rounds: int = 1) -> tuple[float, str]:

@@ -8,7 +8,7 @@ import time
 import orjson
 
 from bench.setting import Setting, event
-from tests.servers import free_port
+from tests.support.servers import free_port
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{}\n"
 

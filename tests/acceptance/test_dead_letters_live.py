@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.deadseed import seed
-from tests.servers import OwnRedis
-from tests.stack import ROOT, Stack
-from tests.waiting import until
+from tests.support.deadseed import seed
+from tests.support.servers import OwnRedis
+from tests.support.stack import ROOT, Stack
+from tests.support.waiting import until
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
 NUMBER, RATE = 1200, 600
@@ -56,10 +56,10 @@ def warm(stack):
     """A shell function `relay` that runs the command without its start-up time."""
     folder = Path(tempfile.mkdtemp(prefix="door-"))  # a socket's path must be short
     door = folder / "d"
-    serving = subprocess.Popen([sys.executable, "-m", "tests.warm", str(door)], cwd=ROOT, env=stack.env)
+    serving = subprocess.Popen([sys.executable, "-m", "tests.support.warm", str(door)], cwd=ROOT, env=stack.env)
     try:
         until(door.exists, "the warm command serves")
-        yield f'relay() {{ {sys.executable} -S -E {ROOT}/tests/warm.py {door} "$@"; }}'
+        yield f'relay() {{ {sys.executable} -S -E {ROOT}/tests/support/warm.py {door} "$@"; }}'
     finally:
         serving.kill()
         serving.wait()

@@ -9,7 +9,7 @@ import sys
 import psutil
 import pytest
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 COMMAND = [sys.executable, "-c", "from worker.cli import main; main()", "demo"]
 

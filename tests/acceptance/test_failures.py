@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.payloads import payload
-from tests.waiting import until
+from tests.support.payloads import payload
+from tests.support.waiting import until
 
 
 def send(stack, count, start=0):

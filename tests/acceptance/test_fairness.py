@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from tests.hostile import Hostile
-from tests.payloads import payload
-from tests.stack import DEFAULT_INTEGRATION
-from tests.waiting import until
+from tests.support.hostile import Hostile
+from tests.support.payloads import payload
+from tests.support.stack import DEFAULT_INTEGRATION
+from tests.support.waiting import until
 from worker.purchasely.event import shard_of
 
 SECOND = """

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from tests.payloads import payload
-from tests.stack import ROOT, procfile
-from tests.waiting import until
+from tests.support.payloads import payload
+from tests.support.stack import ROOT, procfile
+from tests.support.waiting import until
 
 LEASE_S = 2
 # uvicorn ends in order, then passes the signal on to itself, as a shell expects

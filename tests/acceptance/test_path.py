@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.payloads import history, payload
-from tests.waiting import until
+from tests.support.payloads import history, payload
+from tests.support.waiting import until
 
 
 def people_events(stack):

@@ -13,8 +13,8 @@ import psutil
 import pytest
 import requests
 
-from tests.servers import free_port
-from tests.waiting import until
+from tests.support.servers import free_port
+from tests.support.waiting import until
 from worker.simulator.accounts import Account
 from worker.simulator.app import Options
 from worker.simulator.serve import running

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deadstack import options
+from tests.support.deadstack import options
 from worker.simulator.app import Simulator
 from worker.simulator.serve import running
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from config.settings import Settings
-from tests.fakes import raw_event
-from tests.parts import FILE, INTEGRATION
+from tests.support.fakes import raw_event
+from tests.support.parts import FILE, INTEGRATION
 from worker.app import Relay
 from worker.ledger.audit import audit
 from worker.process.stop import Stop

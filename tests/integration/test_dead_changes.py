@@ -4,8 +4,8 @@ import msgspec
 import orjson
 import pytest
 
-from tests.deadletter import letter as any_letter
-from tests.deadstack import SHARDS, event, opened
+from tests.support.deadletter import letter as any_letter
+from tests.support.deadstack import SHARDS, event, opened
 from worker.dead.changes import TRAIL
 from worker.dead.edits import edit, home
 from worker.dead.letter import raw_of

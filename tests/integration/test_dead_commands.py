@@ -7,7 +7,7 @@ import threading
 import pytest
 from click.testing import CliRunner
 
-from tests.deadstack import event, opened
+from tests.support.deadstack import event, opened
 from worker.cli import relay
 
 

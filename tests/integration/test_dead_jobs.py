@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.deadletter import letter
+from tests.support.deadletter import letter
 from worker.replay.claims import Claims
 from worker.replay.job import Job
 from worker.replay.jobs import HISTORY, Jobs

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tests.deadstack import event, opened
+from tests.support.deadstack import event, opened
 from worker.ledger import headroom
 from worker.ledger.metrics import render
 

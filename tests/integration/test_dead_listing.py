@@ -5,7 +5,7 @@ import time
 import pytest
 import redis
 
-from tests.deadseed import HOUR_MS, seed
+from tests.support.deadseed import HOUR_MS, seed
 from worker.dead.causes import gather
 from worker.dead.condition import read_condition
 from worker.dead.filters import Filter

@@ -6,7 +6,7 @@ import time
 import msgspec
 import pytest
 
-from tests.deadstack import event, opened
+from tests.support.deadstack import event, opened
 from worker.mapping.mapper import Mapper
 from worker.replay.job import Job
 from worker.replay.letter_lanes import Turn

@@ -12,7 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.waiting import until
+from tests.support.waiting import until
 from worker.app import address_file
 from worker.errors import OperatorError
 from worker.machine import embedded as module

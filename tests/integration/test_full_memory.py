@@ -5,8 +5,8 @@ import time
 import pytest
 import redis
 
-from tests.fakes import raw_event
-from tests.parts import append, make_parts
+from tests.support.fakes import raw_event
+from tests.support.parts import append, make_parts
 from worker.ledger.audit import audit
 from worker.process.stop import Stop
 from worker.store.keys import person_key

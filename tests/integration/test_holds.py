@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.parts import append, make_parts
+from tests.support.parts import append, make_parts
 from worker.customerio.verdict import hold_interval_s
 from worker.store.holds import Hold
 from worker.upkeep import sweep as upkeep

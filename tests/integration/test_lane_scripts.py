@@ -5,7 +5,7 @@ import uuid
 import pytest
 import redis
 
-from tests.fakes import order
+from tests.support.fakes import order
 from worker.errors import LeaseLostError
 from worker.ledger.audit import differences, read_books
 from worker.store.keys import person_key

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from redis import Redis
 
-from tests.parts import append, make_parts
+from tests.support.parts import append, make_parts
 from worker.cli import relay as command
 from worker.customerio.rate_limit import RequestPace
 from worker.customerio.track_api import Answer

@@ -11,7 +11,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from tests.waiting import until
+from tests.support.waiting import until
 from worker.machine.supervisor import LONGEST_WAIT_S, WELL_S, Program, Supervisor, backoff_s
 
 

@@ -8,9 +8,9 @@ import time
 import msgspec
 import pytest
 
-from tests.fakes import integration
-from tests.hostile import Hostile, answer
-from tests.servers import free_port
+from tests.support.fakes import integration
+from tests.support.hostile import Hostile, answer
+from tests.support.servers import free_port
 from worker.customerio.track_api import Answer, ItemError, TrackApi
 
 TIMEOUT_S = 1.0

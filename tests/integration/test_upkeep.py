@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from tests.parts import append, make_parts
+from tests.support.parts import append, make_parts
 from worker.errors import OperatorError
 from worker.ledger.audit import audit
 from worker.store.stream import Settlement

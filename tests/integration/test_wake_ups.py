@@ -9,9 +9,9 @@ import uuid
 import pytest
 import redis.asyncio
 
-from tests.fakes import raw_event
-from tests.hostile import Hostile, answer
-from tests.parts import make_parts
+from tests.support.fakes import raw_event
+from tests.support.hostile import Hostile, answer
+from tests.support.parts import make_parts
 from worker.app import WAKE_MS
 from worker.ingest.coalescer import Appender, Incoming
 from worker.ledger.audit import audit

@@ -24,7 +24,7 @@ def rooms() -> str:
 
 
 def test_the_readme_lists_every_module_with_its_sentence() -> None:
-    """The README's table of contents is the modules' own first sentences (`python -m tests.rooms` writes it)."""
+    """The README's table of contents is the modules' own first sentences (written by `tests.support.rooms`)."""
     readme = (ROOT / "README.md").read_text()
     shown = readme.split("<!-- rooms -->\n", 1)[1].split("\n<!-- /rooms -->", 1)[0]
     assert shown.strip() == rooms()

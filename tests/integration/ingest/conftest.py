@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.door import ENVIRON, Door, make_parts, running
+from tests.support.door import ENVIRON, Door, make_parts, running
 
 
 @pytest.fixture(scope="session")

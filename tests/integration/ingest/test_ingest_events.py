@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.door import OLD_TOKEN
 from tests.integration.ingest.test_ingest_webhook import is_problem
+from tests.support.door import OLD_TOKEN
 
 LINES = {"Content_Type": "application/x-ndjson"}
 

@@ -9,7 +9,7 @@ import socket
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.door import SECRET, TOKEN, read_all
+from tests.support.door import SECRET, TOKEN, read_all
 
 bounded = settings(
     max_examples=120,

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from tests.door import TOKEN, bearer, head, make_parts, read_all, running, signed
 from tests.integration.ingest.test_ingest_webhook import is_problem
-from tests.waiting import until
+from tests.support.door import TOKEN, bearer, head, make_parts, read_all, running, signed
+from tests.support.waiting import until
 from worker.ingest import protocol as connection
 
 LINES = "Content-Type: application/x-ndjson"

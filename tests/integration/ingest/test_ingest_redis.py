@@ -9,10 +9,10 @@ import time
 import pytest
 import redis
 
-from tests.door import make_parts, running
 from tests.integration.ingest.test_ingest_webhook import is_problem
-from tests.servers import OwnRedis
-from tests.waiting import until
+from tests.support.door import make_parts, running
+from tests.support.servers import OwnRedis
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("environ")
 

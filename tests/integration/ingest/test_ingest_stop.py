@@ -10,10 +10,10 @@ import time
 import pytest
 import redis
 
-from tests.door import bearer
-from tests.servers import free_port
-from tests.stack import Stack, procfile
-from tests.waiting import until
+from tests.support.door import bearer
+from tests.support.servers import free_port
+from tests.support.stack import Stack, procfile
+from tests.support.waiting import until
 
 
 @pytest.fixture

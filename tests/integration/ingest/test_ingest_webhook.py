@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.door import OLD_SECRET, SECRET, signed
+from tests.support.door import OLD_SECRET, SECRET, signed
 
 EVENT = {"event_id": "e-1", "event_name": "ACTIVATE", "user_id": "jeff"}
 

@@ -11,7 +11,7 @@ import requests
 import schemathesis
 from schemathesis import checks, openapi
 
-from tests.door import SECRET, TOKEN, signed
+from tests.support.door import SECRET, TOKEN, signed
 from worker.ingest.admission import MOST_EVENTS
 
 bounded = hypothesis.settings(

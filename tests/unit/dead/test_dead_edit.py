@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from tests.deadletter import letter
-from tests.deadstack import event
-from tests.fakes import integration
+from tests.support.deadletter import letter
+from tests.support.deadstack import event
+from tests.support.fakes import integration
 from worker.dead.edits import edit, home, put, take_out
 from worker.dead.letter import decode_letter, encode_letter, event_of, raw_of, received_of
 from worker.mapping.mapper import Mapper, Send

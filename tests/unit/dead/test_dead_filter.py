@@ -4,8 +4,8 @@ import shlex
 
 import pytest
 
-from tests.deadletter import letter
-from tests.deadstack import event
+from tests.support.deadletter import letter
+from tests.support.deadstack import event
 from worker.dead.condition import read_condition
 from worker.dead.filters import Filter, read_time_ms
 

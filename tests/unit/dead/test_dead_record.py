@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.deadletter import ENTRY, REFUSED, letter
-from tests.deadstack import event
+from tests.support.deadletter import ENTRY, REFUSED, letter
+from tests.support.deadstack import event
 from worker.customerio.sender import Attempt
 from worker.dead.burying import bury_again
 from worker.dead.letter import decode_letter, encode_letter, event_of, raw_of, split_id

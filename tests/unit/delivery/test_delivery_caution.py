@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes import BOUNDS, Bench, integration, raw_event
+from tests.support.fakes import BOUNDS, Bench, integration, raw_event
 from worker.mapping.mapper import Mapper
 
 RUNS_A_KILLER = 8

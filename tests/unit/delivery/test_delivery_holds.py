@@ -5,7 +5,7 @@ import threading
 import msgspec
 import pytest
 
-from tests.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
+from tests.support.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
 from worker.customerio.sender import Sender
 from worker.customerio.track_api import Answer
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
+from tests.support.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
 from worker.customerio.track_api import Answer
 
 GOOD, REFUSED, REJECTED, NAMELESS, FILTERED = "GOOD", "REFUSED", "REJECTED", "NAMELESS", "OFF"

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
+from tests.support.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
 from worker.customerio.track_api import Answer
 
 

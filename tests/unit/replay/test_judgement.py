@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.deadletter import letter
-from tests.deadstack import event
-from tests.fakes import integration
+from tests.support.deadletter import letter
+from tests.support.deadstack import event
+from tests.support.fakes import integration
 from worker.dead.letter import event_of
 from worker.mapping.mapper import LATE_MS, Mapper
 from worker.mapping.outcome import Dead

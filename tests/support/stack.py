@@ -19,13 +19,13 @@ import requests
 
 from config.integrations import load
 from config.settings import Settings
-from tests.servers import free_port
-from tests.waiting import until
+from tests.support.servers import free_port
+from tests.support.waiting import until
 from worker.app import Relay
 from worker.ledger.accounts import Account, accounts
 from worker.ledger.audit import audit
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SECRET, TOKEN = "webhook-secret", "upstream-token"
 SITE, KEY = "test-site", "test-key"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.payloads import DAY_MS, HISTORIES, START_MS, event, history, payload
+from tests.support.payloads import DAY_MS, HISTORIES, START_MS, event, history, payload
 from worker.people.facts import read_facts
 from worker.people.person import absorb, decode
 from worker.people.properties import DATE_PROPERTIES, PROPERTIES, compile_properties, properties

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.integrations import parse
-from tests.payloads import CODES, START_MS, payload
+from tests.support.payloads import CODES, START_MS, payload
 from worker.mapping.mapper import Mapper
 from worker.purchasely import event as events
 from worker.purchasely.documented import FIELDS, Documented, read_documented

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from tests.stack import SECRET, TOKEN
+from tests.support.stack import SECRET, TOKEN
 
 THREADS = 4
 ARRAY_EVENTS = 25

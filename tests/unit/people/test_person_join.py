@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.payloads import CODES, DAY_MS, HISTORIES, START_MS, event, history, payload
+from tests.support.payloads import CODES, DAY_MS, HISTORIES, START_MS, event, history, payload
 from worker.people.facts import read_facts
 from worker.people.person import absorb, decode, encode
 from worker.people.properties import properties

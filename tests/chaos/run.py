@@ -26,14 +26,14 @@ import redis
 
 from config.catalogue import catalogue
 from config.integrations import load
-from tests.chaosplan import KINDS, SECONDS_A_FAULT, Fault, make_plan
-from tests.chaosproof import Proof, prove
-from tests.chaossender import Person, Sender
-from tests.payloads import HISTORIES, history
-from tests.proxy import LossyProxy
-from tests.servers import OwnRedis
-from tests.stack import DEFAULT_INTEGRATION, Stack
-from tests.waiting import until
+from tests.chaos.plan import KINDS, SECONDS_A_FAULT, Fault, make_plan
+from tests.chaos.proof import Proof, prove
+from tests.chaos.sender import Person, Sender
+from tests.support.payloads import HISTORIES, history
+from tests.support.proxy import LossyProxy
+from tests.support.servers import OwnRedis
+from tests.support.stack import DEFAULT_INTEGRATION, Stack
+from tests.support.waiting import until
 from worker.ledger.audit import audit
 
 LEASE_S = 2.0
@@ -400,7 +400,3 @@ def main(arguments: list[str]) -> int:
     if chosen.report:
         chosen.report.write_text(f"{text}\n")
     return 0 if summary.is_clean else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -3,8 +3,8 @@
 A test of a page full of commands would otherwise spend its time on imports. A command still is a process of its own,
 with its own arguments, folder, standard streams and exit code.
 
-    python -m tests.warm SOCKET          serves
-    python tests/warm.py SOCKET ARG...   runs `relay ARG...` there
+    python -m tests.support.warm SOCKET          serves
+    python tests/support/warm.py SOCKET ARG...   runs `relay ARG...` there
 """
 
 import json

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tests.payloads import CODES, DAY_MS, START_MS, event, history, payload
+from tests.support.payloads import CODES, DAY_MS, START_MS, event, history, payload
 from worker.people.facts import read_facts
 from worker.people.person import absorb, decode
 from worker.people.properties import properties

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from tests.waiting import until
+from tests.support.waiting import until
 from worker.errors import LeaseLostError
 from worker.store.lease import Lease
 

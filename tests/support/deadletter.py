@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from tests.deadstack import event
+from tests.support.deadstack import event
 from worker.dead.burying import bury
 from worker.dead.letter import Letter, decode_letter
 from worker.mapping.outcome import Dead

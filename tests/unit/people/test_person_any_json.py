@@ -4,7 +4,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.payloads import START_MS, event, payload
+from tests.support.payloads import START_MS, event, payload
 from worker.people.facts import read_facts
 from worker.people.person import absorb, decode, encode
 from worker.people.properties import DATE_PROPERTIES, PROPERTIES, properties

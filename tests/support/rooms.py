@@ -1,9 +1,9 @@
-"""`python -m tests.rooms`: write the README's list of modules anew."""
+"""`python -m tests.support.rooms`: write the README's list of modules anew."""
 
 import importlib.util
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:

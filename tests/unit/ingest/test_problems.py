@@ -84,7 +84,7 @@ def test_our_own_fault_is_logged_by_kind_and_place(caplog):
     """Whoever is on call finds the line."""
     Answers().to(raised(ValueError(SECRETIVE)), "/")
     [line] = caplog.messages
-    assert line.startswith("unexpected fault=ValueError at=test_answers.py:")
+    assert line.startswith("unexpected fault=ValueError at=test_problems.py:")
     assert line.endswith(":raised times=1")
 
 
