@@ -94,5 +94,5 @@ def _syntax_problem(error: str, text: str, path: str, places: Places) -> str:
             return told(path, line, dotted(places.repeated[line]), what)
     keys = [place for place, stands in places.lines.items() if stands == line]
     key = dotted(keys[-1]) if keys else ""
-    hint = next((hint for words, hint in _HINTS.items() if words in reason), "mend it here")
+    hint = next((hint for message, hint in _HINTS.items() if message in reason), "mend it here")
     return told(path, line, key, f"not TOML ({reason}); {hint}")

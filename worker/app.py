@@ -238,9 +238,9 @@ class Relay:
             stop.asked,
         )
 
-    def _hold(self, integration: str, kind: str, *, status: int, words: str, probe: bool) -> None:
+    def _hold(self, integration: str, kind: str, *, status: int, message: str, probe: bool) -> None:
         now_ms = time.time_ns() // 1_000_000
-        self.holds.hold(integration, kind, now_ms, status=status, words=words, probe=probe)  # type: ignore[arg-type]
+        self.holds.hold(integration, kind, now_ms, status=status, message=message, probe=probe)  # type: ignore[arg-type]
         log.warning(
             "integration_held integration=%s kind=%s status=%d probe=%s",
             integration,

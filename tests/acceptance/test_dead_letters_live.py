@@ -115,7 +115,7 @@ def test_the_runbook_is_true(stack, live, tmp_path):
         )
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     said = ran.stdout + ran.stderr
-    for words in (
+    for message in (
         "100 dead letters",
         "would be sent",
         "job replay-",
@@ -130,6 +130,6 @@ def test_the_runbook_is_true(stack, live, tmp_path):
         "production is resumed",
         "the books balance",
     ):
-        assert words in said, f"{words!r} was not said:\n{said}"
+        assert message in said, f"{message!r} was not said:\n{said}"
     assert json.loads(stack.relay("dead", "--json").stdout)["totals"]["production"]["dead"] == 49
     assert stack.relay("audit").returncode == 0

@@ -63,7 +63,7 @@ def test_a_wrong_key_holds_and_a_probe_resumes(stack):
     stack.faults(arm={"unauthorized": {"probability": 1}})
     ids = send(stack, 40)
     hold = until(lambda: stack.account.hold, "it is held")
-    assert (hold.kind, hold.by, hold.status, hold.words) == ("unauthorized", "relay", 401, "Unauthorized")
+    assert (hold.kind, hold.by, hold.status, hold.message) == ("unauthorized", "relay", 401, "Unauthorized")
     shown = json.loads(stack.relay("status", "--json").stdout)["items"][0]
     assert (shown["state"], shown["waiting"], shown["dead"]) == ("held", 40, 0)
     until(lambda: stack.account.hold and stack.account.hold.failures >= 3, "probes fail")
@@ -94,7 +94,7 @@ def test_a_held_integration_costs_its_probes_only(make_stack):
 
 def test_an_operators_hold_lasts_until_the_operator_resumes(stack):
     """`relay hold` stops deliveries, `relay resume` starts them at once."""
-    assert stack.relay("hold", "production", "--words", "maintenance").returncode == 0
+    assert stack.relay("hold", "production", "-m", "maintenance").returncode == 0
     ids = send(stack, 5)
     stack.relay("status")
     assert (stack.account.waiting, stack.arrived()) == (5, [])

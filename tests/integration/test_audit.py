@@ -176,9 +176,9 @@ def test_status_tells_the_same(parts):
 
 def test_hold_and_resume(parts):
     """An operator's hold shows with its words, and ends with a wake-up for what waits."""
-    assert run(parts, "hold", "production", "--words", "new keys on Monday").returncode == 0
+    assert run(parts, "hold", "production", "-m", "new keys on Monday").returncode == 0
     told = json.loads(run(parts, "status", "--json").stdout)["items"][0]
-    assert (told["state"], told["hold"]["by"], told["hold"]["words"]) == ("held", "operator", "new keys on Monday")
+    assert (told["state"], told["hold"]["by"], told["hold"]["message"]) == ("held", "operator", "new keys on Monday")
     assert "new keys on Monday; `relay resume production` ends it" in run(parts, "status").stdout
     resumed = run(parts, "resume", "production", "--json")
     assert (resumed.returncode, json.loads(resumed.stdout)) == (

@@ -36,7 +36,7 @@ def test_discarded_letters_are_filtered_and_in_the_trail(dead):
     account = dead.account()
     assert (account.dead, account.filtered) == (1, {"discarded": 10})
     trail = dead.parts.dead_changes.trail(["production"], 100)
-    assert {(note.by, note.words, note.reason, note.event) for note in trail} == {("me", "no use", "rejected", "BAD")}
+    assert {(note.by, note.message, note.reason, note.event) for note in trail} == {("me", "no use", "rejected", "BAD")}
     assert sorted(note.id for note in trail) == sorted(one.id for one in letters)
     assert b"user-1" not in msgspec.json.encode(trail)
     assert discard(dead, letters) == ["gone"] * 10

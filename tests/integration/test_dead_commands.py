@@ -99,8 +99,8 @@ def test_what_is_typed_wrongly_does_nothing(dead):
         ["replay", "--all"],
         ["replay", "--all", "production.1.1-1", "--yes"],
         ["discard", "--all", "--yes"],
-        ["discard", "--all", "--reason-text", " ", "--yes"],
-        ["discard", "--reason-text", "x", "--yes"],
+        ["discard", "--all", "-m", " ", "--yes"],
+        ["discard", "-m", "x", "--yes"],
         ["edit", "production.1.1-1", "--set"],
     ):
         run("dead", *arguments, code=2)
@@ -114,7 +114,7 @@ def test_a_letter_that_is_not_there(dead):
         ["show"],
         ["replay", "--yes"],
         ["edit", "--set", "a=1"],
-        ["discard", "--yes", "--reason-text", "x"],
+        ["discard", "--yes", "-m", "x"],
     ):
         assert "no dead letter production.1.1-1" in run("dead", *command, "production.1.1-1", code=1)
 
@@ -123,8 +123,8 @@ def test_showing_a_letter(dead):
     """Everything that is known of it, and a curl command without the key."""
     letter = dead.letters(reasons=("rejected",))[0]
     text = run("dead", "show", letter.id)
-    for words in ("rejected · name · 207 · BAD", '"event_name": "BAD"', "207", "simulator", "older than 72 h"):
-        assert words in text
+    for message in ("rejected · name · 207 · BAD", '"event_name": "BAD"', "207", "simulator", "older than 72 h"):
+        assert message in text
     assert '-u "$CUSTOMERIO_SITE_ID:$CUSTOMERIO_API_KEY"' in text
     assert "dead-key" not in text
     found = told("dead", "show", letter.id)
@@ -236,12 +236,12 @@ def test_an_edit_in_the_editor(dead, monkeypatch, tmp_path):
 
 def test_discarding_and_the_trail(dead):
     """It says what would go, and who did it afterwards."""
-    dry = run("dead", "discard", "--reason", "rejected", "--reason-text", "tests", "--dry-run")
+    dry = run("dead", "discard", "--reason", "rejected", "-m", "tests", "--dry-run")
     assert "6  production  rejected · name · 207 · BAD" in dry
     assert dead.account().dead == 7
-    assert "6 letters discarded" in run("dead", "discard", "--reason", "rejected", "--reason-text", "tests", "--yes")
+    assert "6 letters discarded" in run("dead", "discard", "--reason", "rejected", "-m", "tests", "--yes")
     notes = told("dead", "trail")["items"]
-    assert {(note["by"], note["words"]) for note in notes} == {("oncall", "tests")}
+    assert {(note["by"], note["message"]) for note in notes} == {("oncall", "tests")}
     assert "tests" in run("dead", "trail", "--limit", "1")
     assert dead.account().filtered == {"discarded": 6}
 
@@ -252,7 +252,7 @@ def test_exporting_and_importing(dead, tmp_path):
     assert told("dead", "export", "--output", str(file)) == {"exported": 7, "file": str(file)}
     assert file.stat().st_mode & 0o777 == 0o600
     before = dead.letters()
-    run("dead", "discard", "--all", "--reason-text", "x", "--yes")
+    run("dead", "discard", "--all", "-m", "x", "--yes")
     assert "7 letters would be restored" in run("dead", "import", str(file), "--dry-run")
     assert told("dead", "import", str(file), "--by", "me") == {
         "restored": 7,
@@ -279,7 +279,7 @@ def test_letters_of_another_number_of_shards_come_home(dead, tmp_path):
     file = tmp_path / "letters.ndjson"
     run("dead", "export", "--output", str(file), "--reason", "rejected")
     text = file.read_text()
-    run("dead", "discard", "--all", "--reason-text", "x", "--yes")
+    run("dead", "discard", "--all", "-m", "x", "--yes")
     for shard in range(4):
         text = text.replace(f"production.{shard}.", f"production.{shard + 40}.")
     file.write_text(text)
@@ -292,7 +292,7 @@ def test_an_import_stops_at_the_bound(dead, tmp_path, monkeypatch):
     """What a file holds must not bring the integration to a halt, nor Redis."""
     file = tmp_path / "letters.ndjson"
     run("dead", "export", "--output", str(file))
-    run("dead", "discard", "--all", "--reason-text", "x", "--yes")
+    run("dead", "discard", "--all", "-m", "x", "--yes")
     monkeypatch.setattr(dead.parts, "settings", dead.settings.model_copy(update={"dead_limit": 3}))
     assert "RELAY_DEAD_LIMIT" in run("dead", "import", str(file), code=1)
     assert dead.account().dead <= 4

@@ -88,7 +88,7 @@ def test_a_bound_that_is_near_is_said_once_in_a_while(dead, caplog):
         "bound_near what=dead_letters integration=production now=8 limit=10"
     ]
     bound = headroom.near(headroom.bounds(dead.parts))[0]
-    assert bound.words.startswith(
+    assert bound.message.startswith(
         "production has 8 of 10 (80 %) dead letters; at the bound (RELAY_DEAD_LIMIT) it is held"
     )
     text = render(dead.parts).decode()

@@ -166,7 +166,7 @@ def test_a_job_waits_out_a_hold(dead, fault, kind):
     job_id = dead.start(dead.letters())
     dead.work(within_s=0.2)
     assert held(dead) == kind
-    assert (dead.job(job_id).state, dead.job(job_id).words) == ("running", "production is held")
+    assert (dead.job(job_id).state, dead.job(job_id).message) == ("running", "production is held")
     assert dead.account().dead == 10
     ends = time.monotonic() + 10
     while dead.job(job_id).state == "running" and time.monotonic() < ends:
@@ -197,7 +197,7 @@ def test_live_events_go_first(dead):
     job_id = dead.start(dead.letters())
     following = dead.task(job_id, "first")
     assert following is not None
-    assert (dead.job(job_id).left, dead.job(job_id).words) == (1, "live events go first")
+    assert (dead.job(job_id).left, dead.job(job_id).message) == (1, "live events go first")
     dead.deliver()
     assert dead.task(job_id, following[0]) is None
     assert dead.job(job_id).counts == {"delivered": 1}
@@ -329,7 +329,7 @@ def test_a_job_of_an_integration_that_is_gone_waits_and_says_so(dead):
     dead.parts.join()
     dead.work(within_s=0.5)
     assert dead.task(job_id, "first") is None
-    assert dead.job(job_id).words == "production is not in the integrations file"
+    assert dead.job(job_id).message == "production is not in the integrations file"
     assert dead.parts.known_integrations() == ["renamed", "production"]
     assert dead.job(job_id).left == 1
 

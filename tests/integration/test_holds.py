@@ -34,7 +34,7 @@ def hold(parts, kind="unauthorized", now_ms=NOW_MS, **facts):
 
 def test_a_hold_says_why_and_marks_every_shard(parts):
     """The whole record; other integrations are untouched."""
-    found = hold(parts, status=401, words="Unauthorized")
+    found = hold(parts, status=401, message="Unauthorized")
     assert msgspec.structs.replace(found, next_probe_ms=0) == Hold(
         "unauthorized", "relay", NOW_MS, 1, 0, 401, "Unauthorized"
     )
@@ -55,14 +55,14 @@ def test_failed_probes_wait_longer_and_longer(parts):
 
 def test_workers_that_fail_at_the_same_time_are_one_failure(parts):
     """Only a probe puts the next one off; the latest words are kept."""
-    first = hold(parts, status=401, words="first")
-    second = hold(parts, now_ms=NOW_MS + 9, status=403, words="second")
-    assert second == msgspec.structs.replace(first, status=403, words="second")
+    first = hold(parts, status=401, message="first")
+    second = hold(parts, now_ms=NOW_MS + 9, status=403, message="second")
+    assert second == msgspec.structs.replace(first, status=403, message="second")
 
 
 def test_what_an_operator_holds_only_an_operator_resumes(parts):
     """A failing worker changes nothing, and no probe is ever due."""
-    held = hold(parts, "operator", words="maintenance")
+    held = hold(parts, "operator", message="maintenance")
     assert held == Hold("operator", "operator", NOW_MS, 0, 0, 0, "maintenance")
     assert hold(parts, "unreachable", status=500, probe=True) == held
     assert not parts.holds.claim_probe("production", NOW_MS * 2, 1000)

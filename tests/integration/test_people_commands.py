@@ -153,10 +153,10 @@ def test_explain_shows_operations_and_the_state_before_and_after(parts, silent):
     assert (code, one["outcome"]) == (0, "sent")
     assert [op["action"] for op in one["operations"]] == ["identify", "event"]
     assert parts.redis.hgetall(lane.key("ledger")) == before
-    code, words = run("explain", f"0/{entry}")
+    code, message = run("explain", f"0/{entry}")
     assert code == 0
-    assert "SUBSCRIPTION_RENEWED" in words
-    assert "ok  filter" in words
+    assert "SUBSCRIPTION_RENEWED" in message
+    assert "ok  filter" in message
 
 
 def test_explain_says_what_it_cannot_find(parts):

@@ -113,7 +113,7 @@ def test_patience_ends(door, slept):
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "message"),
     [
         ((401, {}, {"title": "Unauthorized", "detail": "a token is needed"}), "401 Unauthorized: a token is needed"),
         ((422, {}, {"title": "Not an event"}), "422 Not an event"),
@@ -122,10 +122,10 @@ def test_patience_ends(door, slept):
         ((200, {}, b"<html>welcome"), "answers 200, but not as the relay does"),
     ],
 )
-def test_a_refusal_is_told_and_not_repeated(door, poster, slept, answer, words):
+def test_a_refusal_is_told_and_not_repeated(door, poster, slept, answer, message):
     """What will not get better by itself is not tried again."""
     door.answers = [answer]
-    with pytest.raises(RefusedError, match=words):
+    with pytest.raises(RefusedError, match=message):
         poster.post([b"{}"])
     assert slept == []
 
@@ -230,13 +230,13 @@ def test_a_line_that_is_no_event_is_named(send):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["--source", "nobody"], "no source is called nobody; there are: app"),
         (["--token-env", "NOT_SET"], "environment variable NOT_SET is not set, or empty"),
     ],
 )
-def test_a_wrong_set_up_is_exit_2(send, arguments, words):
+def test_a_wrong_set_up_is_exit_2(send, arguments, message):
     """One line, before anything is sent."""
     done = send("-", *arguments, text="{}")
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"relay: {words}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"relay: {message}\n")

@@ -61,7 +61,7 @@ def test_a_dead_program_is_started_again(supervisor, changes):
     os.kill(first, signal.SIGKILL)
     second = poll_until(supervisor, lambda: supervisor.pids().get("worker", first) != first, "a successor")
     assert second
-    assert [(change.what, change.words) for change in changes] == [
+    assert [(change.what, change.message) for change in changes] == [
         ("died", "SIGKILL; starts again in 0.2 s"),
         ("restarted", f"process {supervisor.pids()['worker']}"),
     ]
@@ -81,7 +81,7 @@ def test_waits_grow_and_are_forgotten_after_a_good_while(changes):
         supervisor.poll()
     supervisor.stop()
     assert waits_s == [0.5, 1.0, 1.0, 0.5]  # a poll is never more than 1 s away
-    died = [change.words for change in changes if change.what == "died"]
+    died = [change.message for change in changes if change.what == "died"]
     assert died[2] == "exit 3, 3 times in a row; starts again in 2.0 s"
     assert died[3] == "exit 3; starts again in 0.5 s"
 

@@ -44,9 +44,9 @@ def exchange(*behaviours):
 
 def same(told, expected):
     """All but the time it took."""
-    assert (told.status, told.words, told.errors, told.retry_after_s) == (
+    assert (told.status, told.message, told.errors, told.retry_after_s) == (
         expected.status,
-        expected.words,
+        expected.message,
         expected.errors,
         expected.retry_after_s,
     )
@@ -101,20 +101,20 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_exchange_is_a_fault_and_may_be_repeated(name):
     """Status 0, a line of words without address or body, and within twice the time allowed."""
-    behaviour, words = BROKEN[name]
+    behaviour, message = BROKEN[name]
     told, took_s = exchange(behaviour)
     assert (told.status, told.errors) == (0, ())
-    if words is not None:
-        assert told.words == words
-    assert told.words
-    assert "127.0.0.1" not in told.words
+    if message is not None:
+        assert told.message == message
+    assert told.message
+    assert "127.0.0.1" not in told.message
     assert took_s < 2 * TIMEOUT_S + 0.5
 
 
 def test_nobody_listens():
     """Refused connections are a fault like any other."""
     told = api(f"http://127.0.0.1:{free_port()}").batch(b"{}")
-    assert (told.status, told.words) == (0, "connection failed (NewConnectionError)")
+    assert (told.status, told.message) == (0, "connection failed (NewConnectionError)")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -123,7 +123,7 @@ def test_redirects_are_not_followed(status):
     with Hostile(say(OK)) as other, Hostile(say(answer(status, b"", f"Location: {other.url}/api/v2/batch"))) as server:
         told = api(server.url).batch(b'{"batch":[]}')
         assert (len(server.requests), len(other.requests)) == (1, 0)
-    assert (told.status, told.words) == (status, f"{status}: redirected to {other.url} (is the region right?)")
+    assert (told.status, told.message) == (status, f"{status}: redirected to {other.url} (is the region right?)")
 
 
 def drip_redirect(caller):
@@ -146,7 +146,7 @@ def test_a_redirect_to_nonsense_is_a_redirect(location):
     """The header is nothing but words."""
     told, _ = exchange(say(b"HTTP/1.1 301 Moved\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"))
     assert told.status == 301
-    assert len(told.words) < 200
+    assert len(told.message) < 200
 
 
 SHAPES = [

@@ -75,7 +75,7 @@ def seed(
         entry = f"{now_ms - DAY_MS + n}-0"
         event = read_event(entry, raw)
         lane = Lane(source, integration, shard_of(shard_key(payload) or event.key, shards))
-        tried = [Attempt(now_ms, dead.status, dead.words, 40)] if dead.status else []
+        tried = [Attempt(now_ms, dead.status, dead.message, 40)] if dead.status else []
         made = [b'{"type":"person","action":"event","name":"as it was then"}'] if dead.status else []
         letter = bury(
             lane,

@@ -1,4 +1,4 @@
-"""`python -m tests.support.rooms`: write the README's list of modules anew."""
+"""`python -m tests.support.rooms`: write the list of modules in docs/architecture.md."""
 
 import importlib.util
 from pathlib import Path
@@ -13,10 +13,10 @@ def main() -> None:
     assert spec.loader is not None
     project = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(project)
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text().split("<!-- rooms -->\n", 1)
+    page = ROOT / "docs" / "architecture.md"
+    before, rest = page.read_text().split("<!-- rooms -->\n", 1)
     after = rest.split("<!-- /rooms -->", 1)[1]
-    readme.write_text(f"{before}<!-- rooms -->\n{project.rooms()}\n<!-- /rooms -->{after}")
+    page.write_text(f"{before}<!-- rooms -->\n{project.rooms()}\n<!-- /rooms -->{after}")
 
 
 if __name__ == "__main__":

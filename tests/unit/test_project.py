@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def rooms() -> str:
-    """The list of modules with the first sentence of each, as the README shows it."""
+    """The list of modules with the first sentence of each, as docs/architecture.md shows it."""
     lines = []
     for path in sorted([*ROOT.glob("worker/**/*.py"), *ROOT.glob("config/**/*.py")]):
         said = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n", 1)[0]
@@ -23,10 +23,10 @@ def rooms() -> str:
     return "\n".join(lines)
 
 
-def test_the_readme_lists_every_module_with_its_sentence() -> None:
-    """The README's table of contents is the modules' own first sentences (written by `tests.support.rooms`)."""
-    readme = (ROOT / "README.md").read_text()
-    shown = readme.split("<!-- rooms -->\n", 1)[1].split("\n<!-- /rooms -->", 1)[0]
+def test_the_architecture_page_lists_every_module_with_its_sentence() -> None:
+    """Its list of modules is their own first sentences (written by `tests.support.rooms`)."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    shown = page.split("<!-- rooms -->\n", 1)[1].split("\n<!-- /rooms -->", 1)[0]
     assert shown.strip() == rooms()
 
 

@@ -92,8 +92,8 @@ def _show(about: dict[str, Any], told: list[dict[str, Any]], path: str) -> None:
         for stage in one["stages"]:
             line = f"  [{path}:{stage['line']}]" if stage["line"] else ""
             click.echo(f"  {'ok ' if stage['result'] == 'passed' else 'stop'} {stage['stage']}: {stage['why']}{line}")
-        if one.get("words"):
-            click.echo(f"  stop {one['field']}: {one['words']}")
+        if one.get("message"):
+            click.echo(f"  stop {one['field']}: {one['message']}")
         for operation in one["operations"]:
             click.echo(f"  tells Customer.io: {orjson.dumps(operation, option=orjson.OPT_INDENT_2).decode()}")
         if "after" in one:

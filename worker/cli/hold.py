@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from worker.app import Relay
     from worker.store.stream import Lane
 
-_WORDS_LIMIT = 300
+_MESSAGE_LIMIT = 300
 
 
 @click.command()
 @click.argument("integration")
-@click.option("--words", default="", metavar="TEXT", help="Why; `relay status` shows it.")
+@click.option("--message", "-m", default="", metavar="TEXT", help="Why; `relay status` shows it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def hold(integration: str, words: str, *, as_json: bool) -> None:
+def hold(integration: str, message: str, *, as_json: bool) -> None:
     """Hold INTEGRATION: its events wait, in order, until `relay resume`. No probe ends it.
 
     What is being delivered at the moment is finished first: seconds at most.
     """
     parts = _parts(integration)
-    parts.holds.hold(integration, "operator", time.time_ns() // 1_000_000, words=words[:_WORDS_LIMIT])
+    parts.holds.hold(integration, "operator", time.time_ns() // 1_000_000, message=message[:_MESSAGE_LIMIT])
     if as_json:
         echo_json({"integration": integration, "held": True})
     else:

@@ -48,7 +48,7 @@ def read(parts: "Relay") -> dict[str, Any]:
 
     sources = [{"source": name, **counts} for name, counts in intake(parts).items()]
     items = [_item(account) for account in accounts(parts)]
-    return {"items": items, "next": None, "sources": sources, "near": [bound.words for bound in near(bounds(parts))]}
+    return {"items": items, "next": None, "sources": sources, "near": [bound.message for bound in near(bounds(parts))]}
 
 
 def _item(account: "Account") -> dict[str, Any]:
@@ -114,7 +114,7 @@ def picture(state: dict[str, Any]) -> "RenderableType":
 
     now_ms = time.time_ns() // 1_000_000
     lines = [Text(_hold_line(item, now_ms), style="red") for item in state["items"] if item["hold"]]
-    lines += [Text(words, style="yellow") for words in state["near"]]
+    lines += [Text(message, style="yellow") for message in state["near"]]
     lines += [
         Text(f"source {one['source']}: {count(one['accepted'])} stored, {count(one['duplicates'])} duplicates")
         for one in state["sources"]
@@ -171,12 +171,12 @@ def _hold_line(item: dict[str, Any], now_ms: int) -> str:
     hold = item["hold"]
     since = span(max(0, now_ms - hold.since_ms))
     if hold.by == "operator":
-        why = f": {hold.words}" if hold.words else ""
+        why = f": {hold.message}" if hold.message else ""
         end = f"`relay resume {item['integration']}` ends it"
         return f"{item['integration']} is held by an operator for {since}{why}; {end}"
     due_ms = hold.next_probe_ms - now_ms
     probe = f"next probe in {span(due_ms)}" if due_ms > 0 else "probe due"
     tries = f"{hold.failures} {'try' if hold.failures == 1 else 'tries'} failed"
     # without a status nobody answered: the words are the relay's own
-    words = (f'; Customer.io: "{hold.words}"' if hold.status else f"; {hold.words}") if hold.words else ""
-    return f"{item['integration']} is held ({hold.kind}) for {since}, {tries}, {probe}{words}"
+    message = (f'; Customer.io: "{hold.message}"' if hold.status else f"; {hold.message}") if hold.message else ""
+    return f"{item['integration']} is held ({hold.kind}) for {since}, {tries}, {probe}{message}"

@@ -47,5 +47,5 @@ def list_(*, as_json: bool) -> None:
     _say({"items": items, "next": None}, "\n".join(lines) or "nobody is suppressed", as_json)
 
 
-def _say(answer: dict[str, object], words: str, as_json: bool) -> None:
-    click.echo(orjson.dumps(answer).decode() if as_json else words)
+def _say(answer: dict[str, object], message: str, as_json: bool) -> None:
+    click.echo(orjson.dumps(answer).decode() if as_json else message)

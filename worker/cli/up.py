@@ -76,14 +76,14 @@ class _News:
 
     def change(self, change: "Change") -> None:
         """Something happened to a process."""
-        self.tell(change.program, change.what, change.words)
+        self.tell(change.program, change.what, change.message)
 
-    def tell(self, process: str, what: str, words: str) -> None:
+    def tell(self, process: str, what: str, message: str) -> None:
         """One line."""
         if self._as_json:
-            echo_json({"what": what, "process": process, "words": words})
+            echo_json({"what": what, "process": process, "message": message})
         else:
-            note(f"{process} {what}: {words}")
+            note(f"{process} {what}: {message}")
 
     def ready(self, machine: "Machine", took_s: float) -> None:
         """What to know of a relay that has just come up."""

@@ -31,7 +31,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
     at_ms: int
     status: int
-    words: str
+    message: str
     took_ms: int
 
 
@@ -68,7 +68,7 @@ class Sender:
             before()  # at the very last: whoever waited or was stopped until here may have lost the lease
             at_ms = time.time_ns() // 1_000_000
             answer = self._api.batch(body)
-            attempts.append(Attempt(at_ms, answer.status, answer.words, answer.took_ms))
+            attempts.append(Attempt(at_ms, answer.status, answer.message, answer.took_ms))
             return answer
 
         retrying = Retrying(

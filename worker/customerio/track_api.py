@@ -16,7 +16,7 @@ from urllib3.exceptions import ProtocolError
 from config.integrations import Integration
 
 # What Customer.io says is kept to a line: answers are for people to read, and may echo a value.
-WORDS_LIMIT = 300
+MESSAGE_LIMIT = 300
 _ANSWER_LIMIT_BYTES = 1_000_000
 
 _BATCH = "/api/v2/batch"
@@ -30,18 +30,18 @@ class ItemError(NamedTuple):
 
     position: int
     field: str
-    words: str
+    message: str
 
 
 class Answer(msgspec.Struct, frozen=True):
     """What one request came to.
 
-    `status` is the HTTP status, 0 for a network fault or an answer that cannot be read; `words` says what happened
+    `status` is the HTTP status, 0 for a network fault or an answer that cannot be read; `message` says what happened
     in Customer.io's words or ours; `retry_after_s` is its wish (0: none); `took_ms` the time it took.
     """
 
     status: int
-    words: str = ""
+    message: str = ""
     errors: tuple[ItemError, ...] = ()
     retry_after_s: float = 0.0
     took_ms: int = 0
@@ -53,7 +53,7 @@ class Region(msgspec.Struct, frozen=True):
     status: int
     region: str = ""
     workspace: int = 0
-    words: str = ""
+    message: str = ""
 
 
 class _Session(requests.Session):
@@ -94,12 +94,12 @@ class TrackApi:
         try:
             response, content = self._exchange("GET", "/api/v1/accounts/region", None, started)
         except _FAULTS as fault:
-            return Region(0, words=_fault_words(fault))
+            return Region(0, message=_fault_words(fault))
         found = _json(content)
         if response.status_code == 200 and isinstance(found, dict) and isinstance(found.get("region"), str):
             workspace = found.get("environment_id")
             return Region(200, found["region"].lower(), workspace if isinstance(workspace, int) else 0)
-        return Region(response.status_code, words=_words(found, response))
+        return Region(response.status_code, message=_words(found, response))
 
     def _request(self, method: str, path: str, body: bytes) -> Answer:
         started = time.monotonic()
@@ -146,15 +146,15 @@ def classify(status: int, headers: Any, content: bytes, took_ms: int, response: 
     with 200 is a success if it was meant to be empty, and not cut off.
     """
     found = _json(content)
-    words = _words(found, response)
+    message = _words(found, response)
     retry_after_s = _retry_after_s(headers.get("Retry-After"))
     if status in {200, 207}:
         if found is _UNREADABLE and (content.strip() or status == 207):
             return Answer(0, f"{status} with a body that is not JSON", took_ms=took_ms)
         if not content and "Content-Length" not in headers and "Transfer-Encoding" not in headers:
             return Answer(0, f"{status} and no word on whether a body was to follow", took_ms=took_ms)
-        return Answer(status, words, _item_errors(found), retry_after_s, took_ms)
-    return Answer(status, words, (), retry_after_s, took_ms)
+        return Answer(status, message, _item_errors(found), retry_after_s, took_ms)
+    return Answer(status, message, (), retry_after_s, took_ms)
 
 
 def _item_errors(found: Any) -> tuple[ItemError, ...]:
@@ -172,7 +172,7 @@ def _item_errors(found: Any) -> tuple[ItemError, ...]:
             ItemError(
                 position if type(position) is int else -1,
                 field[:100] if isinstance(field, str) else "",
-                ": ".join(said)[:WORDS_LIMIT],
+                ": ".join(said)[:MESSAGE_LIMIT],
             )
         )
     return tuple(errors)
@@ -202,7 +202,7 @@ def _words(found: Any, response: requests.Response) -> str:
         sources = [meta.get("error"), meta.get("errors")] if isinstance(meta, dict) else []
         for said in [*sources, found.get("errors")]:
             if isinstance(said, str) and said:
-                return said[:WORDS_LIMIT]
+                return said[:MESSAGE_LIMIT]
             if isinstance(said, list) and said:
                 return _first_words(said[0])
     return f"{response.status_code} {response.reason or ''}".strip()
@@ -211,8 +211,8 @@ def _words(found: Any, response: requests.Response) -> str:
 def _first_words(first: Any) -> str:
     if isinstance(first, dict):
         parts = [str(first[key]) for key in ("field", "reason", "message", "detail") if first.get(key)]
-        return ": ".join(parts)[:WORDS_LIMIT]
-    return str(first)[:WORDS_LIMIT]
+        return ": ".join(parts)[:MESSAGE_LIMIT]
+    return str(first)[:MESSAGE_LIMIT]
 
 
 def _retry_after_s(value: str | None) -> float:

@@ -32,7 +32,7 @@ class Discarded(msgspec.Struct, frozen=True):
     id: str
     at_ms: int
     by: str
-    words: str
+    message: str
     reason: str
     field: str
     status: int
@@ -50,12 +50,12 @@ class DeadChanges:
         self._restore = client.register_script(script("restore"))
         self._rewrite = client.register_script(script("rewrite"))
 
-    def discard(self, letters: Iterable[Letter], words: str, by: str) -> Iterator[tuple[Letter, Change]]:
+    def discard(self, letters: Iterable[Letter], message: str, by: str) -> Iterator[tuple[Letter, Change]]:
         """Give letters up: they count as filtered:discarded, and the trail says who did it and why."""
         now_ms = time.time_ns() // 1_000_000
 
         def note(letter: Letter) -> bytes:
-            return msgspec.json.encode(Discarded(letter.id, now_ms, by, words, **letter.about))
+            return msgspec.json.encode(Discarded(letter.id, now_ms, by, message, **letter.about))
 
         for chunk in _chunks(letters):
             yield from zip(chunk, self._take_off("filtered:discarded", chunk, note), strict=True)

@@ -28,7 +28,7 @@ class Letter(msgspec.Struct, frozen=True, gc=False):
     """One dead letter.
 
     `reason`, `field`, `status` and `event` are its cause, `cause` the id of that; `stage` is where it ended (read, map,
-    send), `words` what Customer.io or the relay said. Times in Unix milliseconds: `died_ms` is its last death,
+    send), `message` what Customer.io or the relay said. Times in Unix milliseconds: `died_ms` is its last death,
     `first_died_ms` the first one, `replays` how often it was tried again in between. `attempts` are the requests it was
     part of, `operations` what was made of it for the last one, `revision` that of the integration then.
 
@@ -47,7 +47,7 @@ class Letter(msgspec.Struct, frozen=True, gc=False):
     status: int
     event: str
     stage: str
-    words: str
+    message: str
     person: str
     event_id: str
     event_time_ms: int | None

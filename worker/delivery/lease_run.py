@@ -190,7 +190,7 @@ class Delivery:
         buried, self._buried = self._buried, 0
         if not buried or not self._full(buried):
             return False
-        self._hold("dead_limit", status=0, words="too many dead letters", probe=False)
+        self._hold("dead_limit", status=0, message="too many dead letters", probe=False)
         return True
 
     def _be_cautious(self, taken: Taken, token: str, lease: Lease) -> None:
@@ -210,8 +210,8 @@ class Delivery:
         guilty = taken.mapping >= _DEATHS_MAPPING or taken.sending >= _DEATHS_SENDING
         if guilty and taken.suspect == first.entry_id:
             alone = taken.mapping + taken.sending
-            words = f"its worker process died {taken.deaths} times, {alone} times with this event alone in hand"
-            self._settle(token, lease, 1, [Dead("crashed_worker", "map", words=words)], {}, 0)
+            message = f"its worker process died {taken.deaths} times, {alone} times with this event alone in hand"
+            self._settle(token, lease, 1, [Dead("crashed_worker", "map", message=message)], {}, 0)
 
     def _suspect(self, token: str, phase: Phase) -> None:
         """Note the event that is tried alone: should this process die of it, the next one knows."""
@@ -232,7 +232,7 @@ class Delivery:
                 try:
                     decision = decide(read_event(waiting.entry_id, waiting.raw), now_ms)
                 except ValueError:
-                    decision = Dead("not_json", "read", words="the stored bytes are not a JSON object")
+                    decision = Dead("not_json", "read", message="the stored bytes are not a JSON object")
                 waiting.decision = decision
             decisions.append(decision)
         return decisions
@@ -262,13 +262,13 @@ class Delivery:
                     self._answered, self._suspicious = True, events
                     return True
                 case Verdict.DONE | Verdict.SPLIT:
-                    outcomes[0] = Dead("rejected", "send", status=answer.status, words=answer.words)
+                    outcomes[0] = Dead("rejected", "send", status=answer.status, message=answer.message)
                 case Verdict.AGAIN | Verdict.HOLD:
                     lease.check()  # who was stopped for too long has seen a timeout of its own making
                     self._hold(
                         hold_kind(answer.status),
                         status=answer.status,
-                        words=answer.words,
+                        message=answer.message,
                         probe=probe,
                     )
                     return False
@@ -454,7 +454,7 @@ def name_refused(composed: Composed, answer: Answer) -> bool:
     for error in answer.errors:
         cause = composed.operations[error.position].cause
         if composed.outcomes[cause] is None:
-            composed.outcomes[cause] = Dead("rejected", "send", error.field, answer.status, error.words)
+            composed.outcomes[cause] = Dead("rejected", "send", error.field, answer.status, error.message)
     return True
 
 

@@ -129,8 +129,8 @@ def read_many(source: str, body: bytes, shards: int, limit_bytes: int, *, lines:
     else:
         return read_one(source, body, shards, limit_bytes)
     if len(rows) > MOST_EVENTS:
-        words = f"{len(rows)} events in one request; the limit is {MOST_EVENTS}; {_NOTHING}"
-        raise SenderError(413, "Too large", words)
+        message = f"{len(rows)} events in one request; the limit is {MOST_EVENTS}; {_NOTHING}"
+        raise SenderError(413, "Too large", message)
     return [_incoming(source, raw, shards, limit_bytes, where, n) for n, raw in rows]
 
 
@@ -145,8 +145,8 @@ def _incoming(
     source: str, raw: bytes, shards: int, limit_bytes: int, where: str, position: int | None = None
 ) -> Incoming:
     if len(raw) > limit_bytes:
-        words = f"{_at(where, position)} is {len(raw)} bytes; the limit is {limit_bytes}; {_NOTHING}"
-        raise SenderError(413, "Too large", words)
+        message = f"{_at(where, position)} is {len(raw)} bytes; the limit is {limit_bytes}; {_NOTHING}"
+        raise SenderError(413, "Too large", message)
     value = _read(raw, where, position)
     key = event_key(value, raw)
     # an event that names nobody is stored too: the worker says why it cannot be delivered

@@ -31,7 +31,7 @@ class Bound(msgspec.Struct, frozen=True):
         return self.now >= self.limit * NEAR
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The state of it and what to do, as one line."""
         share = f"{self.now:,} of {self.limit:,} ({self.now * 100 // self.limit} %)"
         if self.what == "memory":

@@ -104,8 +104,8 @@ class Embedded:
         """
         while not asked() and not self.is_ready():
             if not alive():
-                words = f"the embedded Valkey does not start: {self._last_words()} (see {self.folder / _LOG})"
-                raise OperatorError(words)
+                message = f"the embedded Valkey does not start: {self._last_words()} (see {self.folder / _LOG})"
+                raise OperatorError(message)
             time.sleep(0.02)
 
     def announce(self) -> None:

@@ -80,18 +80,18 @@ def judge_key(integration: Integration, answer: Region) -> Fact:
             "customer.io", name, "warning", text, f'write region = "{answer.region}"; base_url decides where events go'
         )
     if answer.status in {401, 403}:
-        text = f"the key is refused: {answer.words}{where}"
+        text = f"the key is refused: {answer.message}{where}"
         return Fact(
             "customer.io", name, "wrong", text, "compare site_id and api_key with Customer.io's Track API credentials"
         )
     if answer.status == 0:
         remedy = "check the network, a proxy's or firewall's rules" if own_host else "check base_url, and that it runs"
-        return Fact("customer.io", name, "wrong", f"no answer: {answer.words}{where}", remedy)
+        return Fact("customer.io", name, "wrong", f"no answer: {answer.message}{where}", remedy)
     return Fact(
         "customer.io",
         name,
         "wrong",
-        f"does not answer as Customer.io: {answer.words}{where}",
+        f"does not answer as Customer.io: {answer.message}{where}",
         "check base_url and region",
     )
 

@@ -37,7 +37,7 @@ class Change(msgspec.Struct, frozen=True):
 
     program: str
     what: str
-    words: str
+    message: str
 
 
 class _Running:

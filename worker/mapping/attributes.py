@@ -85,8 +85,8 @@ def person_attributes(properties: Mapping[str, Any], integration: Integration) -
         else:
             attributes[name] = value
     if len(attributes) > ATTRIBUTES_LIMIT:
-        words = f"{len(attributes)} user properties; the limit is {ATTRIBUTES_LIMIT}"
-        return Dead("too_large", "map", "user_properties", words=words)
+        message = f"{len(attributes)} user properties; the limit is {ATTRIBUTES_LIMIT}"
+        return Dead("too_large", "map", "user_properties", message=message)
     return attributes
 
 
@@ -94,8 +94,8 @@ def _oversize(field: str, value: str) -> Dead | None:
     size = len(value.encode())
     if size <= ATTRIBUTE_VALUE_LIMIT_BYTES:
         return None
-    words = f"user property {field} is {size} bytes; the limit is {ATTRIBUTE_VALUE_LIMIT_BYTES}"
-    return Dead("too_large", "map", field, words=words)
+    message = f"user property {field} is {size} bytes; the limit is {ATTRIBUTE_VALUE_LIMIT_BYTES}"
+    return Dead("too_large", "map", field, message=message)
 
 
 def has_oversize(payload: Mapping[str, Any]) -> bool:

@@ -61,7 +61,7 @@ def explain(event: Event, mapper: Mapper, state: bytes | None, now_ms: int) -> d
 def _ending(outcome: Filtered | Dead) -> dict[str, Any]:
     if isinstance(outcome, Filtered):
         return {"outcome": "filtered", "reason": outcome.reason}
-    return {"outcome": "dead", "reason": outcome.reason, "field": outcome.field, "words": outcome.words}
+    return {"outcome": "dead", "reason": outcome.reason, "field": outcome.field, "message": outcome.message}
 
 
 def _stage(integration: Integration, stage: str, passed: bool, key: str, why: str) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _person(event: Event, integration: Integration) -> dict[str, Any]:
         fields = (*integration.id_fields, *integration.email_fields, "anonymous_user_id")
         field = next((f for f in fields if str(event.payload.get(f)) == who.value), "")
         return _stage(integration, "person", True, "identity", f"{who.kind} {who.value!r}, from {field}")
-    why = f"anonymous = {integration.anonymous!r}" if isinstance(who, Filtered) else (who.words or who.reason)
+    why = f"anonymous = {integration.anonymous!r}" if isinstance(who, Filtered) else (who.message or who.reason)
     return _stage(integration, "person", False, "identity.anonymous", why)
 
 

@@ -61,7 +61,7 @@ def _who(kind: IdentifierKind, value: str, field: str) -> Who | Dead:
             "too_large",
             "map",
             field,
-            words=f"{field} is {size} bytes; the limit is {PERSON_ID_LIMIT_BYTES}",
+            message=f"{field} is {size} bytes; the limit is {PERSON_ID_LIMIT_BYTES}",
         )
     json = identifiers(kind, value)
     return Who(kind, value, json, digest(json))

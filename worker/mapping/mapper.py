@@ -121,11 +121,11 @@ class Mapper:
                 "invalid_time",
                 "map",
                 "event_created_at",
-                words=f"{time_ms} ms is no time of this era",
+                message=f"{time_ms} ms is no time of this era",
             )
         if len(name) > EVENT_NAME_LIMIT_BYTES and (size := len(orjson.loads(name).encode())) > EVENT_NAME_LIMIT_BYTES:
-            words = f"event_name is {size} bytes; the limit is {EVENT_NAME_LIMIT_BYTES}"
-            return Dead("too_large", "map", "event_name", words=words)
+            message = f"event_name is {size} bytes; the limit is {EVENT_NAME_LIMIT_BYTES}"
+            return Dead("too_large", "map", "event_name", message=message)
         late = self.integration.late != "send" and now_ms - time_ms > LATE_MS
         if late and self.integration.late == "skip":
             return Filtered("late")
@@ -134,8 +134,8 @@ class Mapper:
         if len(body) > ITEM_LIMIT_BYTES and attributes is event.raw:
             body = event_body(who.json, name, event_id, time_ms // 1000, orjson.dumps(event.fields()))
         if len(body) > ITEM_LIMIT_BYTES:
-            words = f"the event is {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
-            return Dead("too_large", "map", _largest_field(event.fields()), words=words)
+            message = f"the event is {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
+            return Dead("too_large", "map", _largest_field(event.fields()), message=message)
         facts = read_facts(event) if self._keeps_state and who.kind != "anonymous_id" else None
         return Send(event.raw, who, time_ms, body, facts)
 
@@ -207,8 +207,8 @@ class Mapper:
             return None
         body = identify_body(known.who.json, known.person.newest_ms // 1000, attributes)
         if len(body) > ITEM_LIMIT_BYTES:
-            words = f"the user properties are {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
-            return Dead("too_large", "map", "user_properties", words=words)
+            message = f"the user properties are {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
+            return Dead("too_large", "map", "user_properties", message=message)
         return Operation("identify", body, known.cause)
 
     def _merges(self, decision: Send, position: int, known: _Known | None) -> list[Operation]:

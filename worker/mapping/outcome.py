@@ -41,14 +41,14 @@ class Dead(msgspec.Struct, frozen=True, gc=False):
     """The event cannot be delivered as it is.
 
     `stage` is where it ended (read, map, send), `field` what is at fault, `status` Customer.io's HTTP status (0: it
-    was not asked), `words` what it said, or what was found before asking.
+    was not asked), `message` what it said, or what was found before asking.
     """
 
     reason: DeadReason
     stage: Literal["read", "map", "send"]
     field: str = ""
     status: int = 0
-    words: str = ""
+    message: str = ""
 
 
 Outcome = Delivered | Filtered | Dead

@@ -20,7 +20,7 @@ class Job(msgspec.Struct):
     """A job. Times in Unix ms; `rate` is letters a second (0: no limit); `matched` letters at the start, `left` now.
 
     `due_ms` is when the rate allows the next letter, `behind_since_ms` since when live events leave it no turn (0: they
-    do); `words` says what it waits for. `counts` has delivered, filtered:<reason>, dead (failed again), and gone (no
+    do); `message` says what it waits for. `counts` has delivered, filtered:<reason>, dead (failed again), and gone (no
     dead letter any more when its turn came). `closed` jobs are summed up: nothing of them is left on the lanes.
     """
 
@@ -35,7 +35,7 @@ class Job(msgspec.Struct):
     ended_ms: int = 0
     due_ms: int = 0
     behind_since_ms: int = 0
-    words: str = ""
+    message: str = ""
     closed: bool = False
     counts: dict[str, int] = {}
     left: int = 0

@@ -151,16 +151,16 @@ class JobRun:
         facts: dict[str, str | int] = {}
         if job.rate and letters:
             facts["due_ms"] = max(_now_ms(), job.due_ms) + int(letters * 1000 / job.rate)
-        if job.words:
-            facts["words"] = ""
+        if job.message:
+            facts["message"] = ""
         if job.behind_since_ms and not behind:
             facts["behind_since_ms"] = 0
         if facts:
             self._jobs.note(job.id, **facts)
 
     def _wait(self, job: Job, reasons: set[str]) -> None:
-        words = "; ".join(sorted(reasons))
-        facts: dict[str, str | int] = {"words": words} if words != job.words else {}
+        message = "; ".join(sorted(reasons))
+        facts: dict[str, str | int] = {"message": message} if message != job.message else {}
         if "live events go first" in reasons and not job.behind_since_ms:
             facts["behind_since_ms"] = _now_ms()
         if facts:

@@ -102,7 +102,7 @@ class Jobs:
                     return now
                 pipe.multi()
                 ended_ms = time.time_ns() // 1_000_000 if state in {"aborted", "done"} else 0
-                pipe.hset(key, mapping={"state": state, "ended_ms": ended_ms, "words": ""})
+                pipe.hset(key, mapping={"state": state, "ended_ms": ended_ms, "message": ""})
                 try:
                     pipe.execute()
                 except redis.WatchError:

@@ -26,7 +26,7 @@ def decide(mapper: Mapper, letter: Letter, now_ms: int) -> Decision:
     try:
         return mapper.decide(event_of(letter), now_ms)
     except ValueError:
-        return Dead("not_json", "read", words="the stored bytes are not a JSON object")
+        return Dead("not_json", "read", message="the stored bytes are not a JSON object")
 
 
 def judge(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | None) -> Judged:

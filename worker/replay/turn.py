@@ -143,11 +143,11 @@ class Replay:
                 case Verdict.DONE | Verdict.SPLIT if len(present) > 1:
                     return self._settle("settled", token, gone, {}, len(present) // 2)
                 case Verdict.DONE | Verdict.SPLIT:
-                    composed.outcomes[0] = Dead("rejected", "send", status=answer.status, words=answer.words)
+                    composed.outcomes[0] = Dead("rejected", "send", status=answer.status, message=answer.message)
                 case Verdict.AGAIN | Verdict.HOLD:
                     lease.check()  # who was stopped for too long has seen a timeout of its own making
                     kind = hold_kind(answer.status)
-                    self._hold(kind, status=answer.status, words=answer.words, probe=probe)
+                    self._hold(kind, status=answer.status, message=answer.message, probe=probe)
                     return self._settle("held", token, gone, {}, turn.search)
             if probe:
                 self._resume()
@@ -174,10 +174,10 @@ class Replay:
                 len(letters),
             )
         if letters and turn.trials > _TRIALS_ALONE:
-            words = (
+            message = (
                 f"its worker process died {turn.deaths} times in replays, the last {_TRIALS_ALONE} times with it alone"
             )
-            return [Dead("crashed_worker", "map", words=words)]
+            return [Dead("crashed_worker", "map", message=message)]
         return [decide(self._mapper, letter, now_ms) for letter in letters]
 
     def _compose(self, decisions: list[Decision]) -> Composed:

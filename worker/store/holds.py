@@ -22,7 +22,7 @@ class Hold(msgspec.Struct, frozen=True):
     failures: int
     next_probe_ms: int
     status: int
-    words: str
+    message: str
 
 
 class Holds:
@@ -44,7 +44,7 @@ class Holds:
         now_ms: int,
         *,
         status: int = 0,
-        words: str = "",
+        message: str = "",
         probe: bool = False,
     ) -> None:
         """Hold an integration; after a failed probe the wait until the next one doubles (jittered, bounded)."""
@@ -54,7 +54,7 @@ class Holds:
             now_ms,
             kind,
             status,
-            words,
+            message,
             by,
             "1" if probe else "0",
             self._first_ms,
@@ -97,5 +97,5 @@ def _hold(row: dict[bytes, bytes]) -> Hold:
         int(text.get("failures", 0)),
         int(text.get("next", 0)),
         int(text.get("status", 0) or 0),
-        text.get("words", ""),
+        text.get("message", ""),
     )

@@ -114,9 +114,9 @@ def test_a_wrong_set_up_ends_the_start_with_one_line(stack):
     for name, (changes, _) in wrong.items():
         stack.env = good | changes
         stack.spawn(name, "uvicorn --factory worker.ingest.app:create --port 0")
-    for name, (_, words) in wrong.items():
+    for name, (_, message) in wrong.items():
         assert stack.processes[name].wait(30) == 2
-        assert words in stack.log(name)
+        assert message in stack.log(name)
         assert "Traceback" not in stack.log(name)
 
 

@@ -6,7 +6,7 @@ from worker.cli.printing import count, span
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "words"),
+    ("milliseconds", "message"),
     [
         (0, "0 ms"),
         (999, "999 ms"),
@@ -21,9 +21,9 @@ from worker.cli.printing import count, span
         (90_000_000_000, "1041 d 16 h"),
     ],
 )
-def test_a_time_has_one_or_two_units(milliseconds, words):
+def test_a_time_has_one_or_two_units(milliseconds, message):
     """Nobody counts zeros."""
-    assert span(milliseconds) == words
+    assert span(milliseconds) == message
 
 
 def test_thousands_are_set_apart():

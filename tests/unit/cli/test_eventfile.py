@@ -52,7 +52,7 @@ def test_an_empty_file_has_no_events():
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ('{"a": 1}\n{"b": \n', "line 2 is not JSON"),
         ('{"a": 1}\n7\n', "line 2 is no JSON object"),
@@ -63,9 +63,9 @@ def test_an_empty_file_has_no_events():
         ("[1]\n[2]\n", "line 1 begins neither"),
     ],
 )
-def test_what_is_no_event_is_named_with_its_place(text, words):
+def test_what_is_no_event_is_named_with_its_place(text, message):
     """The reader finds the line."""
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         read(text)
 
 

@@ -34,7 +34,7 @@ def test_a_success_is_sent_once():
     api = Api(Answer(200, took_ms=7))
     answer, made, slept_s = send(api)
     assert (answer, slept_s, api.bodies) == (Answer(200, took_ms=7), [], [b"body"])
-    assert [(attempt.status, attempt.words, attempt.took_ms) for attempt in made] == [(200, "", 7)]
+    assert [(attempt.status, attempt.message, attempt.took_ms) for attempt in made] == [(200, "", 7)]
 
 
 @pytest.mark.parametrize("status", [200, 207, 301, 400, 401, 403, 404, 413, 422])
@@ -48,7 +48,7 @@ def test_trouble_is_tried_again_until_it_is_over():
     api = Api(Answer(0, "no answer in time"), Answer(429), Answer(503, "busy"), Answer(200))
     answer, made, slept_s = send(api)
     assert (answer.status, len(slept_s), set(api.bodies)) == (200, 3, {b"body"})
-    assert [(attempt.status, attempt.words) for attempt in made] == [
+    assert [(attempt.status, attempt.message) for attempt in made] == [
         (0, "no answer in time"),
         (429, ""),
         (503, "busy"),
@@ -60,7 +60,7 @@ def test_trouble_is_tried_again_until_it_is_over():
 def test_the_last_answer_is_returned_when_all_attempts_fail():
     """No exception: what follows is decided by the caller."""
     answer, made, slept_s = send(Api(*[Answer(500, str(n)) for n in range(9)]), attempts=3)
-    assert (answer.words, len(made), len(slept_s)) == ("2", 3, 2)
+    assert (answer.message, len(made), len(slept_s)) == ("2", 3, 2)
 
 
 def test_a_destination_that_does_not_answer_is_not_waited_for_again_and_again():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from worker.customerio.track_api import WORDS_LIMIT, Answer, ItemError, classify
+from worker.customerio.track_api import MESSAGE_LIMIT, Answer, ItemError, classify
 
 
 def answer(status, content=b"", **headers):
@@ -91,7 +91,7 @@ def test_a_redirect_names_the_host_and_the_likely_mistake(status):
     assert told == Answer(
         status, f"{status}: redirected to https://track-eu.customer.io (is the region right?)", took_ms=5
     )
-    assert answer(status).words == f"{status}: redirected to nowhere (is the region right?)"
+    assert answer(status).message == f"{status}: redirected to nowhere (is the region right?)"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,6 @@ def test_no_answer_is_too_strange(status, content, retry_after):
     """Any bytes make an answer, with its own status or 0, and a line of words."""
     told = answer(status, content, Retry_After=retry_after)
     assert told.status in {status, 0}
-    assert len(told.words) <= WORDS_LIMIT
+    assert len(told.message) <= MESSAGE_LIMIT
     assert 0 <= told.retry_after_s <= 10**12
-    assert all(len(error.words) <= WORDS_LIMIT and len(error.field) <= 100 for error in told.errors)
+    assert all(len(error.message) <= MESSAGE_LIMIT and len(error.field) <= 100 for error in told.errors)

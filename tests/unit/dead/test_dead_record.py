@@ -32,14 +32,19 @@ def test_the_bytes_received_are_kept_as_they_were(raw):
 
 def test_a_second_death_is_added_to_the_first():
     """After a replay that failed the letter has its new cause, the old and new attempts, and its first death."""
-    first = letter(attempts=[{"at_ms": 1, "status": 207, "words": "no", "took_ms": 3}])
+    first = letter(attempts=[{"at_ms": 1, "status": 207, "message": "no", "took_ms": 3}])
     dead = Dead("too_large", "map", "plan", 0, "plan is 40000 bytes")
     again = bury_again(first, dead, [], [Attempt(5, 400, "still no", 4)], "ffff", 9_999)
     second = decode_letter(again.record)
     assert again.letter_id == first.id
     assert again.cause == second.cause != first.cause
     assert (second.replays, second.first_died_ms, second.died_ms) == (1, first.died_ms, 9_999)
-    assert (second.reason, second.field, second.status, second.words) == ("too_large", "plan", 0, "plan is 40000 bytes")
+    assert (second.reason, second.field, second.status, second.message) == (
+        "too_large",
+        "plan",
+        0,
+        "plan is 40000 bytes",
+    )
     assert [attempt["at_ms"] for attempt in second.attempts] == [1, 5]
 
 

@@ -33,7 +33,7 @@ def test_a_destination_at_fault_holds_the_integration(status, kind, requests):
     bench = Bench(RAWS)
     bench.api.answers = [Answer(status, "said so")] * 10
     assert bench.run() == "held"
-    assert bench.holds == [{"kind": kind, "status": status, "words": "said so", "probe": False}]
+    assert bench.holds == [{"kind": kind, "status": status, "message": "said so", "probe": False}]
     assert (len(bench.api.requests), len(bench.slept_s)) == (requests, requests - 1)
     assert (bench.shelf.books(), bench.shelf.cursor, bench.shelf.lease) == ({}, "0-0", "")
     assert bench.run() == "held"
@@ -47,7 +47,7 @@ def test_a_probe_that_fails_costs_one_small_request():
     bench.api.answers = [Answer(503, "down")]
     assert bench.run(probe=True) == "held"
     assert bench.api.requests == [["E0", "E1", "E2"]]
-    assert bench.holds == [{"kind": "unreachable", "status": 503, "words": "down", "probe": True}]
+    assert bench.holds == [{"kind": "unreachable", "status": 503, "message": "down", "probe": True}]
     assert bench.resumed == 0
 
 

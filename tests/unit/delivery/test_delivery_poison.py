@@ -51,13 +51,13 @@ def test_a_dead_letter_has_what_was_sent_and_said():
     bench = Bench([raw], api=MemoryCustomerio(rejected={"REJECTED"}))
     bench.run()
     (letter,) = bench.shelf.dead.values()
-    kept = ("reason", "stage", "field", "status", "words", "raw", "person", "event", "integration", "shard")
+    kept = ("reason", "stage", "field", "status", "message", "raw", "person", "event", "integration", "shard")
     assert {name: letter[name] for name in kept} == {
         "reason": "rejected",
         "stage": "send",
         "field": "name",
         "status": 207,
-        "words": "invalid",
+        "message": "invalid",
         "raw": raw.decode(),
         "person": "ada",
         "event": "REJECTED",

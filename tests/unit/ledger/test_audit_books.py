@@ -42,7 +42,7 @@ def test_replays_have_no_delivery_time():
 
 
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("changed", "message"),
     [
         ({"delivered": 3, "timed": 3}, "1 unaccounted for"),
         ({"filtered": 5}, "2 counted twice"),
@@ -55,7 +55,7 @@ def test_replays_have_no_delivery_time():
         ({"timed": 5}, "4 delivered, 5 with a delivery time"),
     ],
 )
-def test_each_difference_is_named(changed, words):
+def test_each_difference_is_named(changed, message):
     """Whatever does not add up is found, alone and in words."""
     (found,) = differences(msgspec.structs.replace(SOUND, **changed))
-    assert words in found
+    assert message in found

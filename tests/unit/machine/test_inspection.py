@@ -52,20 +52,20 @@ def test_with_a_base_url_the_region_is_only_a_word():
 
 
 @pytest.mark.parametrize(
-    ("answer", "words", "remedy"),
+    ("answer", "message", "remedy"),
     [
-        (Region(401, words="Unauthorized"), "refused: Unauthorized", "site_id and api_key"),
-        (Region(403, words="Forbidden"), "refused: Forbidden", "site_id and api_key"),
-        (Region(0, words="no answer in time"), "no answer: no answer in time", "network"),
-        (Region(301, words="301: redirected"), "does not answer as Customer.io", "base_url and region"),
-        (Region(404, words="404 Not Found"), "does not answer as Customer.io", "base_url and region"),
+        (Region(401, message="Unauthorized"), "refused: Unauthorized", "site_id and api_key"),
+        (Region(403, message="Forbidden"), "refused: Forbidden", "site_id and api_key"),
+        (Region(0, message="no answer in time"), "no answer: no answer in time", "network"),
+        (Region(301, message="301: redirected"), "does not answer as Customer.io", "base_url and region"),
+        (Region(404, message="404 Not Found"), "does not answer as Customer.io", "base_url and region"),
     ],
 )
-def test_a_key_that_does_not_work_is_wrong_with_a_remedy(answer, words, remedy):
+def test_a_key_that_does_not_work_is_wrong_with_a_remedy(answer, message, remedy):
     """Each answer has its own meaning."""
     fact = judge_key(production(), answer)
     assert fact.level == "wrong"
-    assert words in fact.text
+    assert message in fact.text
     assert remedy in fact.remedy
 
 

@@ -33,7 +33,7 @@ def test_a_good_server_has_nothing_to_mend():
 
 
 @pytest.mark.parametrize(
-    ("changed", "subject", "level", "words", "remedy"),
+    ("changed", "subject", "level", "message", "remedy"),
     [
         ({"redis_version": "6.2.14"}, "version", "wrong", "Redis 6.2.14 is too old", "Redis 7.0"),
         ({"role": "slave"}, "role", "wrong", "replica", "primary"),
@@ -46,25 +46,25 @@ def test_a_good_server_has_nothing_to_mend():
         ({"maxmemory": 0}, "memory", "warning", "no limit", "SET maxmemory 2457mb"),
     ],
 )
-def test_a_fault_is_named_with_what_to_do(changed, subject, level, words, remedy):
+def test_a_fault_is_named_with_what_to_do(changed, subject, level, message, remedy):
     """Each setting that endangers events is found, judged and comes with a command."""
     facts = judge(**changed)
     assert worst(facts) == [(subject, level)]
     (fact,) = [fact for fact in facts if fact.level != "ok"]
-    assert words in fact.text
+    assert message in fact.text
     assert remedy in fact.remedy
 
 
 @pytest.mark.parametrize(
-    ("policy", "words"),
+    ("policy", "message"),
     [("everysec", "the last second or two"), ("no", "30 seconds"), (None, "not told")],
 )
-def test_a_slower_fsync_is_a_warning_that_says_what_can_be_lost(policy, words):
+def test_a_slower_fsync_is_a_warning_that_says_what_can_be_lost(policy, message):
     """What a power cut costs is told for each policy; a managed server may keep it to itself."""
     config = {} if policy is None else CONFIG | {"appendfsync": policy}
     (fact,) = [fact for fact in judge(config) if fact.level != "ok"]
     assert fact.level == "warning"
-    assert words in fact.text
+    assert message in fact.text
 
 
 def test_snapshots_alone_lose_what_came_after_the_last_one():

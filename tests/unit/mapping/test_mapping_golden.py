@@ -68,8 +68,8 @@ def result(case: dict[str, Any]) -> dict[str, Any]:
     for outcome in composed.outcomes:
         if outcome is not None:
             kind = type(outcome).__name__.lower()
-            words = {"field": outcome.field, "words": outcome.words} if kind == "dead" else {}
-            made[kind] = {"reason": outcome.reason, **words} if words else outcome.reason
+            message = {"field": outcome.field, "message": outcome.message} if kind == "dead" else {}
+            made[kind] = {"reason": outcome.reason, **message} if message else outcome.reason
     return made
 
 

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from worker.dead.letter import Letter
 
 _SHOWN = 12
-_WORDS_LIMIT = 300
+_MESSAGE_LIMIT = 300
 
 
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[LETTER]...")
 @filters
 @ALL
-@click.option("--reason-text", "words", required=True, metavar="TEXT", help="Why, for the trail.")
+@click.option("--message", "-m", required=True, metavar="TEXT", help="Why, for the trail.")
 @YES
 @DRY_RUN
 @BY
@@ -43,7 +43,7 @@ def dead_discard(
     ids: tuple[str, ...],
     *,
     everything: bool,
-    words: str,
+    message: str,
     yes: bool,
     dry_run: bool,
     by: str | None,
@@ -54,8 +54,8 @@ def dead_discard(
 
     Only a `relay dead export` taken before brings them back. Exit 1 when some were left alone.
     """
-    if not words.strip():
-        raise click.UsageError("--reason-text says why, to whoever reads the trail")
+    if not message.strip():
+        raise click.UsageError("-m says why, to whoever reads the trail")
     parts = open_parts()
     wanted = take_filter(flags, parts)
     letters = [_slim(letter) for letter in choose(parts, ids, wanted, everything)]
@@ -66,7 +66,7 @@ def dead_discard(
             echo_json({"matched": len(letters), "discarded": 0, "left": {}})
         return
     confirm(f"discard {count(len(letters))} letters for good?", yes=yes, as_json=as_json)
-    changes = Counter(change for _, change in parts.dead_changes.discard(letters, words[:_WORDS_LIMIT], doer(by)))
+    changes = Counter(change for _, change in parts.dead_changes.discard(letters, message[:_MESSAGE_LIMIT], doer(by)))
     done = changes.pop("done", 0)
     if as_json:
         echo_json({"matched": len(letters), "discarded": done, "left": changes})
@@ -87,7 +87,7 @@ def _slim(letter: "Letter") -> "Letter":
 
 
 def _show(causes: Counter[tuple[str, str]]) -> None:
-    rows = [[count(number), integration, words] for (integration, words), number in causes.most_common(_SHOWN)]
+    rows = [[count(number), integration, message] for (integration, message), number in causes.most_common(_SHOWN)]
     for line in columns(rows, right=[0]) if rows else ["no dead letter matches"]:
         click.echo(line)
     if len(causes) > _SHOWN:
@@ -116,7 +116,7 @@ def dead_trail(integrations: tuple[str, ...], *, limit: int, as_json: bool) -> N
             f"{span(now_ms - note.at_ms)} ago",
             note.by,
             cause_words(note.reason, note.field, note.status, note.event),
-            note.words,
+            note.message,
         ]
         for note in notes
     ]

@@ -31,8 +31,8 @@ def find_job(parts: "Relay", job_id: str) -> "Job":
 
 def outcome(job: "Job") -> str:
     """What became of a job's letters, in a line."""
-    words = {"dead": "failed again", "gone": "gone meanwhile"}
-    return ", ".join(f"{words.get(name, name)} {count(number)}" for name, number in sorted(job.counts.items())) or "-"
+    message = {"dead": "failed again", "gone": "gone meanwhile"}
+    return ", ".join(f"{message.get(name, name)} {count(number)}" for name, number in sorted(job.counts.items())) or "-"
 
 
 def ending(job: "Job") -> int:
@@ -58,8 +58,8 @@ def follow(parts: "Relay", job_id: str, *, quiet: bool) -> "Job":
 def _news(job: "Job", idle_s: float) -> str:
     if job.state == "paused":
         return f"paused (relay jobs resume {job.id})"
-    if job.words:
-        return job.words
+    if job.message:
+        return job.message
     return "is a worker running? (relay status)" if idle_s > _IDLE_S else ""
 
 

@@ -128,7 +128,7 @@ def _facts(job: "Job") -> list[tuple[str, str]]:
 
     facts = [
         ("job", job.id),
-        ("state", job.state + (f", waiting: {job.words}" if job.words and job.state == "running" else "")),
+        ("state", job.state + (f", waiting: {job.message}" if job.message and job.state == "running" else "")),
         ("by", job.by),
         ("filter", job.filter or "-"),
         ("integrations", ", ".join(job.integrations)),

@@ -31,14 +31,14 @@ def dead_list(*, limit: int, cursor: str | None, as_json: bool, **flags: Any) ->
         echo_json({"items": [summary(letter) for letter in letters], "next": following})
         return
     now_ms = time.time_ns() // 1_000_000
-    rows = [["letter", "died", "cause", "person", "words"]]
+    rows = [["letter", "died", "cause", "person", "message"]]
     rows += [
         [
             letter.id,
             f"{span(now_ms - letter.died_ms)} ago",
             cause_words(letter.reason, letter.field, letter.status, letter.event),
             letter.person or "-",
-            " ".join(letter.words.split())[:_WORDS_SHOWN],
+            " ".join(letter.message.split())[:_WORDS_SHOWN],
         ]
         for letter in letters
     ]

@@ -138,7 +138,7 @@ def told(survey: "Survey", parts: "Relay") -> list[str]:
         *((number, f"would fail again: {reason}") for reason, number in survey.dead.items()),
         *((number, f"would be filtered: {reason}") for reason, number in survey.filtered.items()),
     ]
-    lines += [f"  {count(number):>9} {words}" for number, words in facts if number]
+    lines += [f"  {count(number):>9} {message}" for number, message in facts if number]
     newer = "nobody has newer updates"
     if survey.newer:
         newer = f"{count(survey.newer)} of them have newer updates: their properties do not go backwards"

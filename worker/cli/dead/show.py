@@ -74,7 +74,7 @@ def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     digest = mapper.person_of(mapper.decide(event, now_ms))
     key = person_key(letter.shard, letter.integration, digest) if digest else ""
     told = explain(event, mapper, parts.streams.states([key])[0] if key else None, now_ms)
-    return {name: told[name] for name in ("outcome", "reason", "field", "words", "operations") if name in told}
+    return {name: told[name] for name in ("outcome", "reason", "field", "message", "operations") if name in told}
 
 
 def curl(parts: "Relay", letter: "Letter") -> str:
@@ -103,7 +103,7 @@ def _show(letter: "Letter", told: dict[str, Any]) -> None:
     lines = [
         ("letter", letter.id),
         ("cause", f"{cause_words(letter.reason, letter.field, letter.status, letter.event)}   id {letter.cause}"),
-        ("words", letter.words or "-"),
+        ("message", letter.message or "-"),
         ("advice", told["advice"]),
         ("person", letter.person or "(nobody)"),
         ("event id", letter.event_id or "-"),
@@ -153,17 +153,16 @@ def _pretty(raw: bytes) -> str:
 
 
 def _attempt(attempt: dict[str, Any]) -> str:
-    return (
-        f"{_moment(attempt['at_ms'])}  {attempt['status'] or 'no answer'}  {attempt['took_ms']} ms  {attempt['words']}"
-    )
+    status = attempt["status"] or "no answer"
+    return f"{_moment(attempt['at_ms'])}  {status}  {attempt['took_ms']} ms  {attempt['message']}"
 
 
 def verdict(now: dict[str, Any]) -> str:
     """What would become of a letter, in a line."""
     said = f" at {now['field']}" if now.get("field") else ""
-    words = f": {now['words']}" if now.get("words") else ""
+    message = f": {now['message']}" if now.get("message") else ""
     reason = f" ({now['reason']})" if now["reason"] else ""
-    return f"{now['outcome']}{reason}{said}{words}"
+    return f"{now['outcome']}{reason}{said}{message}"
 
 
 def _moment(time_ms: int | None) -> str:

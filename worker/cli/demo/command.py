@@ -63,7 +63,7 @@ def demo(people: int, seed: int, *, keep: bool, as_json: bool) -> None:
             stage.machine.stop(signals.wait, lambda: signals.asked > 1)
             shutil.rmtree(folder, ignore_errors=True)
     for change in stage.happened:
-        click.echo(f"relay: {change.program} {change.what}: {change.words}", err=True)
+        click.echo(f"relay: {change.program} {change.what}: {change.message}", err=True)
     if as_json:
         echo_json(outcome)
     sys.exit(0 if outcome["ok"] else 1)
@@ -97,10 +97,10 @@ def _run(stage: "Stage", signals: "Signals", console: "Console", people: int, se
     return outcome
 
 
-def _status(console: "Console", words: str) -> AbstractContextManager[object]:
+def _status(console: "Console", message: str) -> AbstractContextManager[object]:
     if console.is_terminal and not console.quiet:
-        return console.status(words)
-    console.print(words)
+        return console.status(message)
+    console.print(message)
     return contextlib.nullcontext()
 
 

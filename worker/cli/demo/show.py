@@ -94,8 +94,8 @@ def show(console: Console, outcome: dict[str, Any], properties: list[str], traff
     console.print("[b]Three people[/] as Customer.io has them now (dates arrive as Unix seconds)")
     _show_people(console, outcome["people"], properties)
     _show_figures(console, outcome["items"], traffic, ready_s)
-    for words, holds in outcome["checks"].items():
-        console.print(f"  {'[green]yes[/]' if holds else '[bold red]NO [/]'}  {words}")
+    for message, holds in outcome["checks"].items():
+        console.print(f"  {'[green]yes[/]' if holds else '[bold red]NO [/]'}  {message}")
     for finding in outcome["findings"]:
         console.print(Text(f"       {finding.integration} on shard {finding.shard}: {finding.text}", style="red"))
     console.print(NEXT)
