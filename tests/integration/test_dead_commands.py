@@ -4,11 +4,14 @@ import json
 import os
 import threading
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from tests.support.deadstack import event, opened
 from worker.cli import relay
+from worker.dead.letter import encode_letter
+from worker.store.keys import shard_key
 
 
 @pytest.fixture
@@ -117,6 +120,20 @@ def test_a_letter_that_is_not_there(dead):
         ["discard", "--yes", "-m", "x"],
     ):
         assert "no dead letter production.1.1-1" in run("dead", *command, "production.1.1-1", code=1)
+
+
+@pytest.mark.parametrize("depth", [260, 5000])
+def test_a_letter_nested_too_deep_to_be_written_is_shown_as_it_came(dead, depth):
+    """Stored by a release before the door refused it: raw text, never a traceback."""
+    letter = dead.letters()[0]
+    raw = '{"event_id":"deep","event_name":"BAD","user_id":"u","deep":' + "[" * depth + "]" * depth + "}"
+    deep = msgspec.structs.replace(letter, raw=raw)
+    key = shard_key(letter.shard, "dead", letter.integration)
+    dead.parts.redis.hset(key, letter.id, encode_letter(deep))
+    text = run("dead", "show", letter.id)
+    assert raw in text
+    assert "replayed now it would be" in text
+    assert told("dead", "show", letter.id)["raw"] == raw
 
 
 def test_showing_a_letter(dead):

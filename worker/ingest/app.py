@@ -16,8 +16,9 @@ from redis.exceptions import RedisError
 from config.integrations import Source
 from worker.app import WAKE_MS, Relay, relay
 from worker.errors import NotStoredError, OperatorError, SenderError
-from worker.ingest.admission import check_signature, check_token, read_many, read_one, unsigned
+from worker.ingest.admission import check_signature, check_token, unsigned
 from worker.ingest.asgi import Body, Frame, Headers
+from worker.ingest.bodies import read_many, read_one
 from worker.ingest.coalescer import Appender
 from worker.ingest.health import Description, Health, Metrics, Ready
 from worker.ingest.single_flight import Errand

@@ -105,7 +105,19 @@ def test_an_unknown_source_is_not_found(door, source):
     is_problem(door.webhook(EVENT, source=source), 404)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"NaN", b"[" * 50_000, b"\xef\xbb\xbf{}"])
+def test_an_event_nested_too_deep_is_refused_and_half_a_character_is_stored(door):
+    """422 for what no worker could read; what a sender cannot help is taken as it came."""
+    deep = b'{"event_id":"d","a":' + b"[" * 260 + b"]" * 260 + b"}"
+    assert "more than 64 deep" in is_problem(door.webhook(deep), 422, "Nested too deep")
+    assert "the event at position 1 " in is_problem(door.post(b"[{},%b]" % deep), 422, "Nested too deep")
+    assert door.stored() == []
+    half = rb'{"event_id":"h","plan":"caf\ud83d"}'
+    assert door.webhook(half).status == 200
+    assert door.post(b"[%b,{}]" % half).json == {"accepted": 1, "duplicates": 1}
+    assert sorted(door.stored()) == [rb'{"event_id":"h","plan":"caf\ud83d"}', b"{}"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"NaN", b"[" * 60])
 def test_what_is_not_json_is_refused(door, body):
     """400, in fixed words."""
     assert is_problem(door.webhook(body), 400, "Not JSON").startswith("the body is not JSON in UTF-8")

@@ -12,7 +12,7 @@ import schemathesis
 from schemathesis import checks, openapi
 
 from tests.support.door import SECRET, TOKEN, signed
-from worker.ingest.admission import MOST_EVENTS
+from worker.ingest.bodies import MOST_EVENTS
 
 bounded = hypothesis.settings(
     max_examples=15,

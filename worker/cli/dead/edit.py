@@ -93,7 +93,7 @@ def _in_editor(letter: "Letter") -> bytes | None:
     raw = raw_of(letter)
     try:
         shown = orjson.dumps(orjson.loads(raw), option=orjson.OPT_INDENT_2).decode()
-    except ValueError:
+    except (ValueError, TypeError):  # no JSON, or nested deeper than orjson writes
         shown = raw.decode("utf-8", "replace")
     text = click.edit(shown, extension=".json")
     if text is None or text.strip() == shown.strip():

@@ -71,9 +71,12 @@ def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     mapper = Mapper(integration)
     mapper.suppressed = parts.suppressed.people()
     now_ms = time.time_ns() // 1_000_000
-    digest = mapper.person_of(mapper.decide(event, now_ms))
-    key = person_key(letter.shard, letter.integration, digest) if digest else ""
-    told = explain(event, mapper, parts.streams.states([key])[0] if key else None, now_ms)
+    try:
+        digest = mapper.person_of(mapper.decide(event, now_ms))
+        key = person_key(letter.shard, letter.integration, digest) if digest else ""
+        told = explain(event, mapper, parts.streams.states([key])[0] if key else None, now_ms)
+    except (ValueError, TypeError, RecursionError) as fault:
+        return {"outcome": "dead", "reason": f"it cannot be read or written as JSON ({type(fault).__name__})"}
     return {name: told[name] for name in ("outcome", "reason", "field", "message", "operations") if name in told}
 
 
@@ -148,7 +151,7 @@ def _section(title: str, text: str) -> None:
 def _pretty(raw: bytes) -> str:
     try:
         return orjson.dumps(orjson.loads(raw), option=orjson.OPT_INDENT_2).decode()
-    except ValueError:
+    except (ValueError, TypeError):  # no JSON, or nested deeper than orjson writes
         return raw.decode("utf-8", "backslashreplace")
 
 

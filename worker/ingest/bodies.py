@@ -1,0 +1,210 @@
+"""What a request body holds: bytes in, events or a clear refusal out."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import msgspec
+import orjson
+
+from worker.errors import SenderError
+from worker.ingest.depth import MOST_DEPTH, first_too_deep, is_too_deep
+from worker.ingest.store_events import Incoming
+from worker.purchasely.documented import Payload
+from worker.purchasely.event import event_key, shard_key, shard_of
+from worker.purchasely.surrogates import replace_lone_surrogates
+
+# One request is parsed in one go, and nobody else is served meanwhile.
+MOST_EVENTS = 10_000
+
+_NOTHING = "nothing of this request was stored"
+_BLANK = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+# A line from its first character that is not blank.
+_LINE = re.compile(rb"[^ \t\r\n][^\n]*")
+_POSITION = re.compile(r"\$\[(\d+)\]")
+# The elements as the bytes they came in: decoded and encoded again, long numbers would lose digits.
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class _Named(msgspec.Struct, gc=False):
+    """What tells an event and its person apart, where it is text; whatever else a body holds is passed over."""
+
+    event_id: str | None = None
+    user_id: str | None = None
+    anonymous_user_id: str | None = None
+    customerio_user_id: str | None = None
+    customerio_user_email: str | None = None
+    device_id: str | None = None
+
+    def get(self, field: str, /) -> str | None:
+        """The value of a field, as of a dictionary."""
+        value: str | None = getattr(self, field)
+        return value
+
+
+_NAMED = msgspec.json.Decoder(_Named)
+
+
+class _TooManyError(Exception):
+    """An array has more elements than a request may have events."""
+
+
+class _Counted(msgspec.Struct, gc=False):
+    """An element that is passed over, and counted."""
+
+    def __post_init__(self) -> None:
+        _count[0] += 1
+        if _count[0] > MOST_EVENTS:
+            raise _TooManyError
+
+
+_count = [0]
+_COUNTED = msgspec.json.Decoder(list[_Counted])
+
+
+def read_one(source: str, body: bytes, shards: int, limit_bytes: int) -> list[Incoming]:
+    """The one event of a webhook request, kept as the bytes received.
+
+    Raises:
+        SenderError: 400 not JSON, 422 not an object or nested too deep, 413 too large.
+    """
+    return [_incoming(source, body, shards, limit_bytes, "the body")]
+
+
+def read_many(source: str, body: bytes, shards: int, limit_bytes: int, *, lines: bool) -> list[Incoming]:
+    """The events of an upstream request: one object, an array, or (`lines`) NDJSON; each kept as its bytes.
+
+    Raises:
+        SenderError: 400, 422 or 413, with the position (from 0) of the first event at fault; then none is taken.
+    """
+    body = body.removeprefix(_BOM)
+    if lines:
+        rows = list(_lines(body))
+        if not rows:
+            raise SenderError(400, "Not JSON", "the body holds no line of NDJSON")
+        where = "the line at position"
+    elif body.lstrip(_BLANK)[:1] == b"[":
+        rows = list(enumerate(_elements(body)))
+        where = "the event at position"
+        if len(rows) > MOST_EVENTS:
+            raise _too_many()
+    else:
+        return read_one(source, body, shards, limit_bytes)
+    return [_incoming(source, raw, shards, limit_bytes, where, n) for n, raw in rows]
+
+
+def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, each with its number."""
+    number = at = 0
+    for count, found in enumerate(_LINE.finditer(body)):
+        if count == MOST_EVENTS:
+            raise _too_many()
+        number += body.count(b"\n", at, found.start())
+        at = found.start()
+        yield number, found[0].rstrip(_BLANK)
+
+
+def _elements(body: bytes) -> list[bytes]:
+    try:
+        return _split(body)
+    except _TooManyError:
+        raise _too_many() from None
+    except RecursionError:
+        where = f"the event at position {first_too_deep(body) or 0}"
+        raise _too_deep(where) from None
+    except msgspec.ValidationError as error:
+        found = _POSITION.search(str(error))
+        raise _no_object(f"the event at position {found[1]}" if found else "an event") from None
+    except msgspec.DecodeError:
+        raise _not_json("the body") from None
+
+
+def _split(body: bytes) -> list[bytes]:
+    """The elements of an array, as the bytes they came in."""
+    try:
+        return [bytes(raw) for raw in _decoded(body)]
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        readable = replace_lone_surrogates(body)
+        if readable == body:
+            raise
+    elements, at = [], body.index(b"[") + 1
+    for size in [len(bytes(raw)) for raw in _decoded(readable)]:
+        while body[at] in b" \t\r\n,":
+            at += 1
+        elements.append(body[at : at + size])
+        at += size
+    return elements
+
+
+def _decoded(body: bytes) -> list[msgspec.Raw]:
+    if body.count(b",") >= MOST_EVENTS:
+        # a list of millions of elements would be made before it could be refused, and hold up everybody else
+        _count[0] = 0
+        _COUNTED.decode(body)
+    return _ELEMENTS.decode(body)
+
+
+def _incoming(
+    source: str, raw: bytes, shards: int, limit_bytes: int, where: str, position: int | None = None
+) -> Incoming:
+    if len(raw) > limit_bytes:
+        message = f"{_at(where, position)} is {len(raw)} bytes; the limit is {limit_bytes}; {_NOTHING}"
+        raise SenderError(413, "Too large", message)
+    if raw[:1] == b"\xef":
+        raw = raw.removeprefix(_BOM)  # it is no part of the JSON (RFC 8259, section 8.1), and no decoder takes it
+    value = _read(raw, where, position)
+    key = event_key(value, raw)
+    # an event that names nobody is stored too: the worker says why it cannot be delivered
+    return Incoming(source, shard_of(shard_key(value) or key, shards), key, raw)
+
+
+def _read(raw: bytes, where: str, position: int | None) -> Payload:
+    """What tells an event apart; the rest is only looked at as far as to be sure that it is JSON.
+
+    What the first decoder passes over it takes for JSON as the second one does, as long as it is plain ASCII and flat
+    (as Purchasely's are; each follows another depth), but for a number that no machine holds (1e999): such an event is
+    the worker's to refuse.
+    """
+    if raw.isascii() and b"\\" not in raw and b"[" not in raw and raw.find(b"{", 1) < 0:
+        try:
+            return _NAMED.decode(raw)
+        except msgspec.DecodeError:
+            pass  # the other one knows better, or says what is wrong
+    if is_too_deep(raw):
+        raise _too_deep(_at(where, position))
+    value = _loaded(raw, where, position)
+    if not isinstance(value, dict):
+        raise _no_object(_at(where, position))
+    return value
+
+
+def _loaded(raw: bytes, where: str, position: int | None) -> object:
+    with contextlib.suppress(ValueError):
+        return orjson.loads(raw)
+    with contextlib.suppress(ValueError):
+        return orjson.loads(replace_lone_surrogates(raw))
+    # the parser's own message may quote the body
+    raise _not_json(_at(where, position))
+
+
+def _at(where: str, position: int | None) -> str:
+    return where if position is None else f"{where} {position}"
+
+
+def _not_json(where: str) -> SenderError:
+    return SenderError(400, "Not JSON", f"{where} is not JSON in UTF-8; {_NOTHING}")
+
+
+def _no_object(where: str) -> SenderError:
+    return SenderError(422, "Not an event", f"{where} is not a JSON object; {_NOTHING}")
+
+
+def _too_deep(where: str) -> SenderError:
+    return SenderError(422, "Nested too deep", f"{where} is nested more than {MOST_DEPTH} deep; {_NOTHING}")
+
+
+def _too_many() -> SenderError:
+    return SenderError(413, "Too large", f"more than {MOST_EVENTS} events in one request; {_NOTHING}")
