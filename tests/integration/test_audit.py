@@ -171,7 +171,7 @@ def test_status_tells_the_same(parts):
         "dead": 2,
         "waiting": 4,
     }
-    assert told["sources"] == [{"source": "app", "accepted": 14, "duplicates": 0}]
+    assert told["sources"] == [{"source": "app", "accepted": 14, "duplicates": 0, "conflicting": 0}]
 
 
 def test_hold_and_resume(parts):

@@ -77,7 +77,7 @@ async def _append(redis_url, parts, wake, dice):
     while number < EVENTS:
         count = min(dice.randrange(1, 6), EVENTS - number)
         batch = [
-            Incoming("app", n % 2, f"E-{n}", raw_event("E", n, person=f"p{n % 7}"))
+            Incoming("app", n % 2, f"E-{n}", "", raw_event("E", n, person=f"p{n % 7}"))
             for n in range(number, number + count)
         ]
         await appender.append(batch)

@@ -115,13 +115,17 @@ def picture(state: dict[str, Any]) -> "RenderableType":
     now_ms = time.time_ns() // 1_000_000
     lines = [Text(_hold_line(item, now_ms), style="red") for item in state["items"] if item["hold"]]
     lines += [Text(message, style="yellow") for message in state["near"]]
-    lines += [
-        Text(f"source {one['source']}: {count(one['accepted'])} stored, {count(one['duplicates'])} duplicates")
-        for one in state["sources"]
-    ]
+    lines += [Text(_source_line(one)) for one in state["sources"]]
     if not state["items"]:
         lines.insert(0, Text("the integrations file has no integration"))
     return Group(integrations_table(state["items"]), *lines)
+
+
+def _source_line(source: dict[str, Any]) -> str:
+    line = f"source {source['source']}: {count(source['accepted'])} stored, {count(source['duplicates'])} duplicates"
+    if not source["conflicting"]:
+        return line
+    return f"{line}; {count(source['conflicting'])} stored under an event id that was in use for another event"
 
 
 def integrations_table(items: list[dict[str, Any]]) -> "RenderableType":

@@ -11,7 +11,7 @@ from worker.errors import SenderError
 from worker.ingest.depth import MOST_DEPTH, first_too_deep, is_too_deep
 from worker.ingest.store_events import Incoming
 from worker.purchasely.documented import Payload
-from worker.purchasely.event import event_key, shard_key, shard_of
+from worker.purchasely.event import CONFLICT_MARK, event_about, event_key, shard_key, shard_of
 from worker.purchasely.surrogates import replace_lone_surrogates
 
 # One request is parsed in one go, and nobody else is served meanwhile.
@@ -31,6 +31,8 @@ class _Named(msgspec.Struct, gc=False):
     """What tells an event and its person apart, where it is text; whatever else a body holds is passed over."""
 
     event_id: str | None = None
+    event_name: str | None = None
+    environment: str | None = None
     user_id: str | None = None
     anonymous_user_id: str | None = None
     customerio_user_id: str | None = None
@@ -155,10 +157,12 @@ def _incoming(
         raise SenderError(413, "Too large", message)
     if raw[:1] == b"\xef":
         raw = raw.removeprefix(_BOM)  # it is no part of the JSON (RFC 8259, section 8.1), and no decoder takes it
+    if raw.endswith(CONFLICT_MARK):
+        raw = raw.rstrip(_BLANK)  # only the relay itself may set it
     value = _read(raw, where, position)
     key = event_key(value, raw)
     # an event that names nobody is stored too: the worker says why it cannot be delivered
-    return Incoming(source, shard_of(shard_key(value) or key, shards), key, raw)
+    return Incoming(source, shard_of(shard_key(value) or key, shards), key, event_about(value), raw)
 
 
 def _read(raw: bytes, where: str, position: int | None) -> Payload:

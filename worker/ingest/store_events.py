@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from zlib import crc32
 
 import msgspec
 import redis.asyncio
@@ -11,6 +12,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from worker.errors import NotStoredError
 from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
+from worker.purchasely.event import CONFLICT_MARK
 from worker.store.keys import shard_key
 from worker.store.stream import script
 
@@ -21,16 +23,17 @@ InLane = tuple[str, int]
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
-    """One event on its way in: its source and shard, what makes it one event, and its bytes."""
+    """One event on its way in: its source and shard, its id, what else makes it the same event, and its bytes."""
 
     source: str
     shard: int
     key: str
+    about: str
     raw: bytes
 
 
-# Each event is as many arguments of the script, in as many pieces of the command.
-PIECES = 2
+# Each event is as many pieces of the command, and arguments of the script.
+PIECES, ARGUMENTS = 2, 3
 
 
 def encode_events(events: Sequence[Incoming]) -> dict[InLane, list[bytes]]:
@@ -43,7 +46,9 @@ def encode_events(events: Sequence[Incoming]) -> dict[InLane, list[bytes]]:
         pieces = lanes.get(lane)
         if pieces is None:
             lanes[lane] = pieces = []
-        pieces += (b"\r\n$16\r\n%b\r\n$%d\r\n" % (digest, len(raw)), raw)
+        # whoever sends the same id on purpose may as well send the same event: four bytes are enough
+        about = crc32(event.about.encode("utf-8", "surrogatepass")).to_bytes(4)
+        pieces += (b"\r\n$16\r\n%b\r\n$4\r\n%b\r\n$%d\r\n" % (digest, about, len(raw)), raw)
     return lanes
 
 
@@ -124,12 +129,12 @@ class Storing:
     def _command(self, lane: InLane, pieces: list[bytes]) -> Command:
         """The script's call, in Redis's protocol."""
         arguments, prefix = self._prefix(lane)
-        return [b"*%d\r\n" % (arguments + len(pieces)), prefix, *pieces, b"\r\n"]
+        return [b"*%d\r\n" % (arguments + len(pieces) // PIECES * ARGUMENTS), prefix, *pieces, b"\r\n"]
 
     def _prefix(self, lane: InLane) -> tuple[int, bytes]:
         """A lane's command before its events, without its last line's end, and the number of its arguments.
 
-        Made anew with each set of seen ids.
+        Made once for each table of ids.
         """
         bucket = int(time.time()) // self._bucket_s
         known = self._prefixes.get(lane)
@@ -138,11 +143,11 @@ class Storing:
         source, shard = lane
         integrations = self._integrations_of[source]
         keys = [shard_key(shard, "events", source)]
-        keys += [f"{shard_key(shard, 'seen', source)}:{bucket - age}" for age in range(3)]
+        keys += [f"{shard_key(shard, kind, source)}:{bucket - age}" for kind in ("ids", "seen") for age in range(3)]
         keys.append(shard_key(shard, "intake", source))
         for integration in integrations:
             keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]
-        settings = [self._bucket_s * 3, self._wake_ms, len(integrations)]
+        settings: list[str | int] = [self._bucket_s * 3, self._wake_ms, len(integrations), CONFLICT_MARK.decode()]
         prefix = (3 + len(keys) + len(settings), encode(["EVALSHA", self._sha, len(keys), *keys, *settings])[:-2])
         self._prefixes[lane] = (bucket, prefix)
         return prefix

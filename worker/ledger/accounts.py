@@ -84,13 +84,13 @@ def _add(parts: Relay, account: Account, stream: str, ledger: str, now_ms: int) 
 
 
 def intake(parts: Relay) -> dict[str, dict[str, int]]:
-    """Accepted and duplicate events of each source."""
+    """Accepted, duplicate and (among the accepted) conflicting events of each source."""
     totals: dict[str, dict[str, int]] = {}
     for source in parts.integrations.sources:
         pipe = parts.redis.pipeline(transaction=False)
         for shard in range(parts.settings.shards):
             pipe.hgetall(shard_key(shard, "intake", source))
-        total = {"accepted": 0, "duplicates": 0}
+        total = {"accepted": 0, "duplicates": 0, "conflicting": 0}
         for row in pipe.execute():
             for name, value in row.items():
                 total[name.decode()] = total.get(name.decode(), 0) + int(value)

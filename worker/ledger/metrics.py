@@ -32,10 +32,16 @@ class _Figures(Collector):
         """One family a figure."""
         stored = CounterMetricFamily("relay_stored_events", "Events stored, each once.", labels=["source"])
         twice = CounterMetricFamily("relay_duplicate_events", "Events received again.", labels=["source"])
+        rival = CounterMetricFamily(
+            "relay_conflicting_event_ids",
+            "Events stored under an event id that was in use for another.",
+            labels=["source"],
+        )
         for source, counts in intake(self._parts).items():
             stored.add_metric([source], counts["accepted"])
             twice.add_metric([source], counts["duplicates"])
-        yield from (stored, twice)
+            rival.add_metric([source], counts["conflicting"])
+        yield from (stored, twice, rival)
         yield from _of_integrations(accounts(self._parts))
         yield from _of_bounds(bounds(self._parts))
 

@@ -20,13 +20,22 @@ PERSON_FIELDS = (
     "device_id",
 )
 
+# What stands behind the bytes of an event that was stored under the id of another one: blanks, which mean nothing in
+# JSON. The door strips them from what is sent, so only a conflict has them, wherever the bytes go.
+CONFLICT_MARK = b" \t \t"
+
+# No id: one event after the other would be taken for the first that said so.
+_NIL_UUID = "00000000-0000-0000-0000-000000000000"
+_PLACEHOLDERS = frozenset({"", "undefined", "null", "none", "nil", "nan", "n/a", "[object object]", _NIL_UUID})
+_LONGEST_PLACEHOLDER = max(len(text) for text in _PLACEHOLDERS if text != _NIL_UUID)
+
 
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One event as it was stored: `entry_id` is its place in the stream (`ms-seq`), `raw` the bytes received.
 
     `payload` is what the bytes say, as a struct when they are as Purchasely documents them, else as a dictionary.
     `name` is empty when the payload has no usable `event_name`; `time_ms` is None when it carries no time at all.
-    `key` identifies the event: its `event_id`, else a hash of its bytes. `ulid` is set for an event that was edited:
+    `key` identifies the event: see `event_key`. `ulid` is set for an event that was edited:
     the identity it had as it was received.
     """
 
@@ -57,13 +66,15 @@ def read_event(entry_id: str, raw: bytes) -> Event:
     """
     told = read_documented(raw)
     if told is not None:
-        time_ms = told.event_created_at_ms
+        time_ms, key = told.event_created_at_ms, told.event_id
+        if key is None or len(key) <= _LONGEST_PLACEHOLDER or key == _NIL_UUID or raw.endswith(CONFLICT_MARK):
+            key = event_key(told, raw)
         return Event(
             entry_id,
             raw,
             told,
             told.event_name or "",
-            told.event_id or event_key(told, raw),
+            key,
             parse_time_ms(told.event_created_at) if time_ms is None else time_ms,
         )
     payload = orjson.loads(raw)
@@ -81,13 +92,42 @@ def read_event(entry_id: str, raw: bytes) -> Event:
 
 
 def event_key(payload: Payload, raw: bytes) -> str:
-    """What makes two events one: the sender's `event_id`, else a hash of the body (payloads before 2022 have none)."""
+    """What makes two events one: the sender's `event_id`, else a hash of the body (payloads before 2022 have none).
+
+    An event that was stored under the id of another one (`CONFLICT_MARK`) has what it is about in its key besides.
+    """
+    event_id = usable_event_id(payload)
+    if not event_id:
+        return "sha256:" + hashlib.sha256(raw).hexdigest()
+    if raw.endswith(CONFLICT_MARK):
+        about = hashlib.sha256(event_about(payload).encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{event_id}~{about[:16]}"
+    return event_id
+
+
+def usable_event_id(payload: Payload) -> str:
+    """The sender's `event_id`, or empty when it has none: nothing, blanks, or what a program writes for nothing."""
     event_id = payload.get("event_id")
-    if isinstance(event_id, str) and event_id:
-        return event_id
+    if isinstance(event_id, str):
+        # a real one is long, mostly a UUID
+        if len(event_id) > _LONGEST_PLACEHOLDER and event_id != _NIL_UUID:
+            return event_id
+        return "" if event_id.strip().lower() in _PLACEHOLDERS else event_id
     if isinstance(event_id, int) and not isinstance(event_id, bool):
         return str(event_id)
-    return "sha256:" + hashlib.sha256(raw).hexdigest()
+    return ""
+
+
+def event_about(payload: Payload) -> str:
+    """What an event says it is about: name, person, environment. Two that differ here are not one, whatever their id.
+
+    The person is the one that Purchasely orders events by, not that of a configuration: a change of the file must not
+    make another event of it.
+    """
+    name, environment = payload.get("event_name"), payload.get("environment")
+    named = name if type(name) is str else ""
+    real = environment.strip().upper() if type(environment) is str else ""
+    return f"{named}\x1f{shard_key(payload)}\x1f{real or 'PRODUCTION'}"
 
 
 def event_time_ms(payload: Payload) -> int | None:

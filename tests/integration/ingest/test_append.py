@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import random
 
 import pytest
@@ -10,6 +11,7 @@ import redis.asyncio
 from worker.errors import NotStoredError
 from worker.ingest.coalescer import Appender, Incoming
 from worker.ingest.roundtrip import round_trip
+from worker.purchasely.event import CONFLICT_MARK
 
 SHARDS = 4
 WAKE_MS = 60_000
@@ -50,8 +52,8 @@ class Bench:
         return info.get("cmdstat_evalsha", {"calls": 0})["calls"]
 
 
-def event(key, shard=0, source="app", raw=None):
-    return Incoming(source, shard, key, (raw or key).encode())
+def event(key, shard=0, source="app", raw=None, about=""):
+    return Incoming(source, shard, key, about, (raw or key).encode())
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def test_an_id_is_remembered_for_the_window(run, monkeypatch):
         for _ in range(2):
             clock["s"] += 1800
             assert await bench.append(event("x")) == 0
-        lives = [await bench.client.ttl(key) for key in await bench.client.keys("relay:{0}:seen:*")]
+        lives = [await bench.client.ttl(key) for key in await bench.client.keys("relay:{0}:ids:*")]
         assert lives
         assert all(0 < life <= 5400 for life in lives)
         clock["s"] += 1800
@@ -369,8 +371,68 @@ def test_whatever_repeats_is_stored_once_and_counted(run, seed):
         assert await bench.stored() == list(first.values())
         counts = await bench.intake()
         assert counts["accepted"] == len(first)
-        seen = await bench.client.keys("relay:{0}:seen:app:*")
+        seen = await bench.client.keys("relay:{0}:ids:app:*")
         assert seen and all([await bench.client.ttl(key) > 0 for key in seen])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_event_id_in_use_for_another_event_swallows_nothing(run, seed):
+    """The same id with another name, person or environment is stored, marked and counted; a repetition is not."""
+
+    async def scenario(bench):
+        dice, first, expected, conflicts, sent = random.Random(seed), {}, [], 0, 0
+        for turn in range(8):
+            batch = []
+            for n in range(dice.randrange(1, 30)):
+                key, about = f"k{dice.randrange(4 + 3 * turn)}", f"about {dice.randrange(3)}"
+                raw = f"{key} {about} {turn} {n}"
+                batch.append(event(key, raw=raw, about=about))
+                if (key, about) in first:
+                    continue
+                rival = any(known == key for known, _ in first)
+                conflicts += rival
+                first[key, about] = raw
+                expected.append(raw + CONFLICT_MARK.decode() if rival else raw)
+            sent += len(batch)
+            before = len(await bench.stored())
+            assert await bench.append(*batch) == len(expected) - before
+        assert await bench.stored() == expected
+        counts = {"accepted": len(expected), "conflicting": conflicts, "duplicates": sent - len(expected)}
+        assert await bench.intake() == counts
+
+    run(scenario)
+
+
+def test_a_conflicting_event_is_known_as_long_as_any_other(run, monkeypatch):
+    """Also when the id's first event is forgotten before it: sent again it must not become another event."""
+    now_s = [1_700_000_000.0]
+    monkeypatch.setattr("worker.ingest.store_events.time.time", lambda: now_s[0])
+
+    async def scenario(bench):
+        await bench.append(event("a", about="first"))
+        now_s[0] += 3600
+        assert await bench.append(event("a", about="second")) == 1
+        now_s[0] += 3600
+        assert await bench.append(event("a", about="second")) == 0
+        assert await bench.append(event("a", about="third")) == 1
+        stored = await bench.stored()
+        assert [raw.endswith(CONFLICT_MARK.decode()) for raw in stored] == [False, True, True]
+
+    run(scenario, dedup_window_s=3600)
+
+
+def test_ids_that_an_earlier_release_remembered_are_still_known(run, monkeypatch):
+    """A redelivery after an upgrade is a duplicate: what the id was about was not kept then."""
+    now_s = 1_700_000_000
+    monkeypatch.setattr("worker.ingest.store_events.time.time", lambda: float(now_s))
+
+    async def scenario(bench):
+        digest = hashlib.blake2b(b"a", digest_size=16).digest()
+        await bench.client.sadd(f"relay:{{0}}:seen:app:{now_s // 1800 - 1}", digest)
+        assert await bench.append(event("a"), event("b")) == 1
+        assert await bench.stored() == ["b"]
 
     run(scenario)
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.integration.ingest.test_ingest_webhook import is_problem
 from tests.support.door import OLD_TOKEN
+from worker.cli.status import read
+from worker.purchasely.event import read_event
 
 LINES = {"Content_Type": "application/x-ndjson"}
 
@@ -118,3 +120,30 @@ def test_an_authorization_is_looked_at_before_the_body(door):
     """Nobody unknown fills the memory with megabytes."""
     answer = door.post(b"[" + b" " * 6_000_000 + b"]", token="wrong")
     assert answer.status == 401
+
+
+def test_an_event_under_an_id_in_use_is_stored_counted_and_shown(door):
+    """An upstream service that enriches an event and keeps its id; whoever posts an id first hides nobody's event."""
+    real = {"event_id": "e-1", "event_name": "SUBSCRIPTION_RENEWED", "user_id": "u", "environment": "PRODUCTION"}
+    rich = {**real, "event_name": "Renewed, enriched"}
+    assert door.post(real).json == {"accepted": 1, "duplicates": 0}
+    assert door.post([rich, rich, real]).json == {"accepted": 1, "duplicates": 2}
+    assert door.webhook({**real, "environment": "SANDBOX"}).json == {"accepted": 1, "duplicates": 0}
+    assert [json.loads(raw)["event_name"] for raw in door.stored()] == [
+        real["event_name"],
+        rich["event_name"],
+        real["event_name"],
+    ]
+    keys = {read_event("1-0", raw).key for raw in door.stored()}
+    assert len(keys) == 3
+    assert "e-1" in keys
+    assert b'relay_conflicting_event_ids_total{source="app"} 2.0' in door.ask("GET", "/metrics").body
+    sources = [one for one in read(door.parts)["sources"] if one["source"] == "app"]
+    assert sources == [{"source": "app", "accepted": 3, "duplicates": 2, "conflicting": 2}]
+
+
+@pytest.mark.parametrize("event_id", [" ", "undefined"])
+def test_events_without_a_real_id_do_not_hide_each_other(door, event_id):
+    """Their bytes tell them apart."""
+    rows = [{"event_id": event_id, "event_name": name, "user_id": "u"} for name in ("A", "B", "A")]
+    assert door.post(rows).json == {"accepted": 2, "duplicates": 1}

@@ -158,7 +158,7 @@ def test_the_script_itself_is_refused_by_a_full_server(tmp_path, own_redis):
         door.redis.config_set("maxmemory", 1)
         assert is_refused(door.post([event("b"), event("c")]), "memory")
         assert names(door) == ["a"]
-        assert sum(door.redis.scard(key) for key in door.redis.keys("relay:*:seen:*")) == 1
+        assert sum(door.redis.hlen(key) for key in door.redis.keys("relay:*:ids:*")) == 1
 
 
 def test_a_replica_takes_nothing(tmp_path, own_redis):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from worker.errors import SenderError
 from worker.ingest.bodies import MOST_EVENTS, read_many, read_one
-from worker.purchasely.event import event_key, shard_key, shard_of
+from worker.purchasely.event import CONFLICT_MARK, event_key, read_event, shard_key, shard_of
 
 LIMIT = 2000
 SHARDS = 8
@@ -228,6 +228,48 @@ def test_long_numbers_keep_their_digits():
 def test_a_text_or_an_integer_identifies_an_event(event_id, key):
     """As it is written."""
     assert read_one("app", json.dumps({"event_id": event_id}).encode(), SHARDS, LIMIT)[0].key == key
+
+
+@pytest.mark.parametrize(
+    "event_id",
+    [
+        " ",
+        "\t\n",
+        "undefined",
+        "null",
+        "NULL",
+        "None",
+        " NaN ",
+        "[object Object]",
+        "nil",
+        "0" * 8 + "-0000" * 3 + "-" + "0" * 12,
+    ],
+)
+def test_what_a_program_writes_for_no_id_is_none(event_id):
+    """Every event that says so would be a duplicate of the first one."""
+    one, other = (
+        read_one("app", json.dumps({"event_id": event_id, "n": n}).encode(), SHARDS, LIMIT)[0] for n in (1, 2)
+    )
+    assert one.key != other.key
+    assert one.key.startswith("sha256:")
+    assert read_event("1-0", one.raw).key == one.key
+
+
+def test_what_an_event_is_about_tells_it_apart():
+    """Name, person and environment; nothing else, and however the environment is written."""
+
+    def about(**fields):
+        return read_one("app", json.dumps({"event_id": "e", "user_id": "u", **fields}).encode(), SHARDS, LIMIT)[0].about
+
+    assert about(plan="x") == about(environment="production ") == about(environment=None, extra=[1])
+    assert len({about(), about(event_name="N"), about(user_id="v"), about(environment="SANDBOX")}) == 4
+
+
+def test_nobody_can_send_the_mark_of_a_conflict():
+    """It is the relay's own: stripped from what comes in."""
+    body = b'{"event_id":"e"}'
+    assert read_one("app", body + CONFLICT_MARK, SHARDS, LIMIT)[0].raw == body
+    assert read_one("app", body + CONFLICT_MARK + CONFLICT_MARK, SHARDS, LIMIT)[0].raw == body
 
 
 @pytest.mark.parametrize("event_id", ["", None, True, 1.5, [], {}, ["e-1"], 10**30])

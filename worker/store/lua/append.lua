@@ -1,60 +1,102 @@
 #!lua
--- Append events to one stream, each event id once. All or nothing: without `allow-oom` Redis refuses the whole
--- script when memory is full. Without events it changes nothing, and is refused whenever an append would be.
--- KEYS  stream, seen now, seen before, seen before that, intake, then lease, wake, hold of each integration
--- ARGV  life of the seen set (s), life of a wake mark (ms), number of integrations, then digest, body of each event
+-- Append events to one stream, each once. An event is known by its id and by what it is about (name, person,
+-- environment): one that is about something else under an id that is in use is stored too, with a mark behind its bytes.
+-- All or nothing: without `allow-oom` Redis refuses the whole script when memory is full. Without events it changes
+-- nothing, and is refused whenever an append would be.
+-- KEYS  stream, ids now, ids before, ids before that, the same three of earlier releases (`seen`), intake,
+--       then lease, wake, hold of each integration
+-- ARGV  life of the ids (s), life of a wake mark (ms), number of integrations, mark of a conflict,
+--       then digest of the id, of what it is about, and body of each event
 -- Returns one character an event ('1' stored, '0' known already), then one an integration ('1' wake it, '0' no need).
-local call, stream, seen = redis.call, KEYS[1], KEYS[2]
+local call, stream, ids = redis.call, KEYS[1], KEYS[2]
 local digests, events = {}, 0
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 3 do
   events = events + 1
   digests[events] = ARGV[i]
 end
--- By number; nearly always none is, and then no more tables are made than that of the digests.
-local known, some, new = {}, false, digests
+local function about(n) return ARGV[3 + 3 * n] end
+-- By number; nearly always none is. `rival`: what else the id is in use for.
+local known, rival, some = {}, {}, false
 if events > 0 then
   for set = 2, 4 do
-    local found = call('SMISMEMBER', KEYS[set], unpack(digests))
+    local found = call('HMGET', KEYS[set], unpack(digests))
     for n = 1, events do
-      if found[n] == 1 then known[n], some = true, true end
+      if found[n] then
+        some = true
+        if found[n] == about(n) then known[n] = true else rival[n] = found[n] end
+      end
+    end
+  end
+  if call('EXISTS', KEYS[5], KEYS[6], KEYS[7]) > 0 then
+    -- Ids alone, until the last of these sets expires: what an id was about is not known.
+    for set = 5, 7 do
+      local found = call('SMISMEMBER', KEYS[set], unpack(digests))
+      for n = 1, events do
+        if found[n] == 1 then known[n], some = true, true end
+      end
     end
   end
 end
+-- An id in use has a field for each further thing that it is about.
+local function field(n) return rival[n] and digests[n] .. about(n) or digests[n] end
 if some then
-  new = {}
-  for n = 1, events do
-    if not known[n] then new[#new + 1] = digests[n] end
+  for n in pairs(rival) do
+    for set = 2, 4 do
+      if call('HEXISTS', KEYS[set], field(n)) == 1 then known[n] = true end
+    end
+    -- Its own field is looked for only while the id is known.
+    if not known[n] then call('HSETNX', ids, digests[n], rival[n]) end
   end
 end
-if #new > 0 and call('SADD', seen, unpack(new)) < #new then
-  -- An id stands twice among these events: only the first of them is new.
+local function remember()
+  local fields = {}
+  for n = 1, events do
+    if not known[n] then
+      fields[#fields + 1] = field(n)
+      fields[#fields + 1] = about(n)
+    end
+  end
+  return #fields / 2, #fields > 0 and call('HSET', ids, unpack(fields)) or 0
+end
+local new, made = remember()
+if made < new then
+  -- An id is there twice among these events: only the first of each kind is new.
   local met = {}
+  some = true
   for n = 1, events do
-    if met[digests[n]] then known[n], some = true, true end
-    met[digests[n]] = true
+    if not known[n] then
+      local first = met[digests[n]]
+      if not rival[n] and first and first ~= about(n) then rival[n] = first end
+      if met[field(n)] then known[n] = true end
+      met[field(n)] = about(n)
+    end
   end
+  remember()
 end
-local stored, fault = 0, nil
+local stored, conflicts, fault = 0, 0, nil
 for n = 1, events do
   if not known[n] then
-    local added = redis.pcall('XADD', stream, '*', 'b', ARGV[3 + 2 * n])
-    if type(added) == 'table' then
-      fault = added
+    local body = ARGV[4 + 3 * n]
+    local entry = redis.pcall('XADD', stream, '*', 'b', rival[n] and body .. ARGV[4] or body)
+    if type(entry) == 'table' then
+      fault = entry
       -- Whatever happened: what is stored is known from now on, and nothing else.
       for rest = n, events do
-        if not known[rest] then call('SREM', seen, digests[rest]) end
+        if not known[rest] then call('HDEL', ids, field(rest)) end
       end
       break
     end
     stored = stored + 1
+    if rival[n] then conflicts = conflicts + 1 end
   end
 end
 if stored > 0 then
-  if call('TTL', seen) < 0 then call('EXPIRE', seen, tonumber(ARGV[1])) end
-  call('HINCRBY', KEYS[5], 'accepted', stored)
+  if call('TTL', ids) < 0 then call('EXPIRE', ids, tonumber(ARGV[1])) end
+  call('HINCRBY', KEYS[8], 'accepted', stored)
 end
+if conflicts > 0 then call('HINCRBY', KEYS[8], 'conflicting', conflicts) end
 if fault then return fault end
-if events > stored then call('HINCRBY', KEYS[5], 'duplicates', events - stored) end
+if events > stored then call('HINCRBY', KEYS[8], 'duplicates', events - stored) end
 local marks = {}
 if some then
   for n = 1, events do marks[n] = known[n] and '0' or '1' end
@@ -62,7 +104,7 @@ else
   marks[1] = string.rep('1', events)
 end
 for n = 0, tonumber(ARGV[3]) - 1 do
-  local lease, wake, hold = KEYS[6 + n * 3], KEYS[7 + n * 3], KEYS[8 + n * 3]
+  local lease, wake, hold = KEYS[9 + n * 3], KEYS[10 + n * 3], KEYS[11 + n * 3]
   -- A holder looks again before it lets go, so a leased shard needs no wake-up; a held one must not get any.
   local due = stored > 0
     and call('EXISTS', lease, hold) == 0
