@@ -1,8 +1,6 @@
 """The one place where parts are made and joined."""
 
-import logging
 import os
-import time
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,24 +11,20 @@ from pydantic import ValidationError
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from config.integrations import ConfigError, Integrations, load
+from config.integrations import ConfigError, Integration, Integrations, load
 from config.settings import Settings, settings
-from worker.customerio.rate_limit import RequestPace
-from worker.customerio.sender import Sender
-from worker.customerio.track_api import TrackApi
-from worker.dead.bound import DeadBound
 from worker.dead.changes import DeadChanges
 from worker.dead.letters import DeadLetters
-from worker.delivery.lease_run import Bounds, Delivery
+from worker.delivery.lease_run import Delivery
+from worker.delivery.workshop import Workshop
 from worker.errors import OperatorError
 from worker.mapping.batching import Fill
-from worker.mapping.mapper import Mapper
 from worker.process.stop import Stop
 from worker.replay.claims import Claims
-from worker.replay.jobrun import JobRun, Pace
+from worker.replay.jobrun import JOB_BUDGET_S, JobRun, Pace
 from worker.replay.jobs import Jobs
 from worker.replay.letter_lanes import LetterLanes
-from worker.replay.turn import Replay
+from worker.replay.turn import TURN_LETTERS, Replay
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS
 from worker.store.stream import Lane, Streams
@@ -38,9 +32,6 @@ from worker.store.suppression import Suppressed
 
 # A wake mark outlives the sweep many times over: it stops needless messages, the sweep looks past it.
 WAKE_MS = 60_000
-
-# How long one task works on a replay: with a single worker process, live events wait no longer than that.
-JOB_BUDGET_S = 0.5
 
 
 class Relay:
@@ -127,14 +118,6 @@ class Relay:
         """Of whom nothing is sent."""
         return Suppressed(self.redis)
 
-    @cached_property
-    def bounds(self) -> Bounds:
-        """How much and how long one task may."""
-        chosen = self.settings
-        one_request_s = chosen.request_timeout_s + chosen.retry_max_s
-        patience_s = chosen.request_attempts * one_request_s + 30
-        return Bounds(chosen.batch_events, chosen.probe_events, chosen.budget_s, chosen.lease_s, patience_s)
-
     def lanes(self) -> list[Lane]:
         """Every integration on every shard of its source."""
         return [
@@ -183,29 +166,21 @@ class Relay:
         return names + sorted({name.decode() for name in once} - set(names))
 
     @cached_property
-    def _made(self) -> dict[str, tuple[Mapper, Sender, Fill, DeadBound]]:
+    def _workshops(self) -> dict[str, Workshop]:
         return {}
 
-    def _parts_of(self, integration: str, stop: Stop) -> tuple[Mapper, Sender, Fill, DeadBound]:
-        """Mapper, HTTP session, fill and bound of an integration, kept for the next lease."""
-        made = self._made.get(integration)
+    def _workshop(self, integration: Integration, stop: Stop) -> Workshop:
+        """What an integration's deliveries and replays share, kept for the next lease."""
+        made = self._workshops.get(integration.name)
         if made is None:
-            known, chosen = self.integrations.integrations[integration], self.settings
-            api = TrackApi(known, chosen.request_timeout_s)
-            pace = RequestPace(self.redis, known.name, chosen.requests_per_s)
-            sender = Sender(
-                api, chosen.request_attempts, chosen.retry_max_s, chosen.request_timeout_s, stop.sleep, pace.wait
+            made = self._workshops[integration.name] = Workshop(
+                integration, self.settings, self.redis, self.streams, self.holds, self.suppressed, stop
             )
-            bound = DeadBound(self.redis, chosen.shards, integration, chosen.dead_limit)
-            made = self._made[integration] = (Mapper(known), sender, Fill(chosen.batch_events), bound)
-        made[0].suppressed = self.suppressed.people()
         return made
 
     def delivery(self, lane: Lane, stop: Stop) -> Delivery:
         """A delivery for one lease."""
-        mapper, sender, fill, bound = self._parts_of(lane.integration, stop)
-        hold, resume = partial(self._hold, lane.integration), partial(self._resume, lane.integration)
-        return Delivery(lane, mapper, self.streams, sender, hold, resume, self.bounds, fill, stop.asked, bound.reached)
+        return self._workshop(self.integrations.integrations[lane.integration], stop).delivery(lane)
 
     def job_run(self, job_id: str, wake: Callable[[str, int], object], stop: Stop) -> JobRun:
         """One task's work on a replay job."""
@@ -221,40 +196,11 @@ class Relay:
         known = self.integrations.integrations.get(integration)
         if known is None:
             return None
-        mapper, sender, _, _ = self._parts_of(integration, stop)
-        lane = Lane(known.source, integration, shard)
-        hold, resume = partial(self._hold, integration), partial(self._resume, integration)
-        return Replay(
-            lane,
-            job_id,
-            mapper,
-            self._letter_lanes,
-            self.streams,
-            sender,
-            hold,
-            resume,
-            renew,
-            self.bounds,
-            stop.asked,
-        )
-
-    def _hold(self, integration: str, kind: str, *, status: int, message: str, probe: bool) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        self.holds.hold(integration, kind, now_ms, status=status, message=message, probe=probe)  # type: ignore[arg-type]
-        log.warning(
-            "integration_held integration=%s kind=%s status=%d probe=%s",
-            integration,
-            kind,
-            status,
-            probe,
-        )
-
-    def _resume(self, integration: str) -> None:
-        if self.holds.resume(integration):
-            log.info("integration_resumed integration=%s", integration)
+        shop, lane = self._workshop(known, stop), Lane(known.source, integration, shard)
+        requests, renew_both = shop.requests(lane, Fill(TURN_LETTERS)), shop.lease_renewal(lane, renew)
+        return Replay(lane, job_id, self._letter_lanes, requests, shop.gate, renew_both, shop.bounds)
 
 
-log = logging.getLogger(__name__)
 _relays: dict[int, Relay] = {}
 
 

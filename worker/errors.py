@@ -5,6 +5,7 @@ RelayError
 ├── NotStoredError         nobody yet: Redis cannot store just now, the sender will try again
 ├── LeaseLostError         nobody: another worker has taken the shard over, this one steps back
 ├── StoppedError           nobody: this process was told to stop, what it holds is unsettled
+├── UnknownStateError      an operator: what is stored of a person was written by a newer release, or is damaged
 └── OperatorError          an operator must change the set-up (settings, integrations file, server)
 """
 
@@ -41,6 +42,10 @@ class LeaseLostError(RelayError):
 
 class StoppedError(RelayError):
     """This process was told to stop while it was sending."""
+
+
+class UnknownStateError(RelayError, ValueError):
+    """What is stored of a person cannot be read by this release; the message says why, without the person."""
 
 
 class OperatorError(RelayError):

@@ -299,10 +299,10 @@ def test_a_letter_that_kills_its_worker_is_found_and_named(dead, monkeypatch):
     class Killed(BaseException):
         """The process is gone."""
 
-    def lethal(self, one, now_ms):
+    def lethal(self, one, *facts):
         if one.payload.get("kill"):
             raise Killed
-        return decide(self, one, now_ms)
+        return decide(self, one, *facts)
 
     monkeypatch.setattr(Mapper, "decide", lethal)
     job_id = dead.start(dead.letters())
@@ -318,6 +318,24 @@ def test_a_letter_that_kills_its_worker_is_found_and_named(dead, monkeypatch):
     assert dead.job(job_id).counts == {"delivered": 39, "dead": 1}
     assert [(one.reason, one.replays) for one in dead.letters()] == [("crashed_worker", 1)]
     assert deaths == 4
+    assert dead.account().dead == 1
+
+
+@pytest.mark.parametrize("stage", ["decide", "compose"])
+def test_a_letter_that_the_mapping_fails_at_fails_again_alone(dead, monkeypatch, stage):
+    """At once, within the first turns; all the others are delivered and no worker is taken for killed."""
+    bury(dead, *[event(3, "BAD", event_id=str(n), bug=n == 17) for n in range(40)])
+    real = getattr(Mapper, stage)
+
+    def bugged(self, one, *facts):
+        if any(b'"bug":true' in run.raw for run in (one if stage == "compose" else [one])):
+            raise AttributeError
+        return real(self, one, *facts)
+
+    monkeypatch.setattr(Mapper, stage, bugged)
+    job = dead.replay()
+    assert (job.state, job.counts) == ("done", {"delivered": 39, "dead": 1})
+    assert [(one.reason, one.event_id) for one in dead.letters()] == [("crashed_mapping", "17")]
     assert dead.account().dead == 1
 
 

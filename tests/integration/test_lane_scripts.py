@@ -129,18 +129,18 @@ class TestTake:
         assert read == [(0, 80, ""), (1, 50, until), (2, 5, until), (3, 1, until), (4, 1, until), (5, 1, until)]
 
     def test_deaths_are_counted_by_the_phase_of_the_trial(self, streams, redis_client):
-        """And anew for another suspect."""
+        """And anew for another event."""
         ids = append(redis_client, 3)
         seen = []
-        for suspect, phase in [(0, "mapping"), (0, "sending"), (0, "sending"), (1, "mapping"), (1, "mapping")]:
+        for place, phase in [(0, "mapping"), (0, "sending"), (0, "sending"), (1, "mapping"), (1, "mapping")]:
             holder = token()
             taken = streams.take(LANE, holder, 3)
-            seen.append((taken.suspect, taken.mapping, taken.sending))
-            streams.caution(LANE, holder, ids[suspect], "mapping")
-            streams.caution(LANE, holder, ids[suspect], phase)
+            seen.append((taken.alone, taken.mapping, taken.sending))
+            streams.caution(LANE, holder, ids[place], "mapping")
+            streams.caution(LANE, holder, ids[place], phase)
             redis_client.delete(LANE.key("lease"))
         taken = streams.take(LANE, token(), 3)
-        seen.append((taken.suspect, taken.mapping, taken.sending))
+        seen.append((taken.alone, taken.mapping, taken.sending))
         one, two = ids[:2]
         assert seen == [("", 0, 0), (one, 1, 0), (one, 1, 1), (one, 1, 2), (two, 1, 0), (two, 2, 0)]
 
@@ -249,7 +249,7 @@ class TestSettle:
         streams.take(LANE, holder, 5)
         streams.caution(LANE, holder, ids[0], "mapping")
         settle(streams, holder, 1, ids[1], 2, calm=False)
-        kept = {"token": holder, "deaths": "1", "until": ids[4], "suspect": ids[0], "phase": "mapping", "step": "1"}
+        kept = {"token": holder, "deaths": "1", "until": ids[4], "alone": ids[0], "phase": "mapping", "step": "1"}
         assert flight(redis_client) == kept
         settle(streams, holder, 2, ids[4], 3, calm=True)
         assert flight(redis_client) == {"token": holder, "step": "2"}
@@ -319,7 +319,7 @@ class TestRelease:
         streams.take(LANE, holder, 5)
         streams.caution(LANE, holder, ids[0], "sending")
         assert streams.release(LANE, holder, "0-0", keep=False) == "more"
-        assert flight(redis_client) == {"deaths": "2", "until": ids[4], "suspect": ids[0]}
+        assert flight(redis_client) == {"deaths": "2", "until": ids[4], "alone": ids[0]}
         taken = streams.take(LANE, token(), 5)
         assert (taken.deaths, taken.sending, len(taken.entries)) == (2, 0, 5)
 

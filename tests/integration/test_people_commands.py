@@ -59,7 +59,7 @@ class Silent:
 @pytest.fixture
 def silent(monkeypatch):
     api = Silent()
-    monkeypatch.setattr("worker.app.TrackApi", lambda *_: api)
+    monkeypatch.setattr("worker.delivery.workshop.TrackApi", lambda *_: api)
     return api
 
 

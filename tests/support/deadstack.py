@@ -82,8 +82,8 @@ class DeadStack:
 
     def close(self) -> None:
         """Close every connection."""
-        for _, sender, _, _ in self.parts._made.values():
-            sender._api._session.close()
+        for shop in self.parts._workshops.values():
+            shop.close()
         self.parts.redis.close()
 
     def restart(self, *changes: tuple[str, str]) -> None:

@@ -9,6 +9,8 @@ from config.integrations import parse
 from worker.customerio.sender import Sender
 from worker.customerio.track_api import Answer, ItemError
 from worker.delivery.lease_run import Bounds, Delivery
+from worker.delivery.request import Requests
+from worker.delivery.settlement import Settler
 from worker.errors import LeaseLostError
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
@@ -117,14 +119,14 @@ class MemoryShelf:
             flight.setdefault("until", found[-1][0])
             found = found[: CAUTIOUS_EVENTS[min(deaths, 3) - 1]]
         known = [flight.get(name, 0) for name in ("mapping", "sending")]
-        return Taken(self.cursor, deaths, flight.get("until", ""), flight.get("suspect", ""), *known, found)
+        return Taken(self.cursor, deaths, flight.get("until", ""), flight.get("alone", ""), *known, found)
 
-    def caution(self, lane, token, suspect, phase):
+    def caution(self, lane, token, alone, phase):
         self._check(token)
-        if self.flight.get("suspect") != suspect:
+        if self.flight.get("alone") != alone:
             self.flight.pop("mapping", None)
             self.flight.pop("sending", None)
-        self.flight |= {"suspect": suspect, "phase": phase}
+        self.flight |= {"alone": alone, "phase": phase}
 
     def refused(self, lane, token, end):
         self._check(token)
@@ -242,26 +244,18 @@ class Bench:
         self.sender = Sender(self.api, attempts, 8.0, 1000.0, self.slept_s.append)
         self._runs = 0
 
-    def _hold(self, kind, **facts):
+    def hold(self, kind, **facts):
         self.holds.append({"kind": kind, **facts})
         self.shelf.held = True
 
-    def _resume(self):
+    def resume(self):
         self.resumed += 1
         self.shelf.held = False
 
     def delivery(self):
-        return Delivery(
-            LANE,
-            self.mapper,
-            self.shelf,
-            self.sender,
-            self._hold,
-            self._resume,
-            self.bounds,
-            self.fill,
-            self.stopping,
-        )
+        requests = Requests(LANE, self.mapper, self.sender, self.shelf.states, self.fill, self.stopping)
+        settler = Settler(LANE, self.mapper.integration.revision)
+        return Delivery(LANE, self.shelf, requests, settler, self, self.bounds, self.stopping)
 
     def run(self, *, probe=False):
         """One lease."""

@@ -74,13 +74,13 @@ def _for_one(parts: "Relay", event: "Event", name: str, shard: int, offline: boo
 
     now_ms = time.time_ns() // 1_000_000
     mapper = Mapper(parts.integrations.integrations[name])
-    state = None
+    state, suppressed = None, frozenset[str]()
     if not offline:
-        mapper.suppressed = parts.suppressed.people()
-        digest = mapper.person_of(mapper.decide(event, now_ms))
+        suppressed = parts.suppressed.people()
+        digest = mapper.person_of(mapper.decide(event, now_ms, suppressed))
         if digest:
             state = parts.streams.states([person_key(shard, name, digest)])[0]
-    return explain_one(event, mapper, state, now_ms)
+    return explain_one(event, mapper, state, now_ms, suppressed)
 
 
 def _show(about: dict[str, Any], told: list[dict[str, Any]], path: str) -> None:

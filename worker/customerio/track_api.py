@@ -83,10 +83,9 @@ class TrackApi:
         """POST a Track v2 batch. Never raises for what the network or Customer.io does."""
         return self._request("POST", _BATCH, body)
 
-    def delete_person(self, kind: str, value: str) -> Answer:
-        """Ask Customer.io to delete a person."""
-        item = {"type": "person", "action": "delete", "identifiers": {kind: value}}
-        return self._request("POST", "/api/v2/entity", orjson.dumps(item))
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
 
     def region(self) -> Region:
         """Ask which region and workspace the key belongs to (works on either region's host)."""

@@ -30,6 +30,10 @@ ADVICE: Final[dict[DeadReason, str]] = {
         "Customer.io refused it. Read its words (dead show). Mend what they name, in the integrations "
         "file or in the letters (dead edit), then replay with --fixed: it skips what would be refused again unchanged."
     ),
+    "crashed_mapping": (
+        "The relay itself failed at it; the message says where in its code. Keep one for a bug report (dead export), "
+        "upgrade, then replay with --fixed."
+    ),
     "crashed_worker": (
         "Its worker died of it again and again. Do not replay in bulk: read one (dead show), keep it for a bug report "
         "(dead export), upgrade, replay one alone, then the rest."

@@ -29,14 +29,16 @@ def explain_event(event: Event, shards: int) -> dict[str, Any]:
     }
 
 
-def explain(event: Event, mapper: Mapper, state: bytes | None, now_ms: int) -> dict[str, Any]:
+def explain(
+    event: Event, mapper: Mapper, state: bytes | None, now_ms: int, suppressed: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """The stages of one event for one integration.
 
     `{"integration", "outcome", "reason", "stages": [{"stage", "result", "why", "line"}], "operations": […],
     "before": {…}, "after": {…}}`; `line` is the line of the integrations file that decided (0: none did).
     """
     integration = mapper.integration
-    decision = mapper.decide(event, now_ms)
+    decision = mapper.decide(event, now_ms, suppressed)
     stages = [
         _stage(integration, "enabled", integration.enabled, "enabled", f"enabled = {str(integration.enabled).lower()}"),
         _environment(event, integration),

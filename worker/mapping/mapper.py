@@ -81,10 +81,12 @@ class Mapper:
         )
         self._keeps_state = bool(integration.properties)
         self._names: dict[str, bytes | None] = {}
-        self.suppressed: frozenset[str] = frozenset()
 
-    def decide(self, event: Event, now_ms: int) -> Decision:
-        """What becomes of one event, as far as it can be said without knowing the person's past."""
+    def decide(self, event: Event, now_ms: int, suppressed: frozenset[str] = frozenset()) -> Decision:
+        """What becomes of one event, as far as it can be said without knowing the person's past.
+
+        `suppressed` are people to whom nothing is sent, as `event.person_names` gives them.
+        """
         integration = self.integration
         if not integration.enabled:
             return Filtered("disabled")
@@ -100,7 +102,7 @@ class Mapper:
         name = self._name(event.name)
         if name is None:
             return Filtered("event_off")
-        if self.suppressed and not self.suppressed.isdisjoint(person_names(event.payload)):
+        if suppressed and not suppressed.isdisjoint(person_names(event.payload)):
             return Filtered("suppressed")
         who = identify(event.payload, integration)
         if not isinstance(who, Who):

@@ -1,4 +1,4 @@
-"""How one event can end: Delivered, Filtered, Dead or (still) Waiting."""
+"""How an event ends when it is not delivered: filtered or dead, each with its reason."""
 
 from typing import Literal
 
@@ -23,12 +23,9 @@ DeadReason = Literal[
     "invalid_time",
     "too_large",  # a limit of the API, checked before sending
     "rejected",  # Customer.io refused this event
+    "crashed_mapping",  # the relay's own code fails at it
     "crashed_worker",  # processing it kills the worker process
 ]
-
-
-class Delivered(msgspec.Struct, frozen=True, gc=False):
-    """Customer.io accepted everything that was made of the event."""
 
 
 class Filtered(msgspec.Struct, frozen=True, gc=False):
@@ -49,7 +46,3 @@ class Dead(msgspec.Struct, frozen=True, gc=False):
     field: str = ""
     status: int = 0
     message: str = ""
-
-
-Outcome = Delivered | Filtered | Dead
-DELIVERED = Delivered()

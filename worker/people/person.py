@@ -13,6 +13,7 @@ ones first. Only for a person with more than that can the order of arrival matte
 
 import msgspec
 
+from worker.errors import UnknownStateError
 from worker.people.entitlement import GRANTED, ON_HOLD, PAUSED, PLAN_CHANGES, REPLACED, standing
 from worker.people.facts import Facts
 from worker.people.holding import Holding, decide_access, learn
@@ -47,16 +48,16 @@ def decode(blob: bytes | None) -> Person:
     """The stored state; None is a person never seen.
 
     Raises:
-        ValueError: the bytes are no state, or one that a newer release wrote.
+        UnknownStateError: the bytes are no state, or one that a newer release wrote.
     """
     if blob is None:
         return Person()
     try:
         person = _DECODER.decode(blob)
     except msgspec.DecodeError as error:
-        raise ValueError(f"not the state of a person: {error}") from error
+        raise UnknownStateError(f"not the state of a person: {error}") from error
     if person.version != VERSION:
-        raise ValueError(f"state of a person in version {person.version}, known is {VERSION}")
+        raise UnknownStateError(f"state of a person in version {person.version}, known is {VERSION}")
     return person
 
 

@@ -19,6 +19,9 @@ from worker.replay.jobs import Jobs
 from worker.replay.turn import TURN_LETTERS, Ended, Replay
 from worker.store.holds import Hold, Holds
 
+# How long one task works on a replay: with a single worker process, live events wait no longer than that.
+JOB_BUDGET_S = 0.5
+
 _PATIENCE_MS = 30_000
 _OVERTAKING_LETTERS = 25
 _AGAIN_S = 0.5

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 import orjson
 
-from worker.dead.letter import Letter, event_of
+from worker.dead.letter import Letter
 from worker.mapping.mapper import Decision, Mapper, Send
 from worker.mapping.outcome import Dead, Filtered
 
@@ -19,14 +19,6 @@ class Judged(msgspec.Struct, frozen=True):
 
     fate: Fate
     reason: str = ""
-
-
-def decide(mapper: Mapper, letter: Letter, now_ms: int) -> Decision:
-    """What would become of a letter's event now, as far as it can be said without the person's past."""
-    try:
-        return mapper.decide(event_of(letter), now_ms)
-    except ValueError:
-        return Dead("not_json", "read", message="the stored bytes are not a JSON object")
 
 
 def judge(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | None) -> Judged:

@@ -1,13 +1,15 @@
 """What a replay would do, told before it is done."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby, islice
 
 import msgspec
 
-from worker.dead.letter import Letter
+from worker.dead.letter import Letter, event_of
+from worker.delivery.request import decide
 from worker.mapping.mapper import LATE_MS, Decision, Mapper, Send
-from worker.replay.judgement import Judged, decide, judge
+from worker.replay.judgement import Judged, judge
 from worker.store.keys import person_key
 
 _CHUNK = 500
@@ -51,18 +53,23 @@ _HEAD = msgspec.msgpack.Decoder(_Newest)
 
 
 class Surveyor:
-    """Judges letters by the present configuration; `states` reads people's states by key."""
+    """Judges letters by the configuration in force.
+
+    `states` reads people's states by key; `suppressed` are people to whom nothing is sent.
+    """
 
     def __init__(
         self,
         mappers: dict[str, Mapper],
         states: Callable[[Sequence[str]], Sequence[bytes | None]],
+        suppressed: frozenset[str],
         now_ms: int,
         *,
         fixed: bool = False,
     ) -> None:
         self._mappers = mappers
         self._states = states
+        self._suppressed = suppressed
         self._now_ms = now_ms
         self._fixed = fixed
         self._people: set[tuple[str, bytes]] = set()
@@ -83,7 +90,10 @@ class Surveyor:
     def _judge(self, mapper: Mapper, shard: int, letters: list[Letter]) -> Iterator[Letter]:
         integration = mapper.integration.name
         decisions = [
-            None if letter.reason == "crashed_worker" else decide(mapper, letter, self._now_ms) for letter in letters
+            None
+            if letter.reason == "crashed_worker"
+            else decide(mapper, partial(event_of, letter), self._now_ms, self._suppressed)
+            for letter in letters
         ]
         digests = {digest for decision in decisions if decision and (digest := mapper.person_of(decision))}
         keys = sorted(digests)

@@ -9,23 +9,20 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, Protocol
 
 import msgspec
 
-from worker.customerio.sender import Attempt
-from worker.customerio.track_api import Answer
-from worker.customerio.verdict import Verdict, verdict
 from worker.dead.burying import bury_again
-from worker.dead.letter import Letter
-from worker.delivery.lease_run import Bounds, hold_kind, name_refused
+from worker.dead.letter import Letter, event_of
+from worker.delivery.lease_run import Bounds
+from worker.delivery.poison import DEATHS_MAPPING, crashed_worker
+from worker.delivery.request import Gate, Request, Requests, hold
 from worker.errors import LeaseLostError, StoppedError
-from worker.mapping.batching import fits, request_body
-from worker.mapping.mapper import Composed, Decision, Mapper
+from worker.mapping.mapper import Decision
 from worker.mapping.outcome import Dead
-from worker.replay.judgement import decide
 from worker.replay.letter_lanes import Became, Turn
-from worker.store.keys import person_key
 from worker.store.lease import Lease
 from worker.store.stream import Lane
 
@@ -33,22 +30,14 @@ log = logging.getLogger(__name__)
 
 # Most letters of a turn: one request, and live events that come meanwhile wait no longer than for one.
 TURN_LETTERS = 100
-_TRIALS_ALONE = 2
 
 Outcome = tuple[str, Letter | None, Became]
 
 
-class Shelf(Protocol):
-    """What a replay needs of the streams."""
-
-    # ruff: noqa: D102
-
-    def renew(self, lane: Lane, token: str) -> bool: ...
-    def states(self, keys: Sequence[str]) -> list[bytes | None]: ...
-
-
 class Letters(Protocol):
     """What a replay needs of a lane's letters; `worker.replay.letter_lanes.LetterLanes` says what each does."""
+
+    # ruff: noqa: D102
 
     def take(
         self, lane: Lane, job_id: str, token: str, most: int, *, overtake: bool
@@ -62,12 +51,6 @@ class Letters(Protocol):
         people: Mapping[str, bytes],
         search: int,
     ) -> bool: ...
-
-
-class Post(Protocol):
-    """What a replay needs of the sender."""
-
-    def send(self, body: bytes, before: Callable[[], None], *, once: bool = ...) -> tuple[Answer, list[Attempt]]: ...
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -85,27 +68,19 @@ class Replay:
         self,
         lane: Lane,
         job_id: str,
-        mapper: Mapper,
         letters: Letters,
-        shelf: Shelf,
-        post: Post,
-        hold: Callable[..., None],
-        resume: Callable[[], None],
-        renew_job: Callable[[], None],
+        requests: Requests,
+        gate: Gate,
+        renew: Callable[[str], bool],
         bounds: Bounds,
-        stopping: Callable[[], bool],
     ) -> None:
         self._lane = lane
         self._job_id = job_id
-        self._mapper = mapper
         self._letters = letters
-        self._shelf = shelf
-        self._post = post
-        self._hold = hold
-        self._resume = resume
-        self._renew_job = renew_job
+        self._requests = requests
+        self._gate = gate
+        self._renew = renew  # prolongs the lane's lease, and the claim on the job with it
         self._bounds = bounds
-        self._stopping = stopping
 
     def turn(self, most: int, *, overtake: bool = False, probe: bool = False) -> Ended:
         """Try up to `most` letters; `probe` tries a few, once, to see whether a held integration may be resumed."""
@@ -125,46 +100,27 @@ class Replay:
             # What is in flight is abandoned unsettled: sent again by the next turn, it has no second effect.
             return self._settle("stopped", token, [], {}, turn.search)
 
-    def _renew(self, token: str) -> bool:
-        self._renew_job()
-        return self._shelf.renew(self._lane, token)
-
     def _serve(self, turn: Turn, token: str, lease: Lease, *, probe: bool) -> Ended:
         present = [letter for letter in turn.letters.values() if letter is not None]
         gone: list[Outcome] = [(dead_id, None, None) for dead_id, letter in turn.letters.items() if letter is None]
-        composed = self._compose(self._decide(present, turn))
-        present = present[: len(composed.outcomes)]
-        attempts: list[Attempt] = []
-        if composed.operations:
-            answer, attempts = self._post.send(request_body(composed.operations), self._before(lease), once=probe)
-            match verdict(answer.status):
-                case Verdict.DONE if name_refused(composed, answer):
-                    pass
-                case Verdict.DONE | Verdict.SPLIT if len(present) > 1:
-                    return self._settle("settled", token, gone, {}, len(present) // 2)
-                case Verdict.DONE | Verdict.SPLIT:
-                    composed.outcomes[0] = Dead("rejected", "send", status=answer.status, message=answer.message)
-                case Verdict.AGAIN | Verdict.HOLD:
-                    lease.check()  # who was stopped for too long has seen a timeout of its own making
-                    kind = hold_kind(answer.status)
-                    self._hold(kind, status=answer.status, message=answer.message, probe=probe)
-                    return self._settle("held", token, gone, {}, turn.search)
-            if probe:
-                self._resume()
+        request = self._requests.compose(self._decide(present, turn))
+        present = present[: request.events]
+        if request.composed.operations:
+            self._requests.send(request, lease, _nothing, once=probe)
+        judged = request.judge()
+        if judged == "hold":
+            hold(self._gate, request, lease, probe=probe)
+            return self._settle("held", token, gone, {}, turn.search)
+        if judged == "split":
+            return self._settle("settled", token, gone, {}, request.events // 2)
+        if probe and request.answer is not None:
+            self._gate.resume()
         search = min(TURN_LETTERS, turn.search * 2) % TURN_LETTERS  # found or not, the turns grow again
-        outcomes = gone + self._judge(present, composed, attempts)
-        return self._settle("settled", token, outcomes, composed.people, search, len(present))
-
-    def _before(self, lease: Lease) -> Callable[[], None]:
-        def check() -> None:
-            if self._stopping():
-                raise StoppedError
-            lease.check()
-
-        return check
+        outcomes = gone + self._outcomes(present, request)
+        people = self._requests.keyed(request.composed.people)
+        return self._settle("settled", token, outcomes, people, search, request.events)
 
     def _decide(self, letters: Sequence[Letter], turn: Turn) -> list[Decision]:
-        now_ms = time.time_ns() // 1_000_000
         if turn.deaths:
             log.warning(
                 "replay_with_deaths integration=%s shard=%d deaths=%d letters=%d",
@@ -173,39 +129,23 @@ class Replay:
                 turn.deaths,
                 len(letters),
             )
-        if letters and turn.trials > _TRIALS_ALONE:
-            message = (
-                f"its worker process died {turn.deaths} times in replays, the last {_TRIALS_ALONE} times with it alone"
-            )
-            return [Dead("crashed_worker", "map", message=message)]
-        return [decide(self._mapper, letter, now_ms) for letter in letters]
+        if letters and turn.trials > DEATHS_MAPPING:
+            return [crashed_worker(turn.deaths, DEATHS_MAPPING)]
+        return self._requests.decide_each([partial(event_of, letter) for letter in letters])
 
-    def _compose(self, decisions: list[Decision]) -> Composed:
-        """As many of the events as fit into one request."""
-        lane = self._lane
-        digests = self._mapper.people_of(decisions)
-        states = self._shelf.states([person_key(lane.shard, lane.integration, d) for d in digests])
-        known = dict(zip(digests, states, strict=True))
-        events = len(decisions)
-        while True:
-            composed = self._mapper.compose(decisions[:events], known)
-            if events <= 1 or fits(composed.operations):
-                return composed
-            events = max(1, events * 3 // 4)
-
-    def _judge(self, letters: Sequence[Letter], composed: Composed, attempts: list[Attempt]) -> list[Outcome]:
+    def _outcomes(self, letters: Sequence[Letter], request: Request) -> list[Outcome]:
         now_ms = time.time_ns() // 1_000_000
-        judged: list[Outcome] = []
-        for position, (letter, outcome) in enumerate(zip(letters, composed.outcomes, strict=True)):
+        found: list[Outcome] = []
+        for position, (letter, outcome) in enumerate(zip(letters, request.composed.outcomes, strict=True)):
             if not isinstance(outcome, Dead):
-                judged.append((letter.id, letter, outcome))
+                found.append((letter.id, letter, outcome))
                 continue
             log.info("letter_buried_again id=%s reason=%s status=%d", letter.id, outcome.reason, outcome.status)
-            made = [op.body.decode() for op in composed.operations if op.cause == position]
-            tried = attempts if outcome.stage == "send" else []
-            revision = self._mapper.integration.revision
-            judged.append((letter.id, letter, bury_again(letter, outcome, made, tried, revision, now_ms)))
-        return judged
+            made = [body.decode() for body in request.made_of(position)]
+            tried = request.attempts if outcome.stage == "send" else []
+            burial = bury_again(letter, outcome, made, tried, self._requests.revision, now_ms)
+            found.append((letter.id, letter, burial))
+        return found
 
     def _settle(
         self,
@@ -216,6 +156,9 @@ class Replay:
         search: int,
         letters: int = 0,
     ) -> Ended:
-        lane = self._lane
-        keyed = {person_key(lane.shard, lane.integration, digest): state for digest, state in people.items()}
-        return Ended(how, letters, self._letters.settle(lane, self._job_id, token, outcomes, keyed, search))
+        wake = self._letters.settle(self._lane, self._job_id, token, outcomes, people, search)
+        return Ended(how, letters, wake)
+
+
+def _nothing() -> None:
+    """Nothing is noted before an attempt: the take has counted the trial."""

@@ -1,6 +1,8 @@
 """Which integrations wait, why, and until when: a destination or its key is at fault, or an operator said so."""
 
+import logging
 import random
+import time
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -9,6 +11,8 @@ import redis
 
 from worker.store.keys import hold_key, shard_key
 from worker.store.stream import script
+
+log = logging.getLogger(__name__)
 
 HoldKind = Literal["unauthorized", "unreachable", "misdirected", "dead_limit", "operator"]
 
@@ -86,6 +90,27 @@ class Holds:
     def claim_probe(self, integration: str, now_ms: int, claim_ms: int) -> bool:
         """Whether a probe is due and nobody else makes it; the next one is then put off by `claim_ms`."""
         return bool(self._claim(keys=[hold_key(integration)], args=[now_ms, claim_ms, self._longest_ms]))
+
+
+class IntegrationHold:
+    """The hold of one integration, as what delivers to it sets and ends it."""
+
+    def __init__(self, holds: Holds, integration: str) -> None:
+        self._holds = holds
+        self._integration = integration
+
+    def hold(self, kind: HoldKind, *, status: int, message: str, probe: bool) -> None:
+        """Hold the integration; `probe`: what failed was a probe of a held one."""
+        now_ms = time.time_ns() // 1_000_000
+        self._holds.hold(self._integration, kind, now_ms, status=status, message=message, probe=probe)
+        log.warning(
+            "integration_held integration=%s kind=%s status=%d probe=%s", self._integration, kind, status, probe
+        )
+
+    def resume(self) -> None:
+        """End the hold, if there is one."""
+        if self._holds.resume(self._integration):
+            log.info("integration_resumed integration=%s", self._integration)
 
 
 def _hold(row: dict[bytes, bytes]) -> Hold:

@@ -12,7 +12,7 @@ relay:{S}:lease:<integration>        string  token of the one who delivers; 1; e
 relay:{S}:wake:<integration>         string  a wake-up is on its way; 1; expires, or `take`
 relay:{S}:hold:<integration>         string  the integration is held; 1; `resume`
 relay:{S}:flight:<integration>       hash    a lease not let go: token, step; after unexplained deaths also deaths,
-                                             until, suspect, mapping, sending, phase; where the destination fails
+                                             until, alone, mapping, sending, phase; where the destination fails
                                              also stuck, refusals; 10 fields; its holder
 relay:{S}:ledger:<integration>       hash    base, position, delivered, filtered:<reason>, dead, late_ms:<bound>;
                                              a field a reason; nobody

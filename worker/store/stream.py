@@ -60,14 +60,14 @@ Phase = Literal["mapping", "sending"]
 class Taken(msgspec.Struct):
     """A lease and what it found.
 
-    `deaths` counts earlier holders that vanished, `until` is the last entry of the batch they vanished in. `suspect` is
+    `deaths` counts earlier holders that vanished, `until` is the last entry of the batch they vanished in. `alone` is
     the entry that was tried alone last; `mapping` and `sending` count the deaths in these phases of its trials.
     """
 
     cursor: str
     deaths: int
     until: str
-    suspect: str
+    alone: str
     mapping: int
     sending: int
     entries: list[Entry]
@@ -146,16 +146,16 @@ class Streams:
         reply = self._take(keys=keys, args=args)
         if isinstance(reply, bytes):
             return "held" if reply == b"held" else "busy"
-        cursor, deaths, until, suspect, mapping, sending, rows = reply
-        return Taken(cursor.decode(), deaths, until.decode(), suspect.decode(), mapping, sending, entries(rows))
+        cursor, deaths, until, alone, mapping, sending, rows = reply
+        return Taken(cursor.decode(), deaths, until.decode(), alone.decode(), mapping, sending, entries(rows))
 
-    def caution(self, lane: Lane, token: str, suspect: str, phase: Phase) -> None:
+    def caution(self, lane: Lane, token: str, alone: str, phase: Phase) -> None:
         """Note, before it is tried alone, the entry that may have killed earlier holders.
 
         Raises:
             LeaseLostError: another holder has the shard; nothing was changed.
         """
-        if not self._caution(keys=[lane.key("lease"), lane.key("flight")], args=[token, suspect, phase]):
+        if not self._caution(keys=[lane.key("lease"), lane.key("flight")], args=[token, alone, phase]):
             raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
 
     def refused(self, lane: Lane, token: str, end: str) -> int:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.customerio.verdict import Verdict, hold_interval_s, verdict
-from worker.delivery.lease_run import hold_kind
+from worker.delivery.request import hold_kind
 
 DONE, AGAIN, HOLD, SPLIT = Verdict.DONE, Verdict.AGAIN, Verdict.HOLD, Verdict.SPLIT
 

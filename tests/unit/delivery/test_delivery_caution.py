@@ -18,10 +18,10 @@ class KilledError(BaseException):
 class Murdered(Mapper):
     """A mapping that one event kills."""
 
-    def decide(self, event, now_ms):
+    def decide(self, event, now_ms, suppressed=frozenset()):
         if event.name == "KILLER":
             raise KilledError
-        return super().decide(event, now_ms)
+        return super().decide(event, now_ms, suppressed)
 
 
 def run_to_the_end(bench, most):

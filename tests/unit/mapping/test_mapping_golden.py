@@ -58,10 +58,10 @@ def integration(overrides: dict[str, Any], plans: dict[str, str]) -> Mapper:
 def result(case: dict[str, Any]) -> dict[str, Any]:
     """What the mapping makes of a case."""
     mapper = integration(case.get("integration", {}), case.get("plans", {}))
-    mapper.suppressed = frozenset(case.get("suppressed", ()))
+    suppressed = frozenset(case.get("suppressed", ()))
     events = case["event"] if isinstance(case["event"], list) else [case["event"]]
     read = [read_event(f"{NOW_MS + n}-0", json.dumps(event).encode()) for n, event in enumerate(events)]
-    composed = mapper.compose([mapper.decide(event, NOW_MS) for event in read], {})
+    composed = mapper.compose([mapper.decide(event, NOW_MS, suppressed) for event in read], {})
     made: dict[str, Any] = {}
     if composed.operations:
         made["operations"] = [json.loads(operation.body) for operation in composed.operations]

@@ -6,26 +6,32 @@ from tests.support.deadletter import letter
 from tests.support.deadstack import event
 from tests.support.fakes import integration
 from worker.dead.letter import event_of
+from worker.delivery.request import decide
 from worker.mapping.mapper import LATE_MS, Mapper
 from worker.mapping.outcome import Dead
 from worker.people.facts import read_facts
 from worker.people.person import Person, absorb, encode
-from worker.replay.judgement import Judged, decide, judge
+from worker.replay.judgement import Judged, judge
 from worker.replay.survey import Survey, Surveyor
 
 NOW_MS = 1_760_000_000_000 + 2 * LATE_MS
 
 
+def decided(mapper, one):
+    """The decision on a letter's event."""
+    return decide(mapper, lambda: event_of(one), NOW_MS)
+
+
 def judged(one, mapper=None, state=None):
     """The fate of a letter."""
     mapper = mapper or Mapper(integration())
-    return judge(mapper, one, decide(mapper, one, NOW_MS), state)
+    return judge(mapper, one, decided(mapper, one), state)
 
 
 def made_of(one):
     """What a delivery makes of the letter's event, as a burial keeps it."""
     mapper = Mapper(integration())
-    composed = mapper.compose([decide(mapper, one, NOW_MS)], {})
+    composed = mapper.compose([decided(mapper, one)], {})
     return [op.body.decode() for op in composed.operations]
 
 
@@ -63,7 +69,11 @@ def survey(letters, *, fixed=False, states=None):
     """The survey of letters and those that pass it."""
     known = states or {}
     surveyor = Surveyor(
-        {"production": Mapper(integration())}, lambda keys: [known.get(key) for key in keys], NOW_MS, fixed=fixed
+        {"production": Mapper(integration())},
+        lambda keys: [known.get(key) for key in keys],
+        frozenset(),
+        NOW_MS,
+        fixed=fixed,
     )
     return list(surveyor.pass_on(letters)), surveyor.survey
 
@@ -113,6 +123,6 @@ def test_people_with_newer_updates_are_counted_once():
     person = Person()
     absorb(person, read_facts(event_of(letter(newer))))
     mapper = Mapper(integration())
-    digest = mapper.person_of(decide(mapper, letter(), NOW_MS))
+    digest = mapper.person_of(decided(mapper, letter()))
     _, found = survey([letter(), letter()], states={f"relay:{{2}}:person:production:{digest}": encode(person)})
     assert (found.people, found.newer) == (1, 1)

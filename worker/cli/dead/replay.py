@@ -95,10 +95,8 @@ def _survey(
     from worker.replay.survey import Surveyor
 
     mappers = {name: Mapper(known) for name, known in parts.integrations.integrations.items()}
-    suppressed = parts.suppressed.people()
-    for mapper in mappers.values():
-        mapper.suppressed = suppressed
-    surveyor = Surveyor(mappers, parts.streams.states, time.time_ns() // 1_000_000, fixed=fixed)
+    now_ms = time.time_ns() // 1_000_000
+    surveyor = Surveyor(mappers, parts.streams.states, parts.suppressed.people(), now_ms, fixed=fixed)
     chosen = [letter.id for letter in surveyor.pass_on(choose(parts, ids, wanted, everything))]
     return surveyor.survey, chosen
 

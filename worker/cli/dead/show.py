@@ -69,12 +69,11 @@ def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     except ValueError:
         return {"outcome": "dead", "reason": "not_json"}
     mapper = Mapper(integration)
-    mapper.suppressed = parts.suppressed.people()
-    now_ms = time.time_ns() // 1_000_000
+    suppressed, now_ms = parts.suppressed.people(), time.time_ns() // 1_000_000
     try:
-        digest = mapper.person_of(mapper.decide(event, now_ms))
+        digest = mapper.person_of(mapper.decide(event, now_ms, suppressed))
         key = person_key(letter.shard, letter.integration, digest) if digest else ""
-        told = explain(event, mapper, parts.streams.states([key])[0] if key else None, now_ms)
+        told = explain(event, mapper, parts.streams.states([key])[0] if key else None, now_ms, suppressed)
     except (ValueError, TypeError, RecursionError) as fault:
         return {"outcome": "dead", "reason": f"it cannot be read or written as JSON ({type(fault).__name__})"}
     return {name: told[name] for name in ("outcome", "reason", "field", "message", "operations") if name in told}

@@ -20,9 +20,9 @@ if ARGV[5] ~= '1' and redis.call('EXISTS', KEYS[2]) == 1 then
   end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-local known = redis.call('HMGET', KEYS[3], 'token', 'size', 'deaths', 'caution', 'suspect', 'trials')
+local known = redis.call('HMGET', KEYS[3], 'token', 'size', 'deaths', 'caution', 'alone', 'trials')
 local size, deaths = tonumber(known[2] or 0), tonumber(known[3] or 0)
-local caution, suspect, trials = tonumber(known[4] or 0), known[5] or '', tonumber(known[6] or 0)
+local caution, alone, trials = tonumber(known[4] or 0), known[5] or '', tonumber(known[6] or 0)
 if known[1] and known[1] ~= ARGV[1] then
   -- Whoever had letters in hand vanished: as many letters as that are tried with caution, until one is found out.
   deaths, caution = deaths + 1, math.max(caution, size)
@@ -33,13 +33,13 @@ if search > 0 then most = math.min(most, search) end
 if deaths == 1 then most = math.min(most, 10) elseif deaths > 1 then most = 1 end
 local ids = redis.call('ZRANGE', KEYS[4], 0, most - 1)
 if deaths > 1 then
-  if suspect ~= ids[1] then suspect, trials = ids[1], 0 end
+  if alone ~= ids[1] then alone, trials = ids[1], 0 end
   if known[1] ~= ARGV[1] then trials = trials + 1 end
 end
 redis.call('DEL', KEYS[3])
 redis.call('HSET', KEYS[3], 'token', ARGV[1], 'size', #ids)
 if deaths > 0 then
-  redis.call('HSET', KEYS[3], 'deaths', deaths, 'caution', caution, 'suspect', suspect, 'trials', trials)
+  redis.call('HSET', KEYS[3], 'deaths', deaths, 'caution', caution, 'alone', alone, 'trials', trials)
 end
 for _, id in ipairs(ids) do redis.call('HSET', KEYS[3], id, '1') end
 redis.call('PEXPIRE', KEYS[3], 86400000)

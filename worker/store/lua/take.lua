@@ -4,7 +4,7 @@
 -- KEYS  lease, wake, flight, stream, hold
 -- ARGV  token, life of the lease (ms), group, most entries, '1' when the caller is a probe,
 --       then most entries after one, two, … unexplained deaths
--- Returns 'held' | 'busy' | {cursor, unexplained deaths, end of the caution, suspect, its deaths while it was mapped,
+-- Returns 'held' | 'busy' | {cursor, unexplained deaths, end of the caution, entry tried alone, its deaths while it was mapped,
 --         and while it was sent, entries}; an error, with nothing changed, when the stream or the group is missing.
 if ARGV[5] ~= '1' and redis.call('EXISTS', KEYS[5]) == 1 then
   redis.call('DEL', KEYS[2]) -- the message has come: its mark must not cost a later event its own
@@ -37,5 +37,5 @@ if deaths > 0 and #entries > 0 then
   local most = tonumber(ARGV[5 + math.min(deaths, #ARGV - 5)])
   for n = #entries, most + 1, -1 do entries[n] = nil end
 end
-local known = redis.call('HMGET', KEYS[3], 'until', 'suspect', 'mapping', 'sending')
+local known = redis.call('HMGET', KEYS[3], 'until', 'alone', 'mapping', 'sending')
 return {cursor, deaths, known[1] or '', known[2] or '', tonumber(known[3] or 0), tonumber(known[4] or 0), entries}

@@ -1,0 +1,109 @@
+"""The search for poison: the event that kills its worker, or that Customer.io fails at."""
+
+from collections.abc import Iterable, Iterator
+
+from worker.mapping.identity import Who
+from worker.mapping.mapper import Decision, Send
+from worker.mapping.outcome import Dead
+from worker.store.stream import CAUTIOUS_EVENTS, Taken
+
+# Deaths of holders that had one event alone in hand before it is buried: while they mapped it, and while they waited
+# for Customer.io, where a holder that is killed for another reason most likely is.
+DEATHS_MAPPING = 2
+DEATHS_SENDING = 8
+# How often Customer.io, fine in between, fails at the same place before the search for poison begins; and before an
+# event is believed to be poison although nobody else's is served right then.
+# In between means: another shard's probe has ended the hold, or an operator has.
+REFUSALS = 6
+REFUSALS_ALONE = 12
+# Events of other people that are tried, at most, to see whether anybody is served.
+WITNESSES = 3
+
+
+class Caution:
+    """After unexplained deaths of holders: smaller batches, then single events, until the batch is passed."""
+
+    def __init__(self, taken: Taken) -> None:
+        self._taken = taken
+        self.events = 0  # most events of a batch; 0: no caution
+        if taken.deaths and taken.entries:
+            self.events = CAUTIOUS_EVENTS[min(taken.deaths, len(CAUTIOUS_EVENTS)) - 1]
+        self._until = entry_order(taken.until) if self.events else (0, 0)
+
+    @property
+    def alone(self) -> bool:
+        """Whether events are tried one by one, each noted before: should the process die, the next one knows."""
+        return self.events == 1
+
+    def poison(self) -> Dead | None:
+        """The end of the first event, when enough holders have died with it alone in hand."""
+        taken = self._taken
+        if not self.events or taken.alone != taken.entries[0][0]:
+            return None
+        if taken.mapping < DEATHS_MAPPING and taken.sending < DEATHS_SENDING:
+            return None
+        return crashed_worker(taken.deaths, taken.mapping + taken.sending)
+
+    def is_past(self, cursor: str) -> bool:
+        """Whether, with the cursor here, nothing is left of the batch that killed earlier holders."""
+        return entry_order(cursor) >= self._until
+
+    def end(self) -> None:
+        """The batch is passed."""
+        self.events = 0
+
+
+class Search:
+    """Halving for the event that makes Customer.io refuse a request, or fail at it."""
+
+    def __init__(self) -> None:
+        self.events = 0  # events at the head of the queue with poison among them; 0: no search
+        self.refusals = 0  # failures at this place, when the search for what Customer.io fails at began
+        self.failing = False  # it is a search for what Customer.io fails at
+
+    def begins(self, refusals: int) -> None:
+        """Customer.io has failed at one place so often: enough of it begins a search."""
+        self.refusals = refusals
+        self.failing = refusals >= REFUSALS
+
+    @property
+    def believes_alone(self) -> bool:
+        """Whether an event alone is taken for poison although nobody else's is served."""
+        return self.refusals >= REFUSALS_ALONE
+
+    def bound(self, events: int) -> int:
+        """How many of so many events the next request may hold."""
+        return min(events, max(1, self.events // 2)) if self.events else events
+
+    def split(self, events: int) -> None:
+        """One of so many events is poison."""
+        self.events = events
+
+    def settled(self, events: int, *, found: bool) -> None:
+        """So many events are settled; `found`: the one sent alone was the poison."""
+        self.events = 0 if found else max(0, self.events - events)
+        self.failing = self.failing and self.events > 0
+
+
+def witnesses(decisions: Iterable[Decision]) -> Iterator[Send]:
+    """Events of other people than the first event's, the first of each, to see whether anybody is served."""
+    first, *others = decisions
+    known: set[Who] = {first.who} if isinstance(first, Send) else set()
+    found = 0
+    for one in others:
+        if isinstance(one, Send) and one.who not in known and found < WITNESSES:
+            known.add(one.who)
+            found += 1
+            yield one
+
+
+def crashed_worker(deaths: int, alone: int) -> Dead:
+    """The end of an event that kills its worker."""
+    message = f"its worker process died {deaths} times, {alone} times with this event alone in hand"
+    return Dead("crashed_worker", "map", message=message)
+
+
+def entry_order(entry_id: str) -> tuple[int, int]:
+    """An entry id as the stream orders it."""
+    ms, _, seq = entry_id.partition("-")
+    return int(ms), int(seq or 0)

@@ -1,0 +1,262 @@
+"""One request to Customer.io, for deliveries and replays alike: decide, compose, send, judge the answer."""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
+from typing import Literal, Protocol, assert_never
+
+import msgspec
+
+from worker.customerio.sender import Attempt
+from worker.customerio.track_api import Answer
+from worker.customerio.verdict import Verdict, verdict
+from worker.errors import RelayError, StoppedError
+from worker.mapping.batching import Fill, request_body, request_size_bytes
+from worker.mapping.mapper import Composed, Decision, Mapper
+from worker.mapping.operation import REQUEST_LIMIT_BYTES
+from worker.mapping.outcome import Dead
+from worker.purchasely.event import Event, read_event
+from worker.store.holds import HoldKind
+from worker.store.keys import person_key
+from worker.store.lease import Lease
+from worker.store.stream import Lane
+
+_NOBODY: frozenset[str] = frozenset()
+
+Judgement = Literal["settle", "split", "hold"]
+"""What to do after a request: settle its events, send fewer of them, or hold the integration."""
+
+
+class Post(Protocol):
+    """What a request needs of the sender."""
+
+    def send(self, body: bytes, before: Callable[[], None], *, once: bool = ...) -> tuple[Answer, list[Attempt]]:
+        """The last answer and all attempts."""
+        ...
+
+
+class Gate(Protocol):
+    """The hold of one integration."""
+
+    def hold(self, kind: HoldKind, *, status: int, message: str, probe: bool) -> None:
+        """Hold the integration."""
+        ...
+
+    def resume(self) -> None:
+        """End the hold."""
+        ...
+
+
+class Waiting(msgspec.Struct):
+    """An event that was read, not yet settled; decided when its turn comes, since deciding may kill the process."""
+
+    entry_id: str
+    raw: bytes
+    decision: Decision | None = None
+
+    def event(self) -> Event:
+        """The event itself.
+
+        Raises:
+            ValueError: the bytes are no JSON object.
+        """
+        return read_event(self.entry_id, self.raw)
+
+
+class Request(msgspec.Struct):
+    """The first `events` of a run, composed; then the answer (None: there was nothing to send) and its attempts."""
+
+    events: int
+    composed: Composed
+    answer: Answer | None = None
+    attempts: list[Attempt] = []
+
+    @property
+    def failed(self) -> bool:
+        """Whether Customer.io said that it failed (5xx): a timeout or a 429 says nothing about events."""
+        return self.answer is not None and self.answer.status >= 500 and verdict(self.answer.status) is Verdict.AGAIN
+
+    def judge(self, *, poison: bool = False) -> Judgement:
+        """What to do now; what Customer.io refused becomes an outcome. `poison`: a 5xx is about one of the events."""
+        if self.answer is None:
+            return "settle"
+        judged = Verdict.SPLIT if poison else verdict(self.answer.status)
+        match judged:
+            case Verdict.DONE if name_refused(self.composed, self.answer):
+                return "settle"
+            case Verdict.DONE | Verdict.SPLIT if self.events > 1:
+                return "split"
+            case Verdict.DONE | Verdict.SPLIT:
+                refused = Dead("rejected", "send", status=self.answer.status, message=self.answer.message)
+                self.composed.outcomes[0] = refused
+                return "settle"
+            case Verdict.AGAIN | Verdict.HOLD:
+                return "hold"
+            case _:
+                assert_never(judged)
+
+    def made_of(self, position: int) -> list[bytes]:
+        """The operations that one event answers for."""
+        return [operation.body for operation in self.composed.operations if operation.cause == position]
+
+
+class Requests:
+    """Makes and sends the requests of one lease; keeps the states of people that a settle has read ahead."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        mapper: Mapper,
+        post: Post,
+        read_states: Callable[[Sequence[str]], list[bytes | None]],
+        fill: Fill,
+        stopping: Callable[[], bool],
+        suppressed: frozenset[str] = _NOBODY,
+    ) -> None:
+        self._mapper = mapper
+        self.states: dict[str, bytes | None] = {}  # by key, as of the last settle
+        self._post = post
+        self._read_states = read_states
+        self._fill = fill
+        self._stopping = stopping
+        self._suppressed = suppressed
+        self._people = person_key(lane.shard, lane.integration, "")  # begins the key of every person's state
+
+    @property
+    def revision(self) -> str:
+        """The integration's revision, for dead letters."""
+        return self._mapper.integration.revision
+
+    @property
+    def size(self) -> int:
+        """How many events to try in the next request."""
+        return self._fill.events()
+
+    def decide(self, run: Sequence[Waiting]) -> list[Decision]:
+        """The decisions on these events, each made once."""
+        now_ms = time.time_ns() // 1_000_000
+        decisions: list[Decision] = []
+        for waiting in run:
+            if waiting.decision is None:
+                waiting.decision = decide(self._mapper, waiting.event, now_ms, self._suppressed)
+            decisions.append(waiting.decision)
+        return decisions
+
+    def decide_each(self, reads: Sequence[Callable[[], Event]]) -> list[Decision]:
+        """The decisions on the events that these give."""
+        now_ms = time.time_ns() // 1_000_000
+        return [decide(self._mapper, read, now_ms, self._suppressed) for read in reads]
+
+    def keys_of(self, decisions: Sequence[Decision]) -> list[str]:
+        """The keys of the states that `compose` needs for these decisions."""
+        return [self._people + digest for digest in self._mapper.people_of(decisions)]
+
+    def keyed(self, people: dict[str, bytes]) -> dict[str, bytes]:
+        """New states of people, by key."""
+        return {self._people + digest: state for digest, state in people.items()}
+
+    def compose(self, decisions: Sequence[Decision]) -> Request:
+        """As many of these events as fit into one request.
+
+        An event that the mapping fails at is tried with ever fewer others; alone it becomes its own dead letter.
+        """
+        known = self._known(decisions)
+        events = len(decisions)
+        while True:
+            try:
+                composed = self._mapper.compose(decisions[:events], known)
+            except (RelayError, MemoryError):
+                raise  # not about the event
+            except Exception as fault:  # noqa: BLE001 - whatever it is, it must stop no other event
+                if events <= 1:
+                    return Request(events, Composed([], [_crashed(fault)], {}))
+                events //= 2
+                continue
+            size_bytes = request_size_bytes(composed.operations)
+            if composed.operations:
+                self._fill.learn(events, size_bytes)
+            if events <= 1 or size_bytes <= REQUEST_LIMIT_BYTES:
+                return Request(events, composed)
+            events = max(1, min(self._fill.events(), events * 3 // 4))
+
+    def send(self, request: Request, lease: Lease, note: Callable[[], None], *, once: bool = False) -> None:
+        """Send a request and keep the answer with it; `note` runs ahead of each attempt.
+
+        Raises:
+            StoppedError: this process is told to stop; what was sent is not settled.
+            LeaseLostError: the lease has ended.
+        """
+
+        def before() -> None:
+            if self._stopping():
+                raise StoppedError
+            note()
+            lease.check()  # last: nothing may come between it and the request
+
+        request.answer, request.attempts = self._post.send(request_body(request.composed.operations), before, once=once)
+        lease.progressed()
+
+    def _known(self, decisions: Sequence[Decision]) -> dict[str, bytes | None]:
+        """The states of the people of these decisions, by digest; those not at hand are read."""
+        digests, at_hand, start = self._mapper.people_of(decisions), self.states, self._people
+        missing = [key for digest in digests if (key := start + digest) not in at_hand]
+        if missing:
+            at_hand.update(zip(missing, self._read_states(missing), strict=True))
+        return {digest: at_hand[start + digest] for digest in digests}
+
+
+def decide(mapper: Mapper, read: Callable[[], Event], now_ms: int, suppressed: frozenset[str] = _NOBODY) -> Decision:
+    """The decision on the event that `read` gives; whatever fails on the way is that event's dead letter."""
+    try:
+        try:
+            event = read()
+        except ValueError:
+            return Dead("not_json", "read", message="the stored bytes are not a JSON object")
+        except RecursionError:
+            return Dead("not_json", "read", message="the stored JSON is nested too deep")
+        return mapper.decide(event, now_ms, suppressed)
+    except (RelayError, MemoryError):
+        raise  # not about the event
+    except Exception as fault:  # noqa: BLE001 - whatever it is, it must stop no other event
+        return _crashed(fault)
+
+
+def hold(gate: Gate, request: Request, lease: Lease, *, probe: bool) -> None:
+    """Hold the integration for what a request was answered.
+
+    Raises:
+        LeaseLostError: whoever was stopped for too long has seen a timeout of its own making; nothing is held.
+    """
+    lease.check()
+    answer = request.answer or Answer(0)
+    gate.hold(hold_kind(answer.status), status=answer.status, message=answer.message, probe=probe)
+
+
+def hold_kind(status: int) -> HoldKind:
+    """What kind of hold an answer asks for."""
+    if status in {401, 403}:
+        return "unauthorized"
+    return "unreachable" if status == 0 or status >= 408 else "misdirected"
+
+
+def name_refused(composed: Composed, answer: Answer) -> bool:
+    """Turn the answer's item errors into outcomes of the events that answer for those items.
+
+    False when an error does not say which item it means: then nothing is known of any of them, and sending again in
+    parts, with the same ULIDs, finds out.
+    """
+    if any(not 0 <= error.position < len(composed.operations) for error in answer.errors):
+        return False
+    for error in answer.errors:
+        cause = composed.operations[error.position].cause
+        if composed.outcomes[cause] is None:
+            composed.outcomes[cause] = Dead("rejected", "send", error.field, answer.status, error.message)
+    return True
+
+
+def _crashed(fault: Exception) -> Dead:
+    """The end of an event that the mapping fails at. Not with the fault's text: it may hold a part of the event."""
+    frame = traceback.extract_tb(fault.__traceback__)[-1]
+    where = f"{PurePath(frame.filename).name}:{frame.lineno}"
+    return Dead("crashed_mapping", "map", message=f"the relay failed at it: {type(fault).__name__} in {where}")

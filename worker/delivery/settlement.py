@@ -1,0 +1,84 @@
+"""What a settle writes: counts, the latency histogram, dead letters."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from worker.dead.burying import bury
+from worker.delivery.request import Request, Waiting
+from worker.mapping.outcome import Dead, Filtered
+from worker.store.stream import LATENCY_BOUNDS_MS, Burial, Lane
+
+log = logging.getLogger(__name__)
+
+
+class Settler:
+    """Turns the outcomes of one lane's events into what the settle script writes."""
+
+    def __init__(self, lane: Lane, revision: str) -> None:
+        self._lane = lane
+        self._revision = revision
+
+    def write(self, done: Sequence[Waiting], request: Request) -> tuple[dict[str, int], list[Burial]]:
+        """The ledger's counts and the dead letters of these events, whose outcomes the request has."""
+        now_ms = time.time_ns() // 1_000_000
+        outcomes = request.composed.outcomes
+        counts = latency_counts([w.entry_id for w, o in zip(done, outcomes, strict=True) if o is None], now_ms)
+        burials: list[Burial] = []
+        for position, (waiting, outcome) in enumerate(zip(done, outcomes, strict=True)):
+            if outcome is None:
+                continue
+            if isinstance(outcome, Filtered):
+                field = f"filtered:{outcome.reason}"
+                counts[field] = counts.get(field, 0) + 1
+            else:
+                burials.append(self._bury(waiting, outcome, position, request, now_ms))
+        return counts, burials
+
+    def _bury(self, waiting: Waiting, dead: Dead, position: int, request: Request, now_ms: int) -> Burial:
+        try:
+            event = waiting.event()
+        except Exception:  # noqa: BLE001 - what cannot be read is buried as it is
+            event = None
+        log.info(
+            "event_buried integration=%s shard=%d entry=%s reason=%s field=%s status=%d",
+            self._lane.integration,
+            self._lane.shard,
+            waiting.entry_id,
+            dead.reason,
+            dead.field[:60],
+            dead.status,
+        )
+        return bury(
+            self._lane,
+            waiting.entry_id,
+            waiting.raw,
+            event,
+            dead,
+            operations=request.made_of(position),
+            attempts=request.attempts if dead.stage == "send" else (),
+            revision=self._revision,
+            died_ms=now_ms,
+        )
+
+
+def latency_counts(entry_ids: Sequence[str], now_ms: int) -> dict[str, int]:
+    """The ledger's counts for events delivered now, given in the stream's order."""
+    if not entry_ids:
+        return {}
+    received_ms = [int(entry_id.partition("-")[0]) for entry_id in (entry_ids[0], entry_ids[-1])]
+    counts = {"delivered": len(entry_ids)}
+    if (field := latency_field(now_ms - received_ms[0])) == latency_field(now_ms - received_ms[1]):
+        return counts | {field: len(entry_ids)}
+    for entry_id in entry_ids:
+        field = latency_field(now_ms - int(entry_id.partition("-")[0]))
+        counts[field] = counts.get(field, 0) + 1
+    return counts
+
+
+def latency_field(took_ms: int) -> str:
+    """The ledger's field for an event delivered so many milliseconds after it was received."""
+    for bound in LATENCY_BOUNDS_MS:
+        if took_ms <= bound:
+            return f"late_ms:{bound}"
+    return "late_ms:inf"

@@ -1,0 +1,87 @@
+"""What one integration's deliveries and replays share: mapping, HTTP session, size of requests, dead limit."""
+
+from collections.abc import Callable
+
+import redis
+
+from config.integrations import Integration
+from config.settings import Settings
+from worker.customerio.rate_limit import RequestPace
+from worker.customerio.sender import Sender
+from worker.customerio.track_api import TrackApi
+from worker.dead.bound import DeadBound
+from worker.delivery.lease_run import Bounds, Delivery
+from worker.delivery.request import Requests
+from worker.delivery.settlement import Settler
+from worker.mapping.batching import Fill
+from worker.mapping.mapper import Mapper
+from worker.process.stop import Stop
+from worker.store.holds import Holds, IntegrationHold
+from worker.store.stream import Lane, Streams
+from worker.store.suppression import Suppressed
+
+
+class Workshop:
+    """The parts of one integration, kept from lease to lease; to be made after a fork."""
+
+    def __init__(
+        self,
+        integration: Integration,
+        chosen: Settings,
+        client: redis.Redis,
+        streams: Streams,
+        holds: Holds,
+        suppressed: Suppressed,
+        stop: Stop,
+    ) -> None:
+        self.bounds = bounds(chosen)
+        self.gate = IntegrationHold(holds, integration.name)
+        self._api = TrackApi(integration, chosen.request_timeout_s)
+        pace = RequestPace(client, integration.name, chosen.requests_per_s)
+        self._sender = Sender(
+            self._api,
+            chosen.request_attempts,
+            chosen.retry_max_s,
+            chosen.request_timeout_s,
+            stop.sleep,
+            pace.wait,
+        )
+        self._mapper = Mapper(integration)
+        self._fill = Fill(chosen.batch_events)
+        self._bound = DeadBound(client, chosen.shards, integration.name, chosen.dead_limit)
+        self._streams = streams
+        self._suppressed = suppressed
+        self._stop = stop
+
+    def delivery(self, lane: Lane) -> Delivery:
+        """A delivery for one lease."""
+        settler = Settler(lane, self._mapper.integration.revision)
+        requests = self.requests(lane, self._fill)
+        return Delivery(
+            lane, self._streams, requests, settler, self.gate, self.bounds, self._stop.asked, self._bound.reached
+        )
+
+    def requests(self, lane: Lane, fill: Fill) -> Requests:
+        """The requests of one lease."""
+        silent = self._suppressed.people()
+        return Requests(lane, self._mapper, self._sender, self._streams.states, fill, self._stop.asked, silent)
+
+    def lease_renewal(self, lane: Lane, renew_job: Callable[[], None]) -> Callable[[str], bool]:
+        """What prolongs a replay's lease, and the claim on its job with it."""
+
+        def renew(token: str) -> bool:
+            renew_job()
+            return self._streams.renew(lane, token)
+
+        return renew
+
+    def close(self) -> None:
+        """Close the HTTP session."""
+        self._api.close()
+
+
+def bounds(chosen: Settings) -> Bounds:
+    """How much and how long one task may."""
+    one_request_s = chosen.request_timeout_s + chosen.retry_max_s
+    patience_s = chosen.request_attempts * one_request_s + 30
+    return Bounds(chosen.batch_events, chosen.probe_events, chosen.budget_s, chosen.lease_s, patience_s)
