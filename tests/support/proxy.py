@@ -1,9 +1,12 @@
-"""A wire to Redis on which answers get lost: the command ran, and its caller never hears of it."""
+"""Wires to Redis: one on which answers get lost, and one that answers by itself."""
 
 import asyncio
 import random
+import re
+import socket
 import threading
 from contextlib import suppress
+from typing import Self
 
 _CHUNK = 65_536
 
@@ -77,3 +80,44 @@ class LossyProxy:
                     return
                 writer.write(data)
                 await writer.drain()
+
+
+class Babbler:
+    """Passes bytes to and fro until `nonsense` is set: then that is the reply to every command."""
+
+    def __init__(self, server_port: int) -> None:
+        self._server_port = server_port
+        self.nonsense = b""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._server_port))
+                threading.Thread(target=self._ask, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
+
+    def _ask(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError), client, server:
+            while data := client.recv(_CHUNK):
+                if not self.nonsense:
+                    server.sendall(data)
+                    continue
+                commands = len(re.findall(rb"(?:^|\r\n)\*\d+(?=\r\n)", data))
+                client.sendall(self.nonsense * commands)
+
+    def _answer(self, server: socket.socket, client: socket.socket) -> None:
+        with suppress(OSError):
+            while data := server.recv(_CHUNK):
+                client.sendall(data)

@@ -51,7 +51,7 @@ class Door:
             socket_connect_timeout=3,
             socket_keepalive=True,
             health_check_interval=15,
-            # once, at once: a connection that a restart of the server left behind; appends may be repeated
+            # of everything but the appends, which do the same by themselves
             retry=Retry(NoBackoff(), 1),
         )
         self.appender = Appender(

@@ -1,4 +1,4 @@
-"""Commands to Redis in one round trip, and a word for why one failed."""
+"""Commands to Redis in one round trip, and a fixed word for why one failed."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -47,9 +47,17 @@ class Line:
         """Keep it for the next trip; one that is closed is opened again then."""
         self._idle.append(connection)
 
+    async def hang_up(self) -> None:
+        """Close what is kept: replies on it may be those to other commands."""
+        for connection in self._idle:
+            await connection.disconnect()
+
 
 async def round_trip(line: Line, commands: Sequence[Command]) -> list[Any]:
-    """The replies to the commands, in order, errors among them as values. The client's `retry` sends all of them again.
+    """The replies to the commands, in order, errors among them as values.
+
+    All of them are sent again, once and at once, on a new connection: a restart of the server leaves dead ones behind,
+    and appends may be repeated.
 
     Raises:
         redis.RedisError: no answer; the commands may have been executed.
@@ -57,26 +65,27 @@ async def round_trip(line: Line, commands: Sequence[Command]) -> list[Any]:
     """
     encoded = b"".join([piece for command in commands for piece in command])
     connection = await line.take()
-
-    async def once() -> list[Any]:
-        await connection.send_packed_command(encoded)
-        return [await _reply(connection) for _ in commands]
-
-    async def fail(_fault: Exception) -> None:
-        await connection.disconnect()
-
+    replies: list[Any] = []
     try:
-        return list(await connection.retry.call_with_retry(once, fail))
+        for last in (False, True):
+            try:
+                await connection.send_packed_command(encoded)
+                replies.clear()
+                for _ in commands:
+                    try:
+                        replies.append(await connection.read_response())
+                    except ResponseError as error:
+                        replies.append(error)
+            except (exceptions.ConnectionError, exceptions.TimeoutError):
+                await connection.disconnect()
+                if last:
+                    raise
+            else:
+                return replies
     finally:
         # one that was cancelled while it waited for a reply has closed itself
         line.give(connection)
-
-
-async def _reply(connection: Any) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error
+    raise AssertionError("the second attempt returns or raises")
 
 
 def refusal(fault: BaseException) -> str:

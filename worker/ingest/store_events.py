@@ -81,6 +81,8 @@ class Storing:
     async def store(self, lanes: Sequence[tuple[InLane, list[bytes]]]) -> list[Any]:
         """The script's answer for each lane's encoded events, in order, errors among them as values: see `append.lua`.
 
+        An answer of any other form is an error: whatever said it, it is not known that the events are stored.
+
         Raises:
             NotStoredError: nothing was tried.
             redis.RedisError: no answer; the events may be stored.
@@ -90,7 +92,21 @@ class Storing:
             await self._prepare()
             self._prepare = None
         await self._look_at_memory()
-        return await self._run([self._command(lane, pieces) for lane, pieces in lanes])
+        commands = [self._command(lane, pieces) for lane, pieces in lanes]
+        replies = await round_trip(self._line, commands)
+        missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if missing:
+            await self._redis.script_load(self._text)
+            again = await round_trip(self._line, [commands[index] for index in missing])
+            for index, reply in zip(missing, again, strict=True):
+                replies[index] = reply
+        for index, ((source, _), pieces) in enumerate(lanes):
+            marks = len(pieces) // PIECES + len(self._integrations_of[source])
+            if not _is_expected(replies[index], marks):
+                # what comes next on this connection may belong to another command
+                await self._line.hang_up()
+                replies[index] = NotStoredError("unexpected_reply")
+        return replies
 
     async def probe(self) -> None:
         """Do all that storing does, without an event.
@@ -109,22 +125,15 @@ class Storing:
         """Stop short of maxmemory, so that wake-ups and settles keep room and a full server can drain."""
         now_s = time.monotonic()
         if now_s - self._memory_looked_s >= _MEMORY_LOOK_S:
-            self._memory_looked_s = now_s
             info = await self._redis.info("memory")
+            if type(info.get("used_memory")) is not int:
+                await self._line.hang_up()
+                raise NotStoredError("unexpected_reply")
             most = int(info.get("maxmemory", 0))
+            self._memory_looked_s = now_s
             self._memory_full = most > 0 and int(info.get("used_memory", 0)) * 100 > most * self._max_memory_percent
         if self._memory_full:
             raise NotStoredError("memory")
-
-    async def _run(self, commands: list[Command]) -> list[Any]:
-        replies = await round_trip(self._line, commands)
-        missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if missing:
-            await self._redis.script_load(self._text)
-            again = await round_trip(self._line, [commands[index] for index in missing])
-            for index, reply in zip(missing, again, strict=True):
-                replies[index] = reply
-        return replies
 
     def _command(self, lane: InLane, pieces: list[bytes]) -> Command:
         """The script's call, in Redis's protocol."""
@@ -151,3 +160,10 @@ class Storing:
         prefix = (3 + len(keys) + len(settings), encode(["EVALSHA", self._sha, len(keys), *keys, *settings])[:-2])
         self._prefixes[lane] = (bucket, prefix)
         return prefix
+
+
+def _is_expected(reply: Any, marks: int) -> bool:
+    """Whether it is an error, or has exactly the form of `append.lua`'s answer."""
+    if type(reply) is bytes:
+        return len(reply) == marks and not reply.strip(b"01")
+    return isinstance(reply, Exception)

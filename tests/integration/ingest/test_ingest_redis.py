@@ -11,6 +11,7 @@ import redis
 
 from tests.integration.ingest.test_ingest_webhook import is_problem
 from tests.support.door import make_parts, running
+from tests.support.proxy import Babbler
 from tests.support.servers import OwnRedis
 from tests.support.waiting import until
 
@@ -133,6 +134,36 @@ def test_answers_are_not_mixed_up_after_a_timeout(tmp_path, own_redis):
         for number in range(10):
             until(lambda n=number: door.post([event(f"n{n}")]).status == 200, "it serves", within_s=5)
             assert door.post([event("known"), event(f"m{number}")]).json == {"accepted": 1, "duplicates": 1}
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"+OK\r\n",
+        b"$1\r\n1\r\n",
+        b"$3\r\n1OK\r\n",
+        b"$9\r\n111111111\r\n",
+        b":3\r\n",
+        b"$-1\r\n",
+        b"*0\r\n",
+        b"HTTP/1.1 200 OK\r\n",
+    ],
+    ids=repr,
+)
+def test_a_server_that_answers_nonsense_stores_nothing(tmp_path, own_redis, nonsense):
+    """503 whatever it says, for events and for readiness, and no wake-up; when it comes to its senses, all goes on."""
+    server = own_redis()
+    with Babbler(server.port) as wire, running(make_parts(tmp_path, wire.url)) as door:
+        assert door.webhook(event("a")).status == 200
+        until(lambda: len(door.wakes) == 2, "both integrations are woken", within_s=5)
+        wire.nonsense = nonsense
+        for _ in range(3):
+            for answer in (door.webhook(event("b")), door.post([event("c"), event("d")]), door.ask("GET", "/readyz")):
+                is_problem(answer, 503)
+        assert len(door.wakes) == 2
+        wire.nonsense = b""
+        until(lambda: door.webhook(event("b")).status == 200, "it serves", within_s=5)
+        assert door.post([event("a"), event("c")]).json == {"accepted": 1, "duplicates": 1}
 
 
 def test_a_full_server_takes_nothing(tmp_path, own_redis):
