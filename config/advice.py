@@ -1,6 +1,6 @@
 """What works in an integrations file but is hardly meant: told as warnings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Literal
 
@@ -10,8 +10,8 @@ from config.shape import FileTable, IntegrationTable
 from config.values import is_loopback
 
 
-def advice(file: FileTable) -> Iterator[Finding]:
-    """Every warning about a file without errors."""
+def advice(file: FileTable, secrets: Mapping[str, str]) -> Iterator[Finding]:
+    """Every warning about a file without errors; `secrets` has those that are known, by reference."""
     for name, table in file.integrations.items():
         place: Place = ("integrations", name)
         yield from _events((*place, "events"), table)
@@ -28,7 +28,7 @@ def advice(file: FileTable) -> Iterator[Finding]:
             text = "customers' data and the API key travel unencrypted; write https"
             yield Finding((*place, "base_url"), text)
     yield from _idle_sources(file)
-    yield from _twins(file)
+    yield from _twins(file, secrets)
 
 
 def _events(place: Place, table: IntegrationTable) -> Iterator[Finding]:
@@ -63,11 +63,11 @@ def _idle_sources(file: FileTable) -> Iterator[Finding]:
             yield Finding(("sources", name), text)
 
 
-def _twins(file: FileTable) -> Iterator[Finding]:
+def _twins(file: FileTable, secrets: Mapping[str, str]) -> Iterator[Finding]:
     enabled = [(name, table) for name, table in file.integrations.items() if table.enabled]
     for (first, one), (second, other) in combinations(enabled, 2):
         shared = sorted(set(one.environments) & set(other.environments))
-        if shared and _destination(one) == _destination(other):
+        if shared and _destination(one, secrets) == _destination(other, secrets):
             text = (
                 f"sends {' and '.join(shared)} events where {quoted(first)} sends them, so they "
                 "arrive twice; change its environments or its keys"
@@ -75,5 +75,6 @@ def _twins(file: FileTable) -> Iterator[Finding]:
             yield Finding(("integrations", second), text)
 
 
-def _destination(table: IntegrationTable) -> tuple[str, ...]:
-    return (table.source, table.url, table.site_id, table.api_key)
+def _destination(table: IntegrationTable, secrets: Mapping[str, str]) -> tuple[str, ...]:
+    keys = (secrets.get(reference, reference) for reference in (table.site_id, table.api_key))
+    return (table.source, table.url, *keys)

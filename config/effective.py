@@ -1,5 +1,6 @@
 """What an integrations file comes to: the frozen structs that the hot path reads."""
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -23,13 +24,15 @@ class _Discreet(msgspec.Struct, frozen=True):
 class Source(_Discreet, frozen=True):
     """Who may send: `webhook_secrets` sign Purchasely's requests, `tokens` open the door upstream.
 
-    Any of several is good, for rotation. `signature_tolerance_s` 0: a signature of any age.
+    Any of several is good, for rotation. `signature_tolerance_s` 0: a signature of any age. `unresolved` says which
+    secret is missing in this process, if one is.
     """
 
     name: str
     webhook_secrets: tuple[bytes, ...]
     tokens: tuple[bytes, ...]
     signature_tolerance_s: int
+    unresolved: str = ""
 
 
 class Integration(_Discreet, frozen=True):
@@ -39,8 +42,9 @@ class Integration(_Discreet, frozen=True):
     `events`: code to the name sent, None is off; explicit entries only, where one of a retired code
     stands for its successor too. `default_event`: whether all other codes are sent.
     `properties`: enabled user property to attribute. `plans`: plan id to ISO 8601 period.
-    `revision` changes with whatever changes what is sent, never with a secret.
-    `lines`: dotted key to its line in the file. Credentials are empty only while it is disabled.
+    `digest` changes with whatever changes what is sent, never with a secret. `revision` is the number of the revision
+    of the whole file (0: none was given). `lines`: dotted key to its line in the file. Credentials are empty only while
+    it is disabled, or `unresolved` says which one is missing in this process: then it must not be served here.
     """
 
     name: str
@@ -67,8 +71,21 @@ class Integration(_Discreet, frozen=True):
     merge_transfers: bool
     plans: dict[str, str]
     start: Start
-    revision: str
+    digest: str
+    revision: int
     lines: dict[str, int]
+    unresolved: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Which key and which address it has, without telling either: `KEY/ADDRESS`, digests of twelve hex digits."""
+        parts = (f"{self.site_id}\0{self.api_key}", self.base_url)
+        return "/".join(hashlib.sha256(part.encode("utf-8", "surrogateescape")).hexdigest()[:12] for part in parts)
+
+    @property
+    def revision_name(self) -> str:
+        """What letters and the trail name: the number of the revision; of a file that is none, the digest."""
+        return str(self.revision) if self.revision else self.digest
 
     def sent_name(self, code: str) -> str | None:
         """The name under which an event is sent; None: it is not sent."""
@@ -86,12 +103,16 @@ class Integration(_Discreet, frozen=True):
 
 
 class Integrations(msgspec.Struct, frozen=True):
-    """A whole file: everything in it, by name, and what it had better say otherwise."""
+    """A whole file: everything in it, by name, and what it had better say otherwise.
+
+    `unresolved` has a line for each secret that is missing in this process.
+    """
 
     sources: dict[str, Source]
     integrations: dict[str, Integration]
     warnings: tuple[str, ...]
     path: str
+    unresolved: tuple[str, ...] = ()
 
     def of_source(self, name: str) -> tuple[Integration, ...]:
         """The integrations of a source, disabled ones included."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,8 +13,9 @@ from config.advice import advice
 from config.catalogue import catalogue
 from config.document import Document
 from config.effective import Integration, Integrations, Source
-from config.errors import ConfigError, dotted
+from config.errors import ConfigError, Finding, Place, dotted
 from config.rules import broken_rules
+from config.secrets import Secrets, resolve_all
 from config.shape import FileTable, IntegrationTable, SourceTable
 from config.wording import findings
 
@@ -27,30 +28,38 @@ def load(path: str | os.PathLike[str], environ: Mapping[str, str]) -> Integratio
     Raises:
         ConfigError: it cannot be used; one line for each thing to change.
     """
-    return parse(document.read(Path(path)), str(path), environ)
+    return parse(document.read(Path(path)), str(path), Secrets(environ))
 
 
-def parse(text: str, path: str, environ: Mapping[str, str]) -> Integrations:
-    """What an integrations file says; `path` is only spoken of.
+def parse(
+    text: str, path: str, secrets: Secrets | Mapping[str, str], *, number: int = 0, lenient: bool = False
+) -> Integrations:
+    """What an integrations file says; `path` is only spoken of, `number` is that of the revision it is.
+
+    With `lenient` a secret that is missing here is no error: what needs it says so by its `unresolved`.
 
     Raises:
         ConfigError: it cannot be used; one line for each thing to change.
     """
     doc = document.parse(text, path)
-    file = _checked(doc, environ)
+    known = secrets if isinstance(secrets, Secrets) else Secrets(secrets)
+    found, missing = resolve_all(doc.data, known)
+    file = _checked(doc, () if lenient else missing)
+    lines = dict(zip((one.place[:2] for one in missing), (doc.report([one])[0] for one in missing), strict=True))
     return Integrations(
-        {name: _source(name, table) for name, table in file.sources.items()},
-        {name: _integration(name, file, doc) for name in file.integrations},
-        doc.report(advice(file)),
+        {name: _source(name, table, found, lines) for name, table in file.sources.items()},
+        {name: _integration(name, file, doc, found, lines, number) for name in file.integrations},
+        doc.report(advice(file, found)),
         path,
+        doc.report(missing),
     )
 
 
-def _checked(doc: Document, environ: Mapping[str, str]) -> FileTable:
-    found = list(broken_rules(doc.data))
+def _checked(doc: Document, missing: Iterable[Finding]) -> FileTable:
+    found = [*broken_rules(doc.data), *missing]
     file = None
     try:
-        file = FileTable.model_validate(doc.data, context={"environ": environ})
+        file = FileTable.model_validate(doc.data)
     except ValidationError as error:
         found += findings(error)
     # outside of the handler: pydantic's error holds the input, secrets written in clear included
@@ -59,12 +68,13 @@ def _checked(doc: Document, environ: Mapping[str, str]) -> FileTable:
     return file
 
 
-def _source(name: str, table: SourceTable) -> Source:
+def _source(name: str, table: SourceTable, found: Mapping[str, str], missing: Mapping[Place, str]) -> Source:
     return Source(
         name,
-        tuple(_bytes(secret) for secret in table.webhook_secret),
-        tuple(_bytes(token) for token in table.tokens),
+        tuple(_bytes(found[reference]) for reference in table.webhook_secret if reference in found),
+        tuple(_bytes(found[reference]) for reference in table.tokens if reference in found),
         table.signature_tolerance_s,
+        missing.get(("sources", name), ""),
     )
 
 
@@ -73,7 +83,9 @@ def _bytes(secret: str) -> bytes:
     return secret.encode("utf-8", "surrogateescape")
 
 
-def _integration(name: str, file: FileTable, doc: Document) -> Integration:
+def _integration(
+    name: str, file: FileTable, doc: Document, found: Mapping[str, str], missing: Mapping[Place, str], number: int
+) -> Integration:
     table = file.integrations[name]
     siblings = [one for one in file.integrations.values() if one.source == table.source]
     integration = Integration(
@@ -81,8 +93,8 @@ def _integration(name: str, file: FileTable, doc: Document) -> Integration:
         source=table.source,
         enabled=table.enabled,
         region=table.region,
-        site_id=table.site_id,
-        api_key=table.api_key,
+        site_id=found.get(table.site_id, ""),
+        api_key=found.get(table.api_key, ""),
         base_url=table.url,
         environments=frozenset(table.environments),
         source_environments=frozenset(e for one in siblings if one.enabled for e in one.environments),
@@ -101,10 +113,12 @@ def _integration(name: str, file: FileTable, doc: Document) -> Integration:
         merge_transfers=table.merge_transfers,
         plans=dict(file.plans),
         start=table.start,
-        revision="",
+        digest="",
+        revision=number,
         lines=_lines(name, doc),
+        unresolved=missing.get(("integrations", name), ""),
     )
-    return msgspec.structs.replace(integration, revision=_revision(integration))
+    return msgspec.structs.replace(integration, digest=_digest(integration))
 
 
 def _events(table: IntegrationTable) -> dict[str, str | None]:
@@ -132,9 +146,9 @@ def _lines(name: str, doc: Document) -> dict[str, int]:
     }
 
 
-def _revision(integration: Integration) -> str:
+def _digest(integration: Integration) -> str:
     """Twelve hex digits over all that shapes what is sent; secrets and lines do not."""
     told = msgspec.structs.asdict(integration)
-    for silent in ("site_id", "api_key", "start", "revision", "lines"):
+    for silent in ("site_id", "api_key", "start", "digest", "revision", "lines", "unresolved"):
         del told[silent]
     return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:12]

@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -17,8 +17,16 @@ class Settings(BaseSettings):
         "",
         description="Redis that carries Celery's wake-ups; empty: the next database of the same server.",
     )
-    integrations: Path = Field(Path("config/integrations.toml"), description="Path of the integrations file.")
-    data_dir: Path = Field(Path("data"), description="Folder of the embedded server of `relay up`.")
+    integrations: Path | None = Field(
+        None,
+        description="Path of the integrations file, which owns the configuration then; unset: `relay config` does.",
+    )
+    secret_keys: SecretStr = Field(
+        SecretStr(""), description="Keys of sealed secrets, separated by commas; the first one seals, all of them open."
+    )
+    data_dir: Path = Field(
+        Path("data"), description="Folder of the embedded server of `relay up`, and of the last good configuration."
+    )
     shards: int = Field(16, ge=1, le=4096, description="Number of streams; fixed once events are stored.")
 
     host: str = Field("127.0.0.1", description="Address the web door listens on.")

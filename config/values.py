@@ -7,8 +7,10 @@ from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
+
+from config.secrets import REFERENCE
 
 # Limits of the Track API (reference: Customer.io, section 3).
 EVENT_NAME_LIMIT_BYTES = 100
@@ -26,19 +28,14 @@ def _name(name: str) -> str:
     raise wrong("not a usable name; write 1 to 63 of a-z, 0-9, - and _, a letter or digit first")
 
 
-def _secret(value: object, info: ValidationInfo) -> str:
-    # whatever stands instead of "env:NAME" is never repeated: it may be the secret, also behind
+def _secret(value: object) -> str:
+    # whatever stands instead of a reference is never repeated: it may be the secret, also behind
     # "env:", which is why NAME must be in capitals
-    name = re.fullmatch(r"env:([A-Z_][A-Z0-9_]*)", value) if isinstance(value, str) else None
-    if name is None:
-        raise wrong('holds no "env:NAME"; write the name, in capitals, of a variable with it')
-    environ: dict[str, str] = (info.context or {}).get("environ", {})
-    # files mounted as variables often end in a newline, which is never part of the secret
-    secret = environ.get(name[1], "").strip()
-    if not secret and info.data.get("enabled", True):
-        state = "empty" if name[1] in environ else "not set"
-        raise wrong(f"environment variable {name[1]} is {state}; set it, or name another one")
-    return secret
+    if isinstance(value, str) and REFERENCE.fullmatch(value):
+        return value
+    raise wrong(
+        'holds no "env:NAME"; write the name, in capitals, of a variable with it, or "file:/path", "sealed:..."'
+    )
 
 
 def _as_list(value: object) -> object:

@@ -1,8 +1,10 @@
 """The one place where parts are made and joined."""
 
 import os
+import socket
 from collections.abc import Callable
 from functools import cached_property, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from pydantic import ValidationError
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from config.integrations import ConfigError, Integration, Integrations, load
+from config.integrations import Integration, Integrations
+from config.secrets import Secrets
 from config.settings import Settings, settings
 from worker.dead.changes import DeadChanges
 from worker.dead.letters import DeadLetters
@@ -19,14 +22,20 @@ from worker.delivery.lease_run import Delivery
 from worker.delivery.workshop import Workshop
 from worker.errors import OperatorError
 from worker.mapping.batching import Fill
+from worker.process.pulse import Pulse
 from worker.process.stop import Stop
 from worker.replay.claims import Claims
 from worker.replay.jobrun import JOB_BUDGET_S, JobRun, Pace
 from worker.replay.jobs import Jobs
 from worker.replay.letter_lanes import LetterLanes
 from worker.replay.turn import TURN_LETTERS, Replay
+from worker.revisions.keyring import secret_keys, unseal
+from worker.revisions.lastgood import LastGood
+from worker.revisions.live import EMPTY, NO_CONFIG, Live
+from worker.revisions.store import Revisions
 from worker.store.holds import Holds
-from worker.store.keys import INTEGRATIONS, SHARDS
+from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
+from worker.store.processes import Process, Processes, Role
 from worker.store.stream import Lane, Streams
 from worker.store.suppression import Suppressed
 
@@ -37,16 +46,87 @@ WAKE_MS = 60_000
 class Relay:
     """The parts of one process, each made when first asked for; to be made after a fork, never shared across one."""
 
-    def __init__(self, chosen: Settings) -> None:
+    def __init__(self, chosen: Settings, role: Role = "command") -> None:
         self.settings = chosen
+        self.role: Role = role  # before the configuration is first asked for
+        self._begun = False
+
+    @property
+    def integrations(self) -> Integrations:
+        """The configuration in force, as this process has it just now.
+
+        Raises:
+            OperatorError: the integrations file has an error; or a command finds no configuration at all.
+        """
+        loaded = self.live.loaded
+        if loaded is EMPTY and self.role == "command":
+            raise OperatorError(NO_CONFIG)
+        return loaded.integrations
 
     @cached_property
-    def integrations(self) -> Integrations:
-        """The integrations file as it was when this process first looked."""
+    def live(self) -> Live:
+        """What keeps this process on the revision in force."""
+        chosen = self.settings
         try:
-            return load(self.settings.integrations, os.environ)
-        except ConfigError as error:
-            raise OperatorError(str(error)) from None
+            revisions = self.revisions
+        except OperatorError:
+            if chosen.integrations is None:
+                raise
+            revisions = None  # a file can be looked at without a server
+        last_good = None if self.role == "command" else LastGood(chosen.data_dir)
+        return Live(revisions, self.secrets, chosen.integrations, last_good, lambda new: self.join(new.integrations))
+
+    @cached_property
+    def revisions(self) -> Revisions:
+        """The revisions in Redis."""
+        return Revisions(self.redis)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The secrets that are within this process's reach."""
+        return Secrets(os.environ, partial(unseal, secret_keys(self.settings)))
+
+    @cached_property
+    def processes(self) -> Processes:
+        """The heartbeats."""
+        return Processes(self.redis)
+
+    @cached_property
+    def pulse(self) -> Pulse:
+        """What looks for a new revision once a second, and says that this process is alive."""
+        return Pulse(self._beat)
+
+    def begin(self) -> None:
+        """Publish the file that owns the configuration, if it is new; take up what is in force; make its groups.
+
+        Raises:
+            OperatorError: the file has an error, or the number of shards is wrong.
+        """
+        self.live.begin(f"{self.role} on {socket.gethostname()}")
+        self.join()
+        self._begun = True
+
+    def _beat(self) -> None:
+        """One beat of the pulse."""
+        if self._begun:
+            self.live.look()
+        else:
+            self.begin()
+        self.processes.beat(self.process())
+
+    def process(self) -> Process:
+        """What this process says of itself."""
+        loaded = self.live.loaded
+        return Process(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            role=self.role,
+            version=package_version(),
+            revision=loaded.number,
+            since_ms=self.live.since_ms,
+            owner="file" if self.settings.integrations else "store",
+            missing=len(loaded.integrations.unresolved),
+        )
 
     @cached_property
     def redis_url(self) -> str:
@@ -118,15 +198,15 @@ class Relay:
         """Of whom nothing is sent."""
         return Suppressed(self.redis)
 
-    def lanes(self) -> list[Lane]:
-        """Every integration on every shard of its source."""
+    def lanes(self, of: Integrations | None = None) -> list[Lane]:
+        """Every integration on every shard of its source; of the configuration in force, if none is given."""
         return [
             Lane(integration.source, integration.name, shard)
-            for integration in self.integrations.integrations.values()
+            for integration in (of or self.integrations).integrations.values()
             for shard in range(self.settings.shards)
         ]
 
-    def join(self) -> None:
+    def join(self, of: Integrations | None = None) -> None:
         """Make what must exist before events may come: every integration's group on every shard.
 
         A server that does not know the number of shards is new, or was emptied while the web door went on storing:
@@ -137,12 +217,15 @@ class Relay:
         """
         known = self.redis.get(SHARDS)
         self.check_shards(known)
-        once: Any = self.redis.smembers(INTEGRATIONS)
-        new = self.integrations.integrations.keys() - {name.decode() for name in once}
-        if new:  # only then: it must be possible to join a server whose memory is full
-            self.redis.sadd(INTEGRATIONS, *new)
-        for lane in self.lanes():
-            start = self.integrations.integrations[lane.integration].start if known else "archive"
+        chosen = of or self.integrations
+        integrations = chosen.integrations
+        for key, names in ((SOURCES, chosen.sources.keys()), (INTEGRATIONS, integrations.keys())):
+            once: Any = self.redis.smembers(key)
+            new = names - {name.decode() for name in once}
+            if new:  # only then: it must be possible to join a server whose memory is full
+                self.redis.sadd(key, *new)
+        for lane in self.lanes(of):
+            start = integrations[lane.integration].start if known else "archive"
             self.streams.join(lane, start)
         if not known:
             self.check_shards(self.redis.set(SHARDS, self.settings.shards, nx=True, get=True))
@@ -172,6 +255,9 @@ class Relay:
     def _workshop(self, integration: Integration, stop: Stop) -> Workshop:
         """What an integration's deliveries and replays share, kept for the next lease."""
         made = self._workshops.get(integration.name)
+        if made is not None and not made.serves(integration):
+            made.close()
+            made = None
         if made is None:
             made = self._workshops[integration.name] = Workshop(
                 integration, self.settings, self.redis, self.streams, self.holds, self.suppressed, stop
@@ -202,6 +288,11 @@ class Relay:
 
 
 _relays: dict[int, Relay] = {}
+
+
+def package_version() -> str:
+    """The release that is installed."""
+    return version("purchasely-customerio-relay")
 
 
 def relay() -> Relay:

@@ -21,6 +21,7 @@ from worker.process.logs import configure
 from worker.process.memory import settle_in
 from worker.process.stop import Stop
 from worker.process.watchdog import Watchdog
+from worker.store.processes import Role
 from worker.store.stream import Lane
 from worker.upkeep import sweep as upkeep
 from worker.upkeep.idle_jobs import idle_jobs
@@ -86,11 +87,22 @@ def configure_app() -> None:
 
 
 @signals.worker_init.connect
+def _begin_worker(**_: object) -> None:
+    _begin("worker")
+
+
 @signals.beat_init.connect
-def _begin(**_: object) -> None:
+def _begin_beat(**_: object) -> None:
+    _begin("beat")
+    relay().pulse.start()
+
+
+def _begin(role: Role) -> None:
     configure(read_settings().log_level)
+    parts = relay()
+    parts.role = role
     try:
-        relay().join()
+        parts.begin()
     except OperatorError as error:
         log.critical("cannot_start %s", error)
         raise SystemExit(2) from None
@@ -102,7 +114,9 @@ def _begin(**_: object) -> None:
 def _begin_child(**_: object) -> None:
     configure(read_settings().log_level)
     _stop.guard_child()
+    relay().role = "child"
     settle_in()
+    relay().pulse.start()
 
 
 @signals.worker_ready.connect
@@ -118,6 +132,7 @@ def _watch(**_: object) -> None:
     def busy() -> bool:
         return bool(state.active_requests or state.reserved_requests)
 
+    relay().pulse.start()  # after the children were forked
     Watchdog(queue_length, lambda: sum(state.total_count.values()), busy, read_settings().watchdog_s).start()
 
 
@@ -134,6 +149,9 @@ def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
     if known is None:
         log.warning("unknown_integration integration=%s", integration)
         return
+    if known.unresolved:
+        log.warning("integration_not_served integration=%s secret_missing %s", integration, known.unresolved)
+        return  # another host may have the secret: the sweep goes on asking
     lane = Lane(known.source, integration, shard)
     with _stop, _redis_may_be_away():
         if _stop.asked():

@@ -230,7 +230,7 @@ def test_with_a_redis_of_ones_own_none_is_embedded(up, env, redis_url, customeri
     assert post(ready, "elsewhere") == 200
     until(lambda: has_arrived(customerio, "elsewhere"), "the event at Customer.io")
     assert one.end() == 0
-    assert not (env_path(env) / "data").exists()
+    assert [path.name for path in (env_path(env) / "data").iterdir()] == ["config.json"], "the last good revision alone"
 
 
 def test_people_see_where_to_send(env):

@@ -17,7 +17,7 @@ from typing import Any
 import redis
 import requests
 
-from config.integrations import load
+from config.secrets import Secrets
 from config.settings import Settings
 from tests.support.servers import free_port
 from tests.support.waiting import until
@@ -89,6 +89,8 @@ class Stack:
             "T_KEY": KEY,
             **env,
         }
+        if not self.env["RELAY_INTEGRATIONS"]:
+            del self.env["RELAY_INTEGRATIONS"]  # Redis owns the configuration
         self.path = path
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.http = requests.Session()
@@ -189,8 +191,12 @@ class Stack:
     @cached_property
     def parts(self) -> Relay:
         """The parts of this relay, to look into its books from here."""
-        made = Relay(Settings(redis_url=self.env["RELAY_REDIS_URL"], shards=int(self.env["RELAY_SHARDS"])))
-        made.__dict__["integrations"] = load(self.path, self.env)
+        path = self.path if "RELAY_INTEGRATIONS" in self.env else None
+        chosen = Settings(
+            redis_url=self.env["RELAY_REDIS_URL"], shards=int(self.env["RELAY_SHARDS"]), integrations=path
+        )
+        made = Relay(chosen)
+        made.__dict__["secrets"] = Secrets(self.env)
         return made
 
     @property
@@ -200,7 +206,8 @@ class Stack:
 
     @property
     def books(self) -> dict[str, Account]:
-        """The books of every integration."""
+        """The books of every integration of the configuration in force."""
+        self.parts.live.look(force=True)
         return {account.integration: account for account in accounts(self.parts)}
 
     @property

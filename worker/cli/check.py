@@ -1,14 +1,16 @@
 """`relay check`: whether everything the relay stands on is as it should be."""
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from worker.cli.printing import echo_items
+from worker.errors import OperatorError
 
 if TYPE_CHECKING:
+    from config.integrations import Integrations
+    from worker.app import Relay
     from worker.machine.serverfacts import Fact
 
 _TITLES = {"file": "Integrations file", "customer.io": "Customer.io", "redis": "Redis", "broker": "Broker"}
@@ -34,8 +36,8 @@ def check(*, offline: bool, as_json: bool) -> None:
 
 def gather(*, offline: bool) -> "list[Fact]":
     """Everything that can be said of the present set-up."""
-    from config.integrations import ConfigError, load
-    from worker.app import read_settings
+    from config.integrations import ConfigError
+    from worker.app import Relay, read_settings
     from worker.machine import inspection
     from worker.machine.serverfacts import Fact
 
@@ -43,15 +45,40 @@ def gather(*, offline: bool) -> "list[Fact]":
     facts: list[Fact] = []
     integrations = None
     try:
-        integrations = load(settings.integrations, os.environ)
+        integrations = _configuration(Relay(settings), offline=offline)
         facts += inspection.look_at_file(integrations)
     except ConfigError as error:
         facts += [Fact("file", str(settings.integrations), "wrong", problem) for problem in error.problems]
+    except OperatorError as error:
+        facts.append(Fact("file", "", "wrong", str(error)))
     if not offline:
         if integrations:
             facts += inspection.look_at_keys(integrations, settings.request_timeout_s)
         facts += inspection.look_at_servers(settings)
     return facts
+
+
+def _configuration(parts: "Relay", *, offline: bool) -> "Integrations":
+    """The integrations file, its secrets included; without RELAY_INTEGRATIONS the revision in force.
+
+    Raises:
+        ConfigError: it cannot be used on this machine.
+        OperatorError: there is none.
+    """
+    from config import document
+    from config.integrations import parse
+
+    file = parts.settings.integrations
+    if file is not None:
+        return parse(document.read(file), str(file), parts.secrets)
+    if offline:
+        raise OperatorError("no file to look at: set RELAY_INTEGRATIONS to one")
+    loaded = parts.live.loaded
+    if not loaded.number:
+        from worker.revisions.live import NO_CONFIG
+
+        raise OperatorError(NO_CONFIG)
+    return parse(loaded.revision.text, f"revision {loaded.number}", parts.secrets, number=loaded.number)
 
 
 def _show(facts: "list[Fact]") -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from worker.app import Relay
     from worker.ledger.accounts import Account
+    from worker.ledger.fleet import Fleet
+    from worker.store.processes import Process
 
 _COLOURS = {"live": "green", "held": "red", "off": "dim"}
 
@@ -44,11 +47,37 @@ def status(*, watch: bool, every_s: float, as_json: bool) -> None:
 def read(parts: "Relay") -> dict[str, Any]:
     """The state of everything, as `--json` prints it."""
     from worker.ledger.accounts import accounts, intake
+    from worker.ledger.fleet import fleet
     from worker.ledger.headroom import bounds, near
 
+    found = fleet(parts)
     sources = [{"source": name, **counts} for name, counts in intake(parts).items()]
     items = [_item(account) for account in accounts(parts)]
-    return {"items": items, "next": None, "sources": sources, "near": [bound.message for bound in near(bounds(parts))]}
+    return {
+        "items": items,
+        "next": None,
+        "sources": sources,
+        "near": [bound.message for bound in near(bounds(parts))],
+        "revision": found.revision,
+        "processes": [_process(one, found) for one in found.processes],
+        "wrong": list(found.messages()),
+    }
+
+
+def _process(one: "Process", found: "Fleet") -> dict[str, Any]:
+    return {
+        "host": one.host,
+        "pid": one.pid,
+        "role": one.role,
+        "version": one.version,
+        "revision": one.revision,
+        "since_ms": one.since_ms,
+        "owner": one.owner,
+        "missing_secrets": one.missing,
+        "alive": one.alive,
+        "behind": one in found.behind,
+        "silent_ms": one.silent_ms,
+    }
 
 
 def _item(account: "Account") -> dict[str, Any]:
@@ -114,8 +143,10 @@ def picture(state: dict[str, Any]) -> "RenderableType":
 
     now_ms = time.time_ns() // 1_000_000
     lines = [Text(_hold_line(item, now_ms), style="red") for item in state["items"] if item["hold"]]
+    lines += [Text(message, style="red") for message in state["wrong"]]
     lines += [Text(message, style="yellow") for message in state["near"]]
     lines += [Text(_source_line(one)) for one in state["sources"]]
+    lines.append(Text(_processes_line(state)))
     if not state["items"]:
         lines.insert(0, Text("the integrations file has no integration"))
     return Group(integrations_table(state["items"]), *lines)
@@ -126,6 +157,13 @@ def _source_line(source: dict[str, Any]) -> str:
     if not source["conflicting"]:
         return line
     return f"{line}; {count(source['conflicting'])} stored under an event id that was in use for another event"
+
+
+def _processes_line(state: dict[str, Any]) -> str:
+    alive = [one for one in state["processes"] if one["alive"]]
+    roles = Counter("worker child" if one["role"] == "child" else one["role"] for one in alive)
+    who = ", ".join(f"{number} {role}" for role, number in sorted(roles.items())) or "none"
+    return f"revision {state['revision'] or 'none'}; processes alive: {who}"
 
 
 def integrations_table(items: list[dict[str, Any]]) -> "RenderableType":

@@ -44,7 +44,7 @@ def up(data_dir: Path | None, host: str | None, port: int | None, concurrency: i
     settings = chosen.model_copy(
         update={
             "data_dir": (data_dir or chosen.data_dir).resolve(),
-            "integrations": chosen.integrations.resolve(),
+            "integrations": chosen.integrations and chosen.integrations.resolve(),
             "host": host,
             "port": choose_address(host, chosen.port if port is None else port),
         }
@@ -100,7 +100,8 @@ def _facts(machine: "Machine") -> dict[str, object]:
         "web": machine.web_url,
         "webhooks": {name: f"{machine.web_url}/webhooks/purchasely/{name}" for name in integrations.sources},
         "events": {name: f"{machine.web_url}/v1/events/{name}" for name in integrations.sources},
-        "integrations_file": str(settings.integrations),
+        "integrations_file": str(settings.integrations) if settings.integrations else None,
+        "revision": machine.relay.live.loaded.number,
         "data_dir": str(settings.data_dir) if machine.embedded else None,
         "warnings": integrations.warnings,
         "processes": machine.supervisor.pids(),
@@ -110,14 +111,17 @@ def _facts(machine: "Machine") -> dict[str, object]:
 def _block(machine: "Machine", took_s: float) -> str:
     settings, integrations = machine.relay.settings, machine.relay.integrations
     names = [f"{one.name}{'' if one.enabled else ' (off)'}" for one in integrations.integrations.values()]
-    width = max(len(name) for name in integrations.sources)
+    width = max((len(name) for name in integrations.sources), default=0)
     lines = ["", click.style(f"relay is up ({took_s:.1f} s)", bold=True), ""]
     for name, source in integrations.sources.items():
         if source.webhook_secrets:
             lines.append(f"  {name:{width}}  webhook  {machine.web_url}/webhooks/purchasely/{name}")
         if source.tokens:
             lines.append(f"  {name:{width}}  events   {machine.web_url}/v1/events/{name}")
-    lines += ["", f"  integrations  {settings.integrations}: {', '.join(names) or 'none'}"]
+    if not integrations.sources:
+        lines.append("  no configuration yet: write the first one with `relay config apply FILE`")
+    where = settings.integrations or f"revision {machine.relay.live.loaded.number}"
+    lines += ["", f"  integrations  {where}: {', '.join(names) or 'none'}"]
     if machine.embedded:
         lines.append(f"  data          {settings.data_dir}, embedded Valkey, port {machine.embedded.port}")
     else:

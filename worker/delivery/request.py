@@ -126,7 +126,7 @@ class Requests:
     @property
     def revision(self) -> str:
         """The integration's revision, for dead letters."""
-        return self._mapper.integration.revision
+        return self._mapper.integration.revision_name
 
     @property
     def size(self) -> int:

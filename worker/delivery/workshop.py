@@ -35,7 +35,8 @@ class Workshop:
         stop: Stop,
     ) -> None:
         self.bounds = bounds(chosen)
-        self.gate = IntegrationHold(holds, integration.name)
+        self._integration = integration
+        self.gate = IntegrationHold(holds, integration.name, integration.fingerprint)
         self._api = TrackApi(integration, chosen.request_timeout_s)
         pace = RequestPace(client, integration.name, chosen.requests_per_s)
         self._sender = Sender(
@@ -53,9 +54,18 @@ class Workshop:
         self._suppressed = suppressed
         self._stop = stop
 
+    def serves(self, integration: Integration) -> bool:
+        """Whether it can serve this one too, from now on: another revision, to the same address with the same key."""
+        former = self._integration
+        if former is not integration:
+            if former.fingerprint != integration.fingerprint:
+                return False
+            self._integration, self._mapper = integration, Mapper(integration)
+        return True
+
     def delivery(self, lane: Lane) -> Delivery:
         """A delivery for one lease."""
-        settler = Settler(lane, self._mapper.integration.revision)
+        settler = Settler(lane, self._mapper.integration.revision_name)
         requests = self.requests(lane, self._fill)
         return Delivery(
             lane, self._streams, requests, settler, self.gate, self.bounds, self._stop.asked, self._bound.reached

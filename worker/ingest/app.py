@@ -1,9 +1,10 @@
 """The HTTP door: authenticate, append, answer."""
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import falcon.asgi
@@ -13,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from config.integrations import Source
+from config.integrations import Integrations, Source
 from worker.app import WAKE_MS, Relay, relay
 from worker.errors import NotStoredError, OperatorError, SenderError
 from worker.ingest.admission import check_signature, check_token, unsigned
@@ -39,7 +40,9 @@ class Door:
     """What both routes need: the sources, the appender and the sizes."""
 
     def __init__(self, parts: Relay, waker: Waker) -> None:
-        self.sources = parts.integrations.sources
+        self._parts = parts
+        loaded = parts.live.loaded
+        self.sources = loaded.integrations.sources
         self.settings = parts.settings
         self._waker = waker
         self._join = Errand(parts.join, "join")
@@ -56,7 +59,7 @@ class Door:
         )
         self.appender = Appender(
             self.redis,
-            {name: tuple(i.name for i in parts.integrations.of_source(name)) for name in self.sources},
+            _integrations_of(loaded.integrations),
             self._prepare,
             waker.wake,
             wake_ms=WAKE_MS,
@@ -70,11 +73,19 @@ class Door:
 
         Raises:
             SenderError: 404.
+            NotStoredError: nothing is configured yet.
         """
         try:
             return self.sources[name]
         except KeyError:
+            if not self.sources:
+                raise NotStoredError("no_configuration") from None
             raise SenderError(404, "Unknown source", "no source of this name is configured") from None
+
+    def adopt(self, integrations: Integrations) -> None:
+        """Serve another configuration from now on; its groups exist already."""
+        self.sources = integrations.sources
+        self.appender.adopt(_integrations_of(integrations))
 
     async def _prepare(self) -> None:
         """Nothing is stored before the groups exist, nor with another number of shards than the workers'."""
@@ -85,11 +96,17 @@ class Door:
             raise NotStoredError("setup") from None
 
     async def process_startup(self, _scope: Any, _event: Any) -> None:
-        """Begin to send wake-ups."""
+        """Begin to send wake-ups, and to look for new revisions."""
         self._waker.start()
+        loop, live = asyncio.get_running_loop(), self._parts.live
+        live.swapped = lambda new: loop.call_soon_threadsafe(self.adopt, new.integrations)
+        self.adopt(live.loaded.integrations)  # what was taken up since the door was made
+        self._parts.pulse.start()
 
     async def process_shutdown(self, _scope: Any, _event: Any) -> None:
         """Send the wake-ups of what was accepted, and let Redis go; every request has its answer by now."""
+        self._parts.live.swapped = lambda _: None
+        await asyncio.to_thread(self._parts.pulse.stop)
         await asyncio.to_thread(self._waker.stop, _DRAIN_S)
         await self.redis.aclose()
 
@@ -112,7 +129,8 @@ class Webhook:
         raw = body.at_hand(self._limit_bytes)
         if raw is None:
             raw = await body.read(self._limit_bytes)
-        check_signature(known, signature, timestamp, raw, time.time())
+        with _admitting(known):
+            check_signature(known, signature, timestamp, raw, time.time())
         event = read_one(name, raw, self._door.settings.shards, self._limit_bytes)
         return stored(await self._door.appender.post(event), 1)
 
@@ -126,7 +144,8 @@ class Events:
     async def __call__(self, name: str, headers: Headers, body: Body) -> bytes:
         """All of a request is stored, or none of it is accepted and the sender sends it again."""
         known = self._door.source(name)
-        check_token(known, headers.get(b"authorization"))
+        with _admitting(known):
+            check_token(known, headers.get(b"authorization"))
         media = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         lines = media in _LINES
         if not lines and media not in _JSON and not media.endswith("+json"):
@@ -135,6 +154,22 @@ class Events:
         raw = await body.read(chosen.max_body_bytes)
         events = read_many(name, raw, chosen.shards, chosen.max_event_bytes, lines=lines)
         return stored(await self._door.appender.append(events), len(events))
+
+
+@contextlib.contextmanager
+def _admitting(source: Source) -> Iterator[None]:
+    """Whoever is refused may hold the very secret that is missing in this process: then they are to come again."""
+    try:
+        yield
+    except SenderError:
+        if source.unresolved:
+            raise NotStoredError("secret_missing") from None
+        raise
+
+
+def _integrations_of(integrations: Integrations) -> dict[str, tuple[str, ...]]:
+    """The integrations of each source, by name."""
+    return {name: tuple(one.name for one in integrations.of_source(name)) for name in integrations.sources}
 
 
 def stored(new: int, events: int) -> bytes:
@@ -146,9 +181,10 @@ def create() -> Frame:
     """The ASGI application (`uvicorn --factory worker.ingest.app:create`)."""
     try:
         parts = relay()
+        parts.role = "web"
         configure(parts.settings.log_level)
         app = build(parts)
-        parts.join()
+        parts.begin()
     except OperatorError as error:
         log.critical("cannot_start %s", error)
         raise SystemExit(2) from None

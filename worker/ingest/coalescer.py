@@ -77,6 +77,7 @@ class Appender:
             max_memory_percent=max_memory_percent,
         )
         self._integrations_of = integrations_of
+        self._next_integrations_of: dict[str, tuple[str, ...]] | None = None
         self._wake = wake
         # a request waits for the trip under way and for its own
         self._trip_s = timeout_s / 2
@@ -105,6 +106,10 @@ class Appender:
             self._flushing = loop.create_task(self._flush())
         return post.done
 
+    def adopt(self, integrations_of: dict[str, tuple[str, ...]]) -> None:
+        """Wake these integrations from the next trip on; the one under way is answered for those it was sent for."""
+        self._next_integrations_of = integrations_of
+
     async def probe(self) -> None:
         """Do all that an append does, without an event.
 
@@ -132,6 +137,9 @@ class Appender:
 
     def _board(self) -> list[tuple[InLane, _Parts]]:
         """What goes with the next trip: of each lane, in order, as much as one script may carry."""
+        if self._next_integrations_of is not None:
+            self._integrations_of, self._next_integrations_of = self._next_integrations_of, None
+            self._storing.adopt(self._integrations_of)
         trip = []
         waiting, self._lanes = self._lanes, {}
         for lane, parts in waiting.items():
@@ -159,7 +167,7 @@ class Appender:
             post.count(events, reply.count(_YES, at, at + events))
             at += events
         source, shard = lane
-        for integration, mark in zip(self._integrations_of[source], reply[at:], strict=True):
+        for integration, mark in zip(self._integrations_of.get(source, ()), reply[at:], strict=True):
             if mark == _YES:
                 self._wake(integration, shard)
 

@@ -78,6 +78,11 @@ class Storing:
         self._memory_looked_s = -_MEMORY_LOOK_S
         self._memory_full = False
 
+    def adopt(self, integrations_of: dict[str, tuple[str, ...]]) -> None:
+        """Look at the marks of these integrations from the next trip on."""
+        self._integrations_of = integrations_of
+        self._prefixes.clear()
+
     async def store(self, lanes: Sequence[tuple[InLane, list[bytes]]]) -> list[Any]:
         """The script's answer for each lane's encoded events, in order, errors among them as values: see `append.lua`.
 
@@ -150,7 +155,7 @@ class Storing:
         if known is not None and known[0] == bucket:
             return known[1]
         source, shard = lane
-        integrations = self._integrations_of[source]
+        integrations = self._integrations_of.get(source, ())
         keys = [shard_key(shard, "events", source)]
         keys += [f"{shard_key(shard, kind, source)}:{bucket - age}" for kind in ("ids", "seen") for age in range(3)]
         keys.append(shard_key(shard, "intake", source))

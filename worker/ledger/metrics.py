@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from worker.app import Relay
 from worker.ledger.accounts import Account, accounts, intake
+from worker.ledger.fleet import NEEDED, Fleet, fleet
 from worker.ledger.headroom import Bound, bounds
 from worker.store.stream import LATENCY_BOUNDS_MS
 
@@ -44,6 +45,7 @@ class _Figures(Collector):
         yield from (stored, twice, rival)
         yield from _of_integrations(accounts(self._parts))
         yield from _of_bounds(bounds(self._parts))
+        yield from _of_fleet(fleet(self._parts))
 
 
 def _of_integrations(found: list[Account]) -> Iterator[Metric]:
@@ -83,6 +85,21 @@ def _of_bounds(found: list[Bound]) -> Iterator[Metric]:
         else:
             dead.add_metric([bound.integration], bound.limit)
     yield from (dead, used, most)
+
+
+def _of_fleet(found: Fleet) -> Iterator[Metric]:
+    inforce = GaugeMetricFamily("relay_config_revision", "Number of the configuration in force; 0: none yet.")
+    inforce.add_metric([], found.revision)
+    alive = GaugeMetricFamily("relay_processes", "Processes alive, by role.", labels=["role"])
+    behind = GaugeMetricFamily("relay_processes_behind", "Of them, on another revision.", labels=["role"])
+    missing = GaugeMetricFamily("relay_processes_without_secrets", "Of them, without a secret.", labels=["role"])
+    roles = [*NEEDED, *sorted({one.role for one in found.processes if one.alive} - set(NEEDED))]
+    for role in roles:
+        mine = [one for one in found.processes if one.alive and one.role == role]
+        alive.add_metric([role], len(mine))
+        behind.add_metric([role], sum(one in found.behind for one in mine))
+        missing.add_metric([role], sum(one.missing > 0 for one in mine))
+    yield from (inforce, alive, behind, missing)
 
 
 def _buckets(account: Account) -> list[tuple[str, float]]:

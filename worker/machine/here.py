@@ -8,6 +8,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from config import document
+from config.integrations import ConfigError, parse
+from config.secrets import Secrets
 from config.settings import Settings
 from worker.app import Relay
 from worker.errors import OperatorError
@@ -32,7 +35,7 @@ class Machine:
     ) -> None:
         self.supervisor = Supervisor(say)
         self.embedded = None if settings.redis_url else Embedded(settings.data_dir)
-        self.relay = Relay(settings)
+        self.relay = Relay(settings, "up")
         self._concurrency = concurrency
         self._logs = logs
 
@@ -50,14 +53,15 @@ class Machine:
             OperatorError: the set-up is wrong; nothing is left to start then, but `stop` must be called.
         """
         chosen = self.relay.settings
-        _ = self.relay.integrations  # a file with errors ends it here, before anything runs
+        if chosen.integrations:
+            check_file(chosen.integrations, self.relay.secrets)  # errors end it here, before anything runs
         if self.embedded:
             self.supervisor.start(self.embedded.open())
             self.embedded.wait_ready(lambda: self.supervisor.is_alive("valkey"), asked)
             if asked():
                 return
-            self.relay = Relay(chosen.model_copy(update={"redis_url": self.embedded.url}))
-        self.relay.join()
+            self.relay = Relay(chosen.model_copy(update={"redis_url": self.embedded.url}), "up")
+        self.relay.begin()
         if self.embedded:
             self.embedded.announce()
         env = self._env()
@@ -100,7 +104,7 @@ class Machine:
         env = {
             **os.environ,
             "RELAY_REDIS_URL": self.relay.redis_url,
-            "RELAY_INTEGRATIONS": str(chosen.integrations),
+            **({"RELAY_INTEGRATIONS": str(chosen.integrations)} if chosen.integrations else {}),
             "RELAY_DATA_DIR": str(chosen.data_dir),
             "RELAY_HOST": chosen.host,
             "PORT": str(chosen.port),
@@ -108,6 +112,18 @@ class Machine:
         if self._concurrency:
             env["RELAY_CONCURRENCY"] = str(self._concurrency)
         return env
+
+
+def check_file(path: Path, secrets: Secrets) -> None:
+    """Whether everything of an integrations file can be used on this machine, its secrets included.
+
+    Raises:
+        OperatorError: what to change, a line each.
+    """
+    try:
+        parse(document.read(path), str(path), secrets)
+    except ConfigError as error:
+        raise OperatorError(str(error)) from None
 
 
 def choose_address(host: str, port: int) -> int:

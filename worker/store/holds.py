@@ -18,7 +18,10 @@ HoldKind = Literal["unauthorized", "unreachable", "misdirected", "dead_limit", "
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A hold: what kind, who set it, since when (ms), failed tries, next probe (ms; 0: never), Customer.io's words."""
+    """A hold: what kind, who set it, since when (ms), failed tries, next probe (ms; 0: never), Customer.io's answer.
+
+    `fingerprint` is that of the key and address that were used.
+    """
 
     kind: str
     by: str
@@ -27,6 +30,17 @@ class Hold(msgspec.Struct, frozen=True):
     next_probe_ms: int
     status: int
     message: str
+    fingerprint: str = ""
+
+    def is_over(self, fingerprint: str) -> bool:
+        """Whether what it was for is gone: another key after a refused one, another address after a wrong one."""
+        key, _, address = self.fingerprint.partition("/")
+        new_key, _, new_address = fingerprint.partition("/")
+        if not self.fingerprint or self.by != "relay":
+            return False
+        if self.kind == "unauthorized":
+            return (key, address) != (new_key, new_address)
+        return self.kind == "misdirected" and address != new_address
 
 
 class Holds:
@@ -50,8 +64,12 @@ class Holds:
         status: int = 0,
         message: str = "",
         probe: bool = False,
+        fingerprint: str = "",
     ) -> None:
-        """Hold an integration; after a failed probe the wait until the next one doubles (jittered, bounded)."""
+        """Hold an integration; after a failed probe the wait until the next one doubles (jittered, bounded).
+
+        `fingerprint` tells the key and address that were used from later ones.
+        """
         by = "operator" if kind == "operator" else "relay"
         dice = random.random()  # noqa: S311 - spreads probes in time
         args = [
@@ -64,6 +82,7 @@ class Holds:
             self._first_ms,
             self._longest_ms,
             dice,
+            fingerprint,
         ]
         self._hold(keys=[hold_key(integration)], args=args)
         pipe = self._redis.pipeline(transaction=False)
@@ -95,14 +114,23 @@ class Holds:
 class IntegrationHold:
     """The hold of one integration, as what delivers to it sets and ends it."""
 
-    def __init__(self, holds: Holds, integration: str) -> None:
+    def __init__(self, holds: Holds, integration: str, fingerprint: str) -> None:
         self._holds = holds
         self._integration = integration
+        self._fingerprint = fingerprint
 
     def hold(self, kind: HoldKind, *, status: int, message: str, probe: bool) -> None:
         """Hold the integration; `probe`: what failed was a probe of a held one."""
         now_ms = time.time_ns() // 1_000_000
-        self._holds.hold(self._integration, kind, now_ms, status=status, message=message, probe=probe)
+        self._holds.hold(
+            self._integration,
+            kind,
+            now_ms,
+            status=status,
+            message=message,
+            probe=probe,
+            fingerprint=self._fingerprint,
+        )
         log.warning(
             "integration_held integration=%s kind=%s status=%d probe=%s", self._integration, kind, status, probe
         )
@@ -123,4 +151,5 @@ def _hold(row: dict[bytes, bytes]) -> Hold:
         int(text.get("next", 0)),
         int(text.get("status", 0) or 0),
         text.get("message", ""),
+        text.get("fingerprint", ""),
     )

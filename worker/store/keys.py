@@ -29,12 +29,18 @@ relay:{jobs}:job:<job>               hash    who, which filter, rate, state, cou
 relay:{jobs}:lease:<job>             string  token of the chain of tasks at work on it; seconds; expires, or its holder
 relay:{jobs}:all                     zset    job by when it was made; as the jobs
 relay:{jobs}:open                    set     jobs that are not closed; as the jobs; the job's end
-relay:integrations                   set     names of all integrations there ever were; 1 an integration; nobody
+relay:integrations                   set     integrations of which something is kept; 1 an integration; its removal
+relay:sources                        set     names of all sources whose streams are kept; 1 a source; `trim`, once empty
 relay:warned:<what>                  string  it was logged lately; minutes; expires
 relay:hold:<integration>             hash    why, since, next probe, failures; 1 an integration; `resume`
 relay:suppressed                     hash    person -> since; one a person suppressed; `suppress remove`
 relay:suppressed:version             string  changes with the list; 1; nobody
 relay:pace/<integration>/…            string  requests of the last second; 2 an integration; expires
+relay:config:revisions               hash    number -> revision of the integrations file, digest -> number, head -> the
+                                             one in force; 1000 revisions; later ones
+relay:processes                      hash    process -> when it was last alive, and what it runs; 1 a process; the
+                                             reader, an hour after its last sign
+relay:actions                        list    what people did: who, what, on what, why; 10000; trimmed as it grows
 relay:shards                         string  how many shards there are; 1; nobody
 """
 
@@ -44,6 +50,10 @@ SHARDS = "relay:shards"
 SUPPRESSED = "relay:suppressed"
 SUPPRESSED_VERSION = "relay:suppressed:version"
 INTEGRATIONS = "relay:integrations"
+SOURCES = "relay:sources"
+REVISIONS = "relay:config:revisions"
+PROCESSES = "relay:processes"
+ACTIONS = "relay:actions"
 JOBS = "relay:{jobs}:all"
 OPEN_JOBS = "relay:{jobs}:open"
 

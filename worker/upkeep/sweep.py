@@ -1,5 +1,6 @@
 """What keeps the streams in order while nobody looks: which lanes to wake, which holds to probe, what to trim."""
 
+import logging
 import random
 import time
 
@@ -7,8 +8,12 @@ import msgspec
 import redis
 
 from worker.app import WAKE_MS, Relay
+from worker.store.holds import Hold
 from worker.store.keys import shard_key
 from worker.store.stream import Lane
+from worker.upkeep.retire import drop_empty, retire, sources
+
+log = logging.getLogger(__name__)
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -39,6 +44,9 @@ def sweep(parts: Relay) -> list[tuple[Lane, bool]]:
             if lane.integration not in holds:
                 # The record is gone but this shard's mark is not: a resume was cut short.
                 parts.redis.delete(lane.key("hold"))
+            elif _is_over(parts, lane.integration, holds[lane.integration]):
+                if parts.holds.resume(lane.integration):
+                    log.info("integration_resumed integration=%s why=another_key_or_address", lane.integration)
             elif lane.integration not in probed and not backlog.leased:
                 probed.add(lane.integration)
                 if parts.holds.claim_probe(lane.integration, now_ms, claim_ms):
@@ -87,24 +95,35 @@ def backlogs(parts: Relay) -> list[Backlog]:
     return states
 
 
+def _is_over(parts: Relay, integration: str, hold: Hold) -> bool:
+    """Whether the key or the address that an integration is held for was replaced."""
+    known = parts.integrations.integrations.get(integration)
+    return known is not None and not known.unresolved and hold.is_over(known.fingerprint)
+
+
 def _is_missing(reply: redis.RedisError) -> bool:
     """Whether Redis says that a stream is not there."""
     return "no such key" in str(reply).lower()
 
 
 def trim(parts: Relay) -> int:
-    """Drop entries that every configured integration is past and that are older than the retention."""
+    """Drop entries that every group is past and that are older than the retention.
+
+    Every group that Redis has counts, whether this process knows its integration or not: a host with an older
+    configuration must not drop what waits for a newer one.
+    """
     oldest_ms = time.time_ns() // 1_000_000 - parts.settings.retention_s * 1000
     trimmed = 0
-    for source in parts.integrations.sources:
-        names = {integration.name for integration in parts.integrations.of_source(source)}
+    retire(parts)
+    for source in sources(parts):
         for shard in range(parts.settings.shards):
             key = shard_key(shard, "events", source)
             if not parts.redis.exists(key):
                 continue
-            cursors = [g["last-delivered-id"] for g in parts.redis.xinfo_groups(key) if g["name"].decode() in names]
+            cursors = [g["last-delivered-id"] for g in parts.redis.xinfo_groups(key)]
             limit = min([(oldest_ms, 0), *(_id(cursor) for cursor in cursors)])
             trimmed += int(parts.redis.xtrim(key, minid=f"{limit[0]}-{limit[1]}", approximate=True))
+    drop_empty(parts)
     return trimmed
 
 

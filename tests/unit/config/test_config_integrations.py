@@ -103,7 +103,8 @@ def test_every_key_arrives():
         merge_transfers=True,
         plans={"monthly": "P1M"},
         start="archive",
-        revision=one.revision,
+        digest=one.digest,
+        revision=0,
         lines=one.lines,
     )
 
@@ -136,7 +137,8 @@ def test_what_is_left_out_has_its_default():
         merge_transfers=False,
         plans={},
         start="now",
-        revision=one.revision,
+        digest=one.digest,
+        revision=0,
         lines={
             "integrations.p": 3,
             "integrations.p.source": 4,
@@ -248,15 +250,15 @@ def test_the_rule_for_a_code_is_known_with_its_line(events, code, sent, rule):
 
 def test_the_revision_follows_what_is_sent():
     """It is twelve hex digits that comments, secrets and order leave alone, and every rule changes."""
-    first = integration(FULL).revision
+    first = integration(FULL).digest
     assert len(first) == 12
     assert int(first, 16) >= 0
     rotated = parse(FULL, "g.toml", {**ENVIRON, "KEY": "new", "SITE": "new", "SECRET": "new"})
-    assert rotated.integrations["p"].revision == first
-    assert integration("# a comment\n" + FULL).revision == first
-    assert integration(FULL.replace('"SANDBOX", "PRODUCTION"', '"PRODUCTION", "SANDBOX"')).revision == first
+    assert rotated.integrations["p"].digest == first
+    assert integration("# a comment\n" + FULL).digest == first
+    assert integration(FULL.replace('"SANDBOX", "PRODUCTION"', '"PRODUCTION", "SANDBOX"')).digest == first
     others = {
-        integration(FULL.replace(*change)).revision
+        integration(FULL.replace(*change)).digest
         for change in [
             ("DEACTIVATE = false", "DEACTIVATE = true"),
             ("Trial Started", "Trial"),

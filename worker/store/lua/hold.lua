@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Hold an integration, or prolong its hold after a failed probe. One record; the shards' marks follow.
 -- KEYS  hold
--- ARGV  now (ms), kind, status, message, by, '1' when a probe failed, first wait (ms), longest wait (ms), dice in [0, 1)
+-- ARGV  now (ms), kind, status, message, by, '1' when a probe failed, first wait (ms), longest wait (ms), dice in [0, 1),
+--       fingerprint of the key and address used
 -- Returns {failed probes + 1, next probe (ms; 0: none, an operator must resume)}
 local now = tonumber(ARGV[1])
 local known = redis.call('EXISTS', KEYS[1]) == 1
@@ -14,7 +15,7 @@ elseif by == 'operator' and ARGV[5] ~= 'operator' then
   return {0, 0} -- what an operator holds, only an operator resumes
 end
 local former = redis.call('HGET', KEYS[1], 'kind')
-redis.call('HSET', KEYS[1], 'kind', ARGV[2], 'status', ARGV[3], 'message', ARGV[4])
+redis.call('HSET', KEYS[1], 'kind', ARGV[2], 'status', ARGV[3], 'message', ARGV[4], 'fingerprint', ARGV[10])
 -- No probe ends what an operator said, nor finds room for dead letters.
 if ARGV[5] == 'operator' or ARGV[2] == 'dead_limit' then
   redis.call('HSET', KEYS[1], 'next', 0)

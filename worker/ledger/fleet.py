@@ -1,0 +1,72 @@
+"""Which processes run, which revision each of them runs, and what is amiss with that."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from worker.app import Relay
+from worker.errors import OperatorError
+from worker.store.processes import Process
+
+# Without one of these nothing is stored, nothing is sent, or what is forgotten is never looked for.
+NEEDED = ("web", "worker", "beat")
+# How long a process may run another revision before it is spoken of.
+_PATIENCE_MS = 5_000
+
+
+class Fleet(msgspec.Struct, frozen=True):
+    """All processes, and the revision that should be run; `since_ms` is when it was published, `now_ms` the time."""
+
+    revision: int
+    since_ms: int
+    now_ms: int
+    processes: list[Process]
+    unreadable: str = ""
+
+    @property
+    def behind(self) -> list[Process]:
+        """The live processes that run another revision though they had time to take it up."""
+        if self.now_ms - self.since_ms < _PATIENCE_MS:
+            return []
+        return [one for one in self.processes if one.alive and one.revision != self.revision]
+
+    @property
+    def absent(self) -> list[str]:
+        """The roles that nobody fills."""
+        filled = {one.role for one in self.processes if one.alive}
+        return [role for role in NEEDED if role not in filled]
+
+    @property
+    def owners(self) -> list[str]:
+        """Who the live processes take their configuration from: more than one is a mistake."""
+        return sorted({one.owner for one in self.processes if one.alive})
+
+    def messages(self) -> Iterator[str]:
+        """What somebody should look at, a line each."""
+        if self.unreadable:
+            yield self.unreadable
+        for role in self.absent:
+            last = min((one.silent_ms for one in self.processes if one.role == role), default=None)
+            seen = f"the last one was silent for {last // 1000} s" if last is not None else "none was seen this hour"
+            yield f"no {role} process is alive ({seen}); start one"
+        for one in self.behind:
+            runs, right = (number or "none" for number in (one.revision, self.revision))
+            yield f"{one.role} {one.host}/{one.pid} runs revision {runs}, not {right}: its log says why"
+        for one in self.processes:
+            if one.alive and one.missing and one.role != "child":
+                yield f"{one.role} {one.host}/{one.pid} misses {one.missing} secrets: its log names them"
+        if len(self.owners) > 1:
+            yield "some processes have RELAY_INTEGRATIONS and some have not: set it everywhere, or nowhere"
+
+
+def fleet(parts: Relay) -> Fleet:
+    """The processes as of now."""
+    processes = parts.processes.all()
+    seconds, micros = parts.redis.time()
+    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    try:
+        head = parts.revisions.head()
+        since_ms = parts.revisions.get(head).at_ms if head else 0
+    except OperatorError as fault:
+        return Fleet(0, now_ms, now_ms, processes, str(fault))
+    return Fleet(head, since_ms, now_ms, processes)

@@ -1,0 +1,1 @@
+"""The configuration in force: numbered revisions, taken up live."""

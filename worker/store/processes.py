@@ -1,0 +1,81 @@
+"""Heartbeats: which processes of the relay are alive, and what each of them runs."""
+
+from typing import Any, Literal
+
+import msgspec
+import redis
+
+from worker.store.keys import PROCESSES
+from worker.store.stream import script
+
+Role = Literal["web", "worker", "child", "beat", "console", "up", "command"]
+
+# A process that was silent for so long is not alive, or cannot reach Redis; who was silent for long is forgotten.
+SILENT_MS = 15_000
+_FORGOTTEN_MS = 3_600_000
+
+
+class Process(msgspec.Struct, frozen=True):
+    """A process: its host, pid and role, its version, the revision it runs and since when (Unix ms).
+
+    `owner` is who it takes its configuration from, `missing` how many secrets of it are missing there. `silent_ms` is
+    how long ago it was last alive, by Redis's clock.
+    """
+
+    host: str
+    pid: int
+    role: str
+    version: str
+    revision: int
+    since_ms: int
+    owner: str = "store"
+    missing: int = 0
+    silent_ms: int = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether its last sign is recent."""
+        return self.silent_ms < SILENT_MS
+
+
+_DECODER = msgspec.json.Decoder(Process)
+
+
+class Processes:
+    """The heartbeats in Redis: one hash, a field a process."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
+        self._beat = client.register_script(script("heartbeat"))
+
+    def beat(self, process: Process) -> None:
+        """Note that a process is alive."""
+        self._beat(keys=[PROCESSES], args=[_name(process), msgspec.json.encode(process)])
+
+    def leave(self, process: Process) -> None:
+        """Note that a process ended on purpose."""
+        self._redis.hdel(PROCESSES, _name(process))
+
+    def all(self) -> list[Process]:
+        """Everyone who was alive within the last hour, by role, host and pid."""
+        seconds, micros = self._redis.time()
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        found, gone = [], []
+        for field, raw in self._redis.hgetall(PROCESSES).items():
+            stamp, _, about = raw.partition(b" ")
+            try:
+                process = _DECODER.decode(about)
+                silent_ms = max(0, now_ms - int(stamp))
+            except (msgspec.DecodeError, ValueError):
+                continue
+            if silent_ms > _FORGOTTEN_MS or (process.role == "child" and silent_ms > SILENT_MS):
+                gone.append(field)
+            else:
+                found.append(msgspec.structs.replace(process, silent_ms=silent_ms))
+        if gone:
+            self._redis.hdel(PROCESSES, *gone)
+        return sorted(found, key=lambda one: (one.role, one.host, one.pid))
+
+
+def _name(process: Process) -> str:
+    return f"{process.host}/{process.pid}/{process.role}"
