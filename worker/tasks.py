@@ -21,6 +21,7 @@ from worker.process.logs import configure
 from worker.process.memory import settle_in
 from worker.process.stop import Stop
 from worker.process.watchdog import Watchdog
+from worker.replay.claims import Claims
 from worker.store.processes import Role
 from worker.store.stream import Lane
 from worker.upkeep import sweep as upkeep
@@ -205,12 +206,25 @@ def wake(integration: str, shard: int, *, probe: bool = False) -> bool:
     return True
 
 
-def _continue_job(job_id: str, token: str, wait_s: float) -> None:
+def wake_job(claims: Claims, job_id: str) -> bool:
+    """Have a worker take up an idle job at once; False when the broker does not take the message (the sweep will)."""
+    token = claims.wake(job_id)
+    if token is None:
+        return True  # somebody is at work on it
+    if _continue_job(job_id, token, 0):
+        return True
+    claims.drop(job_id, token)  # the next sweep need not wait for the claim to expire
+    return False
+
+
+def _continue_job(job_id: str, token: str, wait_s: float) -> bool:
     """Send the message that works on a job; when the broker does not take it, a sweep will, once the claim expires."""
     try:
         replay.apply_async((job_id, token), countdown=wait_s or None, retry=False)
     except OperationalError as fault:
         log.warning("job_not_woken job=%s fault=%s", job_id, type(fault).__name__)
+        return False
+    return True
 
 
 @contextmanager

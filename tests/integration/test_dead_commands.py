@@ -23,6 +23,8 @@ def dead(tmp_path, redis_url, customerio, monkeypatch):
         stack.faults()
         monkeypatch.setattr("worker.app.relay", lambda: stack.parts)
         monkeypatch.setenv("USER", "oncall")
+        for module in ("jobs", "replay"):
+            monkeypatch.setattr(f"worker.cli.dead.{module}.wake", lambda _, job_id: stack.jobs_woken.append(job_id))
         yield stack
 
 

@@ -13,6 +13,7 @@ from worker.customerio.rate_limit import RequestPace
 from worker.customerio.track_api import Answer
 from worker.ledger.audit import audit
 from worker.process.stop import Stop
+from worker.store.stream import read_range
 from worker.upkeep.forget import forget
 
 
@@ -95,7 +96,7 @@ def test_forgetting_removes_a_person_everywhere_and_nobody_else(parts, silent):
     assert (removed.entries, removed.waiting, removed.dead_letters, removed.states) == (4, 2, 1, 1)
     assert [one.text for one in audit(parts).findings if one.integration] == []
     streams = [lane.key("events") for lane in parts.lanes()]
-    assert b"jeff" not in b"".join(raw for key in streams for _, (_, raw) in parts.redis.xrange(key))
+    assert b"jeff" not in b"".join(raw for key in streams for _, raw in read_range(parts.redis, key))
     rest = [key for key in parts.redis.keys("*") if key.decode() not in streams]
     assert b"jeff" not in b"".join(parts.redis.dump(key) or b"" for key in rest)
     assert deliver(parts, first) == "empty"

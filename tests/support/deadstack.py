@@ -77,6 +77,7 @@ class DeadStack:
         self.settings = Settings(redis_url=redis_url, integrations=self.path, **{**fast, **chosen})
         self.stop = Stop()
         self.woken: list[tuple[str, int]] = []
+        self.jobs_woken: list[str] = []
         self.restart()
         self.parts.join()
 

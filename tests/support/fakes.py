@@ -14,6 +14,7 @@ from worker.delivery.settlement import Settler
 from worker.errors import LeaseLostError
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
+from worker.store.entry_id import order
 from worker.store.stream import CAUTIOUS_EVENTS, Following, Lane, Taken
 
 LANE = Lane("app", "production", 0)
@@ -54,12 +55,6 @@ def raw_event(name, at=0, person="ada", **fields):
         **fields,
     }
     return orjson.dumps(body)
-
-
-def order(entry_id):
-    """An entry id as the stream orders it."""
-    ms, _, seq = entry_id.partition("-")
-    return int(ms), int(seq)
 
 
 class MemoryShelf:

@@ -49,7 +49,7 @@ def _find(parts: "Relay", event: str) -> tuple[str, bytes, str | None]:
     """The entry id, the bytes and the source (when it is known) of what is to be explained."""
     from worker.errors import OperatorError
     from worker.store.keys import shard_key
-    from worker.store.stream import entries
+    from worker.store.stream import read_range
 
     now = f"{time.time_ns() // 1_000_000}-0"
     if event == "-":
@@ -60,9 +60,8 @@ def _find(parts: "Relay", event: str) -> tuple[str, bytes, str | None]:
     shard, _, entry_id = event.partition("/")
     if shard.isdigit() and entry_id:
         for source in parts.integrations.sources:
-            rows: Any = parts.redis.xrange(shard_key(int(shard), "events", source), entry_id, entry_id)
-            if rows:
-                return entry_id, entries(rows)[0][1], source
+            for _, raw in read_range(parts.redis, shard_key(int(shard), "events", source), entry_id, entry_id):
+                return entry_id, raw, source
         raise OperatorError(f"no event {event} in any stream: it was trimmed, or never there")
     raise OperatorError(f"{event} is neither a file, nor -, nor SHARD/ENTRY-ID")
 

@@ -18,6 +18,7 @@ from worker.dead.letter import (
 )
 from worker.mapping.outcome import Dead
 from worker.purchasely.event import Event, shard_key
+from worker.store.entry_id import received_ms
 from worker.store.stream import Burial, Lane
 
 
@@ -48,7 +49,7 @@ def bury(
         person=shard_key(event.payload) if event else "",
         event_id=event.key if event else "",
         event_time_ms=event.time_ms if event else None,
-        received_ms=int(entry_id.partition("-")[0]),
+        received_ms=received_ms(entry_id),
         died_ms=died_ms,
         first_died_ms=died_ms,
         revision=revision,

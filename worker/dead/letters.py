@@ -10,6 +10,7 @@ import redis
 from worker.dead.causes import Causes
 from worker.dead.filters import Filter
 from worker.dead.letter import Letter, decode_letter, split_id
+from worker.store.entry_id import order
 from worker.store.keys import cause_key, shard_key
 
 _PAGE = 500
@@ -115,5 +116,4 @@ class DeadLetters:
 
 def arrival(dead_id: str) -> tuple[int, int]:
     """When the event of a letter was received, as the stream orders it."""
-    ms, _, seq = dead_id.rpartition(".")[2].partition("-")
-    return int(ms), int(seq or 0)
+    return order(dead_id.rpartition(".")[2])

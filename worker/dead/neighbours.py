@@ -11,7 +11,8 @@ import redis
 from worker.dead.letter import Letter, decode_letter, letter_id, raw_of
 from worker.dead.letters import arrival
 from worker.purchasely.event import event_time_ms, shard_key
-from worker.store.stream import Lane, entries
+from worker.store.entry_id import order
+from worker.store.stream import Lane, read_range
 
 # How far is looked in each direction; a person's events are seldom far apart, and a look must not take long.
 _ENTRIES = 2000
@@ -50,18 +51,9 @@ def neighbours(client: redis.Redis, letter: Letter) -> tuple[Neighbour | None, N
 
 def _in_stream(server: Any, lane: Lane, entry_id: str) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
     key = lane.key("events")
-    before = server.execute_command("XREVRANGE", key, f"({entry_id}", "-", "COUNT", _ENTRIES)
-    after = server.execute_command("XRANGE", key, f"({entry_id}", "+", "COUNT", _ENTRIES)
-    return list(_raw(before)), list(_raw(after))
-
-
-def _raw(rows: Any) -> Iterator[tuple[str, bytes]]:
-    if isinstance(rows, dict):
-        rows = list(rows.items())
-    if rows and isinstance(rows[0][1], dict):  # redis-py's own reading of the reply
-        yield from ((entry.decode(), fields.get(b"b", b"")) for entry, fields in rows)
-    else:
-        yield from entries(rows or [])
+    before = read_range(server, key, last=f"({entry_id}", count=_ENTRIES, newest=True)
+    after = read_range(server, key, f"({entry_id}", count=_ENTRIES)
+    return before, after
 
 
 def _in_letters(server: Any, lane: Lane, letter: Letter) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
@@ -94,8 +86,6 @@ def _neighbour(server: Any, lane: Lane, entry: str, payload: dict[str, Any]) -> 
     else:
         groups = server.xinfo_groups(lane.key("events")) if server.exists(lane.key("events")) else []
         for group in groups:
-            if group["name"].decode() == lane.integration and arrival(entry) > arrival(
-                group["last-delivered-id"].decode()
-            ):
+            if group["name"].decode() == lane.integration and order(entry) > order(group["last-delivered-id"]):
                 became = "waiting"
     return Neighbour(entry, name if isinstance(name, str) else "", event_time_ms(payload), became)

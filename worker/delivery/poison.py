@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from worker.mapping.identity import Who
 from worker.mapping.mapper import Decision, Send
 from worker.mapping.outcome import Dead
+from worker.store.entry_id import order
 from worker.store.stream import CAUTIOUS_EVENTS, Taken
 
 # Deaths of holders that had one event alone in hand before it is buried: while they mapped it, and while they waited
@@ -28,7 +29,7 @@ class Caution:
         self.events = 0  # most events of a batch; 0: no caution
         if taken.deaths and taken.entries:
             self.events = CAUTIOUS_EVENTS[min(taken.deaths, len(CAUTIOUS_EVENTS)) - 1]
-        self._until = entry_order(taken.until) if self.events else (0, 0)
+        self._until = order(taken.until) if self.events else (0, 0)
 
     @property
     def alone(self) -> bool:
@@ -46,7 +47,7 @@ class Caution:
 
     def is_past(self, cursor: str) -> bool:
         """Whether, with the cursor here, nothing is left of the batch that killed earlier holders."""
-        return entry_order(cursor) >= self._until
+        return order(cursor) >= self._until
 
     def end(self) -> None:
         """The batch is passed."""
@@ -101,9 +102,3 @@ def crashed_worker(deaths: int, alone: int) -> Dead:
     """The end of an event that kills its worker."""
     message = f"its worker process died {deaths} times, {alone} times with this event alone in hand"
     return Dead("crashed_worker", "map", message=message)
-
-
-def entry_order(entry_id: str) -> tuple[int, int]:
-    """An entry id as the stream orders it."""
-    ms, _, seq = entry_id.partition("-")
-    return int(ms), int(seq or 0)

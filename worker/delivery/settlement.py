@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from worker.dead.burying import bury
 from worker.delivery.request import Request, Waiting
 from worker.mapping.outcome import Dead, Filtered
+from worker.store.entry_id import received_ms
 from worker.store.stream import LATENCY_BOUNDS_MS, Burial, Lane
 
 log = logging.getLogger(__name__)
@@ -66,12 +67,12 @@ def latency_counts(entry_ids: Sequence[str], now_ms: int) -> dict[str, int]:
     """The ledger's counts for events delivered now, given in the stream's order."""
     if not entry_ids:
         return {}
-    received_ms = [int(entry_id.partition("-")[0]) for entry_id in (entry_ids[0], entry_ids[-1])]
+    first_ms, last_ms = received_ms(entry_ids[0]), received_ms(entry_ids[-1])
     counts = {"delivered": len(entry_ids)}
-    if (field := latency_field(now_ms - received_ms[0])) == latency_field(now_ms - received_ms[1]):
+    if (field := latency_field(now_ms - first_ms)) == latency_field(now_ms - last_ms):
         return counts | {field: len(entry_ids)}
     for entry_id in entry_ids:
-        field = latency_field(now_ms - int(entry_id.partition("-")[0]))
+        field = latency_field(now_ms - received_ms(entry_id))
         counts[field] = counts.get(field, 0) + 1
     return counts
 

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from worker.app import Relay
+from worker.store.entry_id import received_ms
 from worker.store.holds import Hold
 from worker.store.keys import shard_key
-from worker.store.stream import LATENCY_BOUNDS_MS, read_together
+from worker.store.stream import LATENCY_BOUNDS_MS, read_range, read_together
 
 
 class Account(msgspec.Struct):
@@ -78,9 +79,8 @@ def _add(parts: Relay, account: Account, stream: str, ledger: str, now_ms: int) 
             account.latency[what] = account.latency.get(what, 0) + count
     cursor = group["last-delivered-id"].decode()
     if info["last-generated-id"].decode() != cursor:
-        first = parts.redis.execute_command("XRANGE", stream, f"({cursor}", "+", "COUNT", 1)
-        if first:
-            account.oldest_ms = max(account.oldest_ms, now_ms - int(first[0][0].partition(b"-")[0]))
+        for entry_id, _ in read_range(parts.redis, stream, f"({cursor}", count=1):
+            account.oldest_ms = max(account.oldest_ms, now_ms - received_ms(entry_id))
 
 
 def intake(parts: Relay) -> dict[str, dict[str, int]]:

@@ -8,8 +8,9 @@ import msgspec
 import redis
 
 from worker.app import Relay
+from worker.store.entry_id import order
 from worker.store.keys import cause_key, shard_key
-from worker.store.stream import Lane, read_together
+from worker.store.stream import Lane, read_range, read_together
 
 # A reader sees a cause appear between two looks; it looks again so often before it believes a difference.
 _LOOKS = 5
@@ -101,11 +102,11 @@ def _count(client: redis.Redis, lane: Lane, stream: Mapping[str, Any], group: Ma
     """How many entries lie behind the group's cursor, counted one by one; -1 when the stream moved meanwhile."""
     number, after = 0, group["last-delivered-id"].decode()
     while True:
-        rows: Any = client.execute_command("XRANGE", lane.key("events"), f"({after}", "+", "COUNT", _PAGE)
+        rows = read_range(client, lane.key("events"), f"({after}", count=_PAGE)
         number += len(rows)
         if len(rows) < _PAGE:
             break
-        after = rows[-1][0].decode()
+        after = rows[-1][0]
     now: Any = client.xinfo_stream(lane.key("events"))
     groups: Any = client.xinfo_groups(lane.key("events"))
     still = group in groups and all(now[name] == stream[name] for name in ("entries-added", "length"))
@@ -137,7 +138,7 @@ def _books(
 
     added, position = int(stream["entries-added"]), counts.get("position", 0)
     # Events that were deleted before the group came to them (`relay forget`): until it is past, Redis cannot count.
-    blind = _order(stream["max-deleted-entry-id"]) > _order(group["last-delivered-id"])
+    blind = order(stream["max-deleted-entry-id"]) > order(group["last-delivered-id"])
     return Books(
         integration=lane.integration,
         source=lane.source,
@@ -161,11 +162,6 @@ def _books(
 
 def _known(value: int | None) -> int:
     return -1 if value is None else int(value)
-
-
-def _order(entry_id: bytes) -> tuple[int, int]:
-    ms, _, seq = entry_id.decode().partition("-")
-    return int(ms), int(seq)
 
 
 def differences(books: Books) -> list[str]:

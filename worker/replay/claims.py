@@ -1,11 +1,15 @@
 """Who works on a job: one chain of tasks at a time, each task handing the claim on to its successor."""
 
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
 import redis
 
 from worker.store.keys import job_key
+
+# How long a job that was woken is nobody else's, should the message be long on its way.
+_WAKE_MS = 10_000
 
 
 class Claims:
@@ -30,6 +34,11 @@ class Claims:
             except redis.WatchError:
                 return False
             return True
+
+    def wake(self, job_id: str) -> str | None:
+        """The token of the message that is to wake an idle job; None when somebody works on it."""
+        token = uuid.uuid4().hex
+        return token if self.take(job_id, token, token, _WAKE_MS) else None
 
     def renew(self, job_id: str, life_ms: int) -> None:
         """Prolong the claim."""

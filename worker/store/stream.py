@@ -127,8 +127,6 @@ class Streams:
         self._settle_sha = hashlib.sha1(self._settle_text.encode()).hexdigest()  # noqa: S324 - Redis's name for it
         self._release = client.register_script(script("release"))
         self._exchange = Exchange(client)
-        # The raw reply (a list of [id, [field, value, …]]) is all that is read of an entry.
-        client.response_callbacks.pop("XRANGE", None)
 
     def join(self, lane: Lane, start: str) -> bool:
         """Make the integration's group; True when it is new. `start` is "now" or "archive"."""
@@ -254,8 +252,17 @@ def _raised(replies: list[Any]) -> list[Any]:
 
 
 def entries(rows: Sequence[Any]) -> list[Entry]:
-    """Stream entries out of Redis's raw reply; a foreign entry without our field becomes empty bytes."""
+    """Stream entries out of Redis's own reply to a script; a foreign entry without our field becomes empty bytes."""
     return [(row[0].decode(), row[1][1] if row[1][0] == b"b" else b"") for row in rows]
+
+
+def read_range(
+    client: redis.Redis, key: str, first: str = "-", last: str = "+", *, count: int | None = None, newest: bool = False
+) -> list[Entry]:
+    """Up to `count` entries of a stream, from `first` to `last` (`(ID`: without ID itself); `newest` ones first."""
+    server: Any = client  # redis-py types every reply as a union of all that a command may answer
+    rows = server.xrevrange(key, last, first, count) if newest else server.xrange(key, first, last, count)
+    return [(entry_id.decode(), fields.get(b"b", b"")) for entry_id, fields in rows]
 
 
 def read_together(client: redis.Redis, ask: Callable[[Any], None]) -> list[Any]:

@@ -17,7 +17,7 @@ from worker.mapping.operation import identifiers
 from worker.purchasely.event import person_names, plain_name
 from worker.store.keys import person_key, shard_key
 from worker.store.lease import Lease
-from worker.store.stream import Lane, Taken, entries, script
+from worker.store.stream import Lane, Taken, read_range, script
 
 _PAGE = 1000
 _LEASE_PATIENCE_S = 60.0
@@ -111,8 +111,7 @@ def _pages(parts: Relay, stream: str) -> Iterator[list[tuple[str, dict[str, Any]
     """The entries of a stream that are JSON objects, a page at a time."""
     after = "-"
     while True:
-        rows: Any = parts.redis.execute_command("XRANGE", stream, after, "+", "COUNT", _PAGE)
-        page = entries(rows)
+        page = read_range(parts.redis, stream, after, count=_PAGE)
         if not page:
             return
         yield [(entry_id, payload) for entry_id, raw in page if (payload := _payload(raw)) is not None]

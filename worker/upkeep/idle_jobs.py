@@ -1,13 +1,9 @@
 """Which replay jobs have nobody at work on them: just started, resumed, or left behind by a worker that was killed."""
 
 import time
-import uuid
 
 from worker.app import Relay
 from worker.replay.job import Job
-
-# How long a job that was woken is nobody else's, should the message be long on its way.
-_CLAIM_MS = 10_000
 
 
 def idle_jobs(parts: Relay) -> list[tuple[str, str]]:
@@ -18,8 +14,7 @@ def idle_jobs(parts: Relay) -> list[tuple[str, str]]:
     for job in waiting:
         if job.id in claimed or not _has_work(parts, job):
             continue
-        token = uuid.uuid4().hex
-        if parts.claims.take(job.id, token, token, _CLAIM_MS):
+        if token := parts.claims.wake(job.id):
             woken.append((job.id, token))
     return woken
 

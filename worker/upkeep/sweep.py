@@ -8,6 +8,7 @@ import msgspec
 import redis
 
 from worker.app import WAKE_MS, Relay
+from worker.store.entry_id import order
 from worker.store.holds import Hold
 from worker.store.keys import shard_key
 from worker.store.stream import Lane
@@ -121,12 +122,7 @@ def trim(parts: Relay) -> int:
             if not parts.redis.exists(key):
                 continue
             cursors = [g["last-delivered-id"] for g in parts.redis.xinfo_groups(key)]
-            limit = min([(oldest_ms, 0), *(_id(cursor) for cursor in cursors)])
+            limit = min([(oldest_ms, 0), *(order(cursor) for cursor in cursors)])
             trimmed += int(parts.redis.xtrim(key, minid=f"{limit[0]}-{limit[1]}", approximate=True))
     drop_empty(parts)
     return trimmed
-
-
-def _id(entry_id: bytes) -> tuple[int, int]:
-    ms, _, seq = entry_id.decode().partition("-")
-    return int(ms), int(seq)

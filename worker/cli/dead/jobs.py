@@ -11,6 +11,7 @@ from worker.cli.dead.options import JSON, open_parts
 from worker.cli.printing import count, echo_json, span
 
 if TYPE_CHECKING:
+    from worker.app import Relay
     from worker.replay.job import Job, JobState
 
 
@@ -105,12 +106,21 @@ def jobs_abort(job_id: str, *, as_json: bool) -> None:
 def _move(job_id: str, state: "JobState", as_json: bool) -> None:
     parts = open_parts()
     now = parts.jobs.move(find_job(parts, job_id).id, state)
+    if now == state != "paused":
+        wake(parts, job_id)
     if as_json:
         echo_json(job_row(find_job(parts, job_id)))
     else:
         click.echo(f"{job_id} is {now}")
     if now != state:
         raise click.exceptions.Exit(1)
+
+
+def wake(parts: "Relay", job_id: str) -> None:
+    """Have a worker take a job up at once; when the broker is away, the next sweep does."""
+    from worker.tasks import wake_job
+
+    wake_job(parts.claims, job_id)
 
 
 def job_row(job: "Job") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.dead.follow import ending, follow
-from worker.cli.dead.jobs import job_row
+from worker.cli.dead.jobs import job_row, wake
 from worker.cli.dead.options import (
     ALL,
     BY,
@@ -115,6 +115,7 @@ def _start(parts: "Relay", survey: "Survey", ids: list[str], text: str, rate: fl
         left=len(ids),
     )
     parts.jobs.start(job, ids)
+    wake(parts, job.id)
     return job
 
 

@@ -1,0 +1,109 @@
+"""Commands in a process of their own: nothing that ran before in it shapes what they read."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import redis
+
+from tests.support.deadstack import KEY, SITE, event, opened
+from worker.purchasely.event import shard_of
+from worker.store.keys import shard_key
+from worker.store.stream import read_range
+from worker.upkeep.idle_jobs import idle_jobs
+
+
+@pytest.fixture
+def dead(tmp_path, redis_url, customerio):
+    """A relay with one dead letter of `user-1`, between two delivered events of the same person."""
+    with opened(tmp_path, redis_url, customerio) as stack:
+        stack.faults(reject_event_names=frozenset({"BAD"}))
+        stack.deliver(event(1, "FIRST"), event(1, "BAD"), event(1, "LAST"))
+        stack.faults()
+        yield stack
+
+
+def command(dead, *arguments, **env):
+    """What `relay …` prints, and its exit code."""
+    chosen = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("RELAY_")},
+        "RELAY_REDIS_URL": dead.settings.redis_url,
+        "RELAY_INTEGRATIONS": str(dead.path),
+        "RELAY_SHARDS": str(dead.settings.shards),
+        "DEAD_TOKEN": "t",
+        "DEAD_SITE": SITE,
+        "DEAD_KEY": KEY,
+        **env,
+    }
+    run = [sys.executable, "-c", "from worker.cli import main; main()", *arguments]
+    ran = subprocess.run(run, env=chosen, capture_output=True, text=True, timeout=60, check=False)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def test_explain_finds_an_event_in_its_stream(dead):
+    """`SHARD/ENTRY` names it."""
+    shard = shard_of("user-1", dead.settings.shards)
+    entry_id, _ = read_range(dead.parts.redis, shard_key(shard, "events", "app"), count=1)[0]
+    code, said = command(dead, "explain", f"{shard}/{entry_id}")
+    assert code == 0, said
+    assert said.startswith("FIRST: ")
+
+
+def test_forget_removes_a_person(dead):
+    """Three entries, one dead letter and a state are gone."""
+    code, said = command(dead, "forget", "user-1", "--yes", "--json")
+    assert code == 0, said
+    removed = json.loads(said)
+    assert (removed["entries"], removed["dead_letters"], removed["states"]) == (3, 1, 1)
+
+
+def test_show_names_the_neighbours(dead):
+    """The events of the person just before and just after the dead one."""
+    code, said = command(dead, "dead", "show", dead.letters()[0].id)
+    assert code == 0, said
+    assert "FIRST" in said
+    assert "LAST" in said
+
+
+@pytest.mark.parametrize("name", ["status", "audit"])
+def test_the_books_are_read(dead, name):
+    """They balance."""
+    code, said = command(dead, name, "--json")
+    assert code == 0, said
+
+
+def test_a_replay_sends_its_own_wake_up(dead):
+    """The message is in the broker when the command returns: no sweep is waited for."""
+    code, said = command(dead, "dead", "replay", "--all", "--yes", "--no-wait", "--json")
+    assert code == 0, said
+    job_id = json.loads(said)["job"]["id"]
+    with redis.Redis.from_url(dead.settings.redis_url.replace("/8", "/9")) as broker:
+        messages = [json.loads(raw) for raw in broker.lrange("relay", 0, -1)]
+    assert [message["headers"]["task"] for message in messages] == ["relay.replay"]
+    (woken, token), _, _ = json.loads(base64.b64decode(messages[0]["body"]))
+    assert woken == job_id
+    assert idle_jobs(dead.parts) == []
+    while following := dead.task(job_id, token):
+        token = following[0]
+    assert dead.job(job_id).counts == {"delivered": 1}
+
+
+def test_a_replay_without_a_broker_is_the_sweeps(dead):
+    """The command does its work all the same, and the next sweep finds the job idle."""
+    away = "redis://127.0.0.1:9/0"
+    code, said = command(dead, "dead", "replay", "--all", "--yes", "--no-wait", RELAY_BROKER_URL=away)
+    assert code == 0, said
+    assert [job_id for job_id, _ in idle_jobs(dead.parts)] == [job.id for job in dead.parts.jobs.open()] != []
+
+
+def test_a_job_that_is_resumed_is_woken(dead):
+    """So is one that is aborted, whose end is to be summed up."""
+    job_id = dead.start(dead.letters())
+    dead.parts.jobs.move(job_id, "paused")
+    code, said = command(dead, "jobs", "resume", job_id)
+    assert code == 0, said
+    with redis.Redis.from_url(dead.settings.redis_url.replace("/8", "/9")) as broker:
+        assert broker.llen("relay") == 1
