@@ -273,6 +273,57 @@ def test_v1_refusals(caller, method, path, body, message):
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/api/v1/segments/7/add_customers", {"ids": ["1", "2"]}, 200),
+        ("/api/v1/segments/7/remove_customers?id_type=email", {"ids": ["a@example.com"]}, 200),
+        ("/api/v1/segments/7/add_customers", {"ids": ["1"] * 1001}, 400),
+        ("/api/v1/segments/7/add_customers?id_type=phone", {"ids": ["1"]}, 400),
+        ("/api/v1/segments/7/add_customers", {}, 400),
+        ("/api/v1/forms/f1/submit", {"data": {"email": "a@example.com"}}, 204),
+        ("/api/v1/forms/f1/submit", {}, 400),
+        ("/api/v1/metrics", {"delivery_id": "d", "metric": "opened", "timestamp": 1}, 200),
+        ("/api/v1/push/events", {"delivery_id": "d", "event": "opened", "timestamp": 1}, 200),
+        ("/unsubscribe/d1", {"unsubscribe": True}, 200),
+        ("/unsubscribe/d1", b"[", 400),
+    ],
+)
+def test_documented_routes_without_effect(caller, path, body, status):
+    """Documented routes that change nothing here answer as documented, and are listed as not simulated."""
+    assert caller.call("POST", path, body).status_code == status
+    assert caller.inspect("stats")["not_applied"] == ({} if status == 400 else {"not simulated": 1})
+
+
+def test_routes_without_credentials(caller):
+    """Segments want credentials; what browsers and devices call does not, but wrong ones are refused."""
+    bare = {"data": b"{}", "timeout": 5}
+    assert requests.post(f"{caller.url}/api/v1/segments/7/add_customers", **bare).status_code == 401
+    assert requests.post(f"{caller.url}/unsubscribe/d1", **bare).status_code == 200
+    assert requests.post(f"{caller.url}/api/v1/metrics", auth=("x", "y"), **bare).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:8085"}, 200),
+        ({"Host": "simulator:8085"}, 200),
+        ({"Host": "[::1]:8085"}, 200),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example:8085"}, 403),
+        ({"Host": "[::1"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/_inspect/people", "/_inspect/reset"])
+def test_another_site_may_not_look(caller, headers, status, path):
+    """A name that a stranger made resolve here, or a stranger's script, can neither read nor reset."""
+    method = "POST" if path.endswith("reset") else "GET"
+    assert caller.call(method, path, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("PUT", "/api/v1/customers/a/b", 404),
@@ -551,6 +602,12 @@ def test_the_page_stands_alone(caller):
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|innerHTML|document\.write""", answer.text)
+
+
+def test_the_us_host_serves_eu_workspaces():
+    """`--region us` routes an EU workspace to the EU, as the clients' READMEs say, unless asked otherwise."""
+    with calling(host=Host(region="us")) as caller, Caller(caller.url, EU) as european:
+        assert said(european.batch(EVENT)) == SUCCESS
 
 
 def test_the_command_starts_and_stops():

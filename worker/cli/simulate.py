@@ -21,6 +21,7 @@ KNOBS: dict[str, tuple[tuple[str, ...], str]] = {
     "all_invalid": (("207", "400"), "Answer to a batch without a valid item."),
     "anonymous_identify": (("accept", "invalid"), "An identify by anonymous_id."),
     "invite": (("accept", "reject"), "A v1 anonymous event that names nobody."),
+    "numeric_id": (("reject", "accept"), "A number as id in a v1 identify."),
     "email_update": (("by-cio-id", "by-any"), "Who may change an e-mail that is set."),
 }
 
@@ -52,7 +53,7 @@ def knob_options(command: Any) -> Any:
 @click.option(
     "--wrong-region",
     type=click.Choice(["redirect", "proxy", "401"]),
-    default="redirect",
+    default="proxy",
     show_default=True,
     help="What the US host does with an EU workspace; the EU host answers 401 to a US one.",
 )

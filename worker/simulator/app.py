@@ -14,6 +14,7 @@ from worker.simulator.desk import Desk
 from worker.simulator.faults import Dice, Faults
 from worker.simulator.inspection import Inspection
 from worker.simulator.limits import Rules
+from worker.simulator.others import add_others
 from worker.simulator.wire import Wire
 from worker.simulator.workspace import Workspace
 
@@ -110,6 +111,7 @@ class Simulator:
             app.add_route(f"{customer}/{action}", v1.SuppressionDoor(desk, action))
         app.add_route("/api/v2/entity", v2.EntityDoor(desk))
         app.add_route("/api/v2/batch", v2.BatchDoor(desk))
+        add_others(app, desk)
         inspection = Inspection(self)
         app.add_route("/", inspection, suffix="page")
         app.add_route("/_inspect/people/find", inspection, suffix="find")

@@ -5,7 +5,7 @@ Every check answers the message of the 400, or an empty text.
 
 from typing import Any
 
-from worker.simulator.entities import is_event_id
+from worker.simulator.entities import PLATFORMS, RELATIONSHIP_ACTIONS, check_relationships, is_event_id
 from worker.simulator.limits import (
     ATTRIBUTES_MAX,
     EVENT_DATA_MAX_BYTES,
@@ -47,14 +47,11 @@ def check_path(identifier: str) -> str:
     return "id attribute cannot be longer than 150 bytes" if is_long(identifier, ID_MAX_BYTES) else ""
 
 
-def check_identify(body: Entity) -> str:
+def check_identify(body: Entity, rules: Rules) -> str:
     """What is wrong with the body of PUT customers/{identifier}: a flat object of attributes."""
-    if "id" in body and not isinstance(body["id"], str):
-        return "id attribute must be a string value"
-    if body.get("id") == "":
-        return "id attribute cannot be an empty string"
-    if is_long(body.get("id", ""), ID_MAX_BYTES):
-        return "id attribute cannot be longer than 150 bytes"
+    message = _check_id(body.get("id", "-"), rules) or _check_relationships(body.get("cio_relationships"))
+    if message:
+        return message
     if len(body) > ATTRIBUTES_MAX:
         return "cannot identify more than 300 attributes in one request"
     for name, value in body.items():
@@ -63,6 +60,27 @@ def check_identify(body: Entity) -> str:
         if name not in _STRUCTURED and is_long_value(value):
             return f"value for attribute '{name}' cannot be longer than 1000 bytes"
     return ""
+
+
+def _check_id(value: Any, rules: Rules) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and rules.numeric_id == "accept":
+        return ""
+    if not isinstance(value, str):
+        return "id attribute must be a string value"
+    if not value:
+        return "id attribute cannot be an empty string"
+    return "id attribute cannot be longer than 150 bytes" if is_long(value, ID_MAX_BYTES) else ""
+
+
+def _check_relationships(value: Any) -> str:
+    """v1 has the action inside: `{"action": …, "relationships": […]}`."""
+    if value is None:
+        return ""
+    if not isinstance(value, dict) or value.get("action") not in RELATIONSHIP_ACTIONS:
+        return "cio_relationships must have an action: add_relationships or delete_relationships"
+    problems = check_relationships(value.get("relationships"), "object")
+    return f"{problems[0].field} {problems[0].message}" if problems else ""
 
 
 def check_event(body: Entity, rules: Rules) -> str:
@@ -119,7 +137,7 @@ def check_device(body: Entity) -> str:
     device = body.get("device")
     if not isinstance(device, dict) or not isinstance(device.get("id"), str) or not device["id"]:
         return "device id must be present"
-    return ""
+    return "" if device.get("platform") in PLATFORMS else "device platform must be ios or android"
 
 
 def identify_entity(identifier: str, body: Entity) -> Entity:

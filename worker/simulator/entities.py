@@ -29,6 +29,8 @@ TYPE_ACTIONS = {
 }
 EVENT_ACTIONS = frozenset({"event", "page", "screen"})
 PERSON_KINDS = frozenset({"id", "email", "phone", "cio_id"})
+RELATIONSHIP_ACTIONS = frozenset({"add_relationships", "delete_relationships"})
+PLATFORMS = frozenset({"ios", "android"})
 DELIVERY_EVENTS = frozenset({"opened", "converted", "delivered"})
 
 
@@ -103,6 +105,8 @@ def _check_identify(entity: dict[str, Any], _rules: Rules) -> list[Problem]:
         if (type(value) is not str or len(value) > SAFE_CHARS) and is_long_value(value):
             message = "property value cannot be longer than 1000 bytes"
             problems.append(Problem("invalid", f"attributes.{name}", message))
+    if entity["type"] == "person" and entity.get("cio_relationships") not in (None, []):
+        problems += check_relationships(entity["cio_relationships"], "object")
     return problems
 
 
@@ -136,7 +140,15 @@ def _check_device(entity: dict[str, Any], _rules: Rules) -> list[Problem]:
     token = device.get("token")
     if token is None or token == "":
         return [required("device.token")]
-    return [] if isinstance(token, str) else [Problem("invalid", "device.token", "is no string")]
+    if not isinstance(token, str):
+        return [Problem("invalid", "device.token", "must be a string")]
+    if entity["action"] == "delete_device":
+        return []
+    if device.get("platform") is None:
+        return [required("device.platform")]
+    if device["platform"] not in PLATFORMS:
+        return [Problem("invalid", "device.platform", "must be ios or android")]
+    return []
 
 
 def _check_merge(entity: dict[str, Any]) -> list[Problem]:
@@ -148,9 +160,9 @@ def _check_merge(entity: dict[str, Any]) -> list[Problem]:
 
 
 def _check_other(kind: str, entity: dict[str, Any]) -> list[Problem]:
-    """Objects and deliveries: their shape alone."""
+    """Objects and deliveries: their shape."""
     if kind == "object":
-        return [] if entity.get("identifiers") else [required("identifiers")]
+        return _check_object(entity)
     problems = []
     if entity.get("name") not in DELIVERY_EVENTS:
         problems.append(Problem("invalid", "name", "must be opened, converted or delivered"))
@@ -160,12 +172,64 @@ def _check_other(kind: str, entity: dict[str, Any]) -> list[Problem]:
     return problems
 
 
+def _check_object(entity: dict[str, Any]) -> list[Problem]:
+    problems = check_object_identifiers(entity.get("identifiers"), "identifiers")
+    if entity["action"] in ("identify", "identify_anonymous"):
+        problems += _check_identify(entity, _PLAIN)
+    if entity.get("cio_relationships") not in (None, []) or entity["action"] in RELATIONSHIP_ACTIONS:
+        problems += check_relationships(entity.get("cio_relationships"), "person")
+    return problems
+
+
+def check_object_identifiers(identifiers: Any, field: str) -> list[Problem]:
+    """An object is named by its type and id together, or by `cio_object_id` alone."""
+    if not identifiers and (identifiers is None or isinstance(identifiers, dict)):
+        return [required(field)]
+    if not isinstance(identifiers, dict):
+        return [Problem("invalid", field, "must be an object")]
+    names = {"cio_object_id"} if "cio_object_id" in identifiers else {"object_type_id", "object_id"}
+    problems = [required(f"{field}.{name}") for name in sorted(names) if identifiers.get(name) in (None, "")]
+    if identifiers.keys() - names:
+        problems.append(Problem("invalid", field, "must be object_type_id and object_id, or cio_object_id"))
+    for name in sorted(names & identifiers.keys()):
+        value = identifiers[name]
+        if isinstance(value, bool) or not isinstance(value, str | int | None):
+            problems.append(Problem("invalid", f"{field}.{name}", "must be a string or a number"))
+        elif is_long(str(value), ID_MAX_BYTES):
+            problems.append(Problem("invalid", f"{field}.{name}", "cannot be longer than 150 bytes"))
+    return problems
+
+
+def check_relationships(relationships: Any, other: str) -> list[Problem]:
+    """A list of the others, each named as what it is: an `object` or a `person`."""
+    if relationships is None or relationships == []:
+        return [required("cio_relationships")]
+    if not isinstance(relationships, list):
+        return [Problem("invalid", "cio_relationships", "must be an array")]
+    problems = []
+    for at, one in enumerate(relationships):
+        field = f"cio_relationships[{at}].identifiers"
+        if not isinstance(one, dict):
+            problems.append(Problem("invalid", f"cio_relationships[{at}]", "must be an object"))
+        elif other == "object":
+            problems += check_object_identifiers(one.get("identifiers"), field)
+        else:
+            problems += check_identifiers(one.get("identifiers"), field, "add_relationships", _PLAIN)
+    return problems
+
+
+def _check_person_relationships(entity: dict[str, Any], _rules: Rules) -> list[Problem]:
+    return check_relationships(entity.get("cio_relationships"), "object")
+
+
 _PLAIN = Rules()
 _CHECKS: dict[str, Callable[[dict[str, Any], Rules], list[Problem]]] = {
     "identify": _check_identify,
     "event": _check_event,
     "page": _check_event,
     "screen": _check_event,
+    "add_relationships": _check_person_relationships,
+    "delete_relationships": _check_person_relationships,
     "add_device": _check_device,
     "delete_device": _check_device,
 }

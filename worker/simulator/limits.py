@@ -51,6 +51,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """An identify by `anonymous_id`."""
     invite: Literal["accept", "reject"] = "accept"
     """A v1 anonymous event with neither `anonymous_id` nor `data.recipient`."""
+    numeric_id: Literal["reject", "accept"] = "reject"
+    """A v1 identify whose body has a number as `id`: the list of invalid requests refuses it, clients send it."""
     email_update: Literal["by-cio-id", "by-any"] = "by-cio-id"
     """Who may change an e-mail that is set (the setting "Allow updates to email using ID")."""
 

@@ -68,7 +68,7 @@ class CustomerDoor(Door):
             self._serve(
                 visit,
                 resp,
-                lambda body: bodies.check_path(name) or bodies.check_identify(body),
+                lambda body: bodies.check_path(name) or bodies.check_identify(body, self._desk.rules),
                 lambda body: bodies.identify_entity(name, body),
             )
 

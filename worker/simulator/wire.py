@@ -19,9 +19,11 @@ from worker.simulator.connection import (
 )
 from worker.simulator.defects import Overlaps
 from worker.simulator.faults import SHAPES, Answer, Dice
+from worker.simulator.guard import REFUSAL, may_look
 
 # A read timeout never strikes while bytes drip: only a limit on the whole ends such an answer.
 DRIP_BYTES = 60
+TRACK_PATHS = ("/api/", "/unsubscribe/")
 
 
 class Exchange:
@@ -57,8 +59,11 @@ class Wire:
             return
         # as sent: a %2F inside an identifier is no separator, and is decoded once, by who reads it
         scope["path"] = scope["raw_path"].decode("latin-1")
-        if not scope["path"].startswith("/api/"):
-            await self._app(scope, receive, send)
+        if not scope["path"].startswith(TRACK_PATHS):
+            if may_look(scope["headers"]):
+                await self._app(scope, receive, send)
+            else:
+                await _answer(Answer(403, REFUSAL), send)
             return
         exchange = scope["simulator.exchange"] = Exchange(self.overlaps)
         try:
@@ -123,8 +128,7 @@ class Wire:
 
     async def _send(self, answer: Answer, send: Send) -> None:
         self.tally[str(answer.status)] += 1
-        await start(answer, send)
-        await send({"type": "http.response.body", "body": answer.body})
+        await _answer(answer, send)
 
     async def _drip(self, answer: Answer, receive: Receive, send: Send) -> None:
         """Send the body byte by byte, until the caller has had enough; it is made long for that."""
@@ -137,3 +141,8 @@ class Wire:
             await send({"type": "http.response.body", "body": answer.body[at : at + 1], "more_body": True})
         self.tally[str(answer.status)] += 1
         await send({"type": "http.response.body", "body": b""})
+
+
+async def _answer(answer: Answer, send: Send) -> None:
+    await start(answer, send)
+    await send({"type": "http.response.body", "body": answer.body})

@@ -64,6 +64,11 @@ class Workspace:
         """Note what a correct client would not have sent."""
         self.defects.add(kind, int(self._clock()), value=value)
 
+    def note(self, why: str, what: str) -> None:
+        """Note a request that was accepted, has no effect here, and is about nobody."""
+        self.counts["accepted"] += 1
+        self._ignore(why, "", what)
+
     def drop(self, entities: list[Entity]) -> None:
         """Lose entities after accepting them, as Customer.io may under overload."""
         self.counts["accepted"] += len(entities)

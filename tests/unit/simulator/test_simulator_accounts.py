@@ -48,13 +48,13 @@ PATH = "/api/v2/batch"
     [
         (Host(), EU, None),
         (Host(region="us"), US, None),
-        (Host(region="us"), EU, (301, "https://track-eu.customer.io" + PATH)),
+        (Host(region="us", wrong_region="redirect"), EU, (301, "https://track-eu.customer.io" + PATH)),
         (
-            Host(region="us", redirect_status=307, redirect_base="http://127.0.0.1:1"),
+            Host(region="us", wrong_region="redirect", redirect_status=307, redirect_base="http://127.0.0.1:1"),
             EU,
             (307, "http://127.0.0.1:1" + PATH),
         ),
-        (Host(region="us", wrong_region="proxy"), EU, None),
+        (Host(region="us"), EU, None),
         (Host(region="us", wrong_region="401"), EU, (401, "")),
         (Host(region="eu", wrong_region="proxy"), US, (401, "")),
     ],

@@ -8,13 +8,32 @@ from worker.simulator.limits import Rules
 ULID = "01BX5ZZKBKACTAV9WEVGEMMVRY"
 
 
+OBJECT = {"identifiers": {"object_type_id": "1", "object_id": "acme"}}
+RELATED = {"action": "add_relationships", "relationships": [OBJECT]}
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         ({}, ""),
         ({"id": "5", "plan": "pro", "empty": None}, ""),
         ({f"a{n}": n for n in range(300)}, ""),
-        ({"cio_relationships": {"relationships": ["x" * 2000]}}, ""),
+        (
+            {
+                "cio_relationships": {
+                    **RELATED,
+                    "relationships": [{**OBJECT, "relationship_attributes": {"a": "x" * 2000}}],
+                }
+            },
+            "",
+        ),
+        ({"cio_relationships": RELATED}, ""),
+        ({"cio_relationships": {}}, "cio_relationships must have an action: add_relationships or delete_relationships"),
+        ({"cio_relationships": {**RELATED, "relationships": []}}, "cio_relationships is required"),
+        (
+            {"cio_relationships": {**RELATED, "relationships": [{"identifiers": {"object_id": "a"}}]}},
+            "cio_relationships[0].identifiers.object_type_id is required",
+        ),
         ({"id": 5}, "id attribute must be a string value"),
         ({"id": None}, "id attribute must be a string value"),
         ({"id": ""}, "id attribute cannot be an empty string"),
@@ -27,7 +46,7 @@ ULID = "01BX5ZZKBKACTAV9WEVGEMMVRY"
 )
 def test_identify(body, message):
     """A flat object of attributes is accepted within the limits, else the documented message."""
-    assert bodies.check_identify(body) == message
+    assert bodies.check_identify(body, Rules()) == message
 
 
 @pytest.mark.parametrize(
@@ -88,6 +107,20 @@ def test_anonymous_event(body, message):
 def test_merge(body, message):
     """A merge has exactly one identifier on each side."""
     assert bodies.check_merge(body) == message
+
+
+@pytest.mark.parametrize("device", [{"id": "t"}, {"id": "t", "platform": "web"}, {"id": "t", "platform": None}])
+def test_device_without_platform(device):
+    """A v1 device has a platform, ios or android."""
+    assert bodies.check_device({"device": device}) == "device platform must be ios or android"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(5, ""), (1.5, ""), ("5", ""), (True, "id attribute must be a string value")]
+)
+def test_numeric_id_by_knob(value, message):
+    """A number as the body's id is refused as documented, or accepted by a knob; true is no number."""
+    assert bodies.check_identify({"id": value}, Rules(numeric_id="accept")) == message
 
 
 @pytest.mark.parametrize("device", [None, "t", {}, {"id": ""}, {"token": "t"}])

@@ -16,6 +16,8 @@ MERGE = {
     "primary": {"id": "1"},
     "secondary": {"email": "a@example.com"},
 }
+RELATED = {"identifiers": {"object_type_id": "1", "object_id": "acme"}}
+OBJECT = {"type": "object", "action": "identify", **RELATED}
 DEVICE = {**IDENTIFY, "action": "add_device", "device": {"token": "t", "platform": "ios"}}
 DELIVERY = {
     "type": "delivery",
@@ -60,7 +62,7 @@ ACCEPTED: dict[str, Any] = {
     "unsuppress": {**IDENTIFY, "action": "unsuppress"},
     "add_device": DEVICE,
     "delete_device": {**DEVICE, "action": "delete_device", "device": {"token": "t"}},
-    "add_relationships": {**IDENTIFY, "action": "add_relationships", "cio_relationships": []},
+    "add_relationships": {**IDENTIFY, "action": "add_relationships", "cio_relationships": [RELATED]},
     "merge": MERGE,
     "merge with identifiers": {**MERGE, "identifiers": {"id": "9"}},
     "object": {
@@ -127,6 +129,47 @@ REFUSED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "device as text": ({**DEVICE, "device": "t"}, [("invalid", "device")]),
     "v1's device id": ({**DEVICE, "device": {"id": "t"}}, [("required", "device.token")]),
     "device token as number": ({**DEVICE, "device": {"token": 1}}, [("invalid", "device.token")]),
+    "device without platform": ({**DEVICE, "device": {"token": "t"}}, [("required", "device.platform")]),
+    "device of another platform": (
+        {**DEVICE, "device": {"token": "t", "platform": "web"}},
+        [("invalid", "device.platform")],
+    ),
+    "relationships without cio_relationships": (
+        {**IDENTIFY, "action": "add_relationships"},
+        [("required", "cio_relationships")],
+    ),
+    "no relationship to delete": (
+        {**IDENTIFY, "action": "delete_relationships", "cio_relationships": []},
+        [("required", "cio_relationships")],
+    ),
+    "relationships as object": (
+        {**IDENTIFY, "cio_relationships": {"identifiers": {}}},
+        [("invalid", "cio_relationships")],
+    ),
+    "relationship with one of two identifiers": (
+        {**IDENTIFY, "action": "add_relationships", "cio_relationships": [{"identifiers": {"object_id": "a"}}]},
+        [("required", "cio_relationships[0].identifiers.object_type_id")],
+    ),
+    "object without type id": (
+        {**OBJECT, "identifiers": {"object_id": "acme"}},
+        [("required", "identifiers.object_type_id")],
+    ),
+    "object without id": (
+        {**OBJECT, "identifiers": {"object_type_id": "1"}},
+        [("required", "identifiers.object_id")],
+    ),
+    "object with two names": (
+        {**OBJECT, "identifiers": {"cio_object_id": "ob1", "object_id": "acme"}},
+        [("invalid", "identifiers")],
+    ),
+    "object's relationships missing": (
+        {**OBJECT, "action": "add_relationships"},
+        [("required", "cio_relationships")],
+    ),
+    "object related to nobody": (
+        {**OBJECT, "cio_relationships": [{"identifiers": {}}]},
+        [("required", "cio_relationships[0].identifiers")],
+    ),
     "merge without secondary": (without(MERGE, "secondary"), [("required", "secondary")]),
     "merge with two primaries": (
         {**MERGE, "primary": {"id": "1", "cio_id": "2"}},
