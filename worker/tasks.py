@@ -181,6 +181,7 @@ def sweep() -> None:
             wake(lane.integration, lane.shard, probe=probe)
         for job_id, token in idle_jobs(relay()):
             _continue_job(job_id, token, 0)
+        upkeep.relieve(relay())
         headroom.watch(relay())
 
 

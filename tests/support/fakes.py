@@ -249,7 +249,7 @@ class Bench:
 
     def delivery(self):
         requests = Requests(LANE, self.mapper, self.sender, self.shelf.states, self.fill, self.stopping)
-        settler = Settler(LANE, self.mapper.integration.revision)
+        settler = Settler(LANE, self.mapper.integration.revision_name, self.mapper.integration.revision)
         return Delivery(LANE, self.shelf, requests, settler, self, self.bounds, self.stopping)
 
     def run(self, *, probe=False):

@@ -16,6 +16,8 @@ from worker.dead.letters import DeadLetters
 from worker.purchasely.event import person_names
 from worker.store.keys import cause_key, shard_key
 from worker.store.stream import Lane, script
+from worker.store.trail import Change as Trailed
+from worker.store.trail import encode_record
 
 TRAIL = 1000
 _CHUNK = 200
@@ -58,7 +60,7 @@ class DeadChanges:
             return msgspec.json.encode(Discarded(letter.id, now_ms, by, message, **letter.about))
 
         for chunk in _chunks(letters):
-            yield from zip(chunk, self._take_off("filtered:discarded", chunk, note), strict=True)
+            yield from zip(chunk, self._take_off("filtered:discarded", chunk, note, by), strict=True)
 
     def trail(self, integrations: Iterable[str], limit: int) -> list[Discarded]:
         """The newest notes on what was discarded, newest first."""
@@ -119,7 +121,7 @@ class DeadChanges:
         return removed
 
     def _take_off(
-        self, field: str, letters: Sequence[Letter], note: Callable[[Letter], bytes] = lambda _: b""
+        self, field: str, letters: Sequence[Letter], note: Callable[[Letter], bytes] = lambda _: b"", by: str = ""
     ) -> list[Change]:
         """Remove letters of one lane, whose count goes to a field of the ledger."""
         lane = Lane(letters[0].source, letters[0].integration, letters[0].shard)
@@ -131,6 +133,8 @@ class DeadChanges:
         kinds = ("lease", "inhand", "ledger", "dead", "deadtime", "deadcauses", "deadtrail")
         keys = [lane.key(kind) for kind in kinds]
         keys += [cause_key(lane.shard, lane.integration, cause) for cause in causes]
+        keys.append(lane.key("changes"))
+        args.append(encode_record(Trailed(by=by)))
         reply: Any = self._remove(keys=keys, args=args)
         return [_WORDS[char] for char in reply.decode()]
 

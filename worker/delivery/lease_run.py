@@ -170,12 +170,12 @@ class _Run:
         parts, events = self._parts, request.events
         done = self._queue[:events]
         del self._queue[:events]
-        counts, burials = parts.settler.write(done, request)
+        counts, burials, trail = parts.settler.write(done, request)
         if done:
             self._cursor = done[-1].entry_id
         people = self._requests.keyed(request.composed.people)
         calm = self._caution.is_past(self._cursor)
-        settlement = Settlement(self._cursor, events, counts, people, burials, calm)
+        settlement = Settlement(self._cursor, events, counts, people, burials, calm, trail)
         behind = self._queue[-1].entry_id if self._queue else self._cursor
         self._steps += 1
         since_s = time.monotonic()

@@ -129,6 +129,11 @@ class Requests:
         return self._mapper.integration.revision_name
 
     @property
+    def number(self) -> int:
+        """The number of the configuration's revision, for the trail; 0: it has none."""
+        return self._mapper.integration.revision
+
+    @property
     def size(self) -> int:
         """How many events to try in the next request."""
         return self._fill.events()

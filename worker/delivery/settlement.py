@@ -1,4 +1,4 @@
-"""What a settle writes: counts, the latency histogram, dead letters."""
+"""What a settle writes: counts, the latency histogram, dead letters, the trail's record."""
 
 import logging
 import time
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from worker.dead.burying import bury
 from worker.delivery.request import Request, Waiting
 from worker.mapping.outcome import Dead, Filtered
-from worker.store.entry_id import received_ms
+from worker.store.entry_id import order, received_ms
 from worker.store.stream import LATENCY_BOUNDS_MS, Burial, Lane
+from worker.store.trail import DELIVERED, Change, Run, code_of, encode_record
 
 log = logging.getLogger(__name__)
 
@@ -16,12 +17,13 @@ log = logging.getLogger(__name__)
 class Settler:
     """Turns the outcomes of one lane's events into what the settle script writes."""
 
-    def __init__(self, lane: Lane, revision: str) -> None:
+    def __init__(self, lane: Lane, revision: str, number: int) -> None:
         self._lane = lane
         self._revision = revision
+        self._number = number
 
-    def write(self, done: Sequence[Waiting], request: Request) -> tuple[dict[str, int], list[Burial]]:
-        """The ledger's counts and the dead letters of these events, whose outcomes the request has."""
+    def write(self, done: Sequence[Waiting], request: Request) -> tuple[dict[str, int], list[Burial], bytes]:
+        """The ledger's counts, the dead letters and the trail of these events, whose outcomes the request has."""
         now_ms = time.time_ns() // 1_000_000
         outcomes = request.composed.outcomes
         counts = latency_counts([w.entry_id for w, o in zip(done, outcomes, strict=True) if o is None], now_ms)
@@ -34,7 +36,7 @@ class Settler:
                 counts[field] = counts.get(field, 0) + 1
             else:
                 burials.append(self._bury(waiting, outcome, position, request, now_ms))
-        return counts, burials
+        return counts, burials, trail_run(done, request, self._number)
 
     def _bury(self, waiting: Waiting, dead: Dead, position: int, request: Request, now_ms: int) -> Burial:
         try:
@@ -61,6 +63,33 @@ class Settler:
             revision=self._revision,
             died_ms=now_ms,
         )
+
+
+def trail_run(done: Sequence[Waiting], request: Request, number: int) -> bytes:
+    """The trail's record of these events; empty when there are none."""
+    if not done:
+        return b""
+    outcomes = request.composed.outcomes
+    codes = bytes([DELIVERED if outcome is None else _code(outcome) for outcome in outcomes])
+    first, last = order(done[0].entry_id), order(done[-1].entry_id)
+    return encode_record(Run(first, last, number, *_sent(request), codes))
+
+
+def trail_change(request: Request | None, number: int, by: str) -> bytes:
+    """What the trail's changes say beside the entries of a replay's turn."""
+    return encode_record(Change(number, *_sent(request), by) if request else Change(number, by=by))
+
+
+def _sent(request: Request) -> tuple[int, int, int]:
+    """Status of the answer, attempts, milliseconds of the last one; zeros when nothing was sent."""
+    if request.answer is None:
+        return 0, 0, 0
+    attempts = request.attempts
+    return request.answer.status, len(attempts), attempts[-1].took_ms if attempts else 0
+
+
+def _code(outcome: Filtered | Dead) -> int:
+    return code_of("filtered" if isinstance(outcome, Filtered) else "dead", outcome.reason)
 
 
 def latency_counts(entry_ids: Sequence[str], now_ms: int) -> dict[str, int]:

@@ -65,7 +65,8 @@ class Workshop:
 
     def delivery(self, lane: Lane) -> Delivery:
         """A delivery for one lease."""
-        settler = Settler(lane, self._mapper.integration.revision_name)
+        integration = self._mapper.integration
+        settler = Settler(lane, integration.revision_name, integration.revision)
         requests = self.requests(lane, self._fill)
         return Delivery(
             lane, self._streams, requests, settler, self.gate, self.bounds, self._stop.asked, self._bound.reached

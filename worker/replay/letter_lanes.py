@@ -63,8 +63,11 @@ class LetterLanes:
         outcomes: Sequence[tuple[str, Letter | None, Became]],
         people: Mapping[str, bytes],
         search: int,
+        change: bytes = b"",
     ) -> bool:
         """End the turn: write what became of letters and people, let the lease go; whether live events wait.
+
+        `change` is what the trail's changes say of this turn.
 
         Raises:
             LeaseLostError: the lease belongs to another holder, or the turn was ended before; nothing was changed.
@@ -76,10 +79,10 @@ class LetterLanes:
         rows: list[Any] = []
         for dead_id, letter, became in outcomes:
             rows += _row(dead_id, letter, became, causes)
-        keys += [*people, *(cause_key(lane.shard, lane.integration, cause) for cause in causes)]
+        keys += [*people, *(cause_key(lane.shard, lane.integration, cause) for cause in causes), lane.key("changes")]
         head: list[Any] = [token, lane.integration, self._wake_ms, self._person_ttl_s, COUNTS_S, search]
         counted: list[Any] = [len(people), len(outcomes), *people.values()]
-        reply: Any = self._settle(keys=keys, args=[*head, *counted, *rows])
+        reply: Any = self._settle(keys=keys, args=[*head, *counted, *rows, change])
         if reply == b"lost":
             raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
         return bool(reply == b"more")

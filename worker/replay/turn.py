@@ -19,6 +19,7 @@ from worker.dead.letter import Letter, event_of
 from worker.delivery.lease_run import Bounds
 from worker.delivery.poison import DEATHS_MAPPING, crashed_worker
 from worker.delivery.request import Gate, Request, Requests, hold
+from worker.delivery.settlement import trail_change
 from worker.errors import LeaseLostError, StoppedError
 from worker.mapping.mapper import Decision
 from worker.mapping.outcome import Dead
@@ -50,6 +51,7 @@ class Letters(Protocol):
         outcomes: Sequence[Outcome],
         people: Mapping[str, bytes],
         search: int,
+        change: bytes = ...,
     ) -> bool: ...
 
 
@@ -118,7 +120,7 @@ class Replay:
         search = min(TURN_LETTERS, turn.search * 2) % TURN_LETTERS  # found or not, the turns grow again
         outcomes = gone + self._outcomes(present, request)
         people = self._requests.keyed(request.composed.people)
-        return self._settle("settled", token, outcomes, people, search, request.events)
+        return self._settle("settled", token, outcomes, people, search, request)
 
     def _decide(self, letters: Sequence[Letter], turn: Turn) -> list[Decision]:
         if turn.deaths:
@@ -154,10 +156,11 @@ class Replay:
         outcomes: Sequence[Outcome],
         people: Mapping[str, bytes],
         search: int,
-        letters: int = 0,
+        request: Request | None = None,
     ) -> Ended:
-        wake = self._letters.settle(self._lane, self._job_id, token, outcomes, people, search)
-        return Ended(how, letters, wake)
+        change = trail_change(request, self._requests.number, self._job_id)
+        wake = self._letters.settle(self._lane, self._job_id, token, outcomes, people, search, change)
+        return Ended(how, request.events if request else 0, wake)
 
 
 def _nothing() -> None:

@@ -16,6 +16,9 @@ relay:{S}:flight:<integration>       hash    a lease not let go: token, step; af
                                              also stuck, refusals; 10 fields; its holder
 relay:{S}:ledger:<integration>       hash    base, position, delivered, filtered:<reason>, dead, late_ms:<bound>;
                                              a field a reason; nobody
+relay:{S}:trail:<integration>        stream  b = a settled batch: its entries, request, outcomes; as the events; `trim`
+relay:{S}:changes:<integration>      stream  h, e = what became of single events later; as the events; `trim`
+relay:{S}:forgotten:<source>         zset    entries that `relay forget` deleted, by their time; as the events; `trim`
 relay:{S}:person:<integration>:<digest>  string  what is known of a person; one a person; expires when idle
 relay:{S}:dead:<integration>         hash    id -> dead letter; the dead limit, then a hold; replay, discard
 relay:{S}:deadtime:<integration>     zset    id by time of death; as dead; as dead

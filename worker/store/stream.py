@@ -86,7 +86,7 @@ class Burial(msgspec.Struct, frozen=True):
 class Settlement(msgspec.Struct):
     """What one settle writes: the new cursor, how many events it passes, counts, people's states, dead letters.
 
-    `calm`: no batch that killed earlier holders is still being passed.
+    `calm`: no batch that killed earlier holders is still being passed. `trail`: the trail's record of these events.
     """
 
     cursor: str
@@ -95,6 +95,7 @@ class Settlement(msgspec.Struct):
     people: Mapping[str, bytes]
     burials: Sequence[Burial] = ()
     calm: bool = True
+    trail: bytes = b""
 
 
 class Following(msgspec.Struct):
@@ -205,6 +206,7 @@ class Streams:
         keys = [lane.key(kind) for kind in ("lease", "events", "ledger", "flight", "dead", "deadtime", "deadcauses")]
         keys += done.people
         keys += [cause_key(lane.shard, lane.integration, b.cause) for b in done.burials]
+        keys.append(lane.key("trail"))
         args: list[Any] = [token, self._lease_ms, lane.integration, done.cursor, done.events, self._person_ttl_s]
         args += [step, "1" if done.calm else "0", len(done.counts), len(done.people), len(done.burials)]
         for field_and_count in done.counts.items():
@@ -212,6 +214,7 @@ class Streams:
         args += done.people.values()
         for b in done.burials:
             args += [b.letter_id, b.cause, b.about, b.died_ms, b.record]
+        args.append(done.trail)
         commands: list[Command] = [("EVALSHA", self._settle_sha, len(keys), *keys, *args)]
         if more:
             commands.append(("XRANGE", lane.key("events"), f"({behind}", "+", "COUNT", more))

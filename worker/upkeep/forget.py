@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -18,9 +18,17 @@ from worker.purchasely.event import person_names, plain_name
 from worker.store.keys import person_key, shard_key
 from worker.store.lease import Lease
 from worker.store.stream import Lane, Taken, read_range, script
+from worker.store.trail import Change, encode_record
 
 _PAGE = 1000
 _LEASE_PATIENCE_S = 60.0
+
+
+class Stream(NamedTuple):
+    """One source's events on one shard."""
+
+    source: str
+    shard: int
 
 
 class Forgotten(msgspec.Struct):
@@ -49,7 +57,7 @@ def forget(parts: Relay, person: str, sleep: Callable[[float], None] = time.slee
         for shard in range(parts.settings.shards):
             here = [lane for lane in lanes if lane.shard == shard]
             with _leases(parts, here, sleep) as leases:
-                _forget_entries(parts, shard_key(shard, "events", source), here, leases, name, digests, removed)
+                _forget_entries(parts, Stream(source, shard), here, leases, name, digests, removed)
                 # while nobody else has a state in hand that it would write back
                 _forget_states(parts, [shard], digests, removed)
     # ids that were only found on a later shard
@@ -85,11 +93,17 @@ def _leases(parts: Relay, lanes: list[Lane], sleep: Callable[[float], None]) -> 
 
 
 def _forget_entries(
-    parts: Relay, stream: str, lanes: list[Lane], leases: list[Lease], name: str, digests: set[str], removed: Forgotten
+    parts: Relay,
+    stream: Stream,
+    lanes: list[Lane],
+    leases: list[Lease],
+    name: str,
+    digests: set[str],
+    removed: Forgotten,
 ) -> None:
     remove = parts.redis.register_script(script("forget"))
     integrations = [parts.integrations.integrations[lane.integration] for lane in lanes]
-    for page in _pages(parts, stream):
+    for page in _pages(parts, shard_key(stream.shard, "events", stream.source)):
         ids = []
         for entry_id, payload in page:
             if name not in person_names(payload):
@@ -99,10 +113,11 @@ def _forget_entries(
             digests.update(who.digest for who in whos if isinstance(who, Who))
         if ids:
             groups = [lane.integration for lane in lanes]
-            keys = [stream, *[lane.key("ledger") for lane in lanes]]
+            keys = [shard_key(stream.shard, kind, stream.source) for kind in ("events", "forgotten")]
+            keys += [lane.key(kind) for lane in lanes for kind in ("ledger", "changes")]
             for lease in leases:
                 lease.check()
-            counts: Any = remove(keys=keys, args=[len(groups), *groups, *ids])
+            counts: Any = remove(keys=keys, args=[len(groups), *groups, encode_record(Change()), *ids])
             removed.entries += counts[0]
             removed.waiting += sum(counts[1:])
 

@@ -12,7 +12,10 @@ log = logging.getLogger(__name__)
 # Everyone has taken a revision up by then; whoever has not holds a lane for a request more at most.
 GRACE_MS = 15_000
 
-_OF_LANE = ("lease", "wake", "hold", "flight", "ledger", "dead", "deadtime", "deadcauses", "deadtrail", "inhand")
+_OF_LANE = (
+    *("lease", "wake", "hold", "flight", "ledger", "trail", "changes"),
+    *("dead", "deadtime", "deadcauses", "deadtrail", "inhand"),
+)
 _BY_NAME = ("person", "deadcause", "replay", "replayed")
 
 
@@ -58,7 +61,9 @@ def drop_empty(parts: Relay) -> None:
             pipe.xlen(key)
         if any(pipe.execute()) or any(True for _ in _groups(parts, None, [source])):
             continue
-        parts.redis.delete(*keys, *(shard_key(shard, "intake", source) for shard in shards))
+        parts.redis.delete(
+            *keys, *(shard_key(shard, kind, source) for shard in shards for kind in ("intake", "forgotten"))
+        )
         parts.redis.srem(SOURCES, source)
         log.warning("source_removed source=%s", source)
 

@@ -8,11 +8,12 @@ import msgspec
 import redis
 
 from worker.app import WAKE_MS, Relay
-from worker.store.entry_id import order
 from worker.store.holds import Hold
 from worker.store.keys import shard_key
 from worker.store.stream import Lane
 from worker.upkeep.retire import drop_empty, retire, sources
+from worker.upkeep.trim import relieve as relieve_memory
+from worker.upkeep.trim import trim as trim_streams
 
 log = logging.getLogger(__name__)
 
@@ -108,21 +109,16 @@ def _is_missing(reply: redis.RedisError) -> bool:
 
 
 def trim(parts: Relay) -> int:
-    """Drop entries that every group is past and that are older than the retention.
-
-    Every group that Redis has counts, whether this process knows its integration or not: a host with an older
-    configuration must not drop what waits for a newer one.
-    """
-    oldest_ms = time.time_ns() // 1_000_000 - parts.settings.retention_s * 1000
-    trimmed = 0
+    """Drop what every group is past and the retention no longer asks for; how many events."""
     retire(parts)
-    for source in sources(parts):
-        for shard in range(parts.settings.shards):
-            key = shard_key(shard, "events", source)
-            if not parts.redis.exists(key):
-                continue
-            cursors = [g["last-delivered-id"] for g in parts.redis.xinfo_groups(key)]
-            limit = min([(oldest_ms, 0), *(order(cursor) for cursor in cursors)])
-            trimmed += int(parts.redis.xtrim(key, minid=f"{limit[0]}-{limit[1]}", approximate=True))
+    oldest_ms = time.time_ns() // 1_000_000 - parts.settings.retention_s * 1000
+    trimmed = trim_streams(parts.redis, sources(parts), parts.known_integrations(), parts.settings.shards, oldest_ms)
     drop_empty(parts)
     return trimmed
+
+
+def relieve(parts: Relay) -> int:
+    """Shorten the past when Redis's memory presses; how many events were dropped."""
+    chosen = parts.settings
+    groups = parts.known_integrations()
+    return relieve_memory(parts.redis, sources(parts), groups, chosen.shards, chosen.max_memory_percent)

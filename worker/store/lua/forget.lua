@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Delete entries of a person from one stream. Those that a group had not passed yet become filtered:forgotten there.
--- KEYS  stream, then the ledger of each group
--- ARGV  number of groups, their names, then the ids to delete
+-- KEYS  stream, ids that were deleted from it, then of each group its ledger and its changes
+-- ARGV  number of groups, their names, what is noted in the changes, then the ids to delete
 -- Returns how many entries were deleted, and for each group how many of them still waited.
 -- The caller holds the lease of every group: nobody has these entries in hand.
 local function order(id)
@@ -17,17 +17,20 @@ for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
 end
 local reply = {0}
 for g = 1, groups do reply[g + 1] = 0 end
-for i = groups + 2, #ARGV do
+local head = ARGV[groups + 2]
+for i = groups + 3, #ARGV do
   if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then
     reply[1] = reply[1] + 1
     local ms, seq = order(ARGV[i])
+    redis.call('ZADD', KEYS[2], ms, ARGV[i])
     for g = 1, groups do
       local at_ms, at_seq = order(cursors[ARGV[g + 1]] or '0-0')
       if ms > at_ms or (ms == at_ms and seq > at_seq) then
         reply[g + 1] = reply[g + 1] + 1
-        local position = redis.call('HINCRBY', KEYS[g + 1], 'position', 1)
+        local position = redis.call('HINCRBY', KEYS[1 + g * 2], 'position', 1)
         redis.call('XGROUP', 'SETID', KEYS[1], ARGV[g + 1], cursors[ARGV[g + 1]], 'ENTRIESREAD', position)
-        redis.call('HINCRBY', KEYS[g + 1], 'filtered:forgotten', 1)
+        redis.call('HINCRBY', KEYS[1 + g * 2], 'filtered:forgotten', 1)
+        redis.call('XADD', KEYS[2 + g * 2], '*', 'h', head, 'e', ARGV[i] .. '=filtered:forgotten')
       end
     end
   end

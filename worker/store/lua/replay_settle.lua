@@ -2,17 +2,19 @@
 -- End a replay's turn on a lane: what became of its letters, people's states, the job's counts and the books move
 -- together or not at all; then the lease is let go. A letter that is gone by now is counted for the job alone.
 -- KEYS  lease, stream, wake, ledger, in hand, the job's ids, the job's counts, dead, dead by time, dead causes, then what
---       ARGV names: person keys, keys of causes
+--       ARGV names: person keys, keys of causes; last the changes
 -- ARGV  token, group, life of a wake mark (ms), life of a person's state (s), life of the job's counts (s),
 --       most letters of the next turn (0: no bound), number of people and of letters, then
 --       person: state
 --       letter: id, 'delivered' | 'filtered:<reason>' | 'dead', its cause until now ('': it was gone when it was read),
 --               place of that cause's key,
 --               and for 'dead' (else ''): cause, place of its key, what the cause is, when (ms), record
+--       last what is noted beside the letters' entries in the changes
 -- Returns 'lost' (nothing is changed) | 'more' (live events wait; the wake mark is set for the caller's message) | 'empty'
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
 local people, letters = tonumber(ARGV[7]), tonumber(ARGV[8])
 local at, causes = 9, 10 + people
+local changed = {}
 for n = 1, people do
   redis.call('SET', KEYS[10 + n], ARGV[at], 'EX', ARGV[4])
   at = at + 1
@@ -35,12 +37,14 @@ for _ = 1, letters do
       redis.call('ZREM', KEYS[9], id)
       redis.call('HINCRBY', KEYS[4], 'dead', -1)
       redis.call('HINCRBY', KEYS[4], became, 1)
+      changed[#changed + 1] = string.match(id, '%d+%-%d+$') .. '=' .. became
     end
     redis.call('HINCRBY', KEYS[7], became, 1)
     if redis.call('EXISTS', key) == 0 then redis.call('HDEL', KEYS[10], cause) end
   end
   at = at + 9
 end
+if #changed > 0 then redis.call('XADD', KEYS[#KEYS], '*', 'h', ARGV[#ARGV], 'e', table.concat(changed, ' ')) end
 if ARGV[6] == '0' then redis.call('HDEL', KEYS[7], 'most') else redis.call('HSET', KEYS[7], 'most', ARGV[6]) end
 redis.call('EXPIRE', KEYS[7], ARGV[5])
 local known = redis.call('HMGET', KEYS[5], 'deaths', 'caution', 'alone', 'trials')

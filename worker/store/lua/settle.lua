@@ -1,12 +1,14 @@
 #!lua flags=allow-oom
 -- Settle a run of events: the group's cursor, the ledger, dead letters and people's state move together or not at all.
 -- `allow-oom`: a full server must still be able to drain.
--- KEYS  lease, stream, ledger, flight, dead, dead by time, dead causes, then what ARGV names: person and cause keys
+-- KEYS  lease, stream, ledger, flight, dead, dead by time, dead causes, then what ARGV names: person and cause keys;
+--       last the trail
 -- ARGV  token, life of the lease (ms), group, cursor, events, life of a person's state (s), number of this step,
 --       '1' when the batch that killed earlier holders is passed, number of counts, people and dead letters, then
 --       count:  field, by how much
 --       person: state                                 (key in KEYS)
 --       dead:   id, cause, what the cause is, when (ms), record   (key of the cause in KEYS)
+--       last the trail's record ('': none)
 -- Returns 1, or 0 when the lease belongs to another holder (nothing is changed then).
 local function before(one, other)
   local one_ms, one_seq = string.match(one, '^(%d+)-(%d+)$')
@@ -59,4 +61,5 @@ for _ = 1, dead do
   redis.call('ZADD', KEYS[key], died_ms, id)
   at, key = at + 5, key + 1
 end
+if ARGV[#ARGV] ~= '' then redis.call('XADD', KEYS[#KEYS], '*', 'b', ARGV[#ARGV]) end
 return 1
