@@ -12,7 +12,7 @@ from worker.dead.burying import bury
 from worker.mapping.outcome import Dead
 from worker.purchasely.event import read_event, shard_key, shard_of
 from worker.store.keys import cause_key
-from worker.store.stream import Lane, script
+from worker.store.stream import Lane, pack, script
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -90,7 +90,7 @@ def seed(
         )
         keys = [lane.key(kind) for kind in ("ledger", "dead", "deadtime", "deadcauses")]
         keys.append(cause_key(lane.shard, lane.integration, letter.cause))
-        pipe.evalsha(sha, 5, *keys, letter.letter_id, letter.cause, letter.about, letter.died_ms, letter.record)
+        pipe.evalsha(sha, 5, *keys, pack(letter.named()))
         if len(pipe) >= 2000:
             pipe.execute()
     pipe.execute()

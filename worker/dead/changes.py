@@ -15,7 +15,7 @@ from worker.dead.letter import Letter, encode_letter, letter_id, raw_of, receive
 from worker.dead.letters import DeadLetters
 from worker.purchasely.event import person_names
 from worker.store.keys import cause_key, shard_key
-from worker.store.stream import Lane, script
+from worker.store.stream import Lane, pack, script
 from worker.store.trail import Change as Trailed
 from worker.store.trail import encode_record
 
@@ -77,8 +77,7 @@ class DeadChanges:
         new = burial(letter)
         keys = [lane.key(kind) for kind in ("ledger", "dead", "deadtime", "deadcauses")]
         keys.append(cause_key(lane.shard, lane.integration, new.cause))
-        args: list[Any] = [new.letter_id, new.cause, new.about, new.died_ms, new.record]
-        return bool(self._restore(keys=keys, args=args))
+        return bool(self._restore(keys=keys, args=[pack(new.named())]))
 
     def rewrite(self, before: Letter, after: Letter) -> Change:
         """Replace a letter that is still as it was read."""
@@ -126,16 +125,15 @@ class DeadChanges:
         """Remove letters of one lane, whose count goes to a field of the ledger."""
         lane = Lane(letters[0].source, letters[0].integration, letters[0].shard)
         causes: dict[str, int] = {}
-        args: list[Any] = [field, TRAIL, len(letters)]
+        rows = []
         for letter in letters:
             place = causes.setdefault(letter.cause, len(causes) + 1)
-            args += [letter.id, letter.cause, place, note(letter)]
+            rows.append({"id": letter.id, "cause": letter.cause, "place": place, "note": note(letter).decode()})
         kinds = ("lease", "inhand", "ledger", "dead", "deadtime", "deadcauses", "deadtrail")
         keys = [lane.key(kind) for kind in kinds]
         keys += [cause_key(lane.shard, lane.integration, cause) for cause in causes]
         keys.append(lane.key("changes"))
-        args.append(encode_record(Trailed(by=by)))
-        reply: Any = self._remove(keys=keys, args=args)
+        reply: Any = self._remove(keys=keys, args=[field, TRAIL, pack(rows), encode_record(Trailed(by=by))])
         return [_WORDS[char] for char in reply.decode()]
 
 

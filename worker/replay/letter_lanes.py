@@ -11,7 +11,7 @@ from worker.errors import LeaseLostError
 from worker.mapping.outcome import Filtered
 from worker.replay.jobs import COUNTS_S
 from worker.store.keys import cause_key, job_part_key
-from worker.store.stream import Burial, Lane, script
+from worker.store.stream import CAUTIOUS_LETTERS, Burial, Lane, pack, script
 
 Became = Burial | Filtered | None
 """What a replay made of a dead letter: dead again, filtered, or delivered (None)."""
@@ -30,6 +30,17 @@ class Turn(msgspec.Struct):
     letters: dict[str, Letter | None]
 
 
+class _Row(msgspec.Struct, frozen=True):
+    """What became of one letter, as the script reads it; a place is that of a cause's key, 0 for none."""
+
+    id: str
+    became: str
+    cause: str = ""
+    place: int = 0
+    now: dict[str, str] | None = None
+    now_place: int = 0
+
+
 class LetterLanes:
     """The lanes as a replay uses them."""
 
@@ -46,7 +57,7 @@ class LetterLanes:
         """Take the lease and read up to `most` letters of the job; `overtake` does so though live events wait."""
         keys = [lane.key(kind) for kind in ("lease", "events", "inhand")]
         keys += [job_part_key(lane.shard, kind, lane.integration, job_id) for kind in ("replay", "replayed")]
-        args: list[Any] = [token, self._lease_ms, lane.integration, most, int(overtake)]
+        args: list[Any] = [token, self._lease_ms, lane.integration, most, int(overtake), *CAUTIOUS_LETTERS]
         reply: Any = self._take(keys=[*keys, lane.key("dead")], args=args)
         if isinstance(reply, bytes):
             ended: Literal["empty", "busy", "live"] = reply.decode()  # type: ignore[assignment]
@@ -76,29 +87,24 @@ class LetterLanes:
         keys += [job_part_key(lane.shard, kind, lane.integration, job_id) for kind in ("replay", "replayed")]
         keys += [lane.key(kind) for kind in ("dead", "deadtime", "deadcauses")]
         causes: dict[str, int] = {}
-        rows: list[Any] = []
-        for dead_id, letter, became in outcomes:
-            rows += _row(dead_id, letter, became, causes)
+        rows = [_row(*outcome, causes) for outcome in outcomes]
         keys += [*people, *(cause_key(lane.shard, lane.integration, cause) for cause in causes), lane.key("changes")]
         head: list[Any] = [token, lane.integration, self._wake_ms, self._person_ttl_s, COUNTS_S, search]
-        counted: list[Any] = [len(people), len(outcomes), *people.values()]
-        reply: Any = self._settle(keys=keys, args=[*head, *counted, *rows, change])
+        reply: Any = self._settle(keys=keys, args=[*head, pack(rows), change, *people.values()])
         if reply == b"lost":
             raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
         return bool(reply == b"more")
 
 
-def _row(dead_id: str, letter: Letter | None, became: Became, causes: dict[str, int]) -> list[Any]:
+def _row(dead_id: str, letter: Letter | None, became: Became, causes: dict[str, int]) -> _Row:
     """One letter as the script reads it; `causes` gives each cause its place among the keys."""
 
     def place(cause: str) -> int:
         return causes.setdefault(cause, len(causes) + 1)
 
     if letter is None:  # the script finds it gone
-        return [dead_id, "delivered", "", 0, "", 0, "", 0, ""]
-    until = [letter.cause, place(letter.cause)]
+        return _Row(dead_id, "delivered")
     if isinstance(became, Burial):
-        now = [became.cause, place(became.cause), became.about, became.died_ms, became.record]
-        return [dead_id, "dead", *until, *now]
+        return _Row(dead_id, "dead", letter.cause, place(letter.cause), became.named(), place(became.cause))
     what = f"filtered:{became.reason}" if isinstance(became, Filtered) else "delivered"
-    return [dead_id, what, *until, "", 0, "", 0, ""]
+    return _Row(dead_id, what, letter.cause, place(letter.cause))

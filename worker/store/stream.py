@@ -51,8 +51,12 @@ class Lane(msgspec.Struct, frozen=True):
         return shard_key(self.shard, kind, self.source if kind == "events" else self.integration)
 
 
+_INCLUDE = "-- include prelude\n"
+
 # Most entries read after one, two, three and more unexplained deaths of a lane's holders.
 CAUTIOUS_EVENTS = (50, 5, 1)
+# Most dead letters of a replay's turn after one, two and more deaths of workers that had letters of the lane in hand.
+CAUTIOUS_LETTERS = (10, 1)
 
 Phase = Literal["mapping", "sending"]
 
@@ -74,13 +78,26 @@ class Taken(msgspec.Struct):
 
 
 class Burial(msgspec.Struct, frozen=True):
-    """A dead letter on its way into Redis: its id, its cause's id and description (JSON), and the record (JSON)."""
+    """A dead letter on its way into Redis: its id, its cause's id and description (JSON), and the record (JSON).
+
+    The scripts read these names.
+    """
 
     letter_id: str
     cause: str
     about: bytes
     died_ms: int
     record: bytes
+
+    def named(self) -> dict[str, str]:
+        """Its parts by name, as `pack` takes them."""
+        return {
+            "letter_id": self.letter_id,
+            "cause": self.cause,
+            "about": self.about.decode(),
+            "died_ms": str(self.died_ms),  # as text: Redis would format a number again at each use
+            "record": self.record.decode(),
+        }
 
 
 class Settlement(msgspec.Struct):
@@ -106,8 +123,15 @@ class Following(msgspec.Struct):
 
 
 def script(name: str) -> str:
-    """The text of one of the scripts beside this module."""
-    return files("worker.store").joinpath("lua", f"{name}.lua").read_text("utf-8")
+    """The text of one of the scripts beside this module, with the prelude where it asks for it."""
+    folder = files("worker.store").joinpath("lua")
+    text = folder.joinpath(f"{name}.lua").read_text("utf-8")
+    return text.replace(_INCLUDE, folder.joinpath("prelude.lua").read_text("utf-8")) if _INCLUDE in text else text
+
+
+def pack(value: object) -> bytes:
+    """One argument for a script that reads it with `cmsgpack`, which knows text but no bytes."""
+    return msgspec.msgpack.encode(value)
 
 
 class Streams:
@@ -208,12 +232,11 @@ class Streams:
         keys += [cause_key(lane.shard, lane.integration, b.cause) for b in done.burials]
         keys.append(lane.key("trail"))
         args: list[Any] = [token, self._lease_ms, lane.integration, done.cursor, done.events, self._person_ttl_s]
-        args += [step, "1" if done.calm else "0", len(done.counts), len(done.people), len(done.burials)]
+        letters = pack([one.named() for one in done.burials]) if done.burials else b""
+        args += [step, "1" if done.calm else "0", len(done.counts), len(done.people), letters]
         for field_and_count in done.counts.items():
             args += field_and_count
         args += done.people.values()
-        for b in done.burials:
-            args += [b.letter_id, b.cause, b.about, b.died_ms, b.record]
         args.append(done.trail)
         commands: list[Command] = [("EVALSHA", self._settle_sha, len(keys), *keys, *args)]
         if more:

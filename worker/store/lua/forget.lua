@@ -4,33 +4,26 @@
 -- ARGV  number of groups, their names, what is noted in the changes, then the ids to delete
 -- Returns how many entries were deleted, and for each group how many of them still waited.
 -- The caller holds the lease of every group: nobody has these entries in hand.
-local function order(id)
-  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-  return tonumber(ms), tonumber(seq)
-end
+-- include prelude
 local groups = tonumber(ARGV[1])
-local cursors = {}
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  local fields = {}
-  for i = 1, #group, 2 do fields[group[i]] = group[i + 1] end
-  cursors[fields['name']] = fields['last-delivered-id']
+local reply, cursors = {0}, {}
+for g = 1, groups do
+  reply[g + 1] = 0
+  cursors[g] = cursor_of(KEYS[1], ARGV[g + 1])
 end
-local reply = {0}
-for g = 1, groups do reply[g + 1] = 0 end
 local head = ARGV[groups + 2]
 for i = groups + 3, #ARGV do
   if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then
     reply[1] = reply[1] + 1
-    local ms, seq = order(ARGV[i])
-    redis.call('ZADD', KEYS[2], ms, ARGV[i])
+    redis.call('ZADD', KEYS[2], string.match(ARGV[i], '^%d+'), ARGV[i])
     for g = 1, groups do
-      local at_ms, at_seq = order(cursors[ARGV[g + 1]] or '0-0')
-      if ms > at_ms or (ms == at_ms and seq > at_seq) then
+      if cursors[g] and before(cursors[g], ARGV[i]) then
         reply[g + 1] = reply[g + 1] + 1
-        local position = redis.call('HINCRBY', KEYS[1 + g * 2], 'position', 1)
-        redis.call('XGROUP', 'SETID', KEYS[1], ARGV[g + 1], cursors[ARGV[g + 1]], 'ENTRIESREAD', position)
-        redis.call('HINCRBY', KEYS[1 + g * 2], 'filtered:forgotten', 1)
-        redis.call('XADD', KEYS[2 + g * 2], '*', 'h', head, 'e', ARGV[i] .. '=filtered:forgotten')
+        local ledger, changes = KEYS[1 + g * 2], KEYS[2 + g * 2]
+        local position = redis.call('HINCRBY', ledger, 'position', 1)
+        redis.call('XGROUP', 'SETID', KEYS[1], ARGV[g + 1], cursors[g], 'ENTRIESREAD', position)
+        redis.call('HINCRBY', ledger, 'filtered:forgotten', 1)
+        redis.call('XADD', changes, '*', 'h', head, 'e', ARGV[i] .. '=filtered:forgotten')
       end
     end
   end

@@ -1,32 +1,28 @@
 #!lua flags=allow-oom
 -- Take dead letters off the books' dead and onto another count.
 -- KEYS  lease, in hand, ledger, dead, dead by time, dead causes, trail, then the keys of the causes; last the changes
--- ARGV  field of the ledger that gains, most notes in the trail, number of letters, then of each
---       id, cause, place of its key among the causes, note for the trail ('' for none); last what is noted in the changes
+-- ARGV  field of the ledger that gains, most notes in the trail, the letters (MessagePack: id, cause, place of its key
+--       among the causes, note for the trail or ''), what is noted in the changes
 -- Returns one character a letter: '1' removed, 'g' gone already, 'h' a replay has it in hand, 'c' its cause has changed.
-local lease = redis.call('GET', KEYS[1])
-local replaying = lease and lease == redis.call('HGET', KEYS[2], 'token')
+-- include prelude
 local results, removed, noted, changed = {}, 0, false, {}
-for n = 0, tonumber(ARGV[3]) - 1 do
-  local id, cause, note = ARGV[4 + n * 4], ARGV[5 + n * 4], ARGV[7 + n * 4]
-  local key = KEYS[7 + tonumber(ARGV[6 + n * 4])]
-  if redis.call('HEXISTS', KEYS[4], id) == 0 then
-    results[n + 1] = 'g'
-  elseif replaying and redis.call('HEXISTS', KEYS[2], id) == 1 then
-    results[n + 1] = 'h'
-  elseif redis.call('ZREM', key, id) == 0 then
-    results[n + 1] = 'c'
+for n, letter in ipairs(cmsgpack.unpack(ARGV[3])) do
+  if redis.call('HEXISTS', KEYS[4], letter.id) == 0 then
+    results[n] = 'g'
+  elseif in_hand(KEYS[1], KEYS[2], letter.id) then
+    results[n] = 'h'
+  elseif not leave_cause(letter.id, letter.cause, KEYS[6], KEYS[7 + letter.place]) then
+    results[n] = 'c'
   else
-    redis.call('HDEL', KEYS[4], id)
-    redis.call('ZREM', KEYS[5], id)
-    if redis.call('EXISTS', key) == 0 then redis.call('HDEL', KEYS[6], cause) end
-    if note ~= '' then
-      redis.call('LPUSH', KEYS[7], note)
+    redis.call('HDEL', KEYS[4], letter.id)
+    redis.call('ZREM', KEYS[5], letter.id)
+    if letter.note ~= '' then
+      redis.call('LPUSH', KEYS[7], letter.note)
       noted = true
     end
     removed = removed + 1
-    results[n + 1] = '1'
-    changed[removed] = string.match(id, '%d+%-%d+$') .. '=' .. (ARGV[1] == 'base' and 'moved' or ARGV[1])
+    results[n] = '1'
+    changed[removed] = entry_of(letter.id) .. '=' .. (ARGV[1] == 'base' and 'moved' or ARGV[1])
   end
 end
 if removed > 0 then

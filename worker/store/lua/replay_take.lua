@@ -1,24 +1,17 @@
 #!lua flags=allow-oom
 -- Take a lane's lease for a replay and read the dead letters that a job is to try next. May be repeated with one token.
--- The flight of live deliveries is left alone: a replay that kills its worker must not bring live events under suspicion.
+-- The flight of live deliveries is left alone: a replay that kills its worker must not make live events look like poison.
 -- Whether the integration is held is the caller's to know: some holds are ended by replaying.
 -- KEYS  lease, stream, in hand, the job's ids, the job's counts, dead
--- ARGV  token, life of the lease (ms), group, most letters, '1' to go before waiting events
+-- ARGV  token, life of the lease (ms), group, most letters, '1' to go before waiting events,
+--       then most letters after one, two, … unexplained deaths, the last of them 1
 -- Returns 'empty' | 'busy' | 'live' | {unexplained deaths, trials of the first letter alone, most letters by the
 --         search for one that is refused (0: no search), ids, records}
+-- include prelude
 if redis.call('EXISTS', KEYS[4]) == 0 then return 'empty' end
 local lease = redis.call('GET', KEYS[1])
 if lease and lease ~= ARGV[1] then return 'busy' end
-if ARGV[5] ~= '1' and redis.call('EXISTS', KEYS[2]) == 1 then
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[2])) do
-    local fields = {}
-    for i = 1, #group, 2 do fields[group[i]] = group[i + 1] end
-    if fields['name'] == ARGV[3] then
-      local waits = redis.call('XRANGE', KEYS[2], '(' .. fields['last-delivered-id'], '+', 'COUNT', 1)
-      if #waits > 0 then return 'live' end
-    end
-  end
-end
+if ARGV[5] ~= '1' and events_wait(KEYS[2], ARGV[3]) then return 'live' end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 local known = redis.call('HMGET', KEYS[3], 'token', 'size', 'deaths', 'caution', 'alone', 'trials')
 local size, deaths = tonumber(known[2] or 0), tonumber(known[3] or 0)
@@ -30,9 +23,10 @@ end
 local most = tonumber(ARGV[4])
 local search = tonumber(redis.call('HGET', KEYS[5], 'most') or 0)
 if search > 0 then most = math.min(most, search) end
-if deaths == 1 then most = math.min(most, 10) elseif deaths > 1 then most = 1 end
+local cautious = deaths > 0 and tonumber(ARGV[5 + math.min(deaths, #ARGV - 5)])
+if cautious then most = math.min(most, cautious) end
 local ids = redis.call('ZRANGE', KEYS[4], 0, most - 1)
-if deaths > 1 then
+if cautious == 1 then
   if alone ~= ids[1] then alone, trials = ids[1], 0 end
   if known[1] ~= ARGV[1] then trials = trials + 1 end
 end
@@ -42,5 +36,5 @@ if deaths > 0 then
   redis.call('HSET', KEYS[3], 'deaths', deaths, 'caution', caution, 'alone', alone, 'trials', trials)
 end
 for _, id in ipairs(ids) do redis.call('HSET', KEYS[3], id, '1') end
-redis.call('PEXPIRE', KEYS[3], 86400000)
+redis.call('PEXPIRE', KEYS[3], IN_HAND_MS)
 return {deaths, trials, search, ids, redis.call('HMGET', KEYS[6], unpack(ids))}

@@ -1,13 +1,13 @@
 #!lua
--- Put a dead letter back that is not there. It counts as accepted anew (`base` goes back by one), so the books balance
+-- Put a dead letter back that is not there. It counts as accepted again (`base` goes back by one), so the books balance
 -- whatever became of it before. Without `allow-oom`: a full server takes none.
 -- KEYS  ledger, dead, dead by time, dead causes, the cause's letters
--- ARGV  id, cause, what the cause is, when it died (ms), record
+-- ARGV  the letter (MessagePack: letter_id, cause, about, died_ms, record)
 -- Returns 1, or 0 when it is there.
-if redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[5]) == 0 then return 0 end
+-- include prelude
+local letter = cmsgpack.unpack(ARGV[1])
+if redis.call('HEXISTS', KEYS[2], letter.letter_id) == 1 then return 0 end
+write_letter(letter, KEYS[2], KEYS[3], KEYS[4], KEYS[5])
 redis.call('HINCRBY', KEYS[1], 'dead', 1)
 redis.call('HINCRBY', KEYS[1], 'base', -1)
-redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1])
-redis.call('HSETNX', KEYS[4], ARGV[2], ARGV[3])
-redis.call('ZADD', KEYS[5], ARGV[4], ARGV[1])
 return 1

@@ -4,18 +4,13 @@
 -- KEYS  lease, stream, ledger, flight, dead, dead by time, dead causes, then what ARGV names: person and cause keys;
 --       last the trail
 -- ARGV  token, life of the lease (ms), group, cursor, events, life of a person's state (s), number of this step,
---       '1' when the batch that killed earlier holders is passed, number of counts, people and dead letters, then
+--       '1' when the batch that killed earlier holders is passed, number of counts and of people, the dead letters
+--       (MessagePack: letter_id, cause, about, died_ms, record; '' for none), then
 --       count:  field, by how much
---       person: state                                 (key in KEYS)
---       dead:   id, cause, what the cause is, when (ms), record   (key of the cause in KEYS)
+--       person: state
 --       last the trail's record ('': none)
 -- Returns 1, or 0 when the lease belongs to another holder (nothing is changed then).
-local function before(one, other)
-  local one_ms, one_seq = string.match(one, '^(%d+)-(%d+)$')
-  local other_ms, other_seq = string.match(other, '^(%d+)-(%d+)$')
-  one_ms, other_ms = tonumber(one_ms), tonumber(other_ms)
-  return one_ms < other_ms or (one_ms == other_ms and tonumber(one_seq) < tonumber(other_seq))
-end
+-- include prelude
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local step, deaths, stuck = unpack(redis.call('HMGET', KEYS[4], 'step', 'deaths', 'stuck'))
 -- A step that is repeated because its answer was lost is done already.
@@ -28,7 +23,7 @@ redis.call('HSET', KEYS[4], 'step', ARGV[7])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 if stuck and not before(ARGV[4], stuck) then redis.call('HDEL', KEYS[4], 'stuck', 'refusals') end
 if deaths and ARGV[8] == '1' then redis.call('HDEL', KEYS[4], 'deaths', 'until', 'alone', 'mapping', 'sending', 'phase') end
-local counts, people, dead = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local counts, people = tonumber(ARGV[9]), tonumber(ARGV[10])
 local at, key = 12, 8
 for _ = 1, counts do
   redis.call('HINCRBY', KEYS[3], ARGV[at], ARGV[at + 1])
@@ -38,28 +33,21 @@ for _ = 1, people do
   redis.call('SET', KEYS[key], ARGV[at], 'EX', ARGV[6])
   at, key = at + 1, key + 1
 end
-for _ = 1, dead do
-  local id, cause, about, died_ms, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local former = redis.call('HGET', KEYS[5], id)
-  redis.call('HSET', KEYS[5], id, record)
+for _, letter in ipairs(ARGV[11] ~= '' and cmsgpack.unpack(ARGV[11]) or {}) do
+  local former = redis.call('HGET', KEYS[5], letter.letter_id)
+  write_letter(letter, KEYS[5], KEYS[6], KEYS[7], KEYS[key])
   if former then
-    -- Its group was lost and made anew from the archive: the event was accepted twice, and is one dead letter.
+    -- Its group was lost and made again from the archive: the event was accepted twice, and is one dead letter.
     redis.call('HINCRBY', KEYS[3], 'base', 1)
-    local readable, letter = pcall(cjson.decode, former)
-    local was = readable and type(letter) == 'table' and letter['cause']
-    if type(was) == 'string' and was ~= cause then
-      local other = string.sub(KEYS[key], 1, #KEYS[key] - #cause) .. was
-      if redis.call('ZREM', other, id) == 1 and redis.call('EXISTS', other) == 0 then
-        redis.call('HDEL', KEYS[7], was)
-      end
+    local readable, old = pcall(cjson.decode, former)
+    local was = readable and type(old) == 'table' and old['cause']
+    if type(was) == 'string' and was ~= letter.cause then
+      leave_cause(letter.letter_id, was, KEYS[7], string.sub(KEYS[key], 1, #KEYS[key] - #letter.cause) .. was)
     end
   else
     redis.call('HINCRBY', KEYS[3], 'dead', 1)
   end
-  redis.call('ZADD', KEYS[6], died_ms, id)
-  redis.call('HSETNX', KEYS[7], cause, about)
-  redis.call('ZADD', KEYS[key], died_ms, id)
-  at, key = at + 5, key + 1
+  key = key + 1
 end
 if ARGV[#ARGV] ~= '' then redis.call('XADD', KEYS[#KEYS], '*', 'b', ARGV[#ARGV]) end
 return 1

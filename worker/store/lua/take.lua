@@ -6,16 +6,12 @@
 --       then most entries after one, two, … unexplained deaths
 -- Returns 'held' | 'busy' | {cursor, unexplained deaths, end of the caution, entry tried alone, its deaths while it was mapped,
 --         and while it was sent, entries}; an error, with nothing changed, when the stream or the group is missing.
+-- include prelude
 if ARGV[5] ~= '1' and redis.call('EXISTS', KEYS[5]) == 1 then
   redis.call('DEL', KEYS[2]) -- the message has come: its mark must not cost a later event its own
   return 'held'
 end
-local cursor
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[4])) do
-  local fields = {}
-  for i = 1, #group, 2 do fields[group[i]] = group[i + 1] end
-  if fields['name'] == ARGV[3] then cursor = fields['last-delivered-id'] end
-end
+local cursor = cursor_of(KEYS[4], ARGV[3])
 if not cursor then return redis.error_reply('NOGROUP the stream has no such group') end
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 'busy'

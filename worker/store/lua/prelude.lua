@@ -1,0 +1,51 @@
+-- What several scripts share; the loader puts it where a script says `-- include prelude`.
+
+-- How long what a replay has in hand is remembered after its worker vanished (ms).
+local IN_HAND_MS = 86400000
+
+-- Whether one entry id comes before another in the stream's order.
+local function before(one, other)
+  local one_ms, one_seq = string.match(one, '^(%d+)-(%d+)$')
+  local other_ms, other_seq = string.match(other, '^(%d+)-(%d+)$')
+  one_ms, other_ms = tonumber(one_ms), tonumber(other_ms)
+  return one_ms < other_ms or (one_ms == other_ms and tonumber(one_seq) < tonumber(other_seq))
+end
+
+-- The cursor of a group, nil when there is no such group. An error when the stream is missing.
+local function cursor_of(stream, group)
+  for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local fields = {}
+    for i = 1, #row, 2 do fields[row[i]] = row[i + 1] end
+    if fields['name'] == group then return fields['last-delivered-id'] end
+  end
+end
+
+-- Whether events wait behind a group's cursor; false without the stream or the group.
+local function events_wait(stream, group)
+  local cursor = redis.call('EXISTS', stream) == 1 and cursor_of(stream, group)
+  return cursor and #redis.call('XRANGE', stream, '(' .. cursor, '+', 'COUNT', 1) > 0
+end
+
+-- Whether a replay, which holds the lease then, has a dead letter in hand.
+local function in_hand(lease, hand, id)
+  local token = redis.call('GET', lease)
+  return token and token == redis.call('HGET', hand, 'token') and redis.call('HEXISTS', hand, id) == 1
+end
+
+-- The entry of a dead letter's id.
+local function entry_of(id) return string.match(id, '%d+%-%d+$') end
+
+-- Write a dead letter {letter_id, cause, about, died_ms, record} under `dead`, `by_time`, `causes` and its cause's key.
+local function write_letter(letter, dead, by_time, causes, cause_key)
+  redis.call('HSET', dead, letter.letter_id, letter.record)
+  redis.call('ZADD', by_time, letter.died_ms, letter.letter_id)
+  redis.call('HSETNX', causes, letter.cause, letter.about)
+  redis.call('ZADD', cause_key, letter.died_ms, letter.letter_id)
+end
+
+-- Take a dead letter out of its cause, and the cause out of the list when it was the last; false when it is not in it.
+local function leave_cause(id, cause, causes, cause_key)
+  if redis.call('ZREM', cause_key, id) == 0 then return false end
+  if redis.call('EXISTS', cause_key) == 0 then redis.call('HDEL', causes, cause) end
+  return true
+end
