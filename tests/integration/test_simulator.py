@@ -600,8 +600,45 @@ def test_the_page_stands_alone(caller):
     """The page needs nothing from elsewhere, and puts nothing received into HTML."""
     answer = caller.call("GET", "/")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|innerHTML|document\.write""", answer.text)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    parts = [caller.call("GET", path) for path in ("/page.css", "/page.js")]
+    assert [part.headers["content-type"].split(";")[0] for part in parts] == ["text/css", "text/javascript"]
+    text = answer.text + "".join(part.text for part in parts)
+    assert not re.search(r"""(src|href)=["']?(https?:)?//|@import|innerHTML|document\.write""", text)
+    assert not re.search(r"<style|<script>| style=| on[a-z]+=", answer.text)
+
+
+def test_refused_requests_are_listed(caller):
+    """What was answered with an error is listed with its status, its cause and its person; never a key."""
+    caller.batch(EVENT, BAD)
+    caller.call("PUT", "/api/v1/customers/5", {"id": 5})
+    caller.call("POST", "/api/v2/batch", {})
+    requests.post(f"{caller.url}/api/v2/batch", auth=("us-site", "secret"), timeout=5)
+    found = caller.inspect("refused")
+    assert found["counts"] == {"207": 1, "400": 2, "401": 1}
+    assert [(note["kind"], note["person"], note["why"]) for note in found["items"]] == [
+        ("207", "id:42", "attributes.plan property value cannot be longer than 1000 bytes"),
+        ("400", "id:5", "id attribute must be a string value"),
+        ("400", "", "batch is required"),
+        ("401", "", "wrong API key"),
+    ]
+    assert caller.inspect("stats")["refused"] == found["counts"]
+
+
+@pytest.mark.parametrize(("what", "key"), [("events", "seq"), ("people", "serial"), ("defects", "seq")])
+def test_newest_first_and_filtered(caller, what, key):
+    """Every list goes back from the newest, page by page, and shows only what contains a text."""
+    caller.batch(*({**EVENT, "identifiers": {"id": f"u{n}"}, "name": f" N{n} ", "id": f"{n}"} for n in range(4)))
+    first = caller.inspect(what, newest="true", limit=3)
+    rest = caller.inspect(what, newest="true", limit=300, after=first["next"])
+    numbers = [item[key] for item in first["items"] + rest["items"]]
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(numbers) == len(set(numbers)) == len(caller.inspect(what)["items"])
+    found = caller.inspect(what, newest="true", text="U2")["items"]
+    assert found
+    assert all("u2" in json.dumps(item) for item in found)
 
 
 def test_the_us_host_serves_eu_workspaces():

@@ -113,9 +113,10 @@ class Simulator:
         app.add_route("/api/v2/batch", v2.BatchDoor(desk))
         add_others(app, desk)
         inspection = Inspection(self)
-        app.add_route("/", inspection, suffix="page")
+        for path in ("/", "/page.css", "/page.js"):
+            app.add_route(path, inspection, suffix="page")
         app.add_route("/_inspect/people/find", inspection, suffix="find")
         app.add_route("/_inspect/people/{kind}/{value}", inspection, suffix="person")
-        for name in ("people", "events", "stats", "defects", "activity", "reset", "faults"):
+        for name in ("people", "events", "stats", "defects", "activity", "refused", "reset", "faults"):
             app.add_route(f"/_inspect/{name}", inspection, suffix=name)
         return app

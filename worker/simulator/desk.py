@@ -10,7 +10,7 @@ from worker.simulator.accounts import Account, Allowance, Host, credentials
 from worker.simulator.faults import Dice, Faults
 from worker.simulator.limits import Rules
 from worker.simulator.wire import Exchange
-from worker.simulator.workspace import Workspace
+from worker.simulator.workspace import Workspace, describe
 
 JSON_TYPE = "application/json; charset=utf-8"
 NO_CACHE = "no-cache, no-store, must-revalidate, max-age=0"
@@ -28,6 +28,13 @@ class Visit(NamedTuple):
     def body(self) -> bytes:
         """The bytes that came."""
         return self.exchange.body
+
+    def note_refusal(self, req: Request, status: int, problems: Iterable[dict[str, Any]], items: list[Any]) -> None:
+        """Note what was refused and why; `batch_index` of a problem is the place of its item."""
+        for problem in problems:
+            at = problem.get("batch_index", 0)
+            why = " ".join(filter(None, (problem.get("field"), problem.get("message"))))
+            self.workspace.refuse(status, req.path, why, describe(items[at]) if at < len(items) else "")
 
     def note_people(self, people: Iterable[tuple[str, str]]) -> None:
         """Note whom the request is about; somebody who is in another one too is a defect."""
@@ -75,13 +82,25 @@ class Desk:
         detour = self._host.detour(door[0], req.path) if door else (401, "")
         if door is None or detour is not None:
             turn_away(resp, *(detour or (401, "")))
+            self._note_stranger(req, name, *(detour or (401, "")))
             return None
         account, workspace, allowance = door
         is_over = not allowance.spend()
         if is_over and not self._is_dropping:
             fill(resp, 429, {"meta": {"error": "Too many requests"}})
+            workspace.refuse(429, req.path, "over the rate limit")
             return None
         return Visit(account, workspace, req.scope["simulator.exchange"], is_over)
+
+    def _note_stranger(self, req: Request, name: tuple[str, str] | None, status: int, location: str) -> None:
+        """Note it in the workspace that has this site id, else in the first; never the key."""
+        site_id = name[0] if name else ""
+        doors = list(self._doors.values())
+        account, workspace, _ = next((door for door in doors if door[0].site_id == site_id), doors[0])
+        why = f"wrong region, sent to {location}" if location else "wrong region" if name in self._doors else ""
+        if not why:
+            why = "wrong API key" if account.site_id == site_id else "no workspace has these credentials"
+        workspace.refuse(status, req.path, why)
 
 
 def turn_away(resp: Response, status: int, location: str) -> None:

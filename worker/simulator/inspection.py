@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -20,9 +21,11 @@ from worker.simulator.people import Event, Person
 from worker.simulator.workspace import Workspace
 
 PAGE_MAX = 10_000
+PEOPLE_MAX = 1_000_000
+PARTS = {"page.html": "text/html", "page.css": "text/css", "page.js": "text/javascript"}
 # Nothing but the page itself: no other host's scripts, styles or pictures, and no one's frame.
 POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; "
     "connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
@@ -63,8 +66,12 @@ class Inspection:
     async def on_get_people(self, req: Request, resp: Response) -> None:
         """List people in the order they came, or `newest=true` first; `after` is a serial."""
         workspace, after, limit = self._window(req)
-        newest = req.get_param_as_bool("newest", default=False)
-        people = workspace.people.page(after, limit + 1, newest=newest)
+        newest, text = self._order(req)
+        if text:
+            found = workspace.people.page(after, PEOPLE_MAX, newest=newest)
+            people = list(islice((p for p in found if contains(show_person(p), text)), limit + 1))
+        else:
+            people = workspace.people.page(after, limit + 1, newest=newest)
         items = [show_person(person) for person in people[:limit]]
         write(resp, page(items, "serial", has_more=len(people) > limit))
 
@@ -85,8 +92,15 @@ class Inspection:
         write(resp, show_person(person))
 
     async def on_get_events(self, req: Request, resp: Response) -> None:
-        """List events in the order they came: all, of one `name`, of one `person`."""
+        """List events in the order they came: all, of one `name`, of one `person`; or `newest=true` first."""
         workspace, after, limit = self._window(req)
+        newest, text = self._order(req)
+        if newest or text:
+            found = workspace.journal.scan(after, newest=newest)
+            shown = (show_event(event) for event in found)
+            some = list(islice((one for one in shown if not text or contains(one, text)), limit + 1))
+            write(resp, page(some[:limit], "seq", has_more=len(some) > limit))
+            return
         name, who = req.get_param("name") or "", req.get_param("person")
         if who is None:
             events = workspace.journal.page(after, limit + 1, name)
@@ -111,6 +125,7 @@ class Inspection:
                 "duplicates": counts["duplicates"],
                 "stale_attributes": workspace.profiles.stale_attributes,
                 "not_applied": workspace.activity.counts,
+                "refused": workspace.refused.counts,
                 "defects": workspace.defects.counts.total(),
                 "defects_by_kind": workspace.defects.counts,
                 "workspaces": [
@@ -122,13 +137,15 @@ class Inspection:
 
     async def on_get_defects(self, req: Request, resp: Response) -> None:
         """List what a correct client would not have sent."""
-        _, after, limit = self._window(req)
-        write(resp, {**show_log(self._workspace(req).defects, after, limit), "meaning": DEFECTS})
+        write(resp, {**self._log(req, self._workspace(req).defects), "meaning": DEFECTS})
 
     async def on_get_activity(self, req: Request, resp: Response) -> None:
         """List what was accepted and yet not applied."""
-        _, after, limit = self._window(req)
-        write(resp, show_log(self._workspace(req).activity, after, limit))
+        write(resp, self._log(req, self._workspace(req).activity))
+
+    async def on_get_refused(self, req: Request, resp: Response) -> None:
+        """List what was answered with an error that no fault made."""
+        write(resp, self._log(req, self._workspace(req).refused))
 
     async def on_post_reset(self, _req: Request, resp: Response) -> None:
         """Forget all: people, events, counts; faults are again those of the start."""
@@ -148,12 +165,26 @@ class Inspection:
         self._inspected.dice.load(faults)
         write(resp, msgspec.to_builtins(self._inspected.dice.faults))
 
-    async def on_get_page(self, _req: Request, resp: Response) -> None:
-        """Show the page that watches all this."""
-        resp.content_type = "text/html; charset=utf-8"
+    async def on_get_page(self, req: Request, resp: Response) -> None:
+        """Show the page that watches all this, or its script or style."""
+        name = req.path.strip("/") or "page.html"
+        resp.content_type = f"{PARTS[name]}; charset=utf-8"
         resp.set_header("Content-Security-Policy", POLICY)
         resp.set_header("X-Content-Type-Options", "nosniff")
-        resp.data = page_bytes()
+        resp.set_header("Cache-Control", "no-cache")
+        resp.data = page_bytes(name)
+
+    def _log(self, req: Request, log: Log) -> dict[str, Any]:
+        _, after, limit = self._window(req)
+        newest, text = self._order(req)
+        found = (note for note in log.scan(after, newest=newest) if not text or contains(note, text))
+        notes = list(islice(found, limit + 1))
+        return {**page(notes[:limit], "seq", has_more=len(notes) > limit), "counts": log.counts}
+
+    def _order(self, req: Request) -> tuple[bool, bytes]:
+        """Whether the newest come first (`after` is then where they go on), and what all must contain."""
+        text = (req.get_param("text") or "").strip().lower().encode()
+        return req.get_param_as_bool("newest", default=False), text
 
     def _workspace(self, req: Request) -> Workspace:
         try:
@@ -167,10 +198,15 @@ class Inspection:
         return self._workspace(req), after, limit
 
 
-@lru_cache(maxsize=1)
-def page_bytes() -> bytes:
-    """The page, one file without outside parts."""
-    return Path(__file__).with_name("page.html").read_bytes()
+@lru_cache(maxsize=3)
+def page_bytes(name: str) -> bytes:
+    """The page, its script or its style: nothing comes from outside."""
+    return Path(__file__).with_name(name).read_bytes()
+
+
+def contains(shown: dict[str, Any], text: bytes) -> bool:
+    """Whether what is shown has a text in it, in any case of its letters."""
+    return text in msgspec.json.encode(shown).lower()
 
 
 def show_person(person: Person) -> dict[str, Any]:
@@ -189,13 +225,6 @@ def show_event(event: Event) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.structs.asdict(event)
     shown["person"] = {shown.pop("kind"): shown.pop("value")}
     return shown
-
-
-def show_log(log: Log, after: int, limit: int) -> dict[str, Any]:
-    """A page of notes, and how many there were of each kind."""
-    notes = log.page(after, limit + 1)
-    shown = page(notes[:limit], "seq", has_more=len(notes) > limit)
-    return {**shown, "counts": log.counts}
 
 
 def page(items: list[dict[str, Any]], cursor: str, *, has_more: bool) -> dict[str, Any]:

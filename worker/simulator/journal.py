@@ -1,6 +1,7 @@
 """What arrived, in order: the events of a workspace, and what happened that no answer tells."""
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -26,6 +27,12 @@ class Log:
         self._seq += 1
         self.counts[kind] += 1
         self.notes.append({"seq": self._seq, "kind": kind, "at": at_s, **detail})
+
+    def scan(self, after: int, *, newest: bool) -> Iterator[dict[str, Any]]:
+        """Notes past a sequence number (0: all), in their order or the newest first."""
+        if newest:
+            return (note for note in reversed(self.notes) if not after or note["seq"] < after)
+        return (note for note in self.notes if note["seq"] > after)
 
     def page(self, after: int, limit: int) -> list[dict[str, Any]]:
         """Up to `limit` notes past a sequence number."""
@@ -86,6 +93,12 @@ class Journal:
         """Up to `limit` events past a sequence number, of one name or of all."""
         first = self._events[0].seq if self._events else 0
         return page_events(self._events, max(0, after + 1 - first), limit, after, name)
+
+    def scan(self, after: int, *, newest: bool) -> Iterator[Event]:
+        """Events past a sequence number (0: all), in their order or the newest first."""
+        if newest:
+            return (event for event in reversed(self._events) if not after or event.seq < after)
+        return (event for event in self._events if event.seq > after)
 
     def _forget(self, count: int) -> None:
         oldest = self._events[:count]

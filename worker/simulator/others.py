@@ -35,7 +35,7 @@ class OtherDoor:
             return
         message = self._check(visit.body, req.get_param("id_type") or "id")
         if message:
-            refuse(visit, resp, message)
+            refuse(visit, req, resp, message)
             return
         visit.workspace.note("not simulated", self._name)
         if self._status == 204:

@@ -24,6 +24,7 @@ class Door:
     def _serve(
         self,
         visit: Visit,
+        req: Request,
         resp: Response,
         check: Callable[[Entity], str],
         make: Callable[[Entity], Entity],
@@ -32,12 +33,12 @@ class Door:
         body = read_object(visit.body)
         message = "body must be a JSON object" if body is None else check(body)
         if message or body is None:
-            refuse(visit, resp, message)
+            refuse(visit, req, resp, message)
         else:
             entity = make(body)
             faults = self._desk.faults
             if entity.get("name") in faults.reject_event_names | faults.refuse_event_names:
-                refuse(visit, resp, "event name is rejected by the simulator, as asked")
+                refuse(visit, req, resp, "event name is rejected by the simulator, as asked")
                 return
             apply(visit, [entity])
             succeed(resp)
@@ -45,6 +46,7 @@ class Door:
     def _serve_path(
         self,
         visit: Visit,
+        req: Request,
         resp: Response,
         identifier: str,
         make: Callable[[str], Entity],
@@ -52,7 +54,7 @@ class Door:
         """Apply what the path alone means."""
         message = bodies.check_path(identifier)
         if message:
-            refuse(visit, resp, message)
+            refuse(visit, req, resp, message)
         else:
             apply(visit, [make(identifier)])
             succeed(resp)
@@ -67,6 +69,7 @@ class CustomerDoor(Door):
         if visit is not None:
             self._serve(
                 visit,
+                req,
                 resp,
                 lambda body: bodies.check_path(name) or bodies.check_identify(body, self._desk.rules),
                 lambda body: bodies.identify_entity(name, body),
@@ -76,7 +79,7 @@ class CustomerDoor(Door):
         """Delete a person; 200 as well when there is none."""
         visit = self._desk.admit(req, resp)
         if visit is not None:
-            self._serve_path(visit, resp, unquote(identifier), lambda name: bodies.bare_entity(name, "delete"))
+            self._serve_path(visit, req, resp, unquote(identifier), lambda name: bodies.bare_entity(name, "delete"))
 
 
 class SuppressionDoor(Door):
@@ -92,6 +95,7 @@ class SuppressionDoor(Door):
         if visit is not None:
             self._serve_path(
                 visit,
+                req,
                 resp,
                 unquote(identifier),
                 lambda name: bodies.bare_entity(name, self._action),
@@ -108,6 +112,7 @@ class CustomerEventsDoor(Door):
             rules = self._desk.rules
             self._serve(
                 visit,
+                req,
                 resp,
                 lambda body: bodies.check_path(name) or bodies.check_event(body, rules),
                 lambda body: bodies.event_entity(bodies.path_identifiers(name), body),
@@ -129,7 +134,7 @@ class AnonymousEventsDoor(Door):
                 visit.workspace.add_defect("event_without_anyone", body["name"])
             return bodies.event_entity({"anonymous_id": body.get("anonymous_id") or ""}, body)
 
-        self._serve(visit, resp, lambda body: bodies.check_anonymous_event(body, rules), make)
+        self._serve(visit, req, resp, lambda body: bodies.check_anonymous_event(body, rules), make)
 
 
 class MergeDoor(Door):
@@ -139,7 +144,7 @@ class MergeDoor(Door):
         """Merge one person into another."""
         visit = self._desk.admit(req, resp)
         if visit is not None:
-            self._serve(visit, resp, bodies.check_merge, bodies.merge_entity)
+            self._serve(visit, req, resp, bodies.check_merge, bodies.merge_entity)
 
 
 class DevicesDoor(Door):
@@ -151,6 +156,7 @@ class DevicesDoor(Door):
         if visit is not None:
             self._serve(
                 visit,
+                req,
                 resp,
                 lambda body: bodies.check_path(name) or bodies.check_device(body),
                 lambda body: bodies.device_entity(name, "add_device", body["device"]),
@@ -166,6 +172,7 @@ class DeviceDoor(Door):
         if visit is not None:
             self._serve_path(
                 visit,
+                req,
                 resp,
                 unquote(identifier),
                 lambda name: bodies.device_entity(name, "delete_device", device),
@@ -187,7 +194,10 @@ class RegionDoor:
             fill(resp, 200, {"url": HOSTS[region], "region": region, "environment_id": number})
 
 
-def refuse(visit: Visit, resp: Response, message: str) -> None:
+def refuse(visit: Visit, req: Request, resp: Response, message: str) -> None:
     """Answer that the request is wrong."""
     visit.workspace.reject([{}])
+    parts = req.path.split("/")
+    about = [{"identifiers": bodies.path_identifiers(unquote(parts[4]))}] if parts[3:4] == ["customers"] else []
+    visit.note_refusal(req, 400, [{"message": message}], about)
     fill(resp, 400, {"meta": {"error": message}})

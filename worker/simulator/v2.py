@@ -1,5 +1,6 @@
 """v2 of the Track API over HTTP: one entity, and a batch of them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from falcon.asgi import Request, Response
@@ -23,7 +24,7 @@ class EntityDoor:
             return
         rules, faults = self._desk.rules, self._desk.faults
         if len(visit.body) > rules.entity_max_bytes:
-            fill_errors(resp, rules.oversize_status, [too_large(rules.entity_max_bytes)])
+            fill_errors(visit, req, resp, rules.oversize_status, [too_large(rules.entity_max_bytes)])
             return
         entity = read_object(visit.body)
         if has_event([entity], faults.fail_event_names):
@@ -33,7 +34,7 @@ class EntityDoor:
         problems = [MALFORMED] if entity is None else check_entity(entity, rules, refused)
         if problems or entity is None:
             visit.workspace.reject([{}])
-            fill_errors(resp, 400, problems)
+            fill_errors(visit, req, resp, 400, problems, [entity])
         else:
             apply(visit, [entity])
             succeed(resp)
@@ -52,7 +53,7 @@ class BatchDoor:
             return
         rules, faults = self._desk.rules, self._desk.faults
         if len(visit.body) > rules.batch_max_bytes:
-            fill_errors(resp, rules.oversize_status, [too_large(rules.batch_max_bytes)])
+            fill_errors(visit, req, resp, rules.oversize_status, [too_large(rules.batch_max_bytes)])
             return
         items, problem = read_items(visit.body)
         if problem is None and has_event(items, faults.fail_event_names):
@@ -62,19 +63,21 @@ class BatchDoor:
             self._desk.dice.counts["refuse_event_names"] += 1
             problem = Problem("invalid", "batch", "is refused by the simulator, as asked")
         if problem is not None:
-            fill_errors(resp, 400, [problem])
+            fill_errors(visit, req, resp, 400, [problem])
             return
         sizes = item_sizes(visit.body, rules)
         verdict = judge_batch(items, sizes, rules, faults.reject_event_names)
         if verdict.whole:
-            fill_errors(resp, 400, verdict.whole)
+            fill_errors(visit, req, resp, 400, verdict.whole)
             return
         apply(visit, verdict.good)
         if not verdict.errors:
             succeed(resp)
             return
         visit.workspace.reject(verdict.errors)
-        fill(resp, 207 if verdict.good else rules.all_invalid, {"errors": verdict.errors})
+        status = 207 if verdict.good else rules.all_invalid
+        visit.note_refusal(req, status, verdict.errors, items)
+        fill(resp, status, {"errors": verdict.errors})
 
 
 def fail(desk: Desk, resp: Response) -> None:
@@ -109,9 +112,13 @@ def too_large(max_bytes: int) -> Problem:
     return Problem("invalid", "", f"body must be {max_bytes} bytes or less")
 
 
-def fill_errors(resp: Response, status: int, problems: list[Problem]) -> None:
+def fill_errors(
+    visit: Visit, req: Request, resp: Response, status: int, problems: list[Problem], items: Iterable[Any] = ()
+) -> None:
     """Answer that the whole request is wrong."""
-    fill(resp, status, {"errors": [problem._asdict() for problem in problems]})
+    errors = [problem._asdict() for problem in problems]
+    visit.note_refusal(req, status, errors, list(items))
+    fill(resp, status, {"errors": errors})
 
 
 _ONE = ("identifiers",)

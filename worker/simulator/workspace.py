@@ -34,6 +34,7 @@ class Workspace:
         self.profiles = Profiles(self.people, self.journal, rules, self._ignore)
         self.activity = Log()
         self.defects = Log()
+        self.refused = Log()
         self.counts: Counter[str] = Counter()
         self._scope = rules.ulid_scope
         self._clock = clock
@@ -46,7 +47,7 @@ class Workspace:
         for entity in entities:
             self.counts["accepted"] += 1
             for kind, value in find_defects(entity):
-                self.add_defect(kind, value)
+                self.add_defect(kind, value, describe(entity))
             if entity["type"] != "person":
                 self._ignore("not simulated", "", entity["type"])
             elif self._lean:
@@ -60,9 +61,13 @@ class Workspace:
         """Count the items that an answer called invalid."""
         self.counts["rejected"] += len({error.get("batch_index") for error in errors})
 
-    def add_defect(self, kind: str, value: Any) -> None:
-        """Note what a correct client would not have sent."""
-        self.defects.add(kind, int(self._clock()), value=value)
+    def refuse(self, status: int, path: str, why: str, person: str = "") -> None:
+        """Note a request, or an item of one, that was answered with an error."""
+        self.refused.add(str(status), int(self._clock()), path=path, why=why, person=person)
+
+    def add_defect(self, kind: str, value: Any, person: str = "") -> None:
+        """Note what a correct client would not have sent, and for which person."""
+        self.defects.add(kind, int(self._clock()), value=value, person=person)
 
     def note(self, why: str, what: str) -> None:
         """Note a request that was accepted, has no effect here, and is about nobody."""
@@ -145,3 +150,11 @@ class Workspace:
     def _ignore(self, why: str, who: str, what: str) -> None:
         """Note what was accepted with a 200 and yet not applied."""
         self.activity.add(why, int(self._clock()), person=who, detail=what)
+
+
+def describe(entity: Any) -> str:
+    """Who an entity is about, as `kind:value`, as far as it can be read; an empty text if it cannot."""
+    identifiers = (entity.get("identifiers") or entity.get("primary")) if isinstance(entity, dict) else None
+    if not isinstance(identifiers, dict):
+        return ""
+    return next((f"{kind}:{value}" for kind, value in identifiers.items() if isinstance(value, str | int)), "")
