@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     hold_longest_s: float = Field(300, gt=0, description="Longest wait between probes of a held integration.")
     probe_events: int = Field(3, ge=1, le=100, description="Events of one probe.")
 
+    by: str = Field("", description="Who acts, for the record of `relay actions`; empty: the OS user.")
     dead_limit: int = Field(1_000_000, ge=1, description="Dead letters of one integration before it is held.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 

@@ -14,6 +14,9 @@ _COMMANDS = {
     "check": "Validate the integrations file, the keys and regions, and the server.",
     "status": "Show each integration: live or held, waiting, delivered, filtered, dead.",
     "audit": "Compare the books with what Redis itself counts.",
+    "config": "See and change the configuration in force: plan, apply, show, log, diff, export, rollback, reseal.",
+    "actions": "Show what people did: who, what, when and why.",
+    "seal": "Seal a secret, so that it may stand in the integrations file.",
     "hold": "Hold an integration: its events wait, in order, until it is resumed.",
     "resume": "End the hold of an integration; what waited is delivered at once.",
     "send": "Post events from a file or standard input, as an upstream service would.",
@@ -39,6 +42,12 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912 - one import a com
             from worker.cli.status import status as command
         case "audit":
             from worker.cli.audit import audit as command
+        case "config":
+            from worker.cli.config.group import config as command
+        case "actions":
+            from worker.cli.actions import actions as command
+        case "seal":
+            from worker.cli.seal import seal as command
         case "hold":
             from worker.cli.hold import hold as command
         case "resume":

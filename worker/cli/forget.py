@@ -4,12 +4,16 @@ import click
 import msgspec
 import orjson
 
+from worker.cli.acting import BY, WHY, record
+
 
 @click.command()
 @click.argument("person")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@WHY
+@BY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; needs --yes.")
-def forget(person: str, *, yes: bool, as_json: bool) -> None:
+def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: bool) -> None:
     """Remove PERSON (a user id, anonymous id or e-mail) from streams, dead letters and state, on all shards.
 
     Customer.io is not told: delete the person there as well. Events that arrive later are taken as usual, unless the
@@ -25,6 +29,8 @@ def forget(person: str, *, yes: bool, as_json: bool) -> None:
         click.confirm("Their events that wait will not be sent, their dead letters are gone. Go on?", abort=True)
     parts = relay()
     removed = forget_person(parts, person)
+    result = f"{removed.entries} events, {removed.dead_letters} dead letters, {removed.states} states removed"
+    record(parts, "forget", "a person", by=by, why=message, result=result)
     try:
         # the append-only file holds the bytes until it is rewritten
         parts.redis.bgrewriteaof()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker.cli.acting import BY, WHY, record
 from worker.cli.printing import echo_json
 from worker.errors import OperatorError
 
@@ -18,14 +19,16 @@ _MESSAGE_LIMIT = 300
 @click.command()
 @click.argument("integration")
 @click.option("--message", "-m", default="", metavar="TEXT", help="Why; `relay status` shows it.")
+@BY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def hold(integration: str, message: str, *, as_json: bool) -> None:
+def hold(integration: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Hold INTEGRATION: its events wait, in order, until `relay resume`. No probe ends it.
 
     What is being delivered at the moment is finished first: seconds at most.
     """
     parts = _parts(integration)
     parts.holds.hold(integration, "operator", time.time_ns() // 1_000_000, message=message[:_MESSAGE_LIMIT])
+    record(parts, "hold", integration, by=by, why=message, result="held")
     if as_json:
         echo_json({"integration": integration, "held": True})
     else:
@@ -34,8 +37,10 @@ def hold(integration: str, message: str, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("integration")
+@WHY
+@BY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def resume(integration: str, *, as_json: bool) -> None:
+def resume(integration: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Resume INTEGRATION: whatever holds it, its events are tried again at once.
 
     Exit 1 when it was not held.
@@ -44,6 +49,7 @@ def resume(integration: str, *, as_json: bool) -> None:
 
     parts = _parts(integration)
     held = parts.holds.resume(integration)
+    record(parts, "resume", integration, by=by, why=message, result="resumed" if held else "was not held")
     lanes = _mark_backlogs(parts, integration)
     told = [wake(lane.integration, lane.shard) for lane in lanes]
     if as_json:

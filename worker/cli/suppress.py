@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 import click
 import orjson
 
+from worker.cli.acting import BY, WHY, discreet, record
+
 
 @click.group()
 def suppress() -> None:
@@ -13,24 +15,34 @@ def suppress() -> None:
 
 @suppress.command("add")
 @click.argument("person")
+@WHY
+@BY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def add(person: str, *, as_json: bool) -> None:
+def add(person: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Suppress PERSON (a user id, anonymous id or e-mail), from the next batch on."""
     from worker.app import relay
 
-    new = relay().suppressed.add(person)
-    _say({"suppressed": True, "new": new}, "suppressed" if new else "was suppressed already", as_json)
+    parts = relay()
+    new = parts.suppressed.add(person)
+    result = "suppressed" if new else "was suppressed already"
+    record(parts, "suppress add", discreet(person), by=by, why=message, result=result)
+    _say({"suppressed": True, "new": new}, result, as_json)
 
 
 @suppress.command("remove")
 @click.argument("person")
+@WHY
+@BY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def remove(person: str, *, as_json: bool) -> None:
+def remove(person: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Send events about PERSON again; what was filtered meanwhile stays filtered."""
     from worker.app import relay
 
-    known = relay().suppressed.remove(person)
-    _say({"suppressed": False, "known": known}, "no longer suppressed" if known else "was not suppressed", as_json)
+    parts = relay()
+    known = parts.suppressed.remove(person)
+    result = "no longer suppressed" if known else "was not suppressed"
+    record(parts, "suppress remove", discreet(person), by=by, why=message, result=result)
+    _say({"suppressed": False, "known": known}, result, as_json)
     if not known:
         raise click.exceptions.Exit(1)
 

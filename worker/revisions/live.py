@@ -227,7 +227,8 @@ class Live:
     def _swap(self, new: Loaded) -> None:
         former, self._loaded = self._loaded, new
         self.since_ms = time.time_ns() // 1_000_000
-        for line in new.integrations.unresolved:
+        # a command that needs a secret says so itself
+        for line in new.integrations.unresolved if self._last_good is not None else ():
             log.error("secret_missing %s", line)
         if former is not None:
             self._said = ""

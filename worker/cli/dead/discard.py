@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli.acting import BY, doer, record
 from worker.cli.columns import columns
 from worker.cli.dead.options import (
     ALL,
-    BY,
     DRY_RUN,
     JSON,
     YES,
     choose,
     confirm,
-    doer,
+    described,
     filters,
     open_parts,
     take_filter,
@@ -68,6 +68,14 @@ def dead_discard(
     confirm(f"discard {count(len(letters))} letters for good?", yes=yes, as_json=as_json)
     changes = Counter(change for _, change in parts.dead_changes.discard(letters, message[:_MESSAGE_LIMIT], doer(by)))
     done = changes.pop("done", 0)
+    record(
+        parts,
+        "dead discard",
+        described(ids, wanted, everything),
+        by=by,
+        why=message,
+        result=f"{done} letters discarded",
+    )
     if as_json:
         echo_json({"matched": len(letters), "discarded": done, "left": changes})
     else:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from worker.cli.dead.options import BY, DRY_RUN, JSON, doer, open_parts, read_letters
+from worker.cli.acting import BY, WHY, doer, record
+from worker.cli.dead.options import DRY_RUN, JSON, open_parts, read_letters
 from worker.cli.dead.show import describe, verdict
 from worker.cli.printing import echo_json
 
@@ -27,6 +28,7 @@ _WHY = {
 @click.option("--unset", "removals", multiple=True, metavar="PATH", help="Take a field out.")
 @click.option("--new-identity", is_flag=True, help="Make it another event for Customer.io: see below.")
 @DRY_RUN
+@WHY
 @BY
 @JSON
 def dead_edit(
@@ -36,6 +38,7 @@ def dead_edit(
     removals: tuple[str, ...],
     new_identity: bool,
     dry_run: bool,
+    message: str,
     by: str | None,
     as_json: bool,
 ) -> None:
@@ -54,6 +57,8 @@ def dead_edit(
     after = _edited(parts, before, raw, doer(by), new_identity=new_identity)
     if not dry_run:
         after = _write(parts, before, after)
+        paths = ", ".join(after.edits[-1].paths)
+        record(parts, "dead edit", f"letter {before.id}", by=by, why=message, result=f"changed in {paths}")
     told = describe(parts, after)
     if as_json:
         echo_json(told)

@@ -8,7 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.dead.options import BY, DRY_RUN, JSON, chosen, doer, filters, open_parts, read_letters, take_filter
+from worker.cli.acting import BY, WHY, doer, record
+from worker.cli.dead.options import DRY_RUN, JSON, chosen, filters, open_parts, read_letters, take_filter
 from worker.cli.printing import count, echo_json
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ def _opened(output: str | None) -> IO[bytes]:
 @click.command()
 @click.argument("file", type=click.File("rb"))
 @DRY_RUN
+@WHY
 @BY
 @JSON
-def dead_import(file: IO[bytes], *, dry_run: bool, by: str | None, as_json: bool) -> None:
+def dead_import(file: IO[bytes], *, dry_run: bool, message: str, by: str | None, as_json: bool) -> None:
     """Import FILE (- for standard input): letters that are not there come back, others stay as they are.
 
     A letter that comes back counts as one more accepted event, whatever became of it before; its ULID is the old one,
@@ -79,6 +81,9 @@ def dead_import(file: IO[bytes], *, dry_run: bool, by: str | None, as_json: bool
             restored += 1
         else:
             there += 1
+    if restored and not dry_run:
+        result = f"{restored} letters restored"
+        record(parts, "dead import", getattr(file, "name", "-"), by=by, why=message, result=result)
     if as_json:
         echo_json({"restored": restored, "already_there": there, "refused": refused, "dry_run": dry_run})
     else:

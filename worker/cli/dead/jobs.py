@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli.acting import BY, WHY, record
 from worker.cli.columns import columns
 from worker.cli.dead.follow import ending, find_job, follow, outcome
 from worker.cli.dead.options import JSON, open_parts
@@ -79,35 +80,45 @@ def jobs_show(job_id: str, *, wait: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(ending(job))
 
 
+_VERBS: "dict[JobState, str]" = {"paused": "pause", "running": "resume", "aborted": "abort"}
+
+
 @jobs.command("pause")
 @click.argument("job_id", metavar="JOB")
+@WHY
+@BY
 @JSON
-def jobs_pause(job_id: str, *, as_json: bool) -> None:
+def jobs_pause(job_id: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Pause JOB: the request under way is finished, then it rests until it is resumed."""
-    _move(job_id, "paused", as_json)
+    _move(job_id, "paused", as_json, by, message)
 
 
 @jobs.command("resume")
 @click.argument("job_id", metavar="JOB")
+@WHY
+@BY
 @JSON
-def jobs_resume(job_id: str, *, as_json: bool) -> None:
+def jobs_resume(job_id: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Resume JOB."""
-    _move(job_id, "running", as_json)
+    _move(job_id, "running", as_json, by, message)
 
 
 @jobs.command("abort")
 @click.argument("job_id", metavar="JOB")
+@WHY
+@BY
 @JSON
-def jobs_abort(job_id: str, *, as_json: bool) -> None:
+def jobs_abort(job_id: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Abort JOB: what is left of it stays with the dead letters."""
-    _move(job_id, "aborted", as_json)
+    _move(job_id, "aborted", as_json, by, message)
 
 
-def _move(job_id: str, state: "JobState", as_json: bool) -> None:
+def _move(job_id: str, state: "JobState", as_json: bool, by: str | None, why: str) -> None:
     parts = open_parts()
     now = parts.jobs.move(find_job(parts, job_id).id, state)
     if now == state != "paused":
         wake(parts, job_id)
+    record(parts, f"jobs {_VERBS[state]}", f"job {job_id}", by=by, why=why, result=f"is {now}")
     if as_json:
         echo_json(job_row(find_job(parts, job_id)))
     else:

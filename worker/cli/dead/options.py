@@ -1,7 +1,5 @@
 """Which dead letters a command is about: the options that all of them share."""
 
-import getpass
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +34,6 @@ _FILTERS: tuple[Option, ...] = (
 )
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-BY = click.option("--by", metavar="NAME", help="Who does it, for the record.  [default: $USER]")
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
 ALL = click.option("--all", "everything", is_flag=True, help="Every dead letter, without a filter.")
@@ -131,16 +128,6 @@ def described(ids: tuple[str, ...], wanted: "Filter", everything: bool) -> str:
     if ids:
         return " ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
     return "--all" if everything else wanted.text()
-
-
-def doer(by: str | None) -> str:
-    """Who does it."""
-    if by or os.environ.get("USER"):
-        return by or os.environ["USER"]
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def confirm(question: str, *, yes: bool, as_json: bool) -> None:

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli.acting import BY, WHY, doer, record
 from worker.cli.dead.follow import ending, follow
 from worker.cli.dead.jobs import job_row, wake
 from worker.cli.dead.options import (
     ALL,
-    BY,
     DRY_RUN,
     JSON,
     YES,
     choose,
     confirm,
     described,
-    doer,
     filters,
     open_parts,
     take_filter,
@@ -44,6 +43,7 @@ _RATE = 500.0
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Watch the job until it ends.")
 @YES
 @DRY_RUN
+@WHY
 @BY
 @JSON
 def dead_replay(
@@ -55,6 +55,7 @@ def dead_replay(
     wait: bool,
     yes: bool,
     dry_run: bool,
+    message: str,
     by: str | None,
     as_json: bool,
     **flags: Any,
@@ -75,9 +76,9 @@ def dead_replay(
             echo_json({"survey": survey, "job": None})
         return
     confirm(f"replay {count(len(chosen))} letters?", yes=yes, as_json=as_json)
-    job = _start(
-        parts, survey, chosen, described(ids, wanted, everything) + (" --fixed" if fixed else ""), rate, doer(by)
-    )
+    meant = described(ids, wanted, everything) + (" --fixed" if fixed else "")
+    job = _start(parts, survey, chosen, meant, rate, doer(by))
+    record(parts, "dead replay", meant.strip(), by=by, why=message, result=f"{len(chosen)} letters, job {job.id}")
     if not as_json:
         click.echo(f"job {job.id} (relay jobs show {job.id})")
     ended = follow(parts, job.id, quiet=as_json) if wait else job

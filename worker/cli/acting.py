@@ -1,0 +1,43 @@
+"""Who does what, and why: the options of every command that changes something, and the record it leaves."""
+
+import contextlib
+import getpass
+import os
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from worker.app import Relay
+
+BY = click.option("--by", metavar="NAME", help="Who does it, for the record.  [default: RELAY_BY, or $USER]")
+WHY = click.option("--message", "-m", default="", metavar="TEXT", help="Why, for the record.")
+
+
+def doer(by: str | None) -> str:
+    """Who does it."""
+    for name in (by, os.environ.get("RELAY_BY"), os.environ.get("USER")):
+        if name:
+            return name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def record(parts: "Relay", what: str, on: str, *, by: str | None, why: str = "", result: str = "") -> None:
+    """Keep what was done in `relay actions`; that it cannot be kept does not undo it."""
+    import redis
+
+    from worker.store.actions import Action, Actions
+
+    with contextlib.suppress(redis.RedisError):
+        Actions(parts.redis).add(Action(time.time_ns() // 1_000_000, doer(by), what, on, why, result))
+
+
+def discreet(person: str) -> str:
+    """A person in the record: to be recognised by who knows the identifier, and by nobody else."""
+    import hashlib
+
+    return f"person {hashlib.sha256(person.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"

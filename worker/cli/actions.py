@@ -1,0 +1,37 @@
+"""`relay actions`: who did what, when and why."""
+
+from datetime import datetime
+
+import click
+
+from worker.cli.columns import columns
+from worker.cli.printing import echo_json
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most actions.")
+@click.option("--after", type=click.IntRange(0), default=0, metavar="N", help="Leave out the newest N.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def actions(*, limit: int, after: int, as_json: bool) -> None:
+    """Show what people did with commands or the console, the newest first."""
+    from worker.app import relay
+    from worker.store.actions import Actions
+
+    found = Actions(relay().redis).newest(after, limit)
+    if as_json:
+        echo_json({"items": found, "next": after + limit if len(found) == limit else None})
+        return
+    rows = [["when", "who", "what", "on", "result", "why"]]
+    rows += [
+        [
+            f"{datetime.fromtimestamp(one.at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}",
+            one.by,
+            one.what,
+            one.on,
+            one.result,
+            one.why,
+        ]
+        for one in found
+    ]
+    for line in columns(rows) if found else ["nothing was done yet"]:
+        click.echo(line)

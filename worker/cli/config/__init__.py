@@ -1,0 +1,1 @@
+"""`relay config …`: the configuration in force, and how it changes."""

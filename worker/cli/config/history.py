@@ -1,0 +1,119 @@
+"""`relay config show`, `log`, `diff` and `export`: what was in force, when, and who made it so."""
+
+import difflib
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.columns import columns
+from worker.cli.printing import echo_json
+from worker.errors import OperatorError
+
+if TYPE_CHECKING:
+    from worker.app import Relay
+    from worker.revisions.store import Revision
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@click.argument("number", type=click.IntRange(1), metavar="[N]", required=False)
+@_JSON
+def show(number: int | None, *, as_json: bool) -> None:
+    """Show revision N, or the one in force: when, who, why, and what it says. Secrets are references in it."""
+    parts, revision = _find(number)
+    head = parts.revisions.head()
+    if as_json:
+        echo_json({**_about(revision), "in_force": revision.number == head, "text": revision.text})
+        return
+    state = "in force" if revision.number == head else f"in force is {head}"
+    click.secho(f"revision {revision.number} ({state})", bold=True)
+    click.echo(f"{_when(revision)}, by {revision.by or 'unknown'}, {revision.origin}, sha256 {revision.digest[:12]}")
+    if revision.note:
+        click.echo(revision.note)
+    click.echo()
+    click.echo(revision.text, nl=not revision.text.endswith("\n"))
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most revisions.")
+@_JSON
+def log(*, limit: int, as_json: bool) -> None:
+    """Show the revisions, the newest first: when, who, out of what, why."""
+    from worker.app import relay
+
+    revisions = relay().revisions.all()
+    if as_json:
+        echo_json({"items": [_about(one) for one in revisions[:limit]], "next": None})
+        return
+    rows = [["revision", "when", "by", "from", "sha256", "note"]]
+    rows += [[str(one.number), _when(one), one.by, one.origin, one.digest[:12], one.note] for one in revisions[:limit]]
+    for line in columns(rows) if revisions else ["no revision yet: `relay config apply FILE` makes the first one"]:
+        click.echo(line)
+
+
+@click.command()
+@click.argument("first", type=click.IntRange(1), metavar="A")
+@click.argument("second", type=click.IntRange(1), metavar="[B]", required=False)
+@_JSON
+def diff(first: int, second: int | None, *, as_json: bool) -> None:
+    """Show what differs from revision A to B, or to the one in force: in words, then line by line."""
+    from config.difference import difference
+    from config.integrations import ConfigError, parse
+
+    parts, old = _find(first)
+    _, new = _find(second)
+    names = [f"revision {one.number}" for one in (old, new)]
+    try:
+        sides = [
+            parse(one.text, name, parts.secrets, lenient=True) for one, name in zip((old, new), names, strict=True)
+        ]
+        lines = difference(*sides)
+    except ConfigError as error:
+        lines = [str(error)]  # of another release: its lines can be compared all the same
+    former, later = (one.text.splitlines(keepends=True) for one in (old, new))
+    text = "".join(difflib.unified_diff(former, later, names[0], names[1], n=2))
+    if as_json:
+        echo_json({"from": old.number, "to": new.number, "items": lines, "next": None, "text": text})
+        return
+    for line in lines or ["nothing differs in what it says"]:
+        click.echo(line)
+    if text:
+        click.echo()
+        click.echo(text, nl=False)
+
+
+@click.command()
+@click.argument("number", type=click.IntRange(1), metavar="[N]", required=False)
+def export(number: int | None) -> None:
+    """Print the file of revision N, or of the one in force, as it was applied: byte for byte, without a secret."""
+    _, revision = _find(number)
+    click.echo(revision.text, nl=False)
+
+
+def _find(number: int | None) -> "tuple[Relay, Revision]":
+    from worker.app import relay
+    from worker.revisions.live import NO_CONFIG
+
+    parts = relay()
+    wanted = number or parts.revisions.head()
+    if not wanted:
+        raise OperatorError(NO_CONFIG)
+    return parts, parts.revisions.get(wanted)
+
+
+def _about(revision: "Revision") -> dict[str, object]:
+    return {
+        "revision": revision.number,
+        "at_ms": revision.at_ms,
+        "by": revision.by,
+        "origin": revision.origin,
+        "note": revision.note,
+        "digest": revision.digest,
+        "removed": revision.removed,
+    }
+
+
+def _when(revision: "Revision") -> str:
+    return f"{datetime.fromtimestamp(revision.at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,143 @@
+"""`relay config plan`: what a file would change, before it does."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.printing import count, echo_json, span
+
+if TYPE_CHECKING:
+    from worker.app import Relay
+    from worker.history.comparison import Tally
+    from worker.history.plan import Change, Plan
+
+SINCE = click.option("--since", default="24h", show_default=True, metavar="TIME", help="How far back: 30m, 24h, 3d.")
+_EFFECTS = {
+    "newly_sent": "newly sent",
+    "no_longer_sent": "no longer sent",
+    "renamed": "renamed",
+    "changed": "with other attributes",
+    "newly_dead": "newly dead",
+    "no_longer_dead": "no longer dead",
+}
+_KINDS = 5
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@SINCE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--exit-code", is_flag=True, help="Exit 1 when something would change, as in CI.")
+def plan(file: Path, since: str, *, as_json: bool, exit_code: bool) -> None:
+    """Show what FILE would change: in words, and on the events still stored. Nothing changes.
+
+    Both revisions are run over the same events, as if they came again: which are newly sent, no longer sent, renamed
+    or dead, and whose properties would differ. Needs no secret.
+    """
+    from worker.cli.dead.options import open_parts
+    from worker.revisions.live import read_file
+
+    parts = open_parts()
+    text = read_file(file)
+    found, lines = look(parts, text, str(file), since, quiet=as_json)
+    if as_json:
+        from worker.history.plan import plan_dict
+
+        echo_json({**plan_dict(found), "difference": lines})
+    else:
+        show(found, lines)
+    if exit_code and (lines or found.changes):
+        raise click.exceptions.Exit(1)
+
+
+def look(parts: "Relay", text: str, path: str, since: str, *, quiet: bool) -> "tuple[Plan, list[str]]":
+    """The plan of a text, and the difference in words; progress on a terminal.
+
+    Raises:
+        OperatorError: the text has errors, a line each.
+    """
+    from config.difference import difference
+    from worker.history.plan import make_plan, since_of
+    from worker.revisions.live import check
+
+    new = check(text, path, parts.secrets)
+    lines = difference(parts.live.loaded.integrations, new)
+    began_s = time.monotonic()
+
+    def progress(done: int, shards: int, events: int) -> None:
+        if not quiet and sys.stderr.isatty() and time.monotonic() - began_s > 1:
+            click.echo(f"\r{done} of {shards} shards, {count(events)} events", err=True, nl=done == shards)
+
+    return make_plan(parts, text, path, since_of(since), progress), lines
+
+
+def show(found: "Plan", lines: list[str]) -> None:
+    """The plan, for people."""
+    against = f"revision {found.revision}" if found.revision else "no configuration"
+    if not lines and not found.changes:
+        click.echo(f"nothing differs from {against}")
+        return
+    click.secho(f"against {against}", bold=True)
+    for line in lines:
+        click.echo(f"  {line}")
+    click.echo()
+    click.echo(_coverage(found))
+    for change in found.changes:
+        for line in _effect_lines(change):
+            click.echo(line)
+    for source in found.removed_sources:
+        click.secho(f"source {source} is removed: what is sent to it is answered 404", fg="yellow")
+
+
+def _coverage(found: "Plan") -> str:
+    covered = found.coverage
+    if not covered.events:
+        return "on retained traffic: no event is stored in that time, so only the words above say what changes"
+    now_ms = time.time_ns() // 1_000_000
+    first, last = span(max(0, now_ms - covered.first_ms)), span(max(0, now_ms - covered.last_ms))
+    return f"on {count(covered.events)} events received from {first} to {last} ago, all of them compared:"
+
+
+def _effect_lines(change: "Change") -> Iterator[str]:
+    yield click.style(f"{change.integration} ({_CHANGES[change.change]})", bold=True)
+    if change.change == "removed":
+        yield click.style(
+            f"  given up for good: {count(change.waiting)} events that wait, {count(change.dead)} dead letters",
+            fg="red",
+        )
+    said = False
+    for effect, what in _EFFECTS.items():
+        tally = change.found.effects.get(effect)
+        if tally is not None:
+            said = True
+            yield from _tally_lines(tally, what)
+    people = change.found.people
+    if people.people:
+        said = True
+        kinds = ", ".join(f"{name} {count(number)}" for name, number in _most(people.kinds))
+        yield f"  {count(people.people):>9} people with other properties: {kinds}"
+        for sample in people.samples[:1]:
+            yield f"            as {sample.person}: {sample.before} -> {sample.after}"
+    if not said and change.change != "removed":
+        yield "  no event and no person of this time would differ"
+
+
+_CHANGES = {"added": "new", "removed": "removed", "changed": "changed", "key": "another key or start"}
+
+
+def _tally_lines(tally: "Tally", what: str) -> Iterator[str]:
+    kinds = ", ".join(f"{name or '(no name)'} {count(number)}" for name, number in _most(tally.kinds))
+    more = len(tally.kinds) - _KINDS
+    yield f"  {count(tally.events):>9} events {what}, of {count(tally.people)} people: {kinds}" + (
+        f" and {more} more" if more > 0 else ""
+    )
+    for sample in tally.samples[:1]:
+        yield f"            as {sample.entry} {sample.event_name} of {sample.person}: {sample.before} -> {sample.after}"
+
+
+def _most(kinds: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))[:_KINDS]

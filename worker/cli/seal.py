@@ -1,0 +1,29 @@
+"""`relay seal`: a secret made safe to stand in a file."""
+
+import sys
+
+import click
+
+from worker.errors import OperatorError
+
+
+@click.command()
+@click.option("--new-key", is_flag=True, help="Print a new key for RELAY_SECRET_KEYS instead.")
+def seal(*, new_key: bool) -> None:
+    """Seal the secret on standard input; prints what to write in the file instead of "env:NAME".
+
+    Only processes with one of the same RELAY_SECRET_KEYS can open it. It cannot be shown again.
+    """
+    from worker.app import read_settings
+    from worker.revisions.keyring import secret_keys
+    from worker.revisions.seal import Seal
+    from worker.revisions.seal import new_key as make_key
+
+    if new_key:
+        click.echo(make_key())
+        return
+    keys = Seal(secret_keys(read_settings()))
+    secret = click.prompt("secret", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    if not secret.strip():
+        raise OperatorError("nothing to seal: write the secret to standard input")
+    click.echo(keys.seal(secret.strip()))

@@ -1,0 +1,52 @@
+"""What people did: when, who, what, on what, why, and what came of it; never a payload or a key."""
+
+from typing import Any
+
+import msgspec
+import redis
+
+from worker.store.keys import ACTIONS
+
+_KEPT = 10_000
+_LIMIT = 300
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One thing that somebody did with a command or the console."""
+
+    at_ms: int
+    by: str
+    what: str
+    on: str
+    why: str = ""
+    result: str = ""
+
+
+_DECODER = msgspec.json.Decoder(Action)
+
+
+class Actions:
+    """The record of actions in Redis: the newest 10,000."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
+
+    def add(self, action: Action) -> None:
+        """Record an action."""
+        short = msgspec.structs.replace(
+            action, by=action.by[:100], on=action.on[:_LIMIT], why=action.why[:_LIMIT], result=action.result[:_LIMIT]
+        )
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.lpush(ACTIONS, msgspec.json.encode(short))
+        pipe.ltrim(ACTIONS, 0, _KEPT - 1)
+        pipe.execute()
+
+    def newest(self, start: int, most: int) -> list[Action]:
+        """So many actions from that position on, the newest first; foreign entries are left out."""
+        found = []
+        for raw in self._redis.lrange(ACTIONS, start, start + most - 1):
+            try:
+                found.append(_DECODER.decode(raw))
+            except msgspec.DecodeError:
+                continue
+        return found
