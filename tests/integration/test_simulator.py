@@ -14,7 +14,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from worker.cli.simulate import simulate
+from worker.cli.simulate import as_block, simulate, variable_suffixes
 from worker.simulator.accounts import Account, Host
 from worker.simulator.app import Options
 from worker.simulator.faults import KINDS
@@ -662,6 +662,40 @@ def test_the_command_starts_and_stops():
         rest = process.communicate(timeout=10)
     assert (process.returncode, rest) == (0, ("", ""))
     assert "sandbox-key" not in json.dumps(said_where)
+
+
+def test_help_lists_every_fault_and_groups_the_flags():
+    """The help has every flag in a section, and every kind of fault with what it does."""
+    lines = CliRunner().invoke(simulate, ["--help"]).output.splitlines()
+    heads = [line for line in lines if line and not line.startswith(" ")]
+    assert heads[1:] == [
+        "Listening:",
+        "Workspaces and regions:",
+        "Faults:",
+        "Limits and memory:",
+        "Where the documents are silent:",
+        "Kinds of --fault:",
+    ]
+    kinds = {line.split()[0] for line in lines[lines.index("Kinds of --fault:") :] if line.startswith("  ")}
+    assert kinds >= KINDS.keys()
+
+
+def test_every_workspace_has_its_own_variables():
+    """Two workspaces have a header and variable names of their own; one has the plain names."""
+    block = as_block("http://127.0.0.1:8085", Options(accounts=(US, EU)))
+    assert "Workspace us-site, under [integrations.NAME]:" in block
+    names = re.findall(r"env:(\w+)", block)
+    assert len(set(names)) == 4
+    assert "CUSTOMERIO_SITE_ID_EU_SITE=eu-site" in block
+    assert set(re.findall(r"env:(\w+)", as_block("http://x", Options()))) == {
+        "CUSTOMERIO_SITE_ID",
+        "CUSTOMERIO_API_KEY",
+    }
+
+
+def test_site_ids_that_read_alike_have_variables_of_their_own():
+    """Site ids that differ only in what a variable name cannot hold are numbered."""
+    assert variable_suffixes(["a-b", "a.b"]) == {"a-b": "_A_B_1", "a.b": "_A_B_2"}
 
 
 def test_the_port_is_taken():

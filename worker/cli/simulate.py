@@ -2,9 +2,12 @@
 
 import ipaddress
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from worker.cli.sections import SectionedCommand
 
 if TYPE_CHECKING:
     from worker.simulator.app import Options
@@ -35,7 +38,7 @@ def knob_options(command: Any) -> Any:
     return command
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8085, show_default=True, help="Port to listen on; 0: a free one.")
 @click.option(
@@ -74,8 +77,7 @@ def knob_options(command: Any) -> Any:
     "faults",
     multiple=True,
     metavar="KIND=next:N|CHANCE",
-    help="What goes wrong: the next N requests, or each by chance (0 to 1); repeatable. "
-    "GET /_inspect/faults lists the kinds.",
+    help="What goes wrong: the next N requests, or each by chance (0 to 1); repeatable. The kinds are below.",
 )
 @click.option("--seed", type=int, help="Make chance repeatable.")
 @click.option("--slow-s", type=float, default=15.0, show_default=True, help="A slow answer, in s.")
@@ -228,14 +230,31 @@ def as_block(url: str, options: "Options") -> str:
     from worker.simulator.app import SANDBOX
 
     lines = [f"Customer.io, simulated. What arrives: {url}/   (Ctrl-C stops it)", ""]
+    suffixes = variable_suffixes([account.site_id for account in options.accounts])
     for account in options.accounts:
         # a key that was given is known to who gave it; it does not belong on a screen
         key = account.api_key if account == SANDBOX else "<the key you gave>"
+        suffix = suffixes[account.site_id]
         lines += [
+            f"Workspace {account.site_id}, under [integrations.NAME]:",
             f'  region   = "{account.region}"',
             f'  base_url = "{url}"',
-            f'  site_id  = "env:CUSTOMERIO_SITE_ID"   # CUSTOMERIO_SITE_ID={account.site_id}',
-            f'  api_key  = "env:CUSTOMERIO_API_KEY"   # CUSTOMERIO_API_KEY={key}',
+            f'  site_id  = "env:CUSTOMERIO_SITE_ID{suffix}"   # CUSTOMERIO_SITE_ID{suffix}={account.site_id}',
+            f'  api_key  = "env:CUSTOMERIO_API_KEY{suffix}"   # CUSTOMERIO_API_KEY{suffix}={key}',
             "",
         ]
     return "\n".join(lines)
+
+
+def variable_suffixes(sites: list[str]) -> dict[str, str]:
+    """What sets each workspace's variable names apart: nothing for a single one.
+
+    >>> variable_suffixes(["shop-eu", "shop-us"])
+    {'shop-eu': '_SHOP_EU', 'shop-us': '_SHOP_US'}
+    """
+    if len(sites) == 1:
+        return {sites[0]: ""}
+    plain = {site: "_" + re.sub(r"\W", "_", site, flags=re.ASCII).upper() for site in sites}
+    if len(set(plain.values())) == len(sites):
+        return plain
+    return {site: f"{suffix}_{place}" for place, (site, suffix) in enumerate(plain.items(), 1)}
