@@ -1,5 +1,6 @@
 """Everything breaks at once, for a minute; the long run and its figures stand in docs/reliability.md."""
 
+import orjson
 import pytest
 
 from tests.chaos.plan import KINDS, make_plan
@@ -34,3 +35,19 @@ def test_the_people_of_a_run_are_repeatable():
     assert people != make_histories(8, 3000)
     assert sum(map(len, people.values())) >= 3000
     assert len(people) > len(HISTORIES)
+
+
+def test_two_identities_are_one_person():
+    """A plan with two identities has every event once, under several identifiers of one person, and transfers."""
+    histories = make_histories(7, 3000, two_identities=True)
+    assert histories == make_histories(7, 3000, two_identities=True)
+    ids = [orjson.loads(raw)["event_id"] for events in histories.values() for raw in events]
+    assert len(ids) == len(set(ids))
+    payloads = [orjson.loads(raw) for events in histories.values() for raw in events]
+    assert {("user_id" in one, "anonymous_user_id" in one) for one in payloads} == {
+        (True, True),
+        (True, False),
+        (False, True),
+    }
+    assert any(one.get("customerio_user_email", "").isupper() for one in payloads)
+    assert {"SUBSCRIPTION_RECEIVED", "SUBSCRIPTION_TRANSFERRED"} <= {one["event_name"] for one in payloads}

@@ -102,7 +102,10 @@ def _arrived(stack: Any) -> dict[str, list[str]]:
 
 
 def _people(stack: Any) -> dict[str, dict[str, Any]]:
-    return {person["identifiers"]["id"]: person["attributes"] for person in _pages(stack, "people")}
+    return {
+        person["identifiers"].get("id") or person["identifiers"]["email"]: person["attributes"]
+        for person in _pages(stack, "people")
+    }
 
 
 def _pages(stack: Any, what: str) -> Any:

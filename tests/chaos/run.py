@@ -26,6 +26,7 @@ import redis
 
 from config.catalogue import catalogue
 from config.integrations import load
+from tests.chaos.identities import under_identities
 from tests.chaos.plan import KINDS, SECONDS_A_FAULT, Fault, make_plan
 from tests.chaos.proof import Proof, prove
 from tests.chaos.sender import Person, Sender
@@ -92,10 +93,10 @@ class Summary:
 class Chaos:
     """One run."""
 
-    def __init__(self, folder: Path, events: int, faults: int, seed: int) -> None:
+    def __init__(self, folder: Path, events: int, faults: int, seed: int, *, two_identities: bool = False) -> None:
         self._seed = seed
         self._plan = make_plan(seed, faults, LEASE_S)
-        self._histories = make_histories(seed, events)
+        self._histories = make_histories(seed, events, two_identities=two_identities)
         properties = "\n".join(f'"{name}" = true' for name in catalogue().user_properties)
         text = DEFAULT_INTEGRATION.split("[integrations.production.user_properties]")[0]
         self._redis = OwnRedis(folder / "redis", {})
@@ -309,7 +310,7 @@ class Chaos:
         )
 
 
-def make_histories(seed: int, events: int) -> dict[str, list[bytes]]:
+def make_histories(seed: int, events: int, *, two_identities: bool = False) -> dict[str, list[bytes]]:
     """Whole lives of people, until there are about so many events; each has a subscription or purchase of their own."""
     dice = random.Random(f"{seed} people")
     kinds = list(HISTORIES)
@@ -325,6 +326,8 @@ def make_histories(seed: int, events: int) -> dict[str, list[bytes]]:
             purchasely_subscription_id=f"subs_{person}",
             purchasely_one_time_purchase_id=...,
         )
+        if two_identities:
+            person, payloads = under_identities(payloads, person, dice)
         histories[person] = [orjson.dumps(one) for one in payloads]
         total += len(payloads)
     return histories
@@ -387,12 +390,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--folder", type=Path, help="Keep logs and data there.  [default: a temporary one]")
     parser.add_argument("--report", type=Path, help="Write the tables there too.")
+    parser.add_argument(
+        "--two-identities",
+        action="store_true",
+        help="Each person has an anonymous id and a user id, transfers, and e-mail in different case.",
+    )
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing may be left running
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        summary = Chaos(folder, chosen.events, chosen.faults, chosen.seed).run()
+        summary = Chaos(folder, chosen.events, chosen.faults, chosen.seed, two_identities=chosen.two_identities).run()
     text = markdown(summary)
     print(text)
     for line in [*summary.proof.examples, *summary.findings, *summary.notes]:
