@@ -58,7 +58,7 @@ def raw_event(name, at=0, person="ada", **fields):
 
 
 class MemoryShelf:
-    """The streams as one lane sees them; does what the scripts do."""
+    """The streams as one lane sees them; both it and the real scripts pass tests/integration/test_shelf_contract.py."""
 
     # ruff: noqa: ARG002 - the signatures are the real ones
 
@@ -66,24 +66,30 @@ class MemoryShelf:
         self.entries: list[tuple[str, bytes]] = []
         self.cursor = "0-0"
         self.lease = ""
+        self.wake = ""
         self.flight: dict[str, object] = {}
         self.ledger: Counter[str] = Counter()
         self.dead: dict[str, dict] = {}
         self.people: dict[str, bytes] = {}
         self.held = False
-        self.woken = False
         self.settles: list[int] = []
         self.on_release: Callable[[], None] = lambda: None
         self.on_settle: Callable[[], None] = lambda: None
         self.append(*raws)
 
-    def append(self, *raws: bytes) -> None:
+    def append(self, *raws: bytes) -> list[str]:
         for raw in raws:
             self.entries.append((f"{1_760_000_000_000 + len(self.entries)}-0", raw))
+        return [entry_id for entry_id, _ in self.entries[len(self.entries) - len(raws) :]]
 
     def expire(self) -> None:
         """Let the time of the lease run out."""
         self.lease = ""
+
+    @property
+    def woken(self) -> bool:
+        """Whether the mark of a wake-up is set."""
+        return bool(self.wake)
 
     def waiting(self) -> list[bytes]:
         return [raw for entry_id, raw in self.entries if order(entry_id) > order(self.cursor)]
@@ -97,17 +103,19 @@ class MemoryShelf:
 
     def take(self, lane, token, count, *, probe=False):
         if self.held and not probe:
+            self.wake = ""
             return "held"
         if self.lease not in {"", token}:
             return "busy"
-        self.lease, self.woken = token, False
+        self.lease, self.wake = token, ""
         flight = self.flight
         if flight.get("token", token) != token:
             flight["deaths"] = flight.get("deaths", 0) + 1
-            if phase := flight.pop("phase", None):
+            if phase := flight.get("phase"):
                 flight[phase] = flight.get(phase, 0) + 1
         flight["token"] = token
         flight.pop("phase", None)
+        flight.pop("step", None)
         found = self._behind(self.cursor, count)
         deaths = flight.get("deaths", 0)
         if deaths and found:
@@ -139,34 +147,42 @@ class MemoryShelf:
         self.on_settle()
         wanted = meanwhile()
         self._check(token)
+        if self.flight.get("step") != step:
+            self._write(step, done)
+        return Following(self._behind(behind, more) if more else [], {key: self.people.get(key) for key in wanted})
+
+    def _write(self, step, done):
         self.settles.append(done.events)
         self.cursor = done.cursor
+        self.flight["step"] = step
         self.ledger.update(done.counts)
         self.ledger["position"] += done.events
         self.people.update(done.people)
         for burial in done.burials:
+            self.ledger["base"] += burial.letter_id in self.dead
             self.ledger["dead"] += burial.letter_id not in self.dead
             self.dead[burial.letter_id] = orjson.loads(burial.record)
         if "stuck" in self.flight and order(done.cursor) >= order(self.flight["stuck"]):
             del self.flight["stuck"], self.flight["refusals"]
-        if done.calm:
-            self.flight = {name: self.flight[name] for name in ("token", "stuck", "refusals") if name in self.flight}
-        return Following(self._behind(behind, more), {key: self.people.get(key) for key in wanted})
+        if done.calm and "deaths" in self.flight:
+            for name in ("deaths", "until", "alone", "mapping", "sending", "phase"):
+                self.flight.pop(name, None)
 
     def release(self, lane, token, cursor, *, keep, mark=True):
         self.on_release()
         if self.lease != token:
-            return "lost"
+            return "more" if self.wake == token else "lost"
         waits = bool(self._behind(cursor, 1))
         if waits and keep:
             return "more"
         self.lease = ""
         if {"until", "stuck"} & self.flight.keys():
-            for name in ("token", "phase"):
+            for name in ("token", "step", "phase"):
                 self.flight.pop(name, None)
         else:
             self.flight = {}
-        self.woken = waits and mark
+        if waits and mark:
+            self.wake = token
         return "more" if waits else "empty"
 
     def books(self):

@@ -45,6 +45,10 @@ HOLDS: Final[dict[HoldKind, str]] = {
     "unreachable": "Customer.io does not answer, or answers with errors: wait; it resumes by itself.",
     "misdirected": "Something else answers: region or base_url is wrong (relay check); correct it and restart.",
     "dead_limit": "Too many dead letters: replay or discard some; it resumes by itself once there is room.",
+    "unknown_state": (
+        "A newer release has written what is stored of a person, or it is damaged: run that release again; it resumes "
+        "by itself. Nothing is buried for it."
+    ),
     "operator": "Somebody held it on purpose: relay resume ends it.",
 }
 

@@ -11,7 +11,7 @@ from worker.customerio.verdict import Verdict, verdict
 from worker.delivery.poison import Caution, Search, witnesses
 from worker.delivery.request import Gate, Request, Requests, Waiting, hold
 from worker.delivery.settlement import Settler
-from worker.errors import LeaseLostError, StoppedError
+from worker.errors import LeaseLostError, StoppedError, UnknownStateError
 from worker.mapping.mapper import Composed
 from worker.store.lease import Lease
 from worker.store.stream import Entry, Following, Lane, Phase, Settlement, Taken
@@ -98,6 +98,10 @@ class Delivery:
             # What is in flight is abandoned unsettled: sent again by the next holder, it has no second effect.
             log.info("batch_abandoned integration=%s shard=%d", lane.integration, lane.shard)
             return run.release()
+        except UnknownStateError as error:
+            self.gate.hold("unknown_state", status=0, message=str(error), probe=run.probe)
+            run.release(mark=False)
+            return "held"
 
 
 class _Run:
@@ -113,7 +117,7 @@ class _Run:
         self._search = Search()
         self._queue = _queued(taken.entries)
         self._cursor = taken.cursor
-        self._probe = probe
+        self.probe = probe
         self._steps = 0
         self._buried = 0  # events that became dead letters since somebody asked whether there are too many
 
@@ -136,7 +140,7 @@ class _Run:
             if ended == "held" or self._is_full():
                 self.release(mark=False)
                 return "held"
-            if self._probe and ended == "answered":
+            if self.probe and ended == "answered":
                 self._resume()
             spent = time.monotonic() - started > self._parts.bounds.budget_s
 
@@ -150,11 +154,11 @@ class _Run:
         most = self._most()
         request = self._requests.compose(self._requests.decide(self._queue[:most]))
         if request.composed.operations:
-            once = self._probe or (self._search.failing and request.events > 1)
+            once = self.probe or (self._search.failing and request.events > 1)
             self._requests.send(request, self._lease, self._note_sending, once=once)
         judged = request.judge(poison=request.failed and self._is_poisoned(request))
         if judged == "hold":
-            hold(self._parts.gate, request, self._lease, probe=self._probe)
+            hold(self._parts.gate, request, self._lease, probe=self.probe)
             return "held"
         if judged == "split":
             self._search.split(request.events)
@@ -214,7 +218,7 @@ class _Run:
         Not if it fails at everything: again and again at the same place, though others were served in between. An event
         alone is poison only if another one is served right now.
         """
-        if self._probe:
+        if self.probe:
             if not self._serves_others():
                 return False
             self._resume()
@@ -256,14 +260,14 @@ class _Run:
 
     def _most(self) -> int:
         """How many events the next request may hold: by size, by caution, by the search for poison."""
-        if self._probe:
+        if self.probe:
             return self._parts.bounds.probe_events
         most = self._requests.size
         return self._search.bound(min(most, self._caution.events or most))
 
     def _resume(self) -> None:
         self._parts.gate.resume()
-        self._probe = False
+        self.probe = False
 
     def _is_full(self) -> bool:
         """Hold the integration, rather than drop anything, when there are too many dead letters."""

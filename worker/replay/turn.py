@@ -20,7 +20,7 @@ from worker.delivery.lease_run import Bounds
 from worker.delivery.poison import DEATHS_MAPPING, crashed_worker
 from worker.delivery.request import Gate, Request, Requests, hold
 from worker.delivery.settlement import trail_change
-from worker.errors import LeaseLostError, StoppedError
+from worker.errors import LeaseLostError, StoppedError, UnknownStateError
 from worker.mapping.mapper import Decision
 from worker.mapping.outcome import Dead
 from worker.replay.letter_lanes import Became, Turn
@@ -101,6 +101,9 @@ class Replay:
         except StoppedError:
             # What is in flight is abandoned unsettled: sent again by the next turn, it has no second effect.
             return self._settle("stopped", token, [], {}, turn.search)
+        except UnknownStateError as error:
+            self._gate.hold("unknown_state", status=0, message=str(error), probe=probe)
+            return self._settle("held", token, [], {}, turn.search)
 
     def _serve(self, turn: Turn, token: str, lease: Lease, *, probe: bool) -> Ended:
         present = [letter for letter in turn.letters.values() if letter is not None]

@@ -14,7 +14,7 @@ from worker.store.stream import script
 
 log = logging.getLogger(__name__)
 
-HoldKind = Literal["unauthorized", "unreachable", "misdirected", "dead_limit", "operator"]
+HoldKind = Literal["unauthorized", "unreachable", "misdirected", "dead_limit", "unknown_state", "operator"]
 
 
 class Hold(msgspec.Struct, frozen=True):

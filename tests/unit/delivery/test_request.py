@@ -124,3 +124,18 @@ def test_an_answer_settles_splits_or_holds(events, answer, poison, judged, outco
 def test_only_a_server_error_may_be_about_an_event(status, failed):
     """A timeout and a 429 say nothing about events."""
     assert request(1, Answer(status)).failed is failed
+
+
+def test_a_state_of_a_newer_release_holds_the_integration():
+    """Nothing is buried for it, however often it is tried, and no worker is taken for killed."""
+    bench = Bench([raw_event("GOOD", n) for n in range(3)])
+    digest = bench.mapper.people_of([decide(bench.mapper, lambda: Waiting("1-0", raw_event("GOOD", 1)).event(), 0)])[0]
+    bench.shelf.people[person_key(LANE.shard, LANE.integration, digest)] = b"\x91\x63"
+    assert bench.run() == "held"
+    for _ in range(12):
+        assert bench.run(probe=True) == "held"
+    assert (bench.shelf.dead, bench.shelf.flight, bench.api.requests) == ({}, {}, [])
+    assert {one["kind"] for one in bench.holds} == {"unknown_state"}
+    bench.shelf.people.clear()
+    assert bench.run(probe=True) == "empty"
+    assert len(bench.api.events) == 3
