@@ -7,7 +7,8 @@ from celery import Celery
 
 from config.integrations import load
 from worker.app import next_database
-from worker.mapping.mapper import Mapper, Send
+from worker.mapping.decision import Send
+from worker.mapping.mapper import Mapper
 from worker.purchasely.event import read_event
 
 app = Celery("baseline", broker=next_database(os.environ["RELAY_REDIS_URL"]))

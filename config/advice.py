@@ -6,7 +6,7 @@ from typing import Literal
 
 from config.catalogue import catalogue
 from config.errors import Finding, Place, dotted, quoted
-from config.shape import FileTable, IntegrationTable
+from config.shape import FileTable, IntegrationTable, SourceTable
 from config.values import is_loopback
 
 
@@ -21,6 +21,7 @@ def advice(file: FileTable, secrets: Mapping[str, str]) -> Iterator[Finding]:
         if table.user_properties.get("plan_periodicity") and not file.plans:
             text = 'no plan has a period; add [plans] with lines as monthly = "P1M"'
             yield Finding((*place, "user_properties", "plan_periodicity"), text)
+        yield from _own_chain((*place, "identity"), table, file.sources[table.source])
         if table.merge_transfers and table.identity.anonymous != "profile":
             text = 'merges nobody; write anonymous = "profile", so that both people exist'
             yield Finding((*place, "merge_transfers"), text)
@@ -42,6 +43,17 @@ def _events(place: Place, table: IntegrationTable) -> Iterator[Finding]:
             yield Finding((*place, code), text)
         elif code != "*" and code not in known.events:
             yield _unknown((*place, code), "event")
+
+
+def _own_chain(place: Place, table: IntegrationTable, source: SourceTable) -> Iterator[Finding]:
+    for key in ("id", "email"):
+        own = getattr(table.identity, key)
+        if own is not None and own != getattr(source.identity, key):
+            text = (
+                "differs from the source's, which decides the shard: order and properties then hold for a person of "
+                f"the source only; better write it under [sources.{table.source}.identity]"
+            )
+            yield Finding((*place, key), text)
 
 
 def _unknown(place: Place, kind: Literal["event", "property"]) -> Finding:

@@ -1,12 +1,16 @@
 """What an integrations file comes to: the frozen structs that the hot path reads."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from config.catalogue import catalogue
-from config.shape import Anonymous, Dates, EmailLikeUserId, Late, Region, Start
+from config.shape import Anonymous, Dates, EmailLikeUserId, Late, Region, SourceIdentityTable, Start
+
+# Fields by which a payload names somebody, whichever of them a chain has (reference: event attributes).
+PERSON_FIELDS = ("user_id", "anonymous_user_id", "customerio_user_id", "customerio_user_email", "device_id")
 
 
 class _Discreet(msgspec.Struct, frozen=True):
@@ -21,11 +25,46 @@ class _Discreet(msgspec.Struct, frozen=True):
         return [(f, "***" if f in hidden else getattr(self, f)) for f in self.__struct_fields__]
 
 
+class Identity(msgspec.Struct, frozen=True):
+    """Which payload fields name the person, in the order they are tried: the identity chain.
+
+    `placeholders` are ids that mean nobody, in every usual case. `shard_fields` are all fields that may decide the
+    shard: the chain, then whatever else tells people apart, so that an event without an id of the chain has an order.
+    """
+
+    id_fields: tuple[str, ...]
+    email_fields: tuple[str, ...]
+    email_like_user_id: EmailLikeUserId
+    placeholders: frozenset[str]
+    shard_fields: tuple[str, ...]
+
+
+def identity_of(
+    id_fields: Iterable[str],
+    email_fields: Iterable[str],
+    email_like_user_id: EmailLikeUserId,
+    placeholders: Iterable[str],
+) -> Identity:
+    """The identity chain, ready for use."""
+    ids, emails = tuple(id_fields), tuple(email_fields)
+    cases = frozenset(
+        case.strip() for one in placeholders for case in (one, one.lower(), one.upper(), one.capitalize())
+    )
+    fields = dict.fromkeys((*ids, *emails, *PERSON_FIELDS))
+    return Identity(ids, emails, email_like_user_id, cases, tuple(fields))
+
+
+def default_identity() -> Identity:
+    """The identity chain of a source that says nothing of it."""
+    table = SourceIdentityTable()
+    return identity_of(table.id, table.email, table.email_like_user_id, table.placeholders)
+
+
 class Source(_Discreet, frozen=True):
     """Who may send: `webhook_secrets` sign Purchasely's requests, `tokens` open the door upstream.
 
     Any of several is good, for rotation. `signature_tolerance_s` 0: a signature of any age. `unresolved` says which
-    secret is missing in this process, if one is.
+    secret is missing in this process, if one is. `identity` decides the shard.
     """
 
     name: str
@@ -33,12 +72,15 @@ class Source(_Discreet, frozen=True):
     tokens: tuple[bytes, ...]
     signature_tolerance_s: int
     unresolved: str = ""
+    identity: Identity = msgspec.field(default_factory=default_identity)
 
 
 class Integration(_Discreet, frozen=True):
     """What one Customer.io workspace takes from a source, and under which names.
 
     `source_environments`: those that any enabled integration of the source takes.
+    `identity`: whose person an event is; `source_identity`: on whose shard it is stored. They differ only where the
+    integration has a chain of its own.
     `events`: code to the name sent, None is off; explicit entries only, where one of a retired code
     stands for its successor too. `default_event`: whether all other codes are sent.
     `properties`: enabled user property to attribute. `plans`: plan id to ISO 8601 period.
@@ -56,10 +98,9 @@ class Integration(_Discreet, frozen=True):
     base_url: str
     environments: frozenset[str]
     source_environments: frozenset[str]
-    id_fields: tuple[str, ...]
-    email_fields: tuple[str, ...]
+    identity: Identity
+    source_identity: Identity
     anonymous: Anonymous
-    email_like_user_id: EmailLikeUserId
     events: dict[str, str | None]
     default_event: bool
     properties: dict[str, str]
@@ -113,6 +154,11 @@ class Integrations(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     path: str
     unresolved: tuple[str, ...] = ()
+
+    def identity(self, source: str) -> Identity:
+        """The identity chain of a source; the default one for a source that is not in the file any more."""
+        known = self.sources.get(source)
+        return known.identity if known else default_identity()
 
     def of_source(self, name: str) -> tuple[Integration, ...]:
         """The integrations of a source, disabled ones included."""

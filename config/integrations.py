@@ -12,14 +12,14 @@ from config import document
 from config.advice import advice
 from config.catalogue import catalogue
 from config.document import Document
-from config.effective import Integration, Integrations, Source
+from config.effective import Identity, Integration, Integrations, Source, default_identity, identity_of
 from config.errors import ConfigError, Finding, Place, dotted
 from config.rules import broken_rules
 from config.secrets import Secrets, resolve_all
 from config.shape import FileTable, IntegrationTable, SourceTable
 from config.wording import findings
 
-__all__ = ["ConfigError", "Integration", "Integrations", "Source", "load", "parse"]
+__all__ = ["ConfigError", "Identity", "Integration", "Integrations", "Source", "default_identity", "load", "parse"]
 
 
 def load(path: str | os.PathLike[str], environ: Mapping[str, str]) -> Integrations:
@@ -75,6 +75,23 @@ def _source(name: str, table: SourceTable, found: Mapping[str, str], missing: Ma
         tuple(_bytes(found[reference]) for reference in table.tokens if reference in found),
         table.signature_tolerance_s,
         missing.get(("sources", name), ""),
+        _source_identity(table),
+    )
+
+
+def _source_identity(table: SourceTable) -> Identity:
+    chain = table.identity
+    return identity_of(chain.id, chain.email, chain.email_like_user_id, chain.placeholders)
+
+
+def _identity(table: IntegrationTable, source: SourceTable) -> Identity:
+    """The integration's own chain where it has one, else that of its source."""
+    own, chain = table.identity, source.identity
+    return identity_of(
+        chain.id if own.id is None else own.id,
+        chain.email if own.email is None else own.email,
+        own.email_like_user_id or chain.email_like_user_id,
+        chain.placeholders,
     )
 
 
@@ -98,10 +115,9 @@ def _integration(
         base_url=table.url,
         environments=frozenset(table.environments),
         source_environments=frozenset(e for one in siblings if one.enabled for e in one.environments),
-        id_fields=tuple(table.identity.id),
-        email_fields=tuple(table.identity.email),
+        identity=_identity(table, file.sources[table.source]),
+        source_identity=_source_identity(file.sources[table.source]),
         anonymous=table.identity.anonymous,
-        email_like_user_id=table.identity.email_like_user_id,
         events=_events(table),
         default_event=table.events.get("*") is True,
         properties={p: _sent(p, to) or p for p, to in table.user_properties.items() if to is not False},

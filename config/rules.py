@@ -36,6 +36,7 @@ def broken_rules(data: object) -> Iterator[Finding]:
         place: Place = ("integrations", name)
         table = _table(data, "integrations", name)
         yield from _source(place, table.get("source"), sources)
+        yield from _identity((*place, "identity"), _table(table, "identity"), _table(sources, str(table.get("source"))))
         yield from _events((*place, "events"), _table(table, "events"))
         yield from _properties((*place, "user_properties"), _table(table, "user_properties"))
         attributes = _table(table, "event_attributes")
@@ -52,6 +53,14 @@ def _source(place: Place, source: object, sources: dict[str, object]) -> Iterato
     if isinstance(source, str) and source not in sources:
         known = f"write {either(quoted(name) for name in sources)}, or " if sources else ""
         yield Finding((*place, "source"), f"no source {quoted(source)}; {known}add [sources.{source}]")
+
+
+def _identity(place: Place, own: dict[str, object], source: dict[str, object]) -> Iterator[Finding]:
+    """An integration's id and email may each replace the source's; together they must leave something."""
+    inherited = _table(source, "identity")
+    chain = [own.get(key, inherited.get(key)) for key in ("id", "email")]
+    if own and chain == [[], []]:
+        yield Finding(place, 'id and email are both empty; name a payload field, as id = ["user_id"]')
 
 
 def _events(place: Place, events: dict[str, object]) -> Iterator[Finding]:

@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     dedup_window_s: int = Field(1_814_400, ge=60, description="How long an event id is remembered, seconds.")
     person_ttl_s: int = Field(34_560_000, ge=3600, description="How long an idle person's state is kept, seconds.")
 
+    clock_tolerance_s: float = Field(
+        300,
+        ge=0,
+        description="How far ahead a sender's clock may be, seconds: a later event time counts as the time of receipt.",
+    )
+
     batch_events: int = Field(500, ge=1, le=5000, description="Most events of one batch.")
     lease_s: float = Field(6, ge=1, le=60, description="Life of a shard's lease without a sign of its holder.")
     budget_s: float = Field(0.5, gt=0, le=60, description="How long one task serves a shard before it yields.")

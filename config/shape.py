@@ -38,12 +38,42 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
+# What programs write where there is no id: everybody who has one of these would be one person.
+PLACEHOLDERS = (
+    "undefined",
+    "null",
+    "(null)",
+    "<null>",
+    "nil",
+    "none",
+    "NaN",
+    "[object Object]",
+    "00000000-0000-0000-0000-000000000000",
+)
+
+
+class SourceIdentityTable(Table):
+    """`[sources.NAME.identity]`: which payload fields name the person; it decides the shard, and is inherited."""
+
+    id: list[AttributeName] = ["customerio_user_id", "user_id"]
+    email: list[AttributeName] = ["customerio_user_email"]
+    email_like_user_id: EmailLikeUserId = "id"
+    placeholders: list[str] = list(PLACEHOLDERS)
+
+    @model_validator(mode="after")
+    def _someone_can_be_known(self) -> "SourceIdentityTable":
+        if self.id or self.email:
+            return self
+        raise wrong('id and email are both empty; name a payload field, as id = ["user_id"]')
+
+
 class SourceTable(Table):
     """`[sources.NAME]`: one Purchasely app, or one upstream service."""
 
     webhook_secret: Secrets = []
     tokens: Secrets = []
     signature_tolerance_s: NonNegativeInt = 0
+    identity: SourceIdentityTable = SourceIdentityTable()
 
     @model_validator(mode="after")
     def _someone_can_enter(self) -> "SourceTable":
@@ -53,18 +83,12 @@ class SourceTable(Table):
 
 
 class IdentityTable(Table):
-    """`[integrations.NAME.identity]`: which payload fields name the person."""
+    """`[integrations.NAME.identity]`: the anonymous policy; what else is set replaces the source's."""
 
-    id: list[AttributeName] = ["customerio_user_id", "user_id"]
-    email: list[AttributeName] = ["customerio_user_email"]
     anonymous: Anonymous = "skip"
-    email_like_user_id: EmailLikeUserId = "id"
-
-    @model_validator(mode="after")
-    def _someone_can_be_known(self) -> "IdentityTable":
-        if self.id or self.email:
-            return self
-        raise wrong('id and email are both empty; name a payload field, as id = ["user_id"]')
+    id: list[AttributeName] | None = None
+    email: list[AttributeName] | None = None
+    email_like_user_id: EmailLikeUserId | None = None
 
 
 class EventAttributesTable(Table):

@@ -12,6 +12,7 @@ from config.shape import (
     FileTable,
     IdentityTable,
     IntegrationTable,
+    SourceIdentityTable,
     SourceTable,
     Table,
 )
@@ -62,7 +63,11 @@ def _text(detail: ErrorDetails, place: Place) -> str:
 def _unknown_key(place: Place) -> str:
     above, key = place[:-1], str(place[-1])
     known = _table_at(above).model_fields
-    if len(above) == 3 and key in IntegrationTable.model_fields:
+    if key == "placeholders" and above[:1] == ("integrations",):
+        return "unknown key; placeholders belong to the source, under [sources.NAME.identity]"
+    if len(above) == 3 and above[0] == "sources" and key == "anonymous":
+        return "unknown key here; each integration chooses, under [integrations.NAME.identity]"
+    if len(above) == 3 and above[0] == "integrations" and key in IntegrationTable.model_fields:
         return f"unknown key here; move it up, under [{dotted(above[:-1])}]"
     similar = nearest(key, known)
     return f"unknown key; write {similar or either(known)}"
@@ -80,6 +85,8 @@ def _table_at(place: Place) -> type[Table]:
             return SourceTable
         case ("integrations", _):
             return IntegrationTable
+        case ("sources", _, "identity"):
+            return SourceIdentityTable
         case ("integrations", _, "identity"):
             return IdentityTable
         case ("integrations", _, "event_attributes"):

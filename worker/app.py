@@ -22,6 +22,7 @@ from worker.delivery.lease_run import Delivery
 from worker.delivery.workshop import Workshop
 from worker.errors import OperatorError
 from worker.mapping.batching import Fill
+from worker.mapping.mapper import Mapper
 from worker.process.pulse import Pulse
 from worker.process.stop import Stop
 from worker.replay.claims import Claims
@@ -251,6 +252,10 @@ class Relay:
     @cached_property
     def _workshops(self) -> dict[str, Workshop]:
         return {}
+
+    def mapper(self, integration: Integration) -> Mapper:
+        """The mapping of an integration."""
+        return Mapper(integration, int(self.settings.clock_tolerance_s * 1000))
 
     def _workshop(self, integration: Integration, stop: Stop) -> Workshop:
         """What an integration's deliveries and replays share, kept for the next lease."""

@@ -9,7 +9,7 @@ from tests.support.hostile import Hostile
 from tests.support.payloads import payload
 from tests.support.stack import DEFAULT_INTEGRATION
 from tests.support.waiting import until
-from worker.purchasely.event import shard_of
+from worker.purchasely.person import shard_of
 
 SECOND = """
 [integrations.second]

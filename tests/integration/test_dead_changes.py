@@ -10,7 +10,7 @@ from worker.dead.changes import TRAIL
 from worker.dead.edits import edit, home
 from worker.dead.letter import raw_of
 from worker.dead.neighbours import neighbours
-from worker.purchasely.event import shard_of
+from worker.purchasely.person import shard_of
 from worker.store.stream import Lane
 
 

@@ -293,7 +293,7 @@ def test_exporting_and_importing(dead, tmp_path):
 
 def test_letters_of_another_number_of_shards_come_home(dead, tmp_path):
     """Imported where the shards are fewer, each letter is on the shard that its person has here."""
-    from worker.purchasely.event import shard_of
+    from worker.purchasely.person import shard_of
 
     file = tmp_path / "letters.ndjson"
     run("dead", "export", "--output", str(file), "--reason", "rejected")

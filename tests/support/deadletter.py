@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from config.integrations import default_identity
 from tests.support.deadstack import event
 from worker.dead.burying import bury
 from worker.dead.letter import Letter, decode_letter
@@ -29,6 +30,7 @@ def letter(payload: dict[str, Any] | bytes | None = None, dead: Dead = REFUSED, 
         raw,
         read,
         dead,
+        identity=default_identity(),
         operations=[],
         attempts=[],
         revision="0123456789ab",

@@ -7,10 +7,12 @@ from typing import Any
 import orjson
 import redis
 
+from config.integrations import default_identity
 from worker.customerio.sender import Attempt
 from worker.dead.burying import bury
 from worker.mapping.outcome import Dead
-from worker.purchasely.event import read_event, shard_key, shard_of
+from worker.purchasely.event import read_event
+from worker.purchasely.person import shard_key, shard_of
 from worker.store.keys import cause_key
 from worker.store.stream import Lane, pack, script
 
@@ -68,13 +70,14 @@ def seed(
     now_ms = time.time_ns() // 1_000_000
     sha = client.script_load(script("restore"))
     pipe = client.pipeline(transaction=False)
+    chain = default_identity()
     for n, (payload, dead) in enumerate(events(number, people, now_ms, common)):
         if not only(dead):
             continue
         raw = orjson.dumps(payload)
         entry = f"{now_ms - DAY_MS + n}-0"
         event = read_event(entry, raw)
-        lane = Lane(source, integration, shard_of(shard_key(payload) or event.key, shards))
+        lane = Lane(source, integration, shard_of(shard_key(payload, chain) or event.key, shards))
         tried = [Attempt(now_ms, dead.status, dead.message, 40)] if dead.status else []
         made = [b'{"type":"person","action":"event","name":"as it was then"}'] if dead.status else []
         letter = bury(
@@ -83,6 +86,7 @@ def seed(
             raw,
             event,
             dead,
+            identity=chain,
             operations=made,
             attempts=tried,
             revision="0123456789ab",

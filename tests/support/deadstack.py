@@ -17,7 +17,8 @@ from worker.dead.letter import Letter
 from worker.ledger.accounts import Account, accounts
 from worker.ledger.audit import audit
 from worker.process.stop import Stop
-from worker.purchasely.event import event_key, shard_key, shard_of
+from worker.purchasely.event import event_key
+from worker.purchasely.person import shard_key, shard_of
 from worker.replay.job import Job
 from worker.simulator.accounts import Account as Workspace
 from worker.simulator.app import Options, Simulator
@@ -106,7 +107,9 @@ class DeadStack:
                 payload = orjson.loads(raw)
             except ValueError:
                 payload = {}
-            shard = shard_of(shard_key(payload) or event_key(payload, raw), SHARDS)
+            shard = shard_of(
+                shard_key(payload, self.parts.integrations.identity("app")) or event_key(payload, raw), SHARDS
+            )
             self.parts.redis.xadd(key_of(shard, "events", "app"), {"b": raw})
             self.parts.redis.hincrby(key_of(shard, "intake", "app"), "accepted", 1)
 

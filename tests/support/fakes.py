@@ -265,7 +265,8 @@ class Bench:
 
     def delivery(self):
         requests = Requests(LANE, self.mapper, self.sender, self.shelf.states, self.fill, self.stopping)
-        settler = Settler(LANE, self.mapper.integration.revision_name, self.mapper.integration.revision)
+        told = self.mapper.integration
+        settler = Settler(LANE, told.revision_name, told.revision, told.source_identity)
         return Delivery(LANE, self.shelf, requests, settler, self, self.bounds, self.stopping)
 
     def run(self, *, probe=False):

@@ -163,8 +163,11 @@ def payload(code, *, purchase=False, **overrides):
     return {key: fields[key] for key in sorted(fields, key=lambda key: (len(key), key)) if fields[key] is not ...}
 
 
-def event(body, received_ms=START_MS):
-    """The event of a payload, as if stored at that time."""
+def event(body, received_ms=None):
+    """The event of a payload, as if stored at that time (None: when it happened)."""
+    if received_ms is None:
+        time_ms = body.get("event_created_at_ms")
+        received_ms = max(START_MS, time_ms) if type(time_ms) is int and time_ms < 10**14 else START_MS
     return read_event(f"{received_ms}-0", orjson.dumps(body))
 
 

@@ -9,6 +9,7 @@ import click
 import orjson
 
 if TYPE_CHECKING:
+    from config.integrations import Integration
     from worker.app import Relay
     from worker.purchasely.event import Event
 
@@ -37,8 +38,9 @@ def explain(event: str, integration: str | None, *, as_json: bool, offline: bool
         read = read_event(entry_id, raw)
     except ValueError:
         raise OperatorError(f"{event} is not a JSON object") from None
-    about = explain_event(read, parts.settings.shards)
-    told = [_for_one(parts, read, i.name, about["shard"], offline) for i in chosen if source in (None, i.source)]
+    asked = [one for one in chosen if source in (None, one.source)]
+    about = explain_event(read, parts.integrations.identity(source or chosen[0].source), parts.settings.shards)
+    told = [_for_one(parts, read, one, offline) for one in asked]
     if as_json:
         click.echo(orjson.dumps({"event": about, "integrations": told}).decode())
     else:
@@ -66,19 +68,21 @@ def _find(parts: "Relay", event: str) -> tuple[str, bytes, str | None]:
     raise OperatorError(f"{event} is neither a file, nor -, nor SHARD/ENTRY-ID")
 
 
-def _for_one(parts: "Relay", event: "Event", name: str, shard: int, offline: bool) -> dict[str, Any]:
+def _for_one(parts: "Relay", event: "Event", integration: "Integration", offline: bool) -> dict[str, Any]:
     from worker.mapping.explain import explain as explain_one
-    from worker.mapping.mapper import Mapper
+    from worker.purchasely.person import shard_key, shard_of
     from worker.store.keys import person_key
 
     now_ms = time.time_ns() // 1_000_000
-    mapper = Mapper(parts.integrations.integrations[name])
+    mapper = parts.mapper(integration)
+    owner = shard_key(event.payload, integration.source_identity) or event.key
     state, suppressed = None, frozenset[str]()
     if not offline:
         suppressed = parts.suppressed.people()
         digest = mapper.person_of(mapper.decide(event, now_ms, suppressed))
         if digest:
-            state = parts.streams.states([person_key(shard, name, digest)])[0]
+            shard = shard_of(owner, parts.settings.shards)
+            state = parts.streams.states([person_key(shard, integration.name, digest)])[0]
     return explain_one(event, mapper, state, now_ms, suppressed)
 
 

@@ -14,12 +14,16 @@ ADVICE: Final[dict[DeadReason, str]] = {
         "A sender leaves event_name out. Tell the sender; write it in (dead edit --set event_name=…) and replay, "
         "or discard."
     ),
+    "webhook_version": (
+        "Purchasely sends webhook version 2. Switch the webhook to version 3 in Purchasely's console; these events are "
+        "of another shape and can only be discarded."
+    ),
     "no_person": (
-        "No field names a person ({field} is tried first). If another field does: add it to [identity], restart, "
-        "then replay with --fixed. Else write the person in (dead edit), or discard."
+        "No field names a person ({field} is tried first). If another field does: add it to the source's [identity], "
+        "restart, then replay with --fixed. Else write the person in (dead edit), or discard."
     ),
     "invalid_time": (
-        "{field} is no time of this era, often a wrong unit at the sender. Tell the sender; write the time in "
+        "{field} is present and cannot be read as a time; the message says why. Tell the sender; write the time in "
         "(dead edit --set event_created_at_ms=…) and replay."
     ),
     "too_large": (

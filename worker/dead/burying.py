@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from config.integrations import Identity
 from worker.customerio.sender import Attempt
 from worker.dead.letter import (
     ATTEMPTS_KEPT,
@@ -17,7 +18,8 @@ from worker.dead.letter import (
     letter_id,
 )
 from worker.mapping.outcome import Dead
-from worker.purchasely.event import Event, shard_key
+from worker.purchasely.event import Event
+from worker.purchasely.person import shard_key
 from worker.store.entry_id import received_ms
 from worker.store.stream import Burial, Lane
 
@@ -29,12 +31,13 @@ def bury(
     event: Event | None,
     dead: Dead,
     *,
+    identity: Identity,
     operations: Sequence[bytes],
     attempts: Sequence[Attempt],
     revision: str,
     died_ms: int,
 ) -> Burial:
-    """The dead letter of an event, ready for the settle that writes it."""
+    """The dead letter of an event, ready for the settle that writes it; `identity` is the chain of its source."""
     name = event.name[:EVENT_NAME_KEPT] if event else ""
     about: dict[str, Any] = {"reason": dead.reason, "field": dead.field, "status": dead.status, "event": name}
     letter = Letter(
@@ -46,7 +49,7 @@ def bury(
         **about,
         stage=dead.stage,
         message=dead.message,
-        person=shard_key(event.payload) if event else "",
+        person=shard_key(event.payload, identity) if event else "",
         event_id=event.key if event else "",
         event_time_ms=event.time_ms if event else None,
         received_ms=received_ms(entry_id),

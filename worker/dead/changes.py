@@ -6,14 +6,14 @@ from itertools import compress, groupby
 from typing import Any, Literal
 
 import msgspec
-import orjson
 import redis
 
 from worker.dead.burying import burial
 from worker.dead.filters import Filter
 from worker.dead.letter import Letter, encode_letter, letter_id, raw_of, received_of
 from worker.dead.letters import DeadLetters
-from worker.purchasely.event import person_names
+from worker.purchasely.payload import read_object
+from worker.purchasely.person import person_names, plain_name
 from worker.store.keys import cause_key, shard_key
 from worker.store.stream import Lane, pack, script
 from worker.store.trail import Change as Trailed
@@ -151,12 +151,10 @@ def _chunks(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
 
 
 def _names(letter: Letter) -> set[str]:
-    names: set[str] = set()
+    names = {plain_name(letter.person)} if letter.person else set()
     for raw in (raw_of(letter), received_of(letter)):
         try:
-            payload = orjson.loads(raw)
+            names |= person_names(read_object(raw))
         except ValueError:
             continue
-        if isinstance(payload, dict):
-            names |= person_names(payload)
     return names

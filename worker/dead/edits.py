@@ -5,8 +5,10 @@ from typing import Any
 import msgspec
 import orjson
 
+from config.integrations import Identity, default_identity
 from worker.dead.letter import EDITS_KEPT, Edit, Letter, as_text, event_of, identity_of, raw_of, received_of
-from worker.purchasely.event import read_event, shard_key, shard_of
+from worker.purchasely.event import read_event
+from worker.purchasely.person import shard_key, shard_of
 
 
 def put(payload: dict[str, Any], path: str, value: Any) -> None:
@@ -72,12 +74,15 @@ def changed_paths(before: bytes, after: bytes) -> list[str]:
     return sorted(field for field in old.keys() | new.keys() if old.get(field, ...) != new.get(field, ...))
 
 
-def edit(letter: Letter, raw: bytes, by: str, at_ms: int, *, new_identity: bool = False) -> Letter:
+def edit(
+    letter: Letter, raw: bytes, by: str, at_ms: int, *, new_identity: bool = False, identity: Identity | None = None
+) -> Letter:
     """The letter with other bytes for its event.
 
     The bytes as received are kept beside. The event stays the one it was: its ULID is that of the original, so that
     Customer.io ignores what it may have taken already; with `new_identity` it is another event from now on. An original
-    that has no usable time never had a ULID; then the key stays and the new time decides.
+    that has no usable time never had a ULID; then the key stays and the new time decides. `identity` is the identity
+    chain of the letter's source (None: the default one): it decides the shard the letter belongs to.
 
     Raises:
         ValueError: the new bytes are no JSON object.
@@ -100,7 +105,7 @@ def edit(letter: Letter, raw: bytes, by: str, at_ms: int, *, new_identity: bool 
         edits=[*letter.edits, Edit(at_ms, by, changed_paths(raw_of(letter), raw))][-EDITS_KEPT:],
         ulid=ulid,
         event_id=key,
-        person=shard_key(event.payload),
+        person=shard_key(event.payload, identity or default_identity()),
         event_time_ms=event.time_ms,
     )
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import orjson
 
 from worker.dead.condition import Condition
 from worker.dead.letter import Letter, raw_of
-from worker.purchasely.event import parse_time_ms, person_names, plain_name
+from worker.purchasely.moment import parse_time_ms
+from worker.purchasely.payload import read_object
+from worker.purchasely.person import person_names, plain_name
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -59,12 +60,10 @@ class Filter(msgspec.Struct, frozen=True):
 
     def _takes_payload(self, letter: Letter) -> bool:
         try:
-            payload = orjson.loads(raw_of(letter))
+            payload = read_object(raw_of(letter))
         except ValueError:
             return False
-        if not isinstance(payload, dict):
-            return False
-        if self.person and plain_name(self.person) not in person_names(payload):
+        if self.person and plain_name(self.person) not in person_names(payload) | {letter.person}:
             return False
         return all(condition.holds(payload) for condition in self.where)
 

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from worker.mapping.operation import ulid
-from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS
 from worker.purchasely.event import Event, read_event
 
 # The bounds of one record: a dead letter must never be what fills the server.
@@ -155,6 +154,6 @@ def event_of(letter: Letter) -> Event:
 
 def identity_of(event: Event) -> str:
     """The ULID an event would be sent with; empty when its time allows none (it can never have been sent)."""
-    if event.time_ms is None:
-        return ulid(0, event.key)
-    return ulid(event.time_ms, event.key) if TIME_MIN_MS < event.time_ms < TIME_MAX_MS else ""
+    if event.time_fault is not None:
+        return ""
+    return ulid(event.time_ms or 0, event.key)

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-import orjson
 import redis
 
+from config.integrations import Identity, default_identity
 from worker.dead.letter import Letter, decode_letter, letter_id, raw_of
 from worker.dead.letters import arrival
-from worker.purchasely.event import event_time_ms, shard_key
+from worker.purchasely.moment import event_time
+from worker.purchasely.payload import read_object
+from worker.purchasely.person import shard_key
 from worker.store.entry_id import order
 from worker.store.stream import Lane, read_range
 
@@ -28,8 +30,14 @@ class Neighbour(msgspec.Struct, frozen=True):
     became: str
 
 
-def neighbours(client: redis.Redis, letter: Letter) -> tuple[Neighbour | None, Neighbour | None]:
-    """The events of the letter's person received before and after it; None where none is found near by."""
+def neighbours(
+    client: redis.Redis, letter: Letter, identity: Identity | None = None
+) -> tuple[Neighbour | None, Neighbour | None]:
+    """The events of the letter's person received before and after it; None where none is found near by.
+
+    `identity` is the identity chain of the letter's source (None: the default one).
+    """
+    identity = identity or default_identity()
     lane = Lane(letter.source, letter.integration, letter.shard)
     server: Any = client
     before, after = _in_stream(server, lane, letter.entry_id)
@@ -38,7 +46,7 @@ def neighbours(client: redis.Redis, letter: Letter) -> tuple[Neighbour | None, N
     found = [
         (arrival(entry), entry, payload)
         for rows in (before, dead_before, after, dead_after)
-        if (first := next(_of_person(rows, letter.person), None))
+        if (first := next(_of_person(rows, letter.person, identity), None))
         for entry, payload in [first]
     ]
     earlier = max((one for one in found if one[0] < here), default=None, key=lambda one: one[0])
@@ -68,13 +76,15 @@ def _in_letters(server: Any, lane: Lane, letter: Letter) -> tuple[list[tuple[str
     return [one for one in found if arrival(one[0]) < here], [one for one in found if arrival(one[0]) > here]
 
 
-def _of_person(rows: Iterable[tuple[str, bytes]], person: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _of_person(
+    rows: Iterable[tuple[str, bytes]], person: str, identity: Identity
+) -> Iterator[tuple[str, dict[str, Any]]]:
     for entry, raw in rows:
         try:
-            payload = orjson.loads(raw)
+            payload = read_object(raw)
         except ValueError:
             continue
-        if isinstance(payload, dict) and person and shard_key(payload) == person:
+        if person and shard_key(payload, identity) == person:
             yield entry, payload
 
 
@@ -88,4 +98,4 @@ def _neighbour(server: Any, lane: Lane, entry: str, payload: dict[str, Any]) -> 
         for group in groups:
             if group["name"].decode() == lane.integration and order(entry) > order(group["last-delivered-id"]):
                 became = "waiting"
-    return Neighbour(entry, name if isinstance(name, str) else "", event_time_ms(payload), became)
+    return Neighbour(entry, name if isinstance(name, str) else "", event_time(payload)[0], became)

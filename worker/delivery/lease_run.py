@@ -12,7 +12,7 @@ from worker.delivery.poison import Caution, Search, witnesses
 from worker.delivery.request import Gate, Request, Requests, Waiting, hold
 from worker.delivery.settlement import Settler
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
-from worker.mapping.mapper import Composed
+from worker.mapping.decision import Composed
 from worker.store.lease import Lease
 from worker.store.stream import Entry, Following, Lane, Phase, Settlement, Taken
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from worker.mapping.identity import Who
-from worker.mapping.mapper import Decision, Send
+from worker.mapping.decision import Decision, Learn, Send
 from worker.mapping.outcome import Dead
 from worker.store.entry_id import order
 from worker.store.stream import CAUTIOUS_EVENTS, Taken
@@ -89,11 +88,11 @@ class Search:
 def witnesses(decisions: Iterable[Decision]) -> Iterator[Send]:
     """Events of other people than the first event's, the first of each, to see whether anybody is served."""
     first, *others = decisions
-    known: set[Who] = {first.who} if isinstance(first, Send) else set()
+    known = {first.who.digest} if isinstance(first, Send | Learn) else set[str]()
     found = 0
     for one in others:
-        if isinstance(one, Send) and one.who not in known and found < WITNESSES:
-            known.add(one.who)
+        if isinstance(one, Send) and one.who.digest not in known and found < WITNESSES:
+            known.add(one.who.digest)
             found += 1
             yield one
 

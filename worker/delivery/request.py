@@ -13,7 +13,8 @@ from worker.customerio.track_api import Answer
 from worker.customerio.verdict import Verdict, verdict
 from worker.errors import RelayError, StoppedError
 from worker.mapping.batching import Fill, request_body, request_size_bytes
-from worker.mapping.mapper import Composed, Decision, Mapper
+from worker.mapping.decision import Composed, Decision
+from worker.mapping.mapper import Mapper
 from worker.mapping.operation import REQUEST_LIMIT_BYTES
 from worker.mapping.outcome import Dead
 from worker.purchasely.event import Event, read_event
@@ -255,7 +256,7 @@ def name_refused(composed: Composed, answer: Answer) -> bool:
         return False
     for error in answer.errors:
         cause = composed.operations[error.position].cause
-        if composed.outcomes[cause] is None:
+        if not isinstance(composed.outcomes[cause], Dead):  # a filtered event may have said something of its person
             composed.outcomes[cause] = Dead("rejected", "send", error.field, answer.status, error.message)
     return True
 

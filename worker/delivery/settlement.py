@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 
+from config.integrations import Identity
 from worker.dead.burying import bury
 from worker.delivery.request import Request, Waiting
 from worker.mapping.outcome import Dead, Filtered
@@ -15,10 +16,14 @@ log = logging.getLogger(__name__)
 
 
 class Settler:
-    """Turns the outcomes of one lane's events into what the settle script writes."""
+    """Turns the outcomes of one lane's events into what the settle script writes.
 
-    def __init__(self, lane: Lane, revision: str, number: int) -> None:
+    `identity` is the identity chain of its source: dead letters say whose they are.
+    """
+
+    def __init__(self, lane: Lane, revision: str, number: int, identity: Identity) -> None:
         self._lane = lane
+        self._identity = identity
         self._revision = revision
         self._number = number
 
@@ -58,6 +63,7 @@ class Settler:
             waiting.raw,
             event,
             dead,
+            identity=self._identity,
             operations=request.made_of(position),
             attempts=request.attempts if dead.stage == "send" else (),
             revision=self._revision,

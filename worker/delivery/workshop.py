@@ -47,7 +47,8 @@ class Workshop:
             stop.sleep,
             pace.wait,
         )
-        self._mapper = Mapper(integration)
+        self._tolerance_ms = int(chosen.clock_tolerance_s * 1000)
+        self._mapper = Mapper(integration, self._tolerance_ms)
         self._fill = Fill(chosen.batch_events)
         self._bound = DeadBound(client, chosen.shards, integration.name, chosen.dead_limit)
         self._streams = streams
@@ -60,13 +61,13 @@ class Workshop:
         if former is not integration:
             if former.fingerprint != integration.fingerprint:
                 return False
-            self._integration, self._mapper = integration, Mapper(integration)
+            self._integration, self._mapper = integration, Mapper(integration, self._tolerance_ms)
         return True
 
     def delivery(self, lane: Lane) -> Delivery:
         """A delivery for one lease."""
         integration = self._mapper.integration
-        settler = Settler(lane, integration.revision_name, integration.revision)
+        settler = Settler(lane, integration.revision_name, integration.revision, integration.source_identity)
         requests = self.requests(lane, self._fill)
         return Delivery(
             lane, self._streams, requests, settler, self.gate, self.bounds, self._stop.asked, self._bound.reached

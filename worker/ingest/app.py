@@ -131,7 +131,7 @@ class Webhook:
             raw = await body.read(self._limit_bytes)
         with _admitting(known):
             check_signature(known, signature, timestamp, raw, time.time())
-        event = read_one(name, raw, self._door.settings.shards, self._limit_bytes)
+        event = read_one(name, raw, self._door.settings.shards, self._limit_bytes, known.identity)
         return stored(await self._door.appender.post(event), 1)
 
 
@@ -152,7 +152,7 @@ class Events:
             raise SenderError(415, "Unsupported media type", "send application/json or application/x-ndjson")
         chosen = self._door.settings
         raw = await body.read(chosen.max_body_bytes)
-        events = read_many(name, raw, chosen.shards, chosen.max_event_bytes, lines=lines)
+        events = read_many(name, raw, chosen.shards, chosen.max_event_bytes, known.identity, lines=lines)
         return stored(await self._door.appender.append(events), len(events))
 
 

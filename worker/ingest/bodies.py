@@ -1,21 +1,27 @@
 """What a request body holds: bytes in, events or a clear refusal out."""
 
-import contextlib
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
-import orjson
 
+from config.integrations import Identity, default_identity
 from worker.errors import SenderError
 from worker.ingest.depth import MOST_DEPTH, first_too_deep, is_too_deep
 from worker.ingest.store_events import Incoming
 from worker.purchasely.documented import Payload
-from worker.purchasely.event import CONFLICT_MARK, event_about, event_key, shard_key, shard_of
+from worker.purchasely.event import CONFLICT_MARK, event_about, event_key
+from worker.purchasely.payload import NotAnObjectError, read_object
+from worker.purchasely.person import shard_key, shard_of
 from worker.purchasely.surrogates import replace_lone_surrogates
 
 # One request is parsed in one go, and nobody else is served meanwhile.
 MOST_EVENTS = 10_000
+
+# What tells an event apart, but for its person.
+_ABOUT = ("event_id", "event_name", "environment")
 
 _NOTHING = "nothing of this request was stored"
 _BLANK = b" \t\r\n"
@@ -27,25 +33,26 @@ _POSITION = re.compile(r"\$\[(\d+)\]")
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-class _Named(msgspec.Struct, gc=False):
-    """What tells an event and its person apart, where it is text; whatever else a body holds is passed over."""
+_DEFAULT_IDENTITY = default_identity()
 
-    event_id: str | None = None
-    event_name: str | None = None
-    environment: str | None = None
-    user_id: str | None = None
-    anonymous_user_id: str | None = None
-    customerio_user_id: str | None = None
-    customerio_user_email: str | None = None
-    device_id: str | None = None
 
-    def get(self, field: str, /) -> str | None:
-        """The value of a field, as of a dictionary."""
-        value: str | None = getattr(self, field)
+@functools.cache
+def _named(fields: tuple[str, ...]) -> Callable[[bytes], Any]:
+    """Reads what tells an event and its person apart, where it is text; whatever else a body holds is passed over."""
+    # members have names of their own: a field may be called as no Python name may be, or as a method
+    members = {name: f"f{n}" for n, name in enumerate(dict.fromkeys((*_ABOUT, *fields)))}
+
+    def get(self: msgspec.Struct, field: str, /) -> str | None:
+        value: str | None = getattr(self, members[field])
         return value
 
-
-_NAMED = msgspec.json.Decoder(_Named)
+    kind = msgspec.defstruct(
+        "Named",
+        [(member, str | None, msgspec.field(default=None, name=name)) for name, member in members.items()],
+        namespace={"get": get},
+        gc=False,
+    )
+    return msgspec.json.Decoder(kind).decode
 
 
 class _TooManyError(Exception):
@@ -65,16 +72,26 @@ _count = [0]
 _COUNTED = msgspec.json.Decoder(list[_Counted])
 
 
-def read_one(source: str, body: bytes, shards: int, limit_bytes: int) -> list[Incoming]:
-    """The one event of a webhook request, kept as the bytes received.
+def read_one(
+    source: str, body: bytes, shards: int, limit_bytes: int, identity: Identity = _DEFAULT_IDENTITY
+) -> list[Incoming]:
+    """The one event of a webhook request, kept as the bytes received; `identity` decides its shard.
 
     Raises:
         SenderError: 400 not JSON, 422 not an object or nested too deep, 413 too large.
     """
-    return [_incoming(source, body, shards, limit_bytes, "the body")]
+    return [_incoming(source, body, shards, limit_bytes, identity, "the body")]
 
 
-def read_many(source: str, body: bytes, shards: int, limit_bytes: int, *, lines: bool) -> list[Incoming]:
+def read_many(
+    source: str,
+    body: bytes,
+    shards: int,
+    limit_bytes: int,
+    identity: Identity = _DEFAULT_IDENTITY,
+    *,
+    lines: bool,
+) -> list[Incoming]:
     """The events of an upstream request: one object, an array, or (`lines`) NDJSON; each kept as its bytes.
 
     Raises:
@@ -92,8 +109,8 @@ def read_many(source: str, body: bytes, shards: int, limit_bytes: int, *, lines:
         if len(rows) > MOST_EVENTS:
             raise _too_many()
     else:
-        return read_one(source, body, shards, limit_bytes)
-    return [_incoming(source, raw, shards, limit_bytes, where, n) for n, raw in rows]
+        return read_one(source, body, shards, limit_bytes, identity)
+    return [_incoming(source, raw, shards, limit_bytes, identity, where, n) for n, raw in rows]
 
 
 def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -150,7 +167,13 @@ def _decoded(body: bytes) -> list[msgspec.Raw]:
 
 
 def _incoming(
-    source: str, raw: bytes, shards: int, limit_bytes: int, where: str, position: int | None = None
+    source: str,
+    raw: bytes,
+    shards: int,
+    limit_bytes: int,
+    identity: Identity,
+    where: str,
+    position: int | None = None,
 ) -> Incoming:
     if len(raw) > limit_bytes:
         message = f"{_at(where, position)} is {len(raw)} bytes; the limit is {limit_bytes}; {_NOTHING}"
@@ -159,13 +182,13 @@ def _incoming(
         raw = raw.removeprefix(_BOM)  # it is no part of the JSON (RFC 8259, section 8.1), and no decoder takes it
     if raw.endswith(CONFLICT_MARK):
         raw = raw.rstrip(_BLANK)  # only the relay itself may set it
-    value = _read(raw, where, position)
+    value = _read(raw, identity, where, position)
     key = event_key(value, raw)
     # an event that names nobody is stored too: the worker says why it cannot be delivered
-    return Incoming(source, shard_of(shard_key(value) or key, shards), key, event_about(value), raw)
+    return Incoming(source, shard_of(shard_key(value, identity) or key, shards), key, event_about(value), raw)
 
 
-def _read(raw: bytes, where: str, position: int | None) -> Payload:
+def _read(raw: bytes, identity: Identity, where: str, position: int | None) -> Payload:
     """What tells an event apart; the rest is only looked at as far as to be sure that it is JSON.
 
     What the first decoder passes over it takes for JSON as the second one does, as long as it is plain ASCII and flat
@@ -174,24 +197,20 @@ def _read(raw: bytes, where: str, position: int | None) -> Payload:
     """
     if raw.isascii() and b"\\" not in raw and b"[" not in raw and raw.find(b"{", 1) < 0:
         try:
-            return _NAMED.decode(raw)
+            named: Payload = _named(identity.shard_fields)(raw)
         except msgspec.DecodeError:
             pass  # the other one knows better, or says what is wrong
+        else:
+            return named
     if is_too_deep(raw):
         raise _too_deep(_at(where, position))
-    value = _loaded(raw, where, position)
-    if not isinstance(value, dict):
-        raise _no_object(_at(where, position))
-    return value
-
-
-def _loaded(raw: bytes, where: str, position: int | None) -> object:
-    with contextlib.suppress(ValueError):
-        return orjson.loads(raw)
-    with contextlib.suppress(ValueError):
-        return orjson.loads(replace_lone_surrogates(raw))
-    # the parser's own message may quote the body
-    raise _not_json(_at(where, position))
+    try:
+        return read_object(raw)
+    except NotAnObjectError:
+        raise _no_object(_at(where, position)) from None
+    except ValueError:
+        # the parser's own message may quote the body
+        raise _not_json(_at(where, position)) from None
 
 
 def _at(where: str, position: int | None) -> str:

@@ -1,25 +1,18 @@
 """What of a payload and of a person's properties is told to Customer.io, and in which form."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-import orjson
-
 from config.integrations import Integration
+from config.never_sent import is_credential, is_never_sent
 from worker.mapping.operation import ATTRIBUTE_VALUE_LIMIT_BYTES, ATTRIBUTES_LIMIT
 from worker.mapping.outcome import Dead
 from worker.people.properties import DATE_PROPERTIES
-from worker.purchasely.documented import FIELDS, Documented
+from worker.purchasely.documented import DATE_MAX_MS, FIELDS, TIME_MAX_MS, Documented
 from worker.purchasely.event import Event
-
-# Google's `purchase_token` lets its bearer act on the purchase; anything named like a credential is treated alike.
-_SECRET = re.compile(r"token|secret|passw|signature|api_?key|receipt|authorization|credential", re.IGNORECASE)
-
-# Customer.io reads these event attributes as overrides of a message's addresses.
-_ADDRESSES = frozenset({"recipient", "from_address", "reply_to"})
+from worker.purchasely.payload import write_object
 
 
 def event_attributes(event: Event, integration: Integration, *, late: bool) -> bytes:
@@ -33,7 +26,7 @@ def event_attributes(event: Event, integration: Integration, *, late: bool) -> b
         return event.raw
     kept = {}
     for field, value in (event.fields() if type(payload) is Documented else payload).items():
-        if value is None or (field not in FIELDS and _is_secret(field)):
+        if value is None or (field not in FIELDS and _is_never_sent(field)):
             continue
         told = _clean(value) if type(value) is dict or type(value) is list else value
         if plain:
@@ -42,7 +35,7 @@ def event_attributes(event: Event, integration: Integration, *, late: bool) -> b
             kept[integration.rename.get(field, field)] = told
     if late:
         kept["late"] = True
-    return orjson.dumps(kept)
+    return write_object(kept)
 
 
 def _wanted(field: str, integration: Integration) -> bool:
@@ -52,14 +45,14 @@ def _wanted(field: str, integration: Integration) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _is_secret(field: str) -> bool:
-    return field in _ADDRESSES or _SECRET.search(field) is not None
+def _is_never_sent(field: str) -> bool:
+    return is_never_sent(field)
 
 
 def _clean(value: Any) -> Any:
     """A nested value without nulls and secrets."""
     if isinstance(value, dict):
-        return {k: _clean(v) for k, v in value.items() if v is not None and not _SECRET.search(k)}
+        return {k: _clean(v) for k, v in value.items() if v is not None and not is_credential(k)}
     if isinstance(value, list):
         return [_clean(v) for v in value if v is not None]
     return value
@@ -79,7 +72,7 @@ def person_attributes(properties: Mapping[str, Any], integration: Integration) -
                 continue
             name = field
         if type(value) is int and field in DATE_PROPERTIES:
-            attributes[name] = iso_time(value) if iso else value // 1000
+            attributes[name] = _date(value, iso=iso)
         elif type(value) is str and len(value) * 4 > ATTRIBUTE_VALUE_LIMIT_BYTES and (dead := _oversize(field, value)):
             return dead
         else:
@@ -88,6 +81,13 @@ def person_attributes(properties: Mapping[str, Any], integration: Integration) -
         message = f"{len(attributes)} user properties; the limit is {ATTRIBUTES_LIMIT}"
         return Dead("too_large", "map", "user_properties", message=message)
     return attributes
+
+
+def _date(time_ms: int, *, iso: bool) -> int | str | None:
+    """A date as Customer.io can hold it; None, which clears the attribute, for one that it cannot."""
+    if iso:
+        return iso_time(time_ms) if time_ms < DATE_MAX_MS else None
+    return time_ms // 1000 if time_ms < TIME_MAX_MS else None
 
 
 def _oversize(field: str, value: str) -> Dead | None:
@@ -107,7 +107,7 @@ def has_oversize(payload: Mapping[str, Any]) -> bool:
 
 
 def iso_time(time_ms: int) -> str:
-    """An instant as ISO 8601 in UTC with milliseconds, as Purchasely writes it; out of range stays a number's text."""
+    """An instant up to the year 9999 as ISO 8601 in UTC with milliseconds, as Purchasely writes it."""
     try:
         moment = datetime.fromtimestamp(time_ms // 1000, UTC)
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""Whom in Customer.io an event is about, by the integration's identity chain and its policy for anonymous people."""
+"""The Customer.io person of an event: by the identity chain and the integration's policy for anonymous people."""
 
 import hashlib
 from functools import lru_cache
@@ -9,47 +9,62 @@ from config.integrations import Integration
 from worker.mapping.operation import PERSON_ID_LIMIT_BYTES, IdentifierKind, identifiers
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.documented import Payload
-from worker.purchasely.event import text_id
+from worker.purchasely.person import text_id
 
 
 class Who(msgspec.Struct, frozen=True, gc=False):
-    """A person as Customer.io is told: one identifier of one kind, its JSON, and the name their state is kept under."""
+    """A person as Customer.io knows them: one identifier of one kind, its JSON; `digest` names their stored state.
+
+    `field` is where the identifier was found.
+    """
 
     kind: IdentifierKind
     value: str
     json: bytes
     digest: str
+    field: str
 
 
 def identify(payload: Payload, integration: Integration) -> Who | Filtered | Dead:
     """The person of an event: the first id field that is present, else the first e-mail field, else anonymous.
 
     Purchasely sends `anonymous_user_id` while nobody is logged in; when both ids are there the user id counts
-    (reference: event attributes, `anonymous_user_id`).
+    (reference: event attributes, `anonymous_user_id`). A placeholder ("undefined") is as good as absent.
     """
-    get = payload.get
-    for field in integration.id_fields:
+    chain = integration.identity
+    get, placeholders, filled = payload.get, chain.placeholders, False
+    for field in chain.id_fields:
         if (given := get(field)) is not None and (value := text_id(given)):
-            email = field == "user_id" and integration.email_like_user_id == "email" and "@" in value
-            return _who("email" if email else "id", value, field)
-    for field in integration.email_fields:
+            if value not in placeholders:
+                email = field == "user_id" and chain.email_like_user_id == "email" and "@" in value
+                return _who("email" if email else "id", value, field)
+            filled = True
+    for field in chain.email_fields:
         if value := text_id(get(field)):
-            return _who("email", value, field)
-    anonymous = text_id(get("anonymous_user_id"))
+            if value not in placeholders:
+                return _who("email", value, field)
+            filled = True
+    return _anonymous(payload, integration, filled=filled)
+
+
+def _anonymous(payload: Payload, integration: Integration, *, filled: bool) -> Who | Filtered | Dead:
+    """The person of an event that names nobody who is logged in; `filled`: it has placeholders where an id belongs."""
+    anonymous, chain = text_id(payload.get("anonymous_user_id")), integration.identity
+    if anonymous in chain.placeholders:
+        anonymous, filled = "", True
     if not anonymous:
-        return Dead(
-            "no_person",
-            "map",
-            field=integration.id_fields[0] if integration.id_fields else "user_id",
-        )
+        if filled:
+            return Filtered("no_person")
+        return Dead("no_person", "map", field=chain.id_fields[0] if chain.id_fields else "user_id")
     if integration.anonymous == "skip":
         return Filtered("anonymous")
     return _who("anonymous_id" if integration.anonymous == "event" else "id", anonymous, "anonymous_user_id")
 
 
-def digest(who: bytes) -> str:
-    """The name under which a person's state is stored: not the identifier itself."""
-    return hashlib.blake2b(who, digest_size=12).hexdigest()
+def state_name(kind: IdentifierKind, value: str) -> str:
+    """The name under which a person's state is stored: not the identifier itself; e-mail addresses without case."""
+    json = identifiers(kind, value.lower() if kind == "email" else value)
+    return hashlib.blake2b(json, digest_size=12).hexdigest()
 
 
 # Purchasely tells one fact in several events, one after the other: they are about one person.
@@ -63,5 +78,4 @@ def _who(kind: IdentifierKind, value: str, field: str) -> Who | Dead:
             field,
             message=f"{field} is {size} bytes; the limit is {PERSON_ID_LIMIT_BYTES}",
         )
-    json = identifiers(kind, value)
-    return Who(kind, value, json, digest(json))
+    return Who(kind, value, identifiers(kind, value), state_name(kind, value), field)

@@ -4,94 +4,89 @@ Pure: `decide` judges one event by itself, `compose` makes the operations of a r
 what is known of the people in it. Both may be repeated at will with the same result.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 import orjson
 
 from config.integrations import Integration
-from worker.mapping.attributes import event_attributes, has_oversize, person_attributes
+from worker.mapping import stages
+from worker.mapping.attributes import event_attributes
+from worker.mapping.composing import Composer
+from worker.mapping.decision import Composed, Decision, Learn, Send
 from worker.mapping.identity import Who, identify
-from worker.mapping.operation import (
-    EVENT_NAME_LIMIT_BYTES,
-    ITEM_LIMIT_BYTES,
-    Operation,
-    event_body,
-    identifiers,
-    identify_body,
-    merge_body,
-    ulid,
-)
+from worker.mapping.operation import EVENT_NAME_LIMIT_BYTES, ITEM_LIMIT_BYTES, event_body, ulid
 from worker.mapping.outcome import Dead, Filtered
-from worker.people.facts import Facts, read_facts
-from worker.people.person import Person, absorb, decode, encode
-from worker.people.properties import compile_properties
-from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS
-from worker.purchasely.event import Event, person_names, text_id
+from worker.mapping.stages import Trace
+from worker.people.facts import CLOCK_TOLERANCE_MS, Facts, read_facts
+from worker.purchasely.event import Event
+from worker.purchasely.payload import read_object, write_object
+from worker.purchasely.person import person_names, text_id
 
 # Events older than this cannot trigger campaigns in Customer.io (docs: events, timestamps).
 LATE_MS = 72 * 3600 * 1000
 
-
-class Send(msgspec.Struct, frozen=True, gc=False):
-    """The decision to send an event: about whom, when it happened, its JSON as an item, what it tells of them.
-
-    `facts` is None when nothing is kept of the person.
-    """
-
-    raw: bytes
-    who: Who
-    time_ms: int
-    body: bytes
-    facts: Facts | None
-
-
-Decision = Send | Filtered | Dead
-
-
-class Composed(msgspec.Struct):
-    """A run of events, made ready: operations in order, an outcome for each event that is not sent, new states.
-
-    `outcomes` has one place an event, None for those whose fate Customer.io decides; `people` maps a person's digest
-    to the state after this run.
-    """
-
-    operations: list[Operation]
-    outcomes: list[Filtered | Dead | None]
-    people: dict[str, bytes]
-
-
-class _Known(msgspec.Struct):
-    """A person within a run: state, where the identify stands, which event answers for it (-1: nothing new)."""
-
-    who: Who
-    person: Person
-    place: int
-    cause: int = -1
+# How event codes are spelt: webhook version 2 has one under another name.
+_CODE = re.compile(r"[A-Z]+(_[A-Z]+)+")
 
 
 class Mapper:
-    """The mapping of one integration."""
+    """The mapping of one integration; `clock_tolerance_ms`: how far ahead a sender's clock may be."""
 
-    def __init__(self, integration: Integration) -> None:
+    def __init__(self, integration: Integration, clock_tolerance_ms: int = CLOCK_TOLERANCE_MS) -> None:
         self.integration = integration
-        self._properties: Callable[[Person], dict[str, Any]] = compile_properties(
-            integration.properties, integration.plans
-        )
-        self._keeps_state = bool(integration.properties)
+        self._tolerance_ms = clock_tolerance_ms
+        merges_people = integration.merge_transfers and integration.anonymous == "profile"
+        self._composer = Composer(integration, merges_people=merges_people)
+        self._joins = integration.anonymous == "event"
+        self._keeps_state = bool(integration.properties) or merges_people
+        chains = (integration.identity, integration.source_identity)
+        self._person_fields = frozenset(field for chain in chains for field in (*chain.id_fields, *chain.email_fields))
         self._names: dict[str, bytes | None] = {}
 
-    def decide(self, event: Event, now_ms: int, suppressed: frozenset[str] = frozenset()) -> Decision:
+    def decide(
+        self, event: Event, now_ms: int, suppressed: frozenset[str] = frozenset(), trace: Trace | None = None
+    ) -> Decision:
         """What becomes of one event, as far as it can be said without knowing the person's past.
 
-        `suppressed` are people to whom nothing is sent, as `event.person_names` gives them.
+        `suppressed` are people to whom nothing is sent, as `person_names` gives them. Each stage that the event comes
+        to is added to `trace`; the last of them is the one that stopped it, if one did.
         """
+        unwanted = self._screen(event, trace)
+        if unwanted is not None:
+            return unwanted
+        name = self._name(event.name)
+        if trace is not None:
+            trace.append(stages.event_filter(event, self.integration))
+        if name is None:
+            if suppressed and self._names_of(event) & suppressed:
+                return Filtered("event_off")
+            return self._learn(event, Filtered("event_off"), now_ms, trace)
+        if suppressed and (names := self._names_of(event) & suppressed):
+            if trace is not None:
+                trace.append(stages.suppressed(names))
+            return Filtered("suppressed")
+        who = identify(event.payload, self.integration)
+        if trace is not None:
+            trace.append(stages.person(who, self.integration))
+        if not isinstance(who, Who):
+            return who
+        return self._send(event, who, name, now_ms, trace)
+
+    def _screen(self, event: Event, trace: Trace | None) -> Filtered | Dead | None:
+        """What no part of the integration looks at: it is switched off, no event, or of another environment."""
         integration = self.integration
+        if trace is not None:
+            trace.append(stages.enabled(integration))
         if not integration.enabled:
             return Filtered("disabled")
+        if trace is not None:
+            trace.append(stages.name(event))
         if not event.name:
-            return Dead("no_event_name", "map", "event_name")
+            return _nameless(event)
+        if trace is not None:
+            trace.append(stages.environment(event, integration))
         environment = event.payload.get("environment")
         if type(environment) is not str or environment not in integration.environments:
             # Every documented payload names its environment; an upstream service that leaves it out means the real one.
@@ -99,47 +94,69 @@ class Mapper:
             if environment not in integration.environments:
                 claimed = environment in integration.source_environments
                 return Filtered("environment" if claimed else "environment_unclaimed")
-        name = self._name(event.name)
-        if name is None:
-            return Filtered("event_off")
-        if suppressed and not suppressed.isdisjoint(person_names(event.payload)):
-            return Filtered("suppressed")
-        who = identify(event.payload, integration)
-        if not isinstance(who, Who):
-            return who
-        return self._send(event, who, name, now_ms)
+        return None
 
-    def _send(self, event: Event, who: Who, name: bytes, now_ms: int) -> Decision:
-        time_ms = event.time_ms
+    def _names_of(self, event: Event) -> set[str]:
+        return person_names(event.payload, self._person_fields)
+
+    def _send(self, event: Event, who: Who, name: bytes, now_ms: int, trace: Trace | None) -> Decision:
+        time_ms, late_policy = event.time_ms, self.integration.late
+        if trace is not None:
+            trace.append(stages.time(event))
         if time_ms is None:
+            if event.time_fault is not None:
+                return Dead("invalid_time", "map", event.time_fault.field, message=event.time_fault.message)
             # Without a time of its own the event happened when it was received; its ULID then has a fixed time part,
             # so that a redelivery keeps it.
             time_ms, event_id = event.received_ms, ulid(0, event.key)
         else:
             event_id = ulid(time_ms, event.key)
         event_id = event.ulid or event_id  # an edit of a dead letter leaves the event the one it was
-        if not TIME_MIN_MS < time_ms < TIME_MAX_MS:
-            return Dead(
-                "invalid_time",
-                "map",
-                "event_created_at",
-                message=f"{time_ms} ms is no time of this era",
-            )
-        if len(name) > EVENT_NAME_LIMIT_BYTES and (size := len(orjson.loads(name).encode())) > EVENT_NAME_LIMIT_BYTES:
-            message = f"event_name is {size} bytes; the limit is {EVENT_NAME_LIMIT_BYTES}"
-            return Dead("too_large", "map", "event_name", message=message)
-        late = self.integration.late != "send" and now_ms - time_ms > LATE_MS
-        if late and self.integration.late == "skip":
-            return Filtered("late")
+        late = late_policy != "send" and now_ms - time_ms > LATE_MS
+        if trace is not None:
+            trace.append(stages.late(now_ms - time_ms, self.integration))
+        if late and late_policy == "skip":
+            return self._learn(event, Filtered("late"), now_ms, trace)
         attributes = event_attributes(event, self.integration, late=late)
         body = event_body(who.json, name, event_id, time_ms // 1000, attributes)
         if len(body) > ITEM_LIMIT_BYTES and attributes is event.raw:
             body = event_body(who.json, name, event_id, time_ms // 1000, orjson.dumps(event.fields()))
-        if len(body) > ITEM_LIMIT_BYTES:
-            message = f"the event is {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
-            return Dead("too_large", "map", _largest_field(event.fields()), message=message)
-        facts = read_facts(event) if self._keeps_state and who.kind != "anonymous_id" else None
-        return Send(event.raw, who, time_ms, body, facts)
+        if trace is not None:
+            trace.append(stages.attributes(event, f"{len(body)} bytes as an item"))
+        if len(name) > EVENT_NAME_LIMIT_BYTES or len(body) > ITEM_LIMIT_BYTES:
+            too_large = _too_large(event, name, body)
+            if too_large is not None:
+                return too_large
+        return Send(event.raw, who, time_ms, body, self._facts(event, who), now_ms, self._anonymous(event, who))
+
+    def _learn(self, event: Event, outcome: Filtered, now_ms: int, trace: Trace | None) -> Learn | Filtered:
+        """The filter decides what is sent as an event; what an event says of its person counts all the same."""
+        if not (self._keeps_state or self._joins) or event.time_fault is not None:
+            return outcome
+        who = identify(event.payload, self.integration)
+        if not isinstance(who, Who):
+            return outcome
+        facts, anonymous = self._facts(event, who), self._anonymous(event, who)
+        if facts is None and not anonymous:
+            return outcome
+        if trace is not None:
+            trace.append(stages.state())
+        return Learn(outcome, event.raw, who, facts, now_ms, anonymous)
+
+    def _facts(self, event: Event, who: Who) -> Facts | None:
+        if not self._keeps_state or who.kind == "anonymous_id":
+            return None
+        return read_facts(event, self.integration.identity.placeholders, self._tolerance_ms)
+
+    def _anonymous(self, event: Event, who: Who) -> str:
+        """The anonymous id to set on a person who has just logged in, so that Customer.io joins the events to them.
+
+        Only of a transfer: an anonymous id cannot be used again (documentation: anonymous events).
+        """
+        if not self._joins or who.kind == "anonymous_id":
+            return ""
+        value = text_id(event.payload.get("transferred_from_anonymous_user_id"))
+        return "" if value in self.integration.identity.placeholders else value
 
     def _name(self, code: str) -> bytes | None:
         """The name an event code is sent under, as JSON; None when the filter keeps it out."""
@@ -154,99 +171,41 @@ class Mapper:
 
     def person_of(self, decision: Decision) -> str | None:
         """The digest of the person whose state `compose` needs for this decision, if any."""
-        return decision.who.digest if type(decision) is Send and decision.facts is not None else None
+        told = type(decision) is Send or type(decision) is Learn
+        return decision.who.digest if told and decision.facts is not None else None  # type: ignore[union-attr]
 
     def people_of(self, decisions: Sequence[Decision]) -> list[str]:
         """The digests of all people whose states `compose` needs for these decisions, each once."""
-        found = [one.who.digest for one in decisions if type(one) is Send and one.facts is not None]
+        found = [
+            one.who.digest for one in decisions if (type(one) is Send or type(one) is Learn) and one.facts is not None
+        ]
         return list(dict.fromkeys(found))
 
     def compose(self, decisions: Sequence[Decision], states: Mapping[str, bytes | None]) -> Composed:
-        """The operations of a run of events; `states` maps digests to the people's stored states.
-
-        Each person is identified once, before their first event, with the properties after their last one
-        (documentation: order within a request is the sender's to keep; `timestamp` guards against older updates).
-        """
-        outcomes: list[Filtered | Dead | None] = []
-        operations: list[Operation | None] = []
-        people: dict[str, _Known] = {}
-        merges = self.integration.merge_transfers
-        for position, decision in enumerate(decisions):
-            if type(decision) is not Send:
-                outcomes.append(decision)  # type: ignore[arg-type]  # the other two are outcomes
-                continue
-            outcomes.append(None)
-            known, facts = None, decision.facts
-            if facts is not None:
-                who = decision.who
-                known = people.get(who.digest)
-                if known is None:
-                    known = _Known(who, decode(states.get(who.digest)), len(operations))
-                    people[who.digest] = known
-                    operations.append(None)
-                if absorb(known.person, facts):
-                    known.cause = position
-            operations.append(Operation("event", decision.body, position))
-            if merges:
-                operations += self._merges(decision, position, known)
-        blobs = {}
-        for name, known in people.items():
-            if known.cause >= 0:
-                operation = self._identify(known)
-                if isinstance(operation, Dead):
-                    # without the event that is at fault the others of this person can be told
-                    return self.compose(_without(decisions, known, operation), states)
-                operations[known.place] = operation
-                blobs[name] = encode(known.person)
-        kept = [op for op in operations if op is not None and outcomes[op.cause] is None]
-        return Composed(kept, outcomes, blobs)
-
-    def _identify(self, known: _Known) -> Operation | Dead | None:
-        attributes = person_attributes(self._properties(known.person), self.integration)
-        if isinstance(attributes, Dead):
-            return attributes
-        if not attributes:
-            return None
-        body = identify_body(known.who.json, known.person.newest_ms // 1000, attributes)
-        if len(body) > ITEM_LIMIT_BYTES:
-            message = f"the user properties are {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
-            return Dead("too_large", "map", "user_properties", message=message)
-        return Operation("identify", body, known.cause)
-
-    def _merges(self, decision: Send, position: int, known: _Known | None) -> list[Operation]:
-        """The merge of an anonymous profile into the person who logged in.
-
-        Both sides of a transfer ask for it, and so does whatever is heard of the anonymous profile later: a merge takes
-        effect once both people exist, and an event would bring the merged profile back to life.
-        """
-        payload, who = orjson.loads(decision.raw), decision.who
-        if text_id(payload.get("anonymous_user_id")) == who.value and not text_id(payload.get("user_id")):
-            moved_to = text_id(payload.get("transferred_to_user_id")) or (known.person.moved_to[1] if known else "")
-            primary, secondary = moved_to, who.value
-        else:
-            primary, secondary = who.value, text_id(payload.get("transferred_from_anonymous_user_id"))
-        if not primary or not secondary or primary == secondary or self.integration.anonymous != "profile":
-            return []
-        kind = "id" if primary != who.value else who.kind
-        merge = merge_body(identifiers(kind, primary), identifiers("id", secondary))
-        return [Operation("merge", merge, position)]
+        """The operations of a run of events; `states` maps digests to the people's stored states."""
+        return self._composer.compose(decisions, states)
 
 
-def _without(decisions: Sequence[Decision], known: _Known, dead: Dead) -> list[Decision]:
-    """The decisions, with the event dead that brought what made the person's properties too large.
+def _nameless(event: Event) -> Dead:
+    """An event without a name; webhook version 2 has it elsewhere, in a payload of another shape."""
+    version, former = event.payload.get("api_version"), event.payload.get("name")
+    if text_id(version) in {"1", "2"} or (isinstance(former, str) and _CODE.fullmatch(former.strip())):
+        message = "a payload of webhook version 2; switch the webhook to version 3 in Purchasely's console"
+        return Dead("webhook_version", "map", "api_version", message=message)
+    return Dead("no_event_name", "map", "event_name")
 
-    That is their last event with so long a value; when none has one (it was known before), the last that told anything.
-    """
-    guilty = known.cause
-    for position, decision in enumerate(decisions):
-        if (
-            isinstance(decision, Send)
-            and decision.who.json == known.who.json
-            and has_oversize(orjson.loads(decision.raw))
-        ):
-            guilty = position
-    return [*decisions[:guilty], dead, *decisions[guilty + 1 :]]
+
+def _too_large(event: Event, name: bytes, body: bytes) -> Dead | None:
+    """Which limit of the API the event would break, if it does."""
+    size = len(orjson.loads(name).encode())
+    if size > EVENT_NAME_LIMIT_BYTES:
+        message = f"event_name is {size} bytes; the limit is {EVENT_NAME_LIMIT_BYTES}"
+        return Dead("too_large", "map", "event_name", message=message)
+    if len(body) > ITEM_LIMIT_BYTES:
+        message = f"the event is {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
+        return Dead("too_large", "map", _largest_field(read_object(event.raw)), message=message)
+    return None
 
 
 def _largest_field(payload: dict[str, Any]) -> str:
-    return max(payload, key=lambda field: len(orjson.dumps(payload[field])))
+    return max(payload, key=lambda field: len(write_object({field: payload[field]})))

@@ -9,6 +9,7 @@ FilterReason = Literal[
     "environment",  # another integration of the source takes this environment
     "environment_unclaimed",  # no integration of the source takes it
     "event_off",  # the event filter does not enable this code
+    "no_person",  # its ids are placeholders ("undefined"): somebody's bug, nobody's profile
     "anonymous",  # nobody is logged in and the policy is "skip"
     "late",  # older than Customer.io's 72 h and late = "skip"
     "suppressed",  # on-call or the person asked for silence
@@ -19,6 +20,7 @@ FilterReason = Literal[
 DeadReason = Literal[
     "not_json",  # stored bytes are no JSON object
     "no_event_name",
+    "webhook_version",  # a payload of Purchasely's webhook version 2
     "no_person",
     "invalid_time",
     "too_large",  # a limit of the API, checked before sending

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from worker.people.entitlement import ON_HOLD, PAUSED
+from worker.people.entitlement import NOTHING, ON_HOLD, PAUSED
 from worker.people.facts import UNNAMED
 from worker.people.holding import HAD_TRIAL
 from worker.people.standing import Speaker, started_at_ms
@@ -20,13 +20,31 @@ Derive = Callable[[Speaker, Mapping[str, str]], object]
 _PAUSE_OFF = frozenset({"SUBSCRIPTION_UNPAUSED", "SUBSCRIPTION_WILL_NOT_PAUSE"})
 
 
+def _by_status(one: Speaker, status: str) -> object:
+    """Whether that is the status; unknown as long as none was told, unless the subscription is over."""
+    if not one.subscription or (one.status is None and (one.live or one.standing in {NOTHING, ON_HOLD, PAUSED})):
+        return UNSET
+    return one.status == status
+
+
+def _by_offer(one: Speaker, offer_type: str) -> object:
+    """Whether that offer is running: not without access, and unknown while no event has told the offer."""
+    if not one.subscription:
+        return UNSET
+    if one.offer_type == offer_type or one.offer_type is None:
+        if one.standing == NOTHING or (one.live and one.offer_type is None):
+            return UNSET
+        return one.live
+    return False
+
+
 def _or_unset(value: object) -> object:
     return UNSET if value is None else value
 
 
 def _has_active_subscription(one: Speaker, _: Mapping[str, str]) -> object:
     # live ones speak before all others: when the speaker is not live, none is
-    return one.subscription and one.live
+    return UNSET if one.subscription and one.standing == NOTHING else one.subscription and one.live
 
 
 def _last_event(one: Speaker, _: Mapping[str, str]) -> object:
@@ -79,7 +97,7 @@ def _auto_resume_at(one: Speaker, _: Mapping[str, str]) -> object:
 def _trial_ends_at(one: Speaker, _: Mapping[str, str]) -> object:
     """`effective_next_renewal_at` while in a free trial."""
     if _is_in_trial(one, _) is True:
-        return one.holding.snapshot.effective_next_renewal_at
+        return _or_unset(one.holding.snapshot.effective_next_renewal_at)
     return None if one.holding.seen & HAD_TRIAL else UNSET
 
 
@@ -92,28 +110,28 @@ def _offer_type(one: Speaker, _: Mapping[str, str]) -> object:
 
 
 def _is_auto_renewing(one: Speaker, _: Mapping[str, str]) -> object:
-    return one.status == "AUTO_RENEWING" if one.subscription else UNSET
+    return _by_status(one, "AUTO_RENEWING")
 
 
 def _is_in_billing_retry(one: Speaker, _: Mapping[str, str]) -> object:
-    return one.standing == ON_HOLD if one.subscription else UNSET
+    return one.standing == ON_HOLD if one.subscription and one.standing != NOTHING else UNSET
 
 
 def _is_in_grace_period(one: Speaker, _: Mapping[str, str]) -> object:
-    return one.status == "IN_GRACE_PERIOD" if one.subscription else UNSET
+    return _by_status(one, "IN_GRACE_PERIOD")
 
 
 # The offer of an ended subscription is kept in `offer_type`, but nobody is in it any more.
 def _is_in_trial(one: Speaker, _: Mapping[str, str]) -> object:
-    return one.live and one.offer_type == "FREE_TRIAL" if one.subscription else UNSET
+    return _by_offer(one, "FREE_TRIAL")
 
 
 def _is_in_intro_offer(one: Speaker, _: Mapping[str, str]) -> object:
-    return one.live and one.offer_type == "INTRO_OFFER" if one.subscription else UNSET
+    return _by_offer(one, "INTRO_OFFER")
 
 
 def _is_promo_code(one: Speaker, _: Mapping[str, str]) -> object:
-    return one.live and one.offer_type == "PROMO_CODE" if one.subscription else UNSET
+    return _by_offer(one, "PROMO_CODE")
 
 
 DERIVED: Final[Mapping[str, Derive]] = {

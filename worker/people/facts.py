@@ -1,15 +1,18 @@
 """All that one event tells of a person, taken out of its payload at once, so that the payload need not be kept."""
 
+from collections.abc import Container
 from typing import Final
 
 import msgspec
 
 from worker.people.revenue import read_revenue
 from worker.people.snapshot import Snapshot, read_snapshot, snapshot_of
-from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS, Documented, Payload
-from worker.purchasely.event import Event, text_id
+from worker.purchasely.documented import Documented, Payload
+from worker.purchasely.event import Event
+from worker.purchasely.person import text_id
 
 MAX_KEY = 200
+CLOCK_TOLERANCE_MS: Final = 300_000
 
 # Opens the key of what came without Purchasely's id.
 UNNAMED: Final = "~"
@@ -20,7 +23,8 @@ class Facts(msgspec.Struct, gc=False):
 
     `about` is the key of the subscription, or (`once`) of the one-time purchase that it concerns, empty when it names
     none; `former` the subscription that a plan change ends; `moved_to` the user who gets what this one loses. Texts are
-    empty when absent. `time_ms` is when the event was received when it carries no usable time of its own.
+    empty when absent. `time_ms` orders the event among others: it is when the event was received if that carries no
+    usable time, or one from the future.
     """
 
     name: str
@@ -38,13 +42,17 @@ class Facts(msgspec.Struct, gc=False):
     revenue: list[tuple[str, float]]
 
 
-def read_facts(event: Event) -> Facts:
-    """The facts of an event; a value of the wrong type is as good as absent."""
-    payload, time_ms = event.payload, event.time_ms
-    if time_ms is None or not TIME_MIN_MS < time_ms < TIME_MAX_MS:
-        time_ms = event.received_ms
+def read_facts(event: Event, placeholders: Container[str] = (), tolerance_ms: int = CLOCK_TOLERANCE_MS) -> Facts:
+    """The facts of an event; a value of the wrong type is as good as absent.
+
+    `placeholders` are ids that mean nobody. Senders' clocks may be ahead by `tolerance_ms`; what lies further in the
+    future would be newer than all that comes until then, so it counts as of its receipt.
+    """
+    payload, time_ms, received_ms = event.payload, event.time_ms, event.received_ms
+    if time_ms is None or time_ms > received_ms + tolerance_ms:
+        time_ms = received_ms
     if type(payload) is Documented and (about := text_id(payload.purchasely_subscription_id)):
-        return _of_subscription(event, payload, about, time_ms)
+        return _of_subscription(event, payload, about, time_ms, placeholders)
     get = payload.get
     about, once = _about(payload, event.name)
     source = get("source_event_name")
@@ -56,16 +64,16 @@ def read_facts(event: Event) -> Facts:
         once,
         snapshot_of(payload) if type(payload) is Documented else read_snapshot(payload),
         source if type(source) is str else "",
-        _id(get("from_purchasely_subscription_id")),
-        _id(get("user_id")),
-        _id(get("anonymous_user_id")),
-        _id(get("device_id")),
-        _id(get("transferred_to_user_id")),
+        _id(get("from_purchasely_subscription_id"), placeholders),
+        _id(get("user_id"), placeholders),
+        _id(get("anonymous_user_id"), placeholders),
+        _id(get("device_id"), placeholders),
+        _id(get("transferred_to_user_id"), placeholders),
         read_revenue(payload),
     )
 
 
-def _of_subscription(event: Event, told: Documented, about: str, time_ms: int) -> Facts:
+def _of_subscription(event: Event, told: Documented, about: str, time_ms: int, placeholders: Container[str]) -> Facts:
     """The same of the payload that most are: as documented, and about a subscription."""
     former, user_id, anonymous = told.from_purchasely_subscription_id, told.user_id, told.anonymous_user_id
     device_id, moved_to = told.device_id, told.transferred_to_user_id
@@ -77,17 +85,18 @@ def _of_subscription(event: Event, told: Documented, about: str, time_ms: int) -
         False,
         snapshot_of(told),
         told.source_event_name or "",
-        _id(former) if former else "",
-        _id(user_id) if user_id else "",
-        _id(anonymous) if anonymous else "",
-        _id(device_id) if device_id else "",
-        _id(moved_to) if moved_to else "",
+        _id(former, placeholders) if former else "",
+        _id(user_id, placeholders) if user_id else "",
+        _id(anonymous, placeholders) if anonymous else "",
+        _id(device_id, placeholders) if device_id else "",
+        _id(moved_to, placeholders) if moved_to else "",
         read_revenue(told),
     )
 
 
-def _id(value: object) -> str:
-    return "" if value is None else text_id(value)[:MAX_KEY]
+def _id(value: object, placeholders: Container[str]) -> str:
+    text = "" if value is None else text_id(value)
+    return "" if text in placeholders else text[:MAX_KEY]
 
 
 def _about(payload: Payload, name: str) -> tuple[str, bool]:

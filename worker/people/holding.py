@@ -24,6 +24,7 @@ from worker.people.entitlement import (
     PLAN_CHANGES,
     access_fact,
     grants,
+    is_gone,
     rank,
     standing,
 )
@@ -35,7 +36,7 @@ HAD_END: Final = 2
 HAD_NO_OFFER: Final = 4  # see `_knows_no_offer`
 
 _STARTS = frozenset({"SUBSCRIPTION_STARTED", "TRIAL_STARTED"})
-_SAME_TRANSACTION_MS = 60_000
+SAME_TRANSACTION_MS = 60_000
 
 Stamp = tuple[int, int, str]
 """Event time in Unix milliseconds, rank of the event's name, key of the event."""
@@ -71,7 +72,7 @@ class Holding(msgspec.Struct, array_like=True, gc=False):
         if not self.moved_ms or (self.moved_ms, MOVED) <= self.access:
             return self.access
         named_ms, to = self.moved_to
-        if to and to == user_id and self.moved_ms - named_ms < _SAME_TRANSACTION_MS:
+        if to and to == user_id and self.moved_ms - named_ms < SAME_TRANSACTION_MS:
             return self.access
         return self.moved_ms, MOVED
 
@@ -86,7 +87,7 @@ def learn(holding: Holding, facts: Facts) -> bool:
     fact = access_fact(name, facts.source, snapshot.subscription_status)
     changed = _move(holding, facts) if fact == MOVED else decide_access(holding, time_ms, fact)
     # what an ending event does not know of the offer is left out of the copy that is taken in
-    seen, snapshot = _marks(snapshot, fact)
+    seen, snapshot = _marks(snapshot, fact, time_ms)
     seen |= holding.seen
     if seen != holding.seen:
         holding.seen = seen
@@ -103,6 +104,27 @@ def learn(holding: Holding, facts: Facts) -> bool:
     if stamp == holding.stamp:
         return changed
     return _complete(holding, snapshot, stamp) or changed
+
+
+def unite(one: Holding, other: Holding) -> Holding:
+    """What one holding would be that had learnt all that two of the same subscription did."""
+    newest = one if one.stamp >= other.stamp else other
+    made = Holding(newest.stamp, newest.last_event, Snapshot(), max(one.access, other.access))
+    for field in FIELDS:
+        told = [
+            (holding.older.get(field, holding.stamp), value)
+            for holding in (one, other)
+            if (value := getattr(holding.snapshot, field)) is not None
+        ]
+        if told:
+            stamp, value = max(told, key=lambda found: found[0])
+            setattr(made.snapshot, field, value)
+            if stamp != made.stamp:
+                made.older[field] = stamp
+    made.started_at = min((at for at in (one.started_at, other.started_at) if at is not None), default=None)
+    made.seen = one.seen | other.seen
+    made.moved_ms, made.moved_to = max(one.moved_ms, other.moved_ms), max(one.moved_to, other.moved_to)
+    return made
 
 
 def decide_access(holding: Holding, time_ms: int, fact: int) -> bool:
@@ -168,13 +190,14 @@ def _complete(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> bool:
     return changed
 
 
-def _marks(snapshot: Snapshot, fact: int) -> tuple[int, Snapshot]:
+def _marks(snapshot: Snapshot, fact: int, time_ms: int) -> tuple[int, Snapshot]:
     """What the event leaves behind for good, and its snapshot as far as it knows what it says."""
     seen = HAD_TRIAL if snapshot.offer_type == "FREE_TRIAL" else 0
     if fact == MOVED:
         # what the one who loses it is told may be of either side (Purchasely's samples)
         snapshot = msgspec.structs.replace(snapshot, subscription_status=None)
-    if not grants(fact) and (stands := standing(fact, snapshot.subscription_status)) != GRANTED:
+    gone = is_gone(fact, snapshot.subscription_status, time_ms, snapshot.effective_next_renewal_at)
+    if not gone and not grants(fact) and (stands := standing(fact, snapshot.subscription_status)) != GRANTED:
         if stands in OVER or NOTHING < fact <= LAPSED:
             seen |= HAD_END
         if snapshot.offer_type == "NONE" and stands != NOTHING and _knows_no_offer(snapshot):
@@ -191,7 +214,7 @@ def _knows_no_offer(snapshot: Snapshot) -> bool:
     known until then is what ended. (The two dates may differ by a second: Purchasely's samples.)
     """
     first, last = snapshot.original_purchased_at, snapshot.purchased_at
-    return first is not None and last is not None and abs(last - first) < _SAME_TRANSACTION_MS
+    return first is not None and last is not None and abs(last - first) < SAME_TRANSACTION_MS
 
 
 def _starts(facts: Facts) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 from worker.errors import UnknownStateError
 from worker.people.entitlement import GRANTED, ON_HOLD, PAUSED, PLAN_CHANGES, REPLACED, standing
 from worker.people.facts import Facts
-from worker.people.holding import Holding, decide_access, learn
+from worker.people.holding import SAME_TRANSACTION_MS, Holding, decide_access, learn
 
 VERSION = 1
 LIMIT = 32
@@ -26,7 +26,8 @@ class Person(msgspec.Struct, array_like=True, gc=False):
     """The state of one person as one integration has seen it.
 
     Holdings by id; `revenues`, the ids and `moved_to` (the user who got what this one lost) each with the time of the
-    event that told them; times in Unix milliseconds. Stored by position: a new field goes to the end and has a default.
+    event that told them; `paired` has whoever this person was merged with (`pair`), and when. Times in Unix
+    milliseconds. Stored by position: a new field goes to the end and has a default.
     """
 
     version: int = VERSION
@@ -38,6 +39,7 @@ class Person(msgspec.Struct, array_like=True, gc=False):
     anonymous_user_id: tuple[int, str] = (0, "")
     device_id: tuple[int, str] = (0, "")
     moved_to: tuple[int, str] = (0, "")
+    paired: dict[str, int] = {}
 
 
 _DECODER = msgspec.msgpack.Decoder(Person)
@@ -85,6 +87,20 @@ def absorb(person: Person, facts: Facts) -> bool:
     if len(holdings) > LIMIT:
         _forget_oldest(holdings)
     return changed or facts.time_ms >= holding.stamp[0]
+
+
+def pair(person: Person, other: str, time_ms: int) -> bool:
+    """Whether two people may be merged for an event of that time: once, by the events of one transfer.
+
+    An anonymous id stays with the device. What is bought under it after the transfer is of whoever logs in next.
+    """
+    known_ms = person.paired.get(other)
+    if known_ms is not None:
+        return abs(time_ms - known_ms) < SAME_TRANSACTION_MS
+    person.paired[other] = time_ms
+    if len(person.paired) > LIMIT:
+        del person.paired[min(person.paired, key=lambda name: (person.paired[name], name))]
+    return True
 
 
 def _know(person: Person, facts: Facts) -> bool:

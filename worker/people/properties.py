@@ -20,7 +20,16 @@ from worker.people.derived import DERIVED, DERIVED_DATES
 from worker.people.holding import HAD_END
 from worker.people.person import Person
 from worker.people.snapshot import DATES, FIELDS
-from worker.people.standing import Speaker, ended, ended_at_ms, others, purchase_id, speaker, started_at_ms
+from worker.people.standing import (
+    Speaker,
+    ended,
+    ended_at_ms,
+    is_certain,
+    others,
+    purchase_id,
+    speaker,
+    started_at_ms,
+)
 
 REVENUE: Final = "cumulated_revenue_in_"
 DAY_MS = 86_400_000
@@ -130,7 +139,7 @@ def _clear_others(
 def _tell_expired(person: Person, wanted: tuple[str, ...], told: dict[str, object]) -> None:
     last = ended(person)
     if last is None:
-        if "has_expired_subscription" in wanted:
+        if "has_expired_subscription" in wanted and is_certain(person):
             told["has_expired_subscription"] = False
         if any(holding.seen & HAD_END for holding in person.subscriptions.values()):
             told.update((name, None) for name in wanted if name != "has_expired_subscription")

@@ -4,15 +4,15 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from worker.purchasely.documented import MAX_TEXT, TIME_MAX_MS, Documented, Payload
-from worker.purchasely.event import parse_time_ms
+from worker.purchasely.documented import DATE_MAX_MS, MAX_TEXT, Documented, Payload
+from worker.purchasely.moment import number_ms, parse_time_ms
 
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
-TimeMs = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX_MS)]
+TimeMs = Annotated[int, msgspec.Meta(ge=0, le=DATE_MAX_MS)]
 
 
 class Snapshot(msgspec.Struct, array_like=True, gc=False):
-    """Payload fields by their own names, absent ones None; dates in Unix milliseconds.
+    """Payload fields by their own names, absent ones None; dates in Unix milliseconds, DATE_MAX_MS when beyond.
 
     The order is the stored order: a new field goes to the end.
     """
@@ -124,7 +124,7 @@ def _salvage(values: list[Any], payload: Payload) -> Snapshot:
     for index, field in enumerate(FIELDS):
         value = values[index]
         if field in DATES:
-            values[index] = _time_ms(value) or _time_ms(parse_time_ms(payload.get(field)))
+            values[index] = _time_ms(value) or _time_ms(payload.get(field))
         elif field == "is_family_shared":
             values[index] = value if isinstance(value, bool) else None
         else:
@@ -133,6 +133,7 @@ def _salvage(values: list[Any], payload: Payload) -> Snapshot:
 
 
 def _time_ms(value: object) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and 0 <= value <= TIME_MAX_MS else None
+    time_ms = parse_time_ms(value)
+    if time_ms is None:
+        time_ms = number_ms(value)
+    return min(time_ms, DATE_MAX_MS) if time_ms is not None and time_ms >= 0 else None

@@ -31,10 +31,11 @@ from worker.people.entitlement import (
     REPLACED,
     REVOKED,
     grants,
+    is_gone,
     standing,
 )
 from worker.people.facts import UNNAMED
-from worker.people.holding import HAD_NO_OFFER, Holding
+from worker.people.holding import HAD_NO_OFFER, Holding, unite
 from worker.people.person import Person
 
 _PRECEDENCE: Mapping[int, int] = {
@@ -68,7 +69,7 @@ class Speaker(msgspec.Struct, frozen=True, gc=False):
 
 def speaker(person: Person) -> Speaker | None:
     """The subscription or purchase that speaks for the person, None when nothing was ever seen."""
-    subscriptions = person.subscriptions
+    subscriptions = held(person.subscriptions)
     if len(subscriptions) == 1:
         for key, holding in subscriptions.items():
             if holding.stamp[0]:
@@ -81,9 +82,9 @@ def speaker(person: Person) -> Speaker | None:
 
 def others(person: Person, chosen: Speaker) -> list[Speaker]:
     """All that was seen of the person but the speaker."""
-    held = [_read(person, key, holding) for key, holding in person.subscriptions.items() if holding.stamp[0]]
-    held += [_read(person, key, holding, subscription=False) for key, holding in person.purchases.items()]
-    return [one for one in held if one.holding is not chosen.holding]
+    seen = [_read(person, key, holding) for key, holding in held(person.subscriptions).items() if holding.stamp[0]]
+    seen += [_read(person, key, holding, subscription=False) for key, holding in held(person.purchases).items()]
+    return [one for one in seen if one.key != chosen.key or one.subscription != chosen.subscription]
 
 
 def purchase_id(person: Person) -> str:
@@ -96,10 +97,19 @@ def ended(person: Person) -> Speaker | None:
     """The subscription that ended last, None when none is over."""
     over = [
         one
-        for key, holding in person.subscriptions.items()
+        for key, holding in held(person.subscriptions).items()
         if holding.stamp[0] and not grants(holding.access[1]) and (one := _read(person, key, holding)).standing in OVER
     ]
     return max(over, key=_weight, default=None)
+
+
+def is_certain(person: Person) -> bool:
+    """Whether of each subscription something was said about access."""
+    return all(
+        _read(person, key, holding).standing != NOTHING
+        for key, holding in held(person.subscriptions).items()
+        if holding.stamp[0]
+    )
 
 
 def ended_at_ms(one: Speaker) -> int:
@@ -118,14 +128,41 @@ def started_at_ms(holding: Holding) -> int | None:
 
 
 def _purchase(person: Person) -> Speaker | None:
-    held = [_read(person, key, holding, subscription=False) for key, holding in person.purchases.items()]
-    return max(held, key=_purchase_weight, default=None)
+    seen = [_read(person, key, holding, subscription=False) for key, holding in held(person.purchases).items()]
+    return max(seen, key=_purchase_weight, default=None)
+
+
+def held(holdings: dict[str, Holding]) -> dict[str, Holding]:
+    """The holdings, with what was learnt before Purchasely's id was known joined to the one of that store transaction.
+
+    Where several have that transaction (a plan change keeps it), it is the one that was the newest by then.
+    """
+    unnamed = [key for key in holdings if key.startswith(UNNAMED)]
+    if not unnamed or len(unnamed) == len(holdings):
+        return holdings
+    joined = {key: holding for key, holding in holdings.items() if not key.startswith(UNNAMED)}
+    for key in unnamed:
+        nameless = holdings[key]
+        same = sorted(
+            (holding.stamp, named)
+            for named, holding in joined.items()
+            if holding.snapshot.store_original_transaction_id == key.removeprefix(UNNAMED)
+        )
+        if same:
+            earlier = [named for stamp, named in same if stamp <= nameless.stamp]
+            named = earlier[-1] if earlier else same[0][1]
+            joined[named] = unite(joined[named], nameless)
+        else:
+            joined[key] = nameless
+    return joined
 
 
 def _read(person: Person, key: str, holding: Holding, *, subscription: bool = True) -> Speaker:
     status, offer_type = holding.snapshot.subscription_status, holding.snapshot.offer_type
     since_ms, fact = holding.last_word(person.user_id[1])
     stands = standing(fact, status)
+    if is_gone(fact, status, since_ms, holding.snapshot.effective_next_renewal_at):
+        stands = MOVED
     if (stands != GRANTED and status in LIVE_STATUSES) or (stands == MOVED and subscription):
         # the old side of a transfer or plan change may still say AUTO_RENEWING (Purchasely's samples)
         status = "DEACTIVATED"

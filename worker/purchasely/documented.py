@@ -13,6 +13,8 @@ import msgspec
 # "now" in silence; the range is that of its own Ruby client (reference: Track API, timestamps).
 TIME_MIN_MS = 999_999_999_000
 TIME_MAX_MS = 100_000_000_000_000
+# A date may be further away: a lifetime plan renews in the year 9999. Whatever is beyond counts as this.
+DATE_MAX_MS = 253_402_300_800_000
 
 # What is known of a person must stay small, so a longer text is cut there. What is left is still far beyond the
 # 1000 bytes that Customer.io takes as a value (Track API, limits), so whoever tells it sees that.
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     _Flag = bool | None
 else:
     _Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
-    _TimeMs = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX_MS)]
+    _TimeMs = Annotated[int, msgspec.Meta(ge=0, le=DATE_MAX_MS)]
     _Small = Annotated[int, msgspec.Meta(ge=0, le=1000)]
     _Amount = float
     _Flag = bool

@@ -6,7 +6,8 @@ import msgspec
 import orjson
 
 from worker.dead.letter import Letter
-from worker.mapping.mapper import Decision, Mapper, Send
+from worker.mapping.decision import Decision, Learn, Send
+from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Dead, Filtered
 
 Fate = Literal["sent", "same", "filtered", "dead", "unknown"]
@@ -31,8 +32,10 @@ def judge(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | Non
     if letter.reason == "too_large":
         digest = mapper.person_of(decision)
         outcome = mapper.compose([decision], {digest: state} if digest else {}).outcomes[0]
-        if outcome is not None:
+        if isinstance(outcome, Dead):
             return Judged("dead", outcome.reason)
+    if isinstance(decision, Learn):
+        return Judged("filtered", decision.outcome.reason)
     if letter.reason == "rejected" and _is_same(mapper, letter, decision, state):
         return Judged("same", letter.reason)
     return Judged("sent")

@@ -8,7 +8,8 @@ import msgspec
 
 from worker.dead.letter import Letter, event_of
 from worker.delivery.request import decide
-from worker.mapping.mapper import LATE_MS, Decision, Mapper, Send
+from worker.mapping.decision import Decision, Send
+from worker.mapping.mapper import LATE_MS, Mapper
 from worker.replay.judgement import Judged, judge
 from worker.store.keys import person_key
 

@@ -21,7 +21,7 @@ from worker.delivery.poison import DEATHS_MAPPING, crashed_worker
 from worker.delivery.request import Gate, Request, Requests, hold
 from worker.delivery.settlement import trail_change
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
-from worker.mapping.mapper import Decision
+from worker.mapping.decision import Decision
 from worker.mapping.outcome import Dead
 from worker.replay.letter_lanes import Became, Turn
 from worker.store.lease import Lease

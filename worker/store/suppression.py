@@ -5,7 +5,7 @@ from typing import Any
 
 import redis
 
-from worker.purchasely.event import plain_name
+from worker.purchasely.person import plain_name
 from worker.store.keys import SUPPRESSED, SUPPRESSED_VERSION
 
 

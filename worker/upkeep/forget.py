@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
-import orjson
 
 from worker.app import Relay
 from worker.errors import OperatorError
-from worker.mapping.identity import Who, digest, identify
-from worker.mapping.operation import identifiers
-from worker.purchasely.event import person_names, plain_name
+from worker.mapping.identity import Who, identify, state_name
+from worker.purchasely.payload import read_object
+from worker.purchasely.person import person_names, plain_name
+from worker.purchasely.person import shard_key as owner_of
 from worker.store.keys import person_key, shard_key
 from worker.store.lease import Lease
 from worker.store.stream import Lane, Taken, read_range, script
@@ -51,7 +51,7 @@ def forget(parts: Relay, person: str, sleep: Callable[[float], None] = time.slee
     """
     removed = Forgotten()
     name = plain_name(person)
-    digests = {digest(identifiers("id", person)), digest(identifiers("email", person))}
+    digests = {state_name("id", person), state_name("email", person)}
     for source in parts.integrations.sources:
         lanes = [lane for lane in parts.lanes() if lane.source == source]
         for shard in range(parts.settings.shards):
@@ -103,10 +103,11 @@ def _forget_entries(
 ) -> None:
     remove = parts.redis.register_script(script("forget"))
     integrations = [parts.integrations.integrations[lane.integration] for lane in lanes]
+    chain = parts.integrations.identity(stream.source)
     for page in _pages(parts, shard_key(stream.shard, "events", stream.source)):
         ids = []
         for entry_id, payload in page:
-            if name not in person_names(payload):
+            if name not in person_names(payload) | {owner_of(payload, chain)}:
                 continue
             ids.append(entry_id)
             whos = [identify(payload, integration) for integration in integrations]
@@ -135,10 +136,9 @@ def _pages(parts: Relay, stream: str) -> Iterator[list[tuple[str, dict[str, Any]
 
 def _payload(raw: bytes) -> dict[str, Any] | None:
     try:
-        payload = orjson.loads(raw)
+        return read_object(raw)
     except ValueError:
         return None
-    return payload if isinstance(payload, dict) else None
 
 
 def _forget_states(parts: Relay, shards: Iterable[int], digests: set[str], removed: Forgotten) -> None:

@@ -8,7 +8,14 @@ import pytest
 
 import config
 from config.integrations import ConfigError, load
-from config.shape import EventAttributesTable, FileTable, IdentityTable, IntegrationTable, SourceTable
+from config.shape import (
+    EventAttributesTable,
+    FileTable,
+    IdentityTable,
+    IntegrationTable,
+    SourceIdentityTable,
+    SourceTable,
+)
 
 EXAMPLE = Path(str(resources.files(config))) / "integrations.toml"
 VARIABLES = [
@@ -45,7 +52,9 @@ def test_it_asks_for_its_variables_by_name():
     ]
 
 
-@pytest.mark.parametrize("table", [FileTable, SourceTable, IntegrationTable, IdentityTable, EventAttributesTable])
+@pytest.mark.parametrize(
+    "table", [FileTable, SourceTable, SourceIdentityTable, IntegrationTable, IdentityTable, EventAttributesTable]
+)
 def test_every_key_stands_in_it(table):
     """A key that is not in the example does not exist for its reader."""
     text = EXAMPLE.read_text("utf-8")
@@ -58,7 +67,9 @@ def test_defaults_that_it_shows_are_the_defaults():
     text = EXAMPLE.read_text("utf-8")
     shown = dict(re.findall(r"(?m)^(\w+) = (.+?) +# .*default", text))
     defaults = {
-        name: field.default for table in (IntegrationTable, IdentityTable) for name, field in table.model_fields.items()
+        name: field.default
+        for table in (IntegrationTable, IdentityTable, SourceIdentityTable)
+        for name, field in table.model_fields.items()
     }
     assert len(shown) == 10
     for key, value in shown.items():

@@ -5,7 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from config.integrations import Integration, Source, load, parse
+from config.effective import identity_of
+from config.integrations import Integration, Source, default_identity, load, parse
+from config.shape import PLACEHOLDERS
 
 ENVIRON = {
     "SECRET": "s3cr3t-a\n",
@@ -84,10 +86,9 @@ def test_every_key_arrives():
         base_url="http://127.0.0.1:8085",
         environments=frozenset({"SANDBOX", "PRODUCTION"}),
         source_environments=frozenset({"SANDBOX", "PRODUCTION"}),
-        id_fields=("crm_id",),
-        email_fields=(),
+        identity=identity_of(("crm_id",), (), "email", PLACEHOLDERS),
+        source_identity=default_identity(),
         anonymous="profile",
-        email_like_user_id="email",
         events={"ACTIVATE": "ACTIVATE", "DEACTIVATE": None, "TRIAL_STARTED": "Trial Started"},
         default_event=False,
         properties={
@@ -122,10 +123,9 @@ def test_what_is_left_out_has_its_default():
         base_url="https://track-eu.customer.io",
         environments=frozenset({"PRODUCTION"}),
         source_environments=frozenset({"PRODUCTION"}),
-        id_fields=("customerio_user_id", "user_id"),
-        email_fields=("customerio_user_email",),
+        identity=default_identity(),
+        source_identity=default_identity(),
         anonymous="skip",
-        email_like_user_id="id",
         events={},
         default_event=False,
         properties={},

@@ -8,8 +8,9 @@ from tests.support.deadstack import event
 from tests.support.fakes import integration
 from worker.dead.edits import edit, home, put, take_out
 from worker.dead.letter import decode_letter, encode_letter, event_of, raw_of, received_of
-from worker.mapping.mapper import Mapper, Send
-from worker.purchasely.event import shard_of
+from worker.mapping.decision import Send
+from worker.mapping.mapper import Mapper
+from worker.purchasely.person import shard_of
 
 
 def ulid_sent(one):

@@ -72,7 +72,7 @@ def test_a_probe_that_is_refused_for_one_event_resumes_too():
 
 def test_a_probe_of_events_that_are_filtered_decides_nothing():
     """Without an answer of Customer.io the hold stays."""
-    bench = Bench([raw_event("OFF", n) for n in range(5)])
+    bench = Bench([raw_event("OFF", n, user_id="null") for n in range(5)])
     bench.shelf.held = True
     assert bench.run(probe=True) == "empty"
     assert (bench.resumed, bench.shelf.held, bench.api.requests) == (0, True, [])

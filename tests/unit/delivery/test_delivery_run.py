@@ -38,10 +38,28 @@ def test_an_idle_lane_costs_no_request():
 
 def test_filtered_events_are_settled_without_a_request():
     """What the integration does not want is counted by reason, and the cursor passes it."""
-    bench = Bench([raw_event("OFF", 1), raw_event("E", 2, environment="SANDBOX")])
+    bench = Bench([raw_event("OFF", 1, user_id="null"), raw_event("E", 2, environment="SANDBOX")])
     assert bench.run() == "empty"
     assert bench.api.requests == []
     assert bench.shelf.books() == {"filtered:event_off": 1, "filtered:environment_unclaimed": 1, "position": 2}
+
+
+def test_an_event_that_is_off_costs_an_identify_at_most():
+    """The first says something new of the person, the second does not; both stay filtered."""
+    bench = Bench([raw_event("OFF", 1)])
+    assert bench.run() == "empty"
+    assert (bench.api.requests, bench.api.plans) == ([[]], {"ada": "monthly"})
+    bench.shelf.append(raw_event("OFF", 2))
+    assert bench.run() == "empty"
+    assert bench.api.requests == [[]]
+    assert bench.shelf.books() == {"filtered:event_off": 2, "position": 2}
+
+
+def test_refused_properties_of_an_event_that_is_off_are_a_dead_letter():
+    """Nothing else would say that they never arrived."""
+    bench = Bench([raw_event("OFF", 1)], api=MemoryCustomerio(rejected={"identify"}))
+    assert bench.run() == "empty"
+    assert bench.shelf.dead_events() == [("OFF-1", "rejected")]
 
 
 def test_bytes_that_are_no_event_become_a_dead_letter():

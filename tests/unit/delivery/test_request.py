@@ -7,7 +7,8 @@ from worker.customerio.track_api import Answer, ItemError
 from worker.delivery.request import Request, Requests, Waiting, decide
 from worker.errors import UnknownStateError
 from worker.mapping.batching import Fill
-from worker.mapping.mapper import Composed, Mapper
+from worker.mapping.decision import Composed
+from worker.mapping.mapper import Mapper
 from worker.mapping.operation import Operation
 from worker.mapping.outcome import Dead, Filtered
 from worker.store.keys import person_key

@@ -1,12 +1,13 @@
 """What a settle writes: counts by reason, the histogram, dead letters with what was sent."""
 
+from config.integrations import default_identity
 from tests.support.fakes import LANE, raw_event
 from worker.customerio.sender import Attempt
 from worker.customerio.track_api import Answer
 from worker.dead.letter import decode_letter
 from worker.delivery.request import Request, Waiting
 from worker.delivery.settlement import Settler, latency_counts
-from worker.mapping.mapper import Composed
+from worker.mapping.decision import Composed
 from worker.mapping.operation import Operation
 from worker.mapping.outcome import Dead, Filtered
 
@@ -19,7 +20,7 @@ def test_each_outcome_is_counted_once():
     attempts = [Attempt(1, 207, "", 3)]
     operations = [Operation("event", b'{"a":1}', 0), Operation("event", b'{"b":1}', 2)]
     request = Request(4, Composed(operations, outcomes, {}), Answer(207), attempts)
-    counts, (burial,), _ = Settler(LANE, "r1", 1).write(run, request)
+    counts, (burial,), _ = Settler(LANE, "r1", 1, default_identity()).write(run, request)
     assert counts == {"delivered": 1, "late_ms:inf": 1, "filtered:event_off": 2}
     letter = decode_letter(burial.record)
     assert (letter.operations, letter.revision, letter.event_id, len(letter.attempts)) == (['{"b":1}'], "r1", "E-2", 1)
@@ -28,7 +29,7 @@ def test_each_outcome_is_counted_once():
 def test_an_event_that_was_not_sent_keeps_no_attempts():
     """The request's attempts are its neighbours'."""
     request = Request(1, Composed([], [Dead("no_person", "map")], {}), Answer(200), [Attempt(1, 200, "", 3)])
-    _, (burial,), _ = Settler(LANE, "r1", 1).write([Waiting("1-0", b"\xff")], request)
+    _, (burial,), _ = Settler(LANE, "r1", 1, default_identity()).write([Waiting("1-0", b"\xff")], request)
     letter = decode_letter(burial.record)
     assert (letter.attempts, letter.raw_base64, letter.event_id) == ([], "/w==", "")
 

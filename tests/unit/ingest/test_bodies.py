@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.integrations import default_identity
 from worker.errors import SenderError
 from worker.ingest.bodies import MOST_EVENTS, read_many, read_one
-from worker.purchasely.event import CONFLICT_MARK, event_key, read_event, shard_key, shard_of
+from worker.purchasely.event import CONFLICT_MARK, event_key, read_event
+from worker.purchasely.person import shard_key, shard_of
 
 LIMIT = 2000
 SHARDS = 8
@@ -55,7 +57,7 @@ def test_the_identity_is_that_of_the_whole_body(event, layout):
     fields = orjson.loads(body)
     key = event_key(fields, body)
     (taken,) = read_one("app", body, SHARDS, 10_000)
-    assert (taken.key, taken.shard) == (key, shard_of(shard_key(fields) or key, SHARDS))
+    assert (taken.key, taken.shard) == (key, shard_of(shard_key(fields, default_identity()) or key, SHARDS))
 
 
 def test_a_number_beyond_all_machines_is_json():
@@ -272,7 +274,7 @@ def test_nobody_can_send_the_mark_of_a_conflict():
     assert read_one("app", body + CONFLICT_MARK + CONFLICT_MARK, SHARDS, LIMIT)[0].raw == body
 
 
-@pytest.mark.parametrize("event_id", ["", None, True, 1.5, [], {}, ["e-1"], 10**30])
+@pytest.mark.parametrize("event_id", ["", None, True, 1.5, [], {}, ["e-1"]])
 def test_any_other_id_is_none(event_id):
     """Then the bytes identify the event: the same ones are the same event, others are not."""
     one, same, other = (

@@ -1,7 +1,9 @@
 """Golden cases: an event and an integration in, what Customer.io is told out.
 
 A case is `{"why", "event", "integration", and one of "operations" | "filtered" | "dead"}` in a JSON file under
-`tests/golden/`; `event` may be a list, mapped as one run; `integration` holds what differs from the defaults below.
+`tests/golden/`; `event` may be a list, mapped as one run; `integration` holds what differs from the defaults below,
+`identity` the identity table of the source, `received_ms` when the events arrive. An event that is filtered may say
+something of its person: such a case has both `filtered` and `operations`.
 """
 
 import difflib
@@ -46,22 +48,30 @@ def toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def integration(overrides: dict[str, Any], plans: dict[str, str]) -> Mapper:
+def integration(overrides: dict[str, Any], plans: dict[str, str], identity: dict[str, Any]) -> Mapper:
     """The mapper of an integrations file that says just this."""
     table = DEFAULTS | overrides
     lines = "\n".join(f"{key} = {toml(value)}" for key, value in table.items())
     periods = "\n".join(f"{json.dumps(plan)} = {json.dumps(period)}" for plan, period in plans.items())
-    text = f'[sources.app]\ntokens = ["env:T_KEY"]\n[integrations.x]\n{lines}\n[plans]\n{periods}\n'
+    source = f'[sources.app]\ntokens = ["env:T_KEY"]\nidentity = {toml(identity)}\n'
+    text = f"{source}[integrations.x]\n{lines}\n[plans]\n{periods}\n"
     return Mapper(parse(text, "case.toml", {"T_KEY": "k"}).integrations["x"])
+
+
+def received_ms(events: list[dict[str, Any]]) -> int:
+    """When the events of a case arrive that does not say so: five days after 2023's, at once after later ones."""
+    times = [time for event in events if isinstance(time := event.get("event_created_at_ms"), int)]
+    return max([NOW_MS, *(time for time in times if time < 10**13)])
 
 
 def result(case: dict[str, Any]) -> dict[str, Any]:
     """What the mapping makes of a case."""
-    mapper = integration(case.get("integration", {}), case.get("plans", {}))
+    mapper = integration(case.get("integration", {}), case.get("plans", {}), case.get("identity", {}))
     suppressed = frozenset(case.get("suppressed", ()))
     events = case["event"] if isinstance(case["event"], list) else [case["event"]]
-    read = [read_event(f"{NOW_MS + n}-0", json.dumps(event).encode()) for n, event in enumerate(events)]
-    composed = mapper.compose([mapper.decide(event, NOW_MS, suppressed) for event in read], {})
+    now_ms = case.get("received_ms") or received_ms(events)
+    read = [read_event(f"{now_ms + n}-0", json.dumps(event).encode()) for n, event in enumerate(events)]
+    composed = mapper.compose([mapper.decide(event, now_ms + len(read), suppressed) for event in read], {})
     made: dict[str, Any] = {}
     if composed.operations:
         made["operations"] = [json.loads(operation.body) for operation in composed.operations]

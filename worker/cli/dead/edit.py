@@ -115,8 +115,9 @@ def _edited(parts: "Relay", letter: "Letter", raw: bytes, by: str, *, new_identi
     most = parts.settings.max_event_bytes
     if len(raw) > most:
         raise click.ClickException(f"the event would be {len(raw)} bytes; the limit is {most} (RELAY_MAX_EVENT_BYTES)")
+    chain = parts.integrations.identity(letter.source)
     try:
-        return edit(letter, raw, by, time.time_ns() // 1_000_000, new_identity=new_identity)
+        return edit(letter, raw, by, time.time_ns() // 1_000_000, new_identity=new_identity, identity=chain)
     except ValueError as error:
         raise click.ClickException(f"{error}; nothing was changed") from None
 

@@ -142,7 +142,8 @@ def _read(parts: "Relay", line: bytes) -> "Letter":
     import msgspec
 
     from worker.dead.letter import cause_of, decode_letter, letter_id, raw_of, split_id
-    from worker.purchasely.event import shard_of
+    from worker.purchasely.event import read_event
+    from worker.purchasely.person import shard_key, shard_of
 
     letter = decode_letter(line)
     integration, shard, entry_id = split_id(letter.id)
@@ -151,7 +152,11 @@ def _read(parts: "Relay", line: bytes) -> "Letter":
         raise ValueError(f"no integration {letter.integration!r} in {parts.integrations.path}")
     if not raw_of(letter):
         raise ValueError("it holds no event")
-    owner = letter.person or letter.event_id
+    try:  # by the identity chain here, which need not be the one it was exported under
+        person = shard_key(read_event(entry_id, raw_of(letter)).payload, known.source_identity)
+    except ValueError:
+        person = letter.person
+    owner = person or letter.event_id
     if owner:
         shard = shard_of(owner, parts.settings.shards)
     elif shard >= parts.settings.shards:
@@ -159,6 +164,7 @@ def _read(parts: "Relay", line: bytes) -> "Letter":
     return msgspec.structs.replace(
         letter,
         id=letter_id(integration, shard, entry_id),
+        person=person,
         source=known.source,
         shard=shard,
         cause=cause_of(letter.about),

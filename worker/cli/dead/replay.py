@@ -92,10 +92,9 @@ def _survey(
     parts: "Relay", ids: tuple[str, ...], wanted: "Filter", everything: bool, fixed: bool
 ) -> "tuple[Survey, list[str]]":
     """What a replay would do, and the ids of the letters it is about."""
-    from worker.mapping.mapper import Mapper
     from worker.replay.survey import Surveyor
 
-    mappers = {name: Mapper(known) for name, known in parts.integrations.integrations.items()}
+    mappers = {name: parts.mapper(known) for name, known in parts.integrations.integrations.items()}
     now_ms = time.time_ns() // 1_000_000
     surveyor = Surveyor(mappers, parts.streams.states, parts.suppressed.people(), now_ms, fixed=fixed)
     chosen = [letter.id for letter in surveyor.pass_on(choose(parts, ids, wanted, everything))]

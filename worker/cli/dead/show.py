@@ -41,7 +41,7 @@ def describe(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     from worker.dead.advice import advice
     from worker.dead.neighbours import neighbours
 
-    before, after = neighbours(parts.redis, letter)
+    before, after = neighbours(parts.redis, letter, parts.integrations.identity(letter.source))
     row: dict[str, Any] = msgspec.to_builtins(letter)
     return row | {
         "advice": advice(letter.reason, letter.field),
@@ -56,7 +56,6 @@ def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     """What would become of the letter under the present configuration; nothing is tried that killed a worker."""
     from worker.dead.letter import event_of
     from worker.mapping.explain import explain
-    from worker.mapping.mapper import Mapper
     from worker.store.keys import person_key
 
     integration = parts.integrations.integrations.get(letter.integration)
@@ -68,7 +67,7 @@ def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
         event = event_of(letter)
     except ValueError:
         return {"outcome": "dead", "reason": "not_json"}
-    mapper = Mapper(integration)
+    mapper = parts.mapper(integration)
     suppressed, now_ms = parts.suppressed.people(), time.time_ns() // 1_000_000
     try:
         digest = mapper.person_of(mapper.decide(event, now_ms, suppressed))

@@ -1,0 +1,167 @@
+"""Decisions on a run of events become operations: each person identified once, then their events in order."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from config.integrations import Integration
+from worker.mapping.attributes import has_oversize, person_attributes
+from worker.mapping.decision import Composed, Decision, Learn, Send
+from worker.mapping.identity import Who
+from worker.mapping.operation import ITEM_LIMIT_BYTES, Operation, identifiers, identify_body, merge_body
+from worker.mapping.outcome import Dead, Filtered
+from worker.people.holding import SAME_TRANSACTION_MS
+from worker.people.person import Person, absorb, decode, encode, pair
+from worker.people.properties import compile_properties
+from worker.purchasely.documented import Payload
+from worker.purchasely.payload import read_object
+from worker.purchasely.person import text_id
+
+
+class _Known(msgspec.Struct):
+    """A person within a run: state, where the identify stands, which event answers for it (-1: nothing new).
+
+    `cause` is an event that is sent, `learnt` one that is not. `anonymous` is an anonymous id that joins them.
+    """
+
+    who: Who
+    person: Person
+    place: int
+    cause: int = -1
+    learnt: int = -1
+    now_ms: int = 0
+    anonymous: str = ""
+
+
+class Composer:
+    """Composes for one integration."""
+
+    def __init__(self, integration: Integration, *, merges_people: bool) -> None:
+        self._integration = integration
+        self._merges_people = merges_people
+        self._properties = compile_properties(integration.properties, integration.plans)
+
+    def compose(self, decisions: Sequence[Decision], states: Mapping[str, bytes | None]) -> Composed:
+        """The operations of a run of events; `states` maps digests to the people's stored states.
+
+        Each person is identified once, before their first event, with the properties after their last one
+        (documentation: order within a request is the sender's to keep; `timestamp` guards against older updates).
+        """
+        outcomes: list[Filtered | Dead | None] = []
+        operations: list[Operation | None] = []
+        people: dict[str, _Known] = {}
+        for position, decision in enumerate(decisions):
+            if type(decision) is Send:
+                outcomes.append(None)
+                known = _absorb(people, decision, position, states, operations)
+                operations.append(Operation("event", decision.body, position))
+                if self._merges_people and known is not None:
+                    operations += self._merges(decision, position, known)
+            elif type(decision) is Learn:
+                outcomes.append(decision.outcome)
+                _absorb(people, decision, position, states, operations)
+            else:
+                outcomes.append(decision)  # type: ignore[arg-type]  # the other two are outcomes
+        blobs = {}
+        for name, known in people.items():
+            if known.cause < 0 and known.learnt < 0:
+                continue
+            operation = self._identify(known, states.get(name))
+            if isinstance(operation, Dead):
+                # without the event that made them too large the others of this person can be sent
+                return self.compose(_without(decisions, known, operation), states)
+            operations[known.place] = operation
+            blobs[name] = encode(known.person)
+        return Composed([op for op in operations if op is not None], outcomes, blobs)
+
+    def _identify(self, known: _Known, before: bytes | None) -> Operation | Dead | None:
+        attributes = person_attributes(self._properties(known.person), self._integration)
+        if isinstance(attributes, Dead):
+            return attributes
+        if known.cause < 0 and not known.anonymous:
+            # only events that are not sent said something: it is worth a word if it changed what is known
+            former = person_attributes(self._properties(decode(before)), self._integration)
+            if former == attributes:
+                return None
+        if known.anonymous:
+            attributes["anonymous_id"] = known.anonymous
+        if not attributes:
+            return None
+        time_ms = min(known.person.newest_ms, known.now_ms)
+        body = identify_body(known.who.json, time_ms // 1000, attributes)
+        if len(body) > ITEM_LIMIT_BYTES:
+            message = f"the user properties are {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
+            return Dead("too_large", "map", "user_properties", message=message)
+        return Operation("identify", body, known.cause if known.cause >= 0 else known.learnt)
+
+    def _merges(self, decision: Send, position: int, known: _Known) -> list[Operation]:
+        """The merge of an anonymous profile into the person who logged in, once a pair.
+
+        Both sides of a transfer ask for it, and so do the siblings of the transfer: a merge takes effect once both
+        people exist, and an event would bring the merged profile back to life. Whatever comes later under the anonymous
+        id is of whoever uses the device then.
+        """
+        payload, who, time_ms = read_object(decision.raw), decision.who, decision.time_ms
+        if self._id(payload, "anonymous_user_id") == who.value and not self._id(payload, "user_id"):
+            other = primary = self._id(payload, "transferred_to_user_id")
+            if not primary:
+                moved_ms, moved_to = known.person.moved_to
+                other = primary = moved_to if abs(time_ms - moved_ms) < SAME_TRANSACTION_MS else ""
+            secondary = who.value
+        else:
+            primary, other = who.value, self._id(payload, "transferred_from_anonymous_user_id")
+            secondary = other
+        if not other or primary == secondary or not pair(known.person, other, time_ms):
+            return []
+        kind = "id" if primary != who.value else who.kind
+        merge = merge_body(identifiers(kind, primary), identifiers("id", secondary))
+        return [Operation("merge", merge, position)]
+
+    def _id(self, payload: Payload, field: str) -> str:
+        value = text_id(payload.get(field))
+        return "" if value in self._integration.identity.placeholders else value
+
+
+def _absorb(
+    people: dict[str, _Known],
+    decision: Send | Learn,
+    position: int,
+    states: Mapping[str, bytes | None],
+    operations: list[Operation | None],
+) -> _Known | None:
+    """Take what an event says into what is known of its person; a place for their identify is kept before it."""
+    who, facts = decision.who, decision.facts
+    if facts is None:
+        if decision.anonymous:
+            body = identify_body(who.json, decision.now_ms // 1000, {"anonymous_id": decision.anonymous})
+            operations.append(Operation("identify", body, position))
+        return None
+    known = people.get(who.digest)
+    if known is None:
+        known = people[who.digest] = _Known(who, decode(states.get(who.digest)), len(operations))
+        operations.append(None)
+    known.now_ms = max(known.now_ms, decision.now_ms)
+    if decision.anonymous:
+        known.anonymous = decision.anonymous
+    if absorb(known.person, facts) or decision.anonymous:
+        if type(decision) is Send:
+            known.cause = position
+        else:
+            known.learnt = position
+    return known
+
+
+def _without(decisions: Sequence[Decision], known: _Known, dead: Dead) -> list[Decision]:
+    """The decisions, with the event dead that brought what made the person's properties too large.
+
+    That is their last event with so long a value; when none has one (it was known before), the last that said anything.
+    """
+    last = max(known.cause, known.learnt)
+    for position, decision in enumerate(decisions):
+        if (
+            isinstance(decision, Send | Learn)
+            and decision.who.digest == known.who.digest
+            and has_oversize(read_object(decision.raw))
+        ):
+            last = position
+    return [*decisions[:last], dead, *decisions[last + 1 :]]

@@ -1,0 +1,54 @@
+"""What is decided on one event: to send it, to learn from it alone, or why neither; and what a run of them becomes."""
+
+import msgspec
+
+from worker.mapping.identity import Who
+from worker.mapping.operation import Operation
+from worker.mapping.outcome import Dead, Filtered
+from worker.people.facts import Facts
+
+
+class Send(msgspec.Struct, frozen=True, gc=False):
+    """The decision to send an event: about whom, when it happened, its JSON as an item, what it says of them.
+
+    `facts` is None when nothing is kept of the person. `now_ms` is when it was decided. `anonymous` is the anonymous id
+    under which Customer.io has earlier events of the person who has logged in.
+    """
+
+    raw: bytes
+    who: Who
+    time_ms: int
+    body: bytes
+    facts: Facts | None
+    now_ms: int
+    anonymous: str = ""
+
+
+class Learn(msgspec.Struct, frozen=True, gc=False):
+    """The decision not to send an event, and yet to learn what it says of the person; `outcome` is its end.
+
+    The fields are those of `Send`.
+    """
+
+    outcome: Filtered
+    raw: bytes
+    who: Who
+    facts: Facts | None
+    now_ms: int
+    anonymous: str = ""
+
+
+Decision = Send | Learn | Filtered | Dead
+
+
+class Composed(msgspec.Struct):
+    """A run of events, made ready: operations in order, an outcome for each event that is not sent, new states.
+
+    `outcomes` has one place an event, None for those whose fate Customer.io decides; `people` maps a person's digest
+    to the state after this run. An operation's cause may be an event that is filtered: it said something new of its
+    person.
+    """
+
+    operations: list[Operation]
+    outcomes: list[Filtered | Dead | None]
+    people: dict[str, bytes]

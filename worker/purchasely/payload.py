@@ -1,0 +1,65 @@
+"""A payload as a dictionary: numbers keep their digits, half a surrogate pair is replaced."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from worker.purchasely.surrogates import replace_lone_surrogates
+
+# orjson makes a float of an integer beyond 64 bits, and so one person of many.
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
+
+
+class NotAnObjectError(ValueError):
+    """JSON, but no object."""
+
+    def __init__(self) -> None:
+        super().__init__("not a JSON object")
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object that the bytes hold; half a surrogate pair is read as U+FFFD.
+
+    Raises:
+        ValueError: they hold no JSON object.
+    """
+    return read_repaired(raw)[0]
+
+
+def read_repaired(raw: bytes) -> tuple[dict[str, Any], bytes]:
+    """The same, with the bytes that say so: those received, unless something in them had to be replaced.
+
+    Raises:
+        ValueError: they hold no JSON object.
+    """
+    try:
+        return _read(raw), raw
+    except ValueError:
+        whole = replace_lone_surrogates(raw)
+        if whole == raw:
+            raise
+    return _read(whole), whole
+
+
+def _read(raw: bytes) -> dict[str, Any]:
+    value = orjson.loads(raw)
+    if not isinstance(value, dict):
+        raise NotAnObjectError
+    if _LONG_NUMBER.search(raw):
+        try:
+            exact: dict[str, Any] = msgspec.json.decode(raw)
+            msgspec.json.encode(exact)
+        except (ValueError, RecursionError):
+            return value
+        return exact
+    return value
+
+
+def write_object(value: dict[str, Any]) -> bytes:
+    """An object as JSON, integers of any size included."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return msgspec.json.encode(value)

@@ -1,0 +1,64 @@
+"""The person of an event: identifiers as text, the shard they decide, the names they are compared by."""
+
+import zlib
+from collections.abc import Iterable
+from typing import Final
+
+from config.effective import PERSON_FIELDS, Identity
+from worker.purchasely.documented import Payload
+
+# A device is no person: it may be shared, and it is only ever used where nothing else is known.
+_NAMES: Final = tuple(field for field in PERSON_FIELDS if field != "device_id")
+
+
+def text_id(value: object) -> str:
+    """An identifier as text: without surrounding spaces; a number as its digits; empty for anything else.
+
+    A number that is whole is written as one, since JSON has only one kind of them.
+
+    >>> text_id(" user_42 "), text_id(98), text_id(98.0), text_id(None)
+    ('user_42', '98', '98', '')
+    """
+    if type(value) is str:
+        return value.strip()
+    if type(value) is int or type(value) is float:
+        return str(int(value) if type(value) is float and value.is_integer() else value)
+    return ""
+
+
+def shard_key(payload: Payload, identity: Identity) -> str:
+    """The person that decides the shard, or empty when the event names nobody.
+
+    Purchasely orders events by user (reference: webhook contract, ordering), Customer.io knows people by the identity
+    chain. The chain decides: whoever is one person there has one state and one order here. E-mail addresses are
+    compared without case, so they are one person on one shard too.
+    """
+    get, placeholders = payload.get, identity.placeholders
+    for field in identity.shard_fields:
+        if (given := get(field)) is not None and (person := text_id(given)) and person not in placeholders:
+            return person.lower() if "@" in person else person
+    return ""
+
+
+def ordering_person(payload: Payload) -> str:
+    """The person that Purchasely orders events by, whatever an identity chain says; empty when there is none."""
+    for field in PERSON_FIELDS:
+        if person := text_id(payload.get(field)):
+            return person
+    return ""
+
+
+def shard_of(person: str, shards: int) -> int:
+    """The shard of a person, 0 to `shards` - 1; the same on every machine."""
+    return zlib.crc32(person.encode("utf-8", "surrogatepass")) % shards
+
+
+def plain_name(person: str) -> str:
+    """An identifier as it is compared: e-mail addresses without regard to case, as Customer.io treats them."""
+    return person.lower() if "@" in person else person
+
+
+def person_names(payload: Payload, more_fields: Iterable[str] = ()) -> set[str]:
+    """Every identifier by which an event names its person; `more_fields` are those of an identity chain."""
+    fields = {*_NAMES, *more_fields}
+    return {plain_name(name) for field in fields if (name := text_id(payload.get(field)))}
