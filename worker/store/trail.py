@@ -48,6 +48,7 @@ CODES: Final[Mapping[str, int]] = {
     "dead:crashed_worker": 70,
     "dead:crashed_mapping": 71,
     "dead:properties_rejected": 72,
+    "dead:webhook_version": 73,
     "dead:other": DEAD_OTHER,
 }
 OUTCOMES: Final[Mapping[int, str]] = {code: outcome for outcome, code in CODES.items()}
