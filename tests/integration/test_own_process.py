@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.support.deadstack import KEY, SITE, event, opened
-from worker.purchasely.event import shard_of
+from worker.purchasely.person import shard_of
 from worker.store.keys import shard_key
 from worker.store.stream import read_range
 from worker.upkeep.idle_jobs import idle_jobs
