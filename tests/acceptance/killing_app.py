@@ -11,10 +11,10 @@ __all__ = ["app"]
 _decide = Mapper.decide
 
 
-def _decide_or_die(self, event, now_ms):
+def _decide_or_die(self, event, *rest):
     if event.name == "KILLER":
         os.kill(os.getpid(), signal.SIGKILL)
-    return _decide(self, event, now_ms)
+    return _decide(self, event, *rest)
 
 
 Mapper.decide = _decide_or_die

@@ -35,11 +35,15 @@ class Proof:
             self.examples.append(text)
 
 
+# After every event: none is from the future.
+_LATER_MS = 10**13
+
+
 def expected_attributes(integration: Integration, events: list[bytes]) -> dict[str, Any]:
     """A person's attributes after their events, each mapped and applied by itself, in order."""
     mapper, state, attributes = Mapper(integration), {}, {}
     for place, raw in enumerate(events):
-        decision = mapper.decide(read_event(f"{place + 1}-0", raw), 0)
+        decision = mapper.decide(read_event(f"{_LATER_MS}-{place}", raw), _LATER_MS)
         who = mapper.person_of(decision)
         composed = mapper.compose([decision], {who: state.get(who)} if who else {})
         state |= composed.people

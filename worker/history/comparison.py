@@ -6,12 +6,13 @@ from typing import Any, Literal, NoReturn
 import msgspec
 import orjson
 
-from config.integrations import Integration
+from config.integrations import Identity, Integration, default_identity
 from worker.delivery.request import Requests, decide
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Dead, Filtered
-from worker.purchasely.event import Event, read_event, shard_key
+from worker.purchasely.event import Event, read_event
+from worker.purchasely.person import shard_key
 from worker.store.stream import Entry, Lane
 
 Effect = Literal["newly_sent", "no_longer_sent", "renamed", "newly_dead", "no_longer_dead", "changed"]
@@ -135,6 +136,8 @@ class Comparison:
         self, before: Integration | None, after: Integration | None, source: str, shard: int, silent: frozenset[str]
     ) -> None:
         self._shard = shard
+        known = after or before
+        self._identity = known.source_identity if known else default_identity()
         self._sides = (_Side(before, source, shard, silent), _Side(after, source, shard, silent))
         self._found = Found()
         self._people: dict[str, set[str]] = {}
@@ -151,7 +154,7 @@ class Comparison:
         self, effect: Effect, kind: str, entry: Entry, read: Callable[[], Event], old: _Fate, new: _Fate
     ) -> None:
         tally = self._found.effects.setdefault(effect, Tally())
-        name, event_id, person = _about(read)
+        name, event_id, person = _about(read, self._identity)
         kind = kind or name
         tally.events += 1
         tally.kinds[kind] = tally.kinds.get(kind, 0) + 1
@@ -197,13 +200,13 @@ def _effects(old: _Fate, new: _Fate) -> Iterable[tuple[Effect, str]]:
         yield "changed", ""
 
 
-def _about(read: Callable[[], Event]) -> tuple[str, str, str]:
+def _about(read: Callable[[], Event], identity: Identity) -> tuple[str, str, str]:
     """An event's name, id and person."""
     try:
         event = read()
     except (ValueError, RecursionError):
         return "", "", ""
-    return event.name, event.key, shard_key(event.payload) or ""
+    return event.name, event.key, shard_key(event.payload, identity)
 
 
 def _words(fate: _Fate) -> str:
