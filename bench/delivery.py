@@ -59,7 +59,9 @@ def delivered(client: redis.Redis, shards: int = SHARDS, names: Sequence[str] = 
     return sum(int(n or 0) for n in pipe.execute())
 
 
-def full(setting: Setting, count: int, people: int, concurrency: int = 1, *, fresh: bool = True) -> dict[str, float]:
+def full(
+    setting: Setting, count: int, people: int, concurrency: int = 1, *, fresh: bool = True, app: str = "worker.tasks"
+) -> dict[str, float]:
     """Drain a backlog with the real worker: events a second and CPU microseconds an event.
 
     An event counts once for each integration. `fresh` begins with an empty server, and people that are not known yet.
@@ -70,7 +72,7 @@ def full(setting: Setting, count: int, people: int, concurrency: int = 1, *, fre
     join(setting)
     known = delivered(setting.redis, shards, names)
     fill(setting.redis, count, people, shards)
-    worker = setting.worker("worker.tasks", concurrency)
+    worker = setting.worker(app, concurrency)
     cpu = cpu_s(worker)
     wake = f"from worker.tasks import wake\nfor n in {names}:\n  for s in range({shards}): wake(n, s)"
     waker = subprocess.Popen([sys.executable, "-c", wake], env=setting.env, cwd=ROOT)

@@ -22,6 +22,8 @@ _COMMANDS = {
     "send": "Post events from a file or standard input, as an upstream service would.",
     "dead": "Show what could not be delivered, by cause; list, show, replay, edit, discard, export.",
     "jobs": "Show the replays under way and those of the past; pause, resume, abort.",
+    "trace": "Say what became of an event, in every integration.",
+    "person": "Show the timeline of a person, and their properties with the event that gave each.",
     "explain": "Show what happens to an event, stage by stage, and why.",
     "suppress": "Send nothing about a person.",
     "forget": "Remove a person from everything the relay keeps.",
@@ -58,6 +60,10 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912 - one import a com
             from worker.cli.dead.overview import dead as command
         case "jobs":
             from worker.cli.dead.jobs import jobs as command
+        case "trace":
+            from worker.cli.trace import trace as command
+        case "person":
+            from worker.cli.person import person as command
         case "explain":
             from worker.cli.explain import explain as command
         case "suppress":

@@ -1,0 +1,129 @@
+"""`relay trace` and `relay person`, as processes of their own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.deadstack import KEY, SHARDS, SITE, event, opened
+from tests.support.stack import ROOT
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url, customerio):
+    """A relay, worked by hand."""
+    with opened(tmp_path, redis_url, customerio) as stack:
+        yield stack
+
+
+def relay(stack, *arguments):
+    """Run a command against the stack's server."""
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(stack.path.parent),
+        "RELAY_REDIS_URL": stack.settings.redis_url,
+        "RELAY_INTEGRATIONS": str(stack.path),
+        "RELAY_SHARDS": str(SHARDS),
+        "DEAD_TOKEN": "t",
+        "DEAD_SITE": SITE,
+        "DEAD_KEY": KEY,
+        "TZ": "UTC",
+    }
+    command = [sys.executable, "-c", "from worker.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_trace_prints_the_event_and_a_line_an_integration(stack):
+    """What it was, who, where; what became of it."""
+    stack.deliver(event(1))
+    ran = relay(stack, "trace", "event-1-SUBSCRIPTION_RENEWED")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "person user-1" in ran.stdout
+    assert "production  ✓ sent as SUBSCRIPTION_RENEWED, Customer.io 200" in ran.stdout
+
+
+def test_trace_as_json_has_the_contracts_keys(stack):
+    """`{"event": …, "integrations": […]}`."""
+    stack.deliver(event(1))
+    told = json.loads(relay(stack, "trace", "event-1-SUBSCRIPTION_RENEWED", "--json").stdout)
+    assert {"event_id", "event_name", "person", "received_ms", "entry", "duplicates"} <= told["event"].keys()
+    (passed,) = told["integrations"]
+    wanted = ["integration", "outcome", "reason", "name", "revision", "rule", "line", "status", "attempts", "took_ms"]
+    assert {*wanted, "settled_ms"} <= passed.keys()
+    assert (passed["integration"], passed["outcome"], passed["status"]) == ("production", "delivered", 200)
+
+
+def test_an_event_that_is_not_kept_is_exit_1_and_says_how_far_the_past_reaches(stack):
+    """Never received, or gone: it cannot know which."""
+    stack.deliver(event(1))
+    ran = relay(stack, "trace", "never-seen")
+    assert ran.returncode == 1
+    assert "no event never-seen is kept: gone since 20" in ran.stderr
+
+
+def test_person_shows_the_timeline_newest_first_and_where_each_property_comes_from(stack):
+    """By user id; a property names the event that gave it the value it has."""
+    stack.deliver(
+        event(1, "SUBSCRIPTION_STARTED", plan="monthly"),
+        event(2, "SUBSCRIPTION_RENEWED", user_id="user-1", purchasely_subscription_id="sub-1", plan="yearly"),
+    )
+    told = json.loads(relay(stack, "person", "user-1", "--json").stdout)
+    assert [one["event"]["event_name"] for one in told["items"]] == ["SUBSCRIPTION_RENEWED", "SUBSCRIPTION_STARTED"]
+    assert told["properties"]["production"]["plan"] == {
+        "value": "yearly",
+        "event_id": "event-2-SUBSCRIPTION_RENEWED",
+        "at_ms": 1_760_000_002_000,
+    }
+    assert told["next"] is None
+    text = relay(stack, "person", "user-1").stdout
+    assert text.index("SUBSCRIPTION_RENEWED") < text.index("SUBSCRIPTION_STARTED")
+    assert "plan" in text
+
+
+def test_person_is_found_by_every_identifier_and_transfers_are_followed(stack):
+    """Customer.io id, e-mail in any case, anonymous id, the user they became."""
+    stack.deliver(
+        event(1, user_id=None, anonymous_user_id="anon-1", event_id="before"),
+        event(2, customerio_user_id="cio-1", customerio_user_email="Ann@X.io", user_id="u-1", event_id="named"),
+        event(
+            3,
+            "SUBSCRIPTION_TRANSFERRED",
+            user_id="u-1",
+            customerio_user_id="cio-1",
+            transferred_from_anonymous_user_id="anon-1",
+            event_id="moved",
+        ),
+    )
+    for ident in ("cio-1", "ann@x.io", "ANN@X.IO", "u-1"):
+        told = json.loads(relay(stack, "person", ident, "--json").stdout)
+        assert [one["event"]["event_id"] for one in told["items"]] == ["moved", "named", "before"], ident
+
+
+def test_person_pages(stack):
+    """A cursor leads to the next page, without gap or repetition."""
+    stack.deliver(*[event(1, event_id=f"e{number}") for number in range(7)])
+    seen, cursor = [], None
+    for _ in range(4):
+        arguments = ["--next", cursor] if cursor else []
+        told = json.loads(relay(stack, "person", "user-1", "--limit", "2", "--json", *arguments).stdout)
+        seen += [one["event"]["event_id"] for one in told["items"]]
+        cursor = told["next"]
+    assert seen == [f"e{number}" for number in reversed(range(7))]
+    assert cursor is None
+
+
+def test_a_cursor_that_is_none_is_said_to_be_none(stack):
+    """Exit 2."""
+    stack.deliver(event(1))
+    ran = relay(stack, "person", "user-1", "--next", "abc")
+    assert ran.returncode == 2
+    assert "is no cursor" in ran.stderr
+
+
+def test_nobody_is_exit_1(stack):
+    """And says how far back it looked."""
+    ran = relay(stack, "person", "nobody")
+    assert ran.returncode == 1
+    assert "nothing of 'nobody' is kept" in ran.stderr

@@ -1,0 +1,158 @@
+"""What the trail says of events: the same as what happened to them, whatever happened."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.deadstack import SHARDS, event, opened
+from worker.history.fates import Fates
+from worker.history.room import open_history
+from worker.ledger.accounts import accounts
+from worker.store.stream import Lane
+from worker.store.trail import counts, decode_run
+from worker.upkeep.forget import forget
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url, customerio):
+    """A relay, worked by hand, with a filter."""
+    with opened(tmp_path, redis_url, customerio) as stack:
+        stack.restart(('"*" = true', '"*" = true\nACTIVATE = false\nTRIAL_STARTED = "Trial"'))
+        yield stack
+
+
+def fate(stack, ident, **narrow):
+    """The one integration's part of a trace."""
+    (trace,) = [
+        open_history(stack.parts).tracer.trace(f) for f in open_history(stack.parts).finder.event(ident, **narrow)
+    ]
+    (passed,) = trace.integrations
+    return passed
+
+
+def test_a_delivered_event_names_its_request(stack):
+    """Name sent, status, attempts, time, and the rule with its line."""
+    stack.deliver(event(1, "TRIAL_STARTED"))
+    passed = fate(stack, "event-1-TRIAL_STARTED")
+    assert (passed.outcome, passed.name, passed.status, passed.attempts) == ("delivered", "Trial", 200, 1)
+    assert passed.rule == "integrations.production.events.TRIAL_STARTED"
+    assert "TRIAL_STARTED" in stack.path.read_text().splitlines()[passed.line - 1]
+    assert passed.settled_ms > 0
+
+
+def test_every_event_of_a_batch_has_its_own_code(stack):
+    """Delivered, filtered and dead side by side in one run, in the order of their entries."""
+    stack.deliver(
+        *[
+            event(1, name, event_id=f"e{number}")
+            for number, name in enumerate(["RENEWAL_DISABLED", "ACTIVATE", "TRIAL_STARTED", "ACTIVATE"])
+        ],
+        event(1, None, event_id="e9"),
+    )
+    assert [fate(stack, f"e{number}").outcome for number in range(4)] == [
+        "delivered",
+        "filtered",
+        "delivered",
+        "filtered",
+    ]
+    assert fate(stack, "e1").reason == "event_off"
+    assert (fate(stack, "e9").outcome, fate(stack, "e9").reason) == ("dead", "no_event_name")
+
+
+def test_what_waits_says_why(stack):
+    """Its turn, or the hold and what it says."""
+    stack.append(event(1))
+    assert (
+        fate(stack, "event-1-SUBSCRIPTION_RENEWED").outcome,
+        fate(stack, "event-1-SUBSCRIPTION_RENEWED").reason,
+    ) == (
+        "waiting",
+        "queued",
+    )
+    stack.parts.holds.hold("production", "operator", 1, message="new keys on Monday")
+    held = fate(stack, "event-1-SUBSCRIPTION_RENEWED")
+    assert (held.reason, held.message) == ("held:operator", "new keys on Monday")
+
+
+def test_the_ulid_seen_in_customerio_finds_the_event(stack):
+    """As it stands in Customer.io, in any case."""
+    stack.deliver(event(1), event(2))
+    (seen,) = [one for one in stack.arrived() if one.value == "user-2"]
+    for ident in (seen.id, seen.id.lower()):
+        found = list(open_history(stack.parts).finder.event(ident))
+        assert [one.event.key for one in found] == ["event-2-SUBSCRIPTION_RENEWED"]
+
+
+def test_a_replayed_letter_reads_as_delivered_by_its_job(stack):
+    """The run says dead, the change says delivered."""
+    stack.faults(reject_event_names=frozenset({"BAD"}))
+    stack.deliver(event(1, "BAD"))
+    assert (fate(stack, "event-1-BAD").outcome, fate(stack, "event-1-BAD").reason) == ("dead", "rejected")
+    stack.faults()
+    job = stack.replay()
+    passed = fate(stack, "event-1-BAD")
+    assert (passed.outcome, passed.by, passed.name, passed.status) == ("delivered", job.id, "BAD", 200)
+
+
+def test_a_discarded_letter_reads_as_given_up_and_by_whom(stack):
+    """Filtered, discarded."""
+    stack.deliver(event(1, None, event_id="lost"))
+    list(stack.parts.dead_changes.discard(stack.letters(), "no use", "anna"))
+    passed = fate(stack, "lost")
+    assert (passed.outcome, passed.reason, passed.by) == ("filtered", "discarded", "anna")
+
+
+def test_forgetting_leaves_the_codes_of_the_others_where_they_are(stack):
+    """Deleted entries of the middle of a run do not shift what is said of the rest."""
+    same = [event(number, user_id=f"u{number}") for number in range(40)]
+    same[11]["event_name"] = "ACTIVATE"
+    stack.deliver(*same)
+    stack.append(event(50, user_id="u5", event_id="late"), event(51, user_id="u6", event_id="later"))
+    forget(stack.parts, "u5")
+    stack.deliver(event(52, user_id="u7", event_id="latest"))
+    for number, one in enumerate(same):
+        if number != 5:
+            assert fate(stack, one["event_id"]).outcome == ("filtered" if number == 11 else "delivered"), number
+    assert fate(stack, "later").outcome == fate(stack, "latest").outcome == "delivered"
+    assert list(open_history(stack.parts).finder.event("late")) == []
+
+
+def test_all_trails_add_up_to_the_ledger(stack):
+    """Runs and changes together are what the books have counted."""
+    stack.deliver(
+        *[event(n, "ACTIVATE" if n % 3 else "RENEWAL_ENABLED") for n in range(60)], event(99, None, event_id="x")
+    )
+    stack.deliver(*[event(n) for n in range(60)])
+    runs = []
+    for shard in range(SHARDS):
+        for _, fields in stack.parts.redis.xrange(Lane("app", "production", shard).key("trail")):
+            runs.append(decode_run(fields[b"b"]))
+    total = counts(runs)
+    (account,) = accounts(stack.parts)
+    assert total.pop("delivered") == account.delivered
+    assert total.pop("filtered:event_off") == account.filtered["event_off"]
+    assert total == {"dead:no_event_name": account.dead}
+
+
+def test_an_event_settled_before_there_was_a_trail_is_unknown_not_guessed(stack):
+    """A relay of a former release wrote none."""
+    stack.deliver(event(1))
+    for shard in range(SHARDS):
+        stack.parts.redis.delete(Lane("app", "production", shard).key("trail"))
+    assert (
+        fate(stack, "event-1-SUBSCRIPTION_RENEWED").outcome,
+        fate(stack, "event-1-SUBSCRIPTION_RENEWED").reason,
+    ) == (
+        "unknown",
+        "no_trail",
+    )
+
+
+def test_a_trimmed_run_still_speaks_for_what_is_left_of_it(stack):
+    """The stream is trimmed in the middle of a batch."""
+    stack.deliver(*[event(1, "ACTIVATE" if n % 2 else "RENEWAL_ENABLED", event_id=f"e{n}") for n in range(20)])
+    lane = next(lane for lane in stack.parts.lanes() if stack.parts.redis.xlen(lane.key("events")))
+    rows = stack.parts.redis.xrange(lane.key("events"))
+    stack.parts.redis.xtrim(lane.key("events"), minid=rows[7][0].decode(), approximate=False)
+    found = [Fates(stack.parts.redis).of(lane, row[0].decode()).outcome for row in rows[7:]]
+    assert found == ["filtered" if n % 2 else "delivered" for n in range(7, 20)]

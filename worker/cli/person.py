@@ -1,0 +1,70 @@
+"""`relay person`: the timeline of a person, and their properties with the event that gave each."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.cli.printing import echo_json
+
+if TYPE_CHECKING:
+    from worker.history.timeline import Told
+
+
+@click.command()
+@click.argument("ident", metavar="ID")
+@click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Only this integration.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Events on a page.")
+@click.option("--next", "cursor", metavar="CURSOR", help="The page after this cursor.")
+@click.option("--utc", is_flag=True, help="Times in UTC.  [default: this machine's zone]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def person(
+    ident: str, integrations: tuple[str, ...], limit: int, cursor: str | None, *, utc: bool, as_json: bool
+) -> None:
+    """Show what is kept of a person, newest first: user id, Customer.io id, e-mail or anonymous id.
+
+    \b
+    relay person customer-0101
+    relay person ann@example.com --limit 5 --json
+
+    Exit 1: nothing of this person is kept.
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    from worker.cli.history import lines, moment
+    from worker.history.room import open_history
+
+    room = open_history()
+    try:
+        page = room.person(ident, limit, cursor, integrations)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if as_json:
+        echo_json(page)
+    else:
+        click.echo(f"{', '.join(page.person)}")
+        for one in page.items:
+            click.echo("\n".join(lines(one, utc=utc)))
+        for name, properties in page.properties.items():
+            _show_properties(name, properties, lambda at_ms: moment(at_ms, utc=utc))
+        if page.next:
+            click.echo(f"more: relay person {ident} --next {page.next}")
+    if not page.items and not cursor:
+        click.echo(
+            f"relay: nothing of {ident!r} is kept; the past reaches back to {moment(room.since_ms, utc=utc)}", err=True
+        )
+        raise SystemExit(1)
+
+
+def _show_properties(integration: str, properties: "dict[str, Told]", when: Any) -> None:
+    click.echo(f"Properties now, {integration}:")
+    width = max((len(name) for name in properties), default=0)
+    for name, told in sorted(properties.items()):
+        source = f"← {when(told.at_ms)} {told.event_id}" if told.event_id else "← an event that is no longer kept"
+        click.echo(f"   {name.ljust(width)}  {_value(name, told.value)}  {source}")
+
+
+def _value(name: str, value: object) -> str:
+    from worker.cli.history import moment
+    from worker.people.properties import DATE_PROPERTIES
+
+    if isinstance(value, int) and not isinstance(value, bool) and (name in DATE_PROPERTIES or name.endswith("_at")):
+        return moment(value, utc=True)
+    return "cleared" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

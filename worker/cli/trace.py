@@ -1,0 +1,67 @@
+"""`relay trace`: what became of an event, in every integration."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.printing import echo_json
+
+if TYPE_CHECKING:
+    from worker.history.scan import Span
+
+
+@click.command()
+@click.argument("ident", metavar="ID")
+@click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Only this integration.")
+@click.option("--person", default="", metavar="ID", help="The person's id: looks at one shard only.")
+@click.option(
+    "--at", metavar="TIME", help="About when it was received (one hour around): 2h, or 2026-01-31T08:00 (UTC)."
+)
+@click.option("--utc", is_flag=True, help="Times in UTC.  [default: this machine's zone]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def trace(ident: str, integrations: tuple[str, ...], person: str, at: str | None, *, utc: bool, as_json: bool) -> None:
+    """Say what became of an event: ID is Purchasely's event id, the ULID seen in Customer.io, or SHARD/ENTRY.
+
+    \b
+    relay trace 5e1f8c0a-…                       by Purchasely's event_id
+    relay trace 01JH2Z… --person customer-0101   faster: one shard
+    relay trace 7/1764115200000-0 --json
+
+    Exit 1: nothing of this id is kept.
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    from worker.cli.history import lines, moment
+    from worker.history.room import open_history
+
+    room = open_history()
+    traces = [
+        room.tracer.trace(found, integrations) for found in room.finder.event(ident, person=person, span=_near(at))
+    ]
+    if as_json:
+        echo_json(traces[0] if len(traces) == 1 else {"items": traces, "next": None})
+    for one in () if as_json else traces:
+        event = one.event
+        click.echo(
+            f"event {event.event_id}, person {event.person or '(nobody)'}, entry {event.entry} of {event.source}"
+        )
+        click.echo("\n".join(lines(one, utc=utc)))
+    if not traces:
+        since = moment(room.since_ms, utc=utc)
+        gone = "its person was forgotten" if room.is_forgotten(ident) else f"gone since {since}, or never received"
+        click.echo(f"relay: no event {ident} is kept: {gone}", err=True)
+        raise SystemExit(1)
+
+
+def _near(at: str | None) -> "Span":
+    """An hour on either side of a time."""
+    import time
+
+    from worker.dead.filters import read_time_ms
+    from worker.history.scan import ALWAYS, Span
+
+    if at is None:
+        return ALWAYS
+    try:
+        at_ms = read_time_ms(at, time.time_ns() // 1_000_000)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return Span(at_ms - 3_600_000, at_ms + 3_600_000)

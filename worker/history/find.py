@@ -1,0 +1,155 @@
+"""Find events in retained traffic: by Purchasely's event id, by the ULID seen in Customer.io, by SHARD/ENTRY.
+
+There is no index. An id is looked for in the bytes of the streams, and what is found is decoded to be sure. A person or
+a time narrows it: a person's events are on one shard, and a ULID holds the time at which its event happened.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import orjson
+
+from config.effective import Identity
+from worker.dead.letter import identity_of
+from worker.history.scan import ALWAYS, Scan, Span
+from worker.purchasely.event import Event, read_event
+from worker.purchasely.person import person_names, plain_name, shard_key, shard_of
+from worker.store.keys import shard_key as stream_key
+
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID: Final = re.compile(f"[0-7][{_CROCKFORD}]{{25}}", re.IGNORECASE)
+_PLACE: Final = re.compile(r"(\d{1,4})/(\d{13,20}-\d{1,20})")
+_HOUR_MS: Final = 3_600_000
+# Purchasely retries for 20 days (reference: webhook contract, retries); an event cannot be received long before it is.
+_LATEST_MS: Final = 21 * 24 * _HOUR_MS
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An event as it is kept: its source, shard and entry, and what it says."""
+
+    source: str
+    shard: int
+    entry_id: str
+    event: Event
+
+
+class Finder:
+    """Looks for events in the streams of these sources; `identities` has each one's identity chain."""
+
+    def __init__(self, scan: Scan, identities: Mapping[str, Identity], shards: int) -> None:
+        self._scan = scan
+        self._identities = identities
+        self._shards = shards
+
+    def streams(self, person: str = "") -> dict[str, tuple[str, int]]:
+        """The streams that may hold a person's events (all of them without a person), with source and shard."""
+        shards = [shard_of(plain_name(person), self._shards)] if person else range(self._shards)
+        return {stream_key(shard, "events", source): (source, shard) for source in self._identities for shard in shards}
+
+    def event(self, ident: str, *, person: str = "", span: Span = ALWAYS) -> Iterator[Found]:
+        """The events that an id means: one, or one a source where two sources share it."""
+        if place := _PLACE.fullmatch(ident):
+            yield from self._at(int(place[1]), place[2])
+            return
+        if _ULID.fullmatch(ident):
+            yield from self._by_ulid(ident.upper(), person, span)
+        yield from self._by_id(ident, person, span)
+
+    def person(self, names: Iterable[str], span: Span = ALWAYS, *, everywhere: bool = False) -> Iterator[Found]:
+        """The events that name one of these people, newest first on each shard.
+
+        Only those of the shards that the names decide, unless `everywhere`: an identifier that no chain puts first may
+        be on any shard.
+        """
+        wanted = {plain_name(name) for name in names}
+        texts = [text for name in wanted for text in _as_stored(name)]
+        streams = self.streams() if everywhere else {k: v for name in wanted for k, v in self.streams(name).items()}
+        folded = any("@" in name for name in wanted)
+        found = self._scan.matching(list(streams), texts, span, newest_first=True, folded=folded)
+        for key, (entry_id, raw) in found:
+            source, shard = streams[key]
+            event = _read(entry_id, raw)
+            if event is not None and not wanted.isdisjoint(self.names_of(source, event)):
+                yield Found(source, shard, entry_id, event)
+
+    def names_of(self, source: str, event: Event) -> set[str]:
+        """The identifiers by which an event names its person; a device is none."""
+        identity = self._identities[source]
+        return person_names(event.payload, (*identity.id_fields, *identity.email_fields))
+
+    def shard_of(self, found: Found) -> int:
+        """The shard that decides an event now; another than its own: the identity chain was changed since."""
+        identity = self._identities[found.source]
+        return shard_of(shard_key(found.event.payload, identity) or found.event.key, self._shards)
+
+    def _at(self, shard: int, entry_id: str) -> Iterator[Found]:
+        for source in self._identities:
+            for _, raw in self._scan.read(stream_key(shard, "events", source), entry_id, entry_id):
+                event = _read(entry_id, raw)
+                yield Found(source, shard, entry_id, event or Event(entry_id, raw, {}, "", "", None))
+
+    def _by_id(self, ident: str, person: str, span: Span) -> Iterator[Found]:
+        streams = self.streams(person)
+        hashed = ident.startswith("sha256:")  # the id of an event without one: a hash of its bytes
+        for key, (entry_id, raw) in self._scan.matching(list(streams), () if hashed else _as_stored(ident), span):
+            event = _read(entry_id, raw)
+            if event is not None and event.key == ident:
+                yield Found(*streams[key], entry_id, event)
+
+    def _by_ulid(self, wanted: str, person: str, span: Span) -> Iterator[Found]:
+        """Where the ULID holds a time, first the events whose bytes hold that time; else all of them."""
+        time_ms = ulid_time_ms(wanted)
+        streams = self.streams(person)
+        if not time_ms:
+            yield from self._with_ulid(streams, wanted, (), span)
+            return
+        near = Span(time_ms - 24 * _HOUR_MS, time_ms + _LATEST_MS) if span == ALWAYS else span
+        for texts, where in ((_times(time_ms), near), (_times(time_ms), span), ((), span)):
+            found = list(self._with_ulid(streams, wanted, texts, where))
+            if found:
+                yield from found
+                return
+
+    def _with_ulid(
+        self, streams: Mapping[str, tuple[str, int]], wanted: str, texts: tuple[bytes, ...], span: Span
+    ) -> Iterator[Found]:
+        for key, (entry_id, raw) in self._scan.matching(list(streams), texts, span):
+            event = _read(entry_id, raw)
+            if event is not None and (event.ulid or identity_of(event)) == wanted:
+                yield Found(*streams[key], entry_id, event)
+
+
+def ulid_time_ms(text: str) -> int:
+    """The time in a ULID, Unix milliseconds; 0 for an event without a time of its own.
+
+    >>> ulid_time_ms("01HHF4CT2R0000000000000000")
+    1702390818904
+    """
+    time_ms = 0
+    for sign in text[:10].upper():
+        time_ms = time_ms * 32 + _CROCKFORD.index(sign)
+    return time_ms
+
+
+def _times(time_ms: int) -> tuple[bytes, ...]:
+    """How a payload may write that time."""
+    moment = datetime.fromtimestamp(time_ms // 1000, UTC)
+    return str(time_ms).encode(), moment.strftime("%Y-%m-%dT%H:%M:%S").encode(), moment.strftime("%H:%M:%S").encode()
+
+
+def _as_stored(text: str) -> tuple[bytes, ...]:
+    """A text as JSON may hold it: as UTF-8, or with escapes."""
+    plain = orjson.dumps(text)[1:-1]
+    escaped = json.dumps(text)[1:-1].encode()
+    return tuple(dict.fromkeys((plain, escaped, plain.replace(b"/", rb"\/"))))
+
+
+def _read(entry_id: str, raw: bytes) -> Event | None:
+    try:
+        return read_event(entry_id, raw)
+    except (ValueError, RecursionError):
+        return None

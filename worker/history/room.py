@@ -1,0 +1,147 @@
+"""The parts of the history, joined: what `relay trace`, `relay person` and the console's pages use."""
+
+import re
+import time
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import msgspec
+import redis
+
+from config.integrations import ConfigError, Integration, Integrations, parse
+from worker.app import Relay, relay
+from worker.errors import OperatorError
+from worker.history.fates import Fates
+from worker.history.find import Finder, Found
+from worker.history.scan import Scan
+from worker.history.timeline import Spot, Timeline, Told, told_properties
+from worker.history.trace import AtRevision, Trace, Tracer
+from worker.mapping.mapper import Mapper
+from worker.store.holds import Hold
+from worker.store.keys import person_key
+from worker.store.keys import shard_key as stream_key
+
+_CURSOR = re.compile(r"(\d{1,20})-(\d{1,20})\.(\d{1,4})\.(.+)")
+
+
+class PersonPage(msgspec.Struct, frozen=True):
+    """A page of a person's timeline, newest first; `properties` by integration, on the first page only."""
+
+    person: list[str]
+    items: list[Trace]
+    properties: dict[str, dict[str, Told]]
+    next: str | None
+
+
+class History:
+    """Everything that can be asked about the past; made for one question, since it keeps what it has read."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        config: Integrations,
+        shards: int,
+        holds: dict[str, Hold],
+        at_revision: AtRevision,
+    ) -> None:
+        self._config = config
+        self._shards = shards
+        self.scan = Scan(client)
+        self.finder = Finder(self.scan, {name: one.identity for name, one in config.sources.items()}, shards)
+        self._fates = Fates(client)
+        self.tracer = Tracer(config, self._fates, holds, at_revision)
+
+    @cached_property
+    def since_ms(self) -> int:
+        """When the oldest event that is kept was received, Unix ms; now, when there is none."""
+        oldest = [time.time_ns() // 1_000_000]
+        for source in self._config.sources:
+            for shard in range(self._shards):
+                rows: Any = self.scan.ask("XRANGE", stream_key(shard, "events", source), "-", "+", "COUNT", 1)
+                oldest += [int(row[0].partition(b"-")[0]) for row in rows]
+        return min(oldest)
+
+    def is_forgotten(self, ident: str) -> bool:
+        """Whether SHARD/ENTRY was deleted because its person was forgotten."""
+        shard, _, entry_id = ident.partition("/")
+        return shard.isdigit() and any(
+            self._fates.is_forgotten(source, int(shard), entry_id) for source in self._config.sources
+        )
+
+    def person(self, ident: str, limit: int, cursor: str | None, only: Iterable[str] = ()) -> PersonPage:
+        """A page of what is kept of a person.
+
+        Raises:
+            ValueError: the cursor is none of ours.
+        """
+        timeline = Timeline(self.finder)
+        names = timeline.names(ident)
+        events = timeline.events(names, _read_cursor(cursor))
+        page = list(islice(events, limit + 1))
+        items = [self.tracer.trace(found, only) for found in page[:limit]]
+        following = _cursor(page[limit - 1]) if len(page) > limit else None
+        properties = {} if cursor else self._properties([*page, *events], set(only))
+        return PersonPage(sorted(names), items, properties, following)
+
+    def _properties(self, events: list[Any], only: set[str]) -> dict[str, dict[str, Told]]:
+        """The person's properties in each integration; of the identifiers that their events map to."""
+        now_ms = time.time_ns() // 1_000_000
+        found: dict[str, dict[str, Told]] = {}
+        for integration in self._config.integrations.values():
+            if (only and integration.name not in only) or not integration.properties:
+                continue
+            mapper = Mapper(integration)
+            here = [one for one in events if one.source == integration.source]
+            for one in here:
+                digest = mapper.person_of(mapper.decide(one.event, now_ms))
+                key = person_key(one.shard, integration.name, digest) if digest else ""
+                state = self.scan.ask("GET", key) if key else None
+                if state is not None:
+                    found[integration.name] = told_properties(mapper, here, state, now_ms)
+                    break
+        return found
+
+
+def open_history(parts: Relay | None = None) -> History:
+    """The history as this process's settings and configuration see it."""
+    parts = parts or relay()
+    config = parts.integrations
+    holds = parts.holds.get(config.integrations)
+    return History(parts.redis, config, parts.settings.shards, holds, _Former(parts).integration)
+
+
+class _Former:
+    """Integrations as former revisions had them, each revision read once."""
+
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+        self._read: dict[int, Integrations | None] = {}
+
+    def integration(self, number: int, name: str) -> Integration | None:
+        """An integration of that revision; None where it is not kept, or cannot be read any more."""
+        if number and number not in self._read:
+            self._read[number] = self._find(number)
+        config = self._read.get(number)
+        return config.integrations.get(name) if config else None
+
+    def _find(self, number: int) -> Integrations | None:
+        try:
+            revision = self._parts.revisions.get(number)
+            return parse(revision.text, f"revision {number}", {}, number=number, lenient=True)
+        except (OperatorError, ConfigError):
+            return None
+
+
+def _cursor(found: Found) -> str:
+    return f"{found.entry_id}.{found.shard}.{found.source}"
+
+
+def _read_cursor(cursor: str | None) -> Spot | None:
+    if cursor is None:
+        return None
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise ValueError(f"{cursor!r} is no cursor; take the one that the page before printed")
+    return -int(found[1]), -int(found[2]), int(found[3]), found[4]

@@ -1,0 +1,107 @@
+"""Retained traffic, read by pages from several streams at once, oldest or newest first.
+
+A page of every stream is asked for in one exchange, so that Redis reads one while the other is looked through. Nothing
+is indexed: a million events of 1.1 kB are read in some two seconds, one shard of sixteen in 0.15 s.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import redis
+
+from worker.store.exchange import Exchange
+from worker.store.stream import Entry, entries
+
+PAGE = 500
+_FIRST, _LAST = "-", "+"
+
+
+Row = Sequence[Any]
+"""An entry as Redis replies it: its id, and its fields and values."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A range of time in Unix milliseconds, by when events were received; None: no bound."""
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    @property
+    def first(self) -> str:
+        """The first entry id that may be in it."""
+        return _FIRST if self.since_ms is None else f"{max(0, self.since_ms)}-0"
+
+    @property
+    def last(self) -> str:
+        """The last entry id that may be in it."""
+        return _LAST if self.until_ms is None else f"{max(0, self.until_ms)}-18446744073709551615"
+
+
+ALWAYS = Span()
+
+
+class Scan:
+    """Reads streams; `page` entries of each at a time."""
+
+    def __init__(self, client: redis.Redis, page: int = PAGE) -> None:
+        self._exchange = Exchange(client)
+        self._page = page
+
+    def pages(
+        self, streams: Sequence[str], span: Span = ALWAYS, *, newest_first: bool = False
+    ) -> Iterator[tuple[str, list[Row]]]:
+        """Pages of raw rows, each with its stream's key; of one stream in order, of several in turns."""
+        name = "XREVRANGE" if newest_first else "XRANGE"
+        near, far = (span.last, span.first) if newest_first else (span.first, span.last)
+        at = dict.fromkeys(streams, near)
+        while at:
+            asked = list(at)
+            replies = self._exchange([(name, key, at[key], far, "COUNT", self._page) for key in asked])
+            for key, reply in zip(asked, replies, strict=True):
+                if isinstance(reply, Exception):
+                    raise reply
+                if reply:
+                    yield key, reply
+                if len(reply) < self._page:
+                    del at[key]
+                else:
+                    at[key] = f"({reply[-1][0].decode()}"
+
+    def matching(
+        self,
+        streams: Sequence[str],
+        texts: Sequence[bytes],
+        span: Span = ALWAYS,
+        *,
+        newest_first: bool = False,
+        folded: bool = False,
+    ) -> Iterator[tuple[str, Entry]]:
+        """The entries whose bytes hold one of the texts (all of them, without a text), each with its stream's key.
+
+        `folded` compares in lower case, which the texts must be in.
+        """
+        for key, rows in self.pages(streams, span, newest_first=newest_first):
+            if folded:
+                hits = [row for row in rows if any(text in row[1][1].lower() for text in texts)]
+            elif len(texts) == 1:  # nearly always; a million rows are looked at
+                text = texts[0]
+                hits = [row for row in rows if text in row[1][1]]
+            else:
+                hits = [row for row in rows if not texts or any(text in row[1][1] for text in texts)]
+            for entry in entries(hits):
+                yield key, entry
+
+    def read(self, stream: str, first: str, last: str) -> list[Entry]:
+        """All entries of a short range."""
+        (reply,) = self._exchange([("XRANGE", stream, first, last)])
+        if isinstance(reply, Exception):
+            raise reply
+        return entries(reply)
+
+    def ask(self, *command: Any) -> Any:
+        """One command's raw reply."""
+        (reply,) = self._exchange([command])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply

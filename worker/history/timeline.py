@@ -1,0 +1,124 @@
+"""A person's timeline: what Purchasely said of them, what each integration made of it, their properties now.
+
+Every identifier that an event names besides the one asked for is followed, two steps far: a login, a Customer.io id
+given later, a transfer. What a device shares by mistake is not followed further than that.
+"""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+
+from config.integrations import Integration
+from worker.history.find import Finder, Found
+from worker.history.scan import ALWAYS, Span
+from worker.mapping.mapper import Mapper
+from worker.people.person import decode
+from worker.people.properties import compile_properties
+from worker.purchasely.person import text_id
+from worker.store.entry_id import order
+
+_TRANSFERS: Final = (
+    "transferred_to_user_id",
+    "transferred_from_user_id",
+    "transferred_to_anonymous_user_id",
+    "transferred_from_anonymous_user_id",
+)
+# A person has a handful of names; a shared placeholder id must not draw in half the customers.
+_NAMES: Final = 12
+_ROUNDS: Final = 2
+_LOOKED_AT: Final = 1000
+
+
+Spot = tuple[int, int, int, str]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A property's value now, and the event that gave it; `event_id` empty: an event that is no longer kept."""
+
+    value: Any
+    event_id: str = ""
+    at_ms: int = 0
+
+
+class Timeline:
+    """Finds everything that is kept of one person."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+
+    def names(self, ident: str, span: Span = ALWAYS) -> set[str]:
+        """The identifiers that belong to the same person, the one asked for among them."""
+        names = {ident}
+        for everywhere in (False, True):
+            near = list(islice(self._finder.person(names, span, everywhere=everywhere), _LOOKED_AT))
+            if near:
+                break
+        for _ in range(_ROUNDS):
+            known = len(names)
+            for name in sorted({name for found in near for name in self._names_of(found)}):
+                if len(names) < _NAMES:
+                    names.add(name)
+            if len(names) == known:
+                break
+            near = list(islice(self._finder.person(names, span), _LOOKED_AT))
+        return names
+
+    def events(self, names: set[str], after: Spot | None = None) -> Iterator[Found]:
+        """Their events, newest first, each once; only those that come after a spot, if one is given."""
+        span = Span(None, -after[0]) if after else ALWAYS
+        by_stream: dict[tuple[str, int], list[Found]] = {}
+        for found in self._finder.person(names, span):
+            by_stream.setdefault((found.source, found.shard), []).append(found)
+        last = after
+        for found in heapq.merge(*by_stream.values(), key=spot):
+            if last is None or spot(found) > last:
+                last = spot(found)
+                yield found
+
+    def _names_of(self, found: Found) -> set[str]:
+        payload = found.event.payload
+        transferred = {name for field in _TRANSFERS if (name := text_id(payload.get(field)))}
+        return self._finder.names_of(found.source, found.event) | transferred
+
+
+def told_properties(mapper: Mapper, events: list[Found], state: bytes | None, now_ms: int) -> dict[str, Told]:
+    """The properties that the stored state comes to, by the name they are sent under, each with its event.
+
+    The kept events are played through the mapping, oldest first; a property is of the last event that gave it the value
+    that it has now. `events` are newest first.
+    """
+    integration = mapper.integration
+    compute = compile_properties(integration.properties, integration.plans)
+    now = _named(compute(decode(state)), integration)
+    sources: dict[str, tuple[object, str, int]] = {}
+    played: dict[str, bytes] = {}
+    last: dict[str, Any] = {}
+    for found in reversed(events):
+        try:
+            decision = mapper.decide(found.event, now_ms)
+            played |= mapper.compose([decision], played).people
+        except Exception:  # noqa: BLE001, S112 - an event that the mapping fails at gave nothing
+            continue
+        digest = mapper.person_of(decision)
+        values = _named(compute(decode(played.get(digest))), integration) if digest else last
+        for name, value in values.items():
+            if name not in last or last[name] != value:
+                sources[name] = (value, found.event.key, found.event.time_ms or found.event.received_ms)
+        last = values
+    return {
+        name: Told(value, *sources[name][1:]) if name in sources and sources[name][0] == value else Told(value)
+        for name, value in now.items()
+    }
+
+
+def _named(values: Mapping[str, Any], integration: Integration) -> dict[str, Any]:
+    return {integration.properties.get(name, name): value for name, value in values.items()}
+
+
+def spot(found: Found) -> Spot:
+    """Where an event is in a timeline: newest first; two shards, or two sources, may have entries of one id."""
+    ms, number = order(found.entry_id)
+    return -ms, -number, found.shard, found.source

@@ -1,0 +1,123 @@
+"""What became of one event: received when, from whom, and its fate in every integration of its source."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from config.integrations import Integration, Integrations
+from worker.history.fates import Fate, Fates
+from worker.history.find import Found
+from worker.purchasely.person import shard_key
+from worker.store.holds import Hold
+from worker.store.stream import Lane
+
+AtRevision = Callable[[int, str], Integration | None]
+"""An integration as a revision had it; None where that revision is not kept."""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """An event as the relay received it; `person` is who decided its shard, `entry` is SHARD/ENTRY."""
+
+    event_id: str
+    event_name: str
+    person: str
+    received_ms: int
+    entry: str
+    source: str
+    event_time_ms: int | None = None
+    duplicates: int | None = None
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """What one integration made of an event, under which name; `rule` and `line` are of the revision that decided."""
+
+    integration: str
+    outcome: str
+    reason: str
+    name: str
+    revision: int
+    rule: str
+    line: int
+    status: int
+    attempts: int
+    took_ms: int
+    settled_ms: int
+    message: str = ""
+    by: str = ""
+    letter: str = ""
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """An event and what became of it, an integration each."""
+
+    event: Seen
+    integrations: list[Passed]
+
+
+class Tracer:
+    """Puts together what the streams, the trail, the holds and the revisions say of an event."""
+
+    def __init__(
+        self,
+        config: Integrations,
+        fates: Fates,
+        holds: dict[str, Hold],
+        at_revision: AtRevision,
+    ) -> None:
+        self._config = config
+        self._fates = fates
+        self._holds = holds
+        self._at_revision = at_revision
+
+    def trace(self, found: Found, only: Iterable[str] = ()) -> Trace:
+        """The whole story of one event; of these integrations only, if any is named."""
+        wanted = set(only)
+        integrations = [
+            self._passed(one, found) for one in self._config.of_source(found.source) if not wanted or one.name in wanted
+        ]
+        return Trace(self.seen(found), integrations)
+
+    def seen(self, found: Found) -> Seen:
+        """The event as it was received."""
+        event = found.event
+        return Seen(
+            event.key,
+            event.name,
+            shard_key(event.payload, self._config.identity(found.source)),
+            event.received_ms,
+            f"{found.shard}/{found.entry_id}",
+            found.source,
+            event.time_ms,
+        )
+
+    def _passed(self, integration: Integration, found: Found) -> Passed:
+        lane = Lane(found.source, integration.name, found.shard)
+        fate = self._fates.of(lane, found.entry_id, self._holds.get(integration.name))
+        decided = self._at_revision(fate.revision, integration.name) or integration
+        name, (rule, line) = _rule(decided, found.event.name, fate)
+        return Passed(
+            integration.name,
+            fate.outcome,
+            fate.reason,
+            name,
+            fate.revision,
+            rule,
+            line,
+            fate.status,
+            fate.attempts,
+            fate.took_ms,
+            fate.settled_ms,
+            fate.message,
+            fate.by,
+            fate.letter,
+        )
+
+
+def _rule(integration: Integration, code: str, fate: Fate) -> tuple[str, tuple[str, int]]:
+    """The name an event was (or would be) sent under, and the key of the file that decided its fate."""
+    key = {"disabled": "enabled", "environment": "environments", "anonymous": "identity.anonymous", "late": "late"}
+    name = integration.sent_name(code) or ""
+    if fate.outcome == "filtered" and (ruled := key.get(fate.reason)):
+        dotted = f"integrations.{integration.name}.{ruled}"
+        return name, (dotted, integration.lines.get(dotted, 0))
+    return name, integration.rule(code)
