@@ -179,7 +179,8 @@ def sweep() -> None:
     with _redis_may_be_away():
         for lane, probe in upkeep.sweep(relay()):
             wake(lane.integration, lane.shard, probe=probe)
-        for job_id, token in idle_jobs(relay()):
+        parts = relay()
+        for job_id, token in idle_jobs(parts.jobs, parts.claims, parts.holds, parts.integrations.integrations):
             _continue_job(job_id, token, 0)
         upkeep.relieve(relay())
         headroom.watch(relay())

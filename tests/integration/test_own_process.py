@@ -13,7 +13,6 @@ from tests.support.deadstack import KEY, SITE, event, opened
 from worker.purchasely.person import shard_of
 from worker.store.keys import shard_key
 from worker.store.stream import read_range
-from worker.upkeep.idle_jobs import idle_jobs
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ def test_a_replay_sends_its_own_wake_up(dead):
     assert [message["headers"]["task"] for message in messages] == ["relay.replay"]
     (woken, token), _, _ = json.loads(base64.b64decode(messages[0]["body"]))
     assert woken == job_id
-    assert idle_jobs(dead.parts) == []
+    assert dead.idle() == []
     while following := dead.task(job_id, token):
         token = following[0]
     assert dead.job(job_id).counts == {"delivered": 1}
@@ -96,7 +95,7 @@ def test_a_replay_without_a_broker_is_the_sweeps(dead):
     away = "redis://127.0.0.1:9/0"
     code, said = command(dead, "dead", "replay", "--all", "--yes", "--no-wait", RELAY_BROKER_URL=away)
     assert code == 0, said
-    assert [job_id for job_id, _ in idle_jobs(dead.parts)] == [job.id for job in dead.parts.jobs.open()] != []
+    assert [job_id for job_id, _ in dead.idle()] == [job.id for job in dead.parts.jobs.open()] != []
 
 
 def test_a_job_that_is_resumed_is_woken(dead):

@@ -137,10 +137,15 @@ class DeadStack:
         self.parts.jobs.start(job, [letter.id for letter in letters])
         return job.id
 
+    def idle(self) -> list[tuple[str, str]]:
+        """The jobs that a sweep would wake now."""
+        parts = self.parts
+        return idle_jobs(parts.jobs, parts.claims, parts.holds, parts.integrations.integrations)
+
     def work(self, within_s: float = 10) -> None:
         """Do what the workers would for the open jobs, until none has anything to do just now."""
         ends = time.monotonic() + within_s
-        while time.monotonic() < ends and (woken := idle_jobs(self.parts)):
+        while time.monotonic() < ends and (woken := self.idle()):
             for job_id, token in woken:
                 following: tuple[str, float] | None = (token, 0.0)
                 while following is not None and time.monotonic() < ends:

@@ -30,13 +30,3 @@ def verdict(status: int) -> Verdict:
     if status < 400 or status in _HOLD:
         return Verdict.HOLD
     return Verdict.SPLIT
-
-
-def hold_interval_s(failures: int, first_s: float, longest_s: float, dice: float) -> float:
-    """How long to wait before probe number `failures` + 1; `dice` in [0, 1) spreads it over the upper half.
-
-    >>> hold_interval_s(1, 5, 300, 0.0), hold_interval_s(3, 5, 300, 0.0), hold_interval_s(20, 5, 300, 0.99)
-    (2.5, 10.0, 298.5)
-    """
-    full_s = min(longest_s, first_s * 2.0 ** min(failures - 1, 30))
-    return full_s * (0.5 + dice / 2)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from worker.app import Relay
+from worker.ledger.counts import read_counts, unaccounted
 from worker.store.entry_id import received_ms
 from worker.store.holds import Hold
 from worker.store.keys import shard_key
@@ -34,7 +35,7 @@ class Account(msgspec.Struct):
     @property
     def unaccounted(self) -> int:
         """What the books cannot explain: 0, always."""
-        return self.accepted - self.delivered - sum(self.filtered.values()) - self.dead - self.waiting
+        return unaccounted(self.accepted, self.delivered, sum(self.filtered.values()), self.dead, self.waiting)
 
 
 def accounts(parts: Relay) -> list[Account]:
@@ -66,17 +67,14 @@ def _add(parts: Relay, account: Account, stream: str, ledger: str, now_ms: int) 
     group: dict[str, Any] = next((g for g in groups if g["name"].decode() == account.integration), {})
     if not group:
         return
-    counts = {name.decode(): int(value) for name, value in fields.items()}
-    account.accepted += info["entries-added"] - counts.get("base", 0)
-    account.delivered += counts.get("delivered", 0)
-    account.dead += counts.get("dead", 0)
-    account.waiting += info["entries-added"] - counts.get("position", 0)
-    for name, count in counts.items():
-        kind, _, what = name.partition(":")
-        if kind == "filtered":
-            account.filtered[what] = account.filtered.get(what, 0) + count
-        elif kind == "late_ms":
-            account.latency[what] = account.latency.get(what, 0) + count
+    counts = read_counts(fields, int(info["entries-added"]))
+    account.accepted += counts.accepted
+    account.delivered += counts.delivered
+    account.dead += counts.dead
+    account.waiting += counts.waiting
+    for total, here in ((account.filtered, counts.filtered), (account.latency, counts.latency)):
+        for what, count in here.items():
+            total[what] = total.get(what, 0) + count
     cursor = group["last-delivered-id"].decode()
     if info["last-generated-id"].decode() != cursor:
         for entry_id, _ in read_range(parts.redis, stream, f"({cursor}", count=1):

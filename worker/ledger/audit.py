@@ -8,6 +8,7 @@ import msgspec
 import redis
 
 from worker.app import Relay
+from worker.ledger.counts import Counts, read_counts, unaccounted
 from worker.store.entry_id import order
 from worker.store.keys import cause_key, shard_key
 from worker.store.stream import Lane, read_range, read_together
@@ -46,7 +47,7 @@ class Books(msgspec.Struct, frozen=True):
     @property
     def unaccounted(self) -> int:
         """Accepted, and neither delivered, filtered, dead nor waiting."""
-        return self.accepted - self.delivered - self.filtered - self.dead - self.waiting
+        return unaccounted(self.accepted, self.delivered, self.filtered, self.dead, self.waiting)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -93,7 +94,7 @@ def read_books(client: redis.Redis, lane: Lane) -> Books | str | None:
     group = next((one for one in groups if one["name"].decode() == lane.integration), None)
     if group is None:
         return f"no consumer group reads the stream, which holds {stream['length']} events"
-    counts = {name.decode(): int(value) for name, value in ledger.items()}
+    counts = read_counts(ledger, int(stream["entries-added"]))
     books = _books(lane, stream, group, counts, letters, by_time, sum(sizes))
     return msgspec.structs.replace(books, lag=_count(client, lane, stream, group)) if books.lag < 0 else books
 
@@ -128,29 +129,25 @@ def _books(
     lane: Lane,
     stream: Mapping[str, Any],
     group: Mapping[str, Any],
-    counts: Mapping[str, int],
+    counts: Counts,
     letters: int,
     by_time: int,
     by_cause: int,
 ) -> Books:
-    def total(kind: str) -> int:
-        return sum(count for name, count in counts.items() if name.startswith(f"{kind}:"))
-
-    added, position = int(stream["entries-added"]), counts.get("position", 0)
     # Events that were deleted before the group came to them (`relay forget`): until it is past, Redis cannot count.
     blind = order(stream["max-deleted-entry-id"]) > order(group["last-delivered-id"])
     return Books(
         integration=lane.integration,
         source=lane.source,
         shard=lane.shard,
-        accepted=added - counts.get("base", 0),
-        delivered=counts.get("delivered", 0),
-        filtered=total("filtered"),
-        dead=counts.get("dead", 0),
-        waiting=added - position,
-        timed=total("late_ms"),
-        position=position,
-        added=added,
+        accepted=counts.accepted,
+        delivered=counts.delivered,
+        filtered=sum(counts.filtered.values()),
+        dead=counts.dead,
+        waiting=counts.waiting,
+        timed=sum(counts.latency.values()),
+        position=counts.position,
+        added=int(stream["entries-added"]),
         read=-1 if blind else _known(group["entries-read"]),
         lag=-1 if blind else _known(group["lag"]),
         length=int(stream["length"]),

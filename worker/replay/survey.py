@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, islice
+from typing import assert_never
 
 import msgspec
 
@@ -131,6 +132,8 @@ class Surveyor:
                 _add(survey.filtered, judged.reason, 1)
             case "dead":
                 _add(survey.dead, judged.reason, 1)
+            case _:
+                assert_never(judged.fate)
 
 
 def _add(counts: dict[str, int], name: str, number: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
-Command = Sequence[Any]
+Call = Sequence[Any]
 
 
 class Exchange:
@@ -18,7 +18,7 @@ class Exchange:
     def __init__(self, client: redis.Redis) -> None:
         self._pool: Any = client.connection_pool
 
-    def __call__(self, commands: Sequence[Command], meanwhile: Callable[[], Sequence[Command]] = tuple) -> list[Any]:
+    def __call__(self, commands: Sequence[Call], meanwhile: Callable[[], Sequence[Call]] = tuple) -> list[Any]:
         """The replies, in order, errors among them as values. The client's `retry` sends all commands again.
 
         `meanwhile` runs once, when the commands are on their way. It may find more to ask: those replies follow the

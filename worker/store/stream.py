@@ -15,7 +15,7 @@ import msgspec
 import redis
 
 from worker.errors import LeaseLostError
-from worker.store.exchange import Command, Exchange
+from worker.store.exchange import Call, Exchange
 from worker.store.keys import cause_key, shard_key
 
 Entry = tuple[str, bytes]
@@ -238,12 +238,12 @@ class Streams:
             args += field_and_count
         args += done.people.values()
         args.append(done.trail)
-        commands: list[Command] = [("EVALSHA", self._settle_sha, len(keys), *keys, *args)]
+        commands: list[Call] = [("EVALSHA", self._settle_sha, len(keys), *keys, *args)]
         if more:
             commands.append(("XRANGE", lane.key("events"), f"({behind}", "+", "COUNT", more))
         wanted: list[str] = []
 
-        def look() -> Sequence[Command]:
+        def look() -> Sequence[Call]:
             wanted.extend(meanwhile())
             return [("MGET", *wanted)] if wanted else ()
 

@@ -1,32 +1,36 @@
 """Which replay jobs have nobody at work on them: just started, resumed, or left behind by a worker that was killed."""
 
 import time
+from collections.abc import Iterable
 
-from worker.app import Relay
+from worker.replay.claims import Claims
 from worker.replay.job import Job
+from worker.replay.jobs import Jobs
+from worker.store.holds import Holds
 
 
-def idle_jobs(parts: Relay) -> list[tuple[str, str]]:
-    """The jobs to wake now, each with the token of the task that is to work on it."""
-    waiting = [job for job in parts.jobs.open() if job.state != "paused"]
-    claimed = parts.claims.claimed(job.id for job in waiting)
+def idle_jobs(jobs: Jobs, claims: Claims, holds: Holds, served: Iterable[str]) -> list[tuple[str, str]]:
+    """The jobs to wake now, each with the token of the task that is to work on it; `served` are the integrations."""
+    waiting = [job for job in jobs.open() if job.state != "paused"]
+    claimed = claims.claimed(job.id for job in waiting)
+    names = frozenset(served)
     woken = []
     for job in waiting:
-        if job.id in claimed or not _has_work(parts, job):
+        if job.id in claimed or not _has_work(job, jobs, holds, names):
             continue
-        if token := parts.claims.wake(job.id):
+        if token := claims.wake(job.id):
             woken.append((job.id, token))
     return woken
 
 
-def _has_work(parts: Relay, job: Job) -> bool:
+def _has_work(job: Job, jobs: Jobs, holds: Holds, served: frozenset[str]) -> bool:
     """Whether a task could do anything for it: close it, or replay where nothing is held, or probe."""
     if job.state != "running":
         return True
-    lanes = {integration for integration, _, _ in parts.jobs.lanes(job)}
-    holds = parts.holds.get(lanes)
+    lanes = {integration for integration, _, _ in jobs.lanes(job)}
+    held = holds.get(lanes)
     now_ms = time.time_ns() // 1_000_000
     return not lanes or any(
-        (hold := holds.get(name)) is None or hold.kind == "dead_limit" or 0 < hold.next_probe_ms <= now_ms
-        for name in lanes & parts.integrations.integrations.keys()
+        (hold := held.get(name)) is None or hold.kind == "dead_limit" or 0 < hold.next_probe_ms <= now_ms
+        for name in lanes & served
     )

@@ -1,12 +1,10 @@
-"""What each status comes to, and how long a held integration waits."""
+"""What each status comes to."""
 
 from http import HTTPStatus
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from worker.customerio.verdict import Verdict, hold_interval_s, verdict
+from worker.customerio.verdict import Verdict, verdict
 from worker.delivery.request import hold_kind
 
 DONE, AGAIN, HOLD, SPLIT = Verdict.DONE, Verdict.AGAIN, Verdict.HOLD, Verdict.SPLIT
@@ -48,13 +46,3 @@ def test_no_answer_of_a_server_in_trouble_buries_an_event():
 def test_a_hold_says_what_kind_of_trouble_it_is(status, kind):
     """A wrong key, a server that cannot, or another server than the Track API."""
     assert hold_kind(status) == kind
-
-
-@given(st.integers(1, 200), st.floats(0.1, 60), st.floats(1, 100), st.floats(0, 1, exclude_max=True))
-def test_waits_grow_up_to_the_longest_within_the_upper_half(failures, first_s, factor, dice):
-    """Never above the bound, never below half of it; the next one is never shorter for the same dice."""
-    longest_s = first_s * factor
-    wait_s = hold_interval_s(failures, first_s, longest_s, dice)
-    full_s = min(longest_s, first_s * 2 ** (failures - 1))
-    assert full_s / 2 <= wait_s <= full_s
-    assert hold_interval_s(failures + 1, first_s, longest_s, dice) >= wait_s
