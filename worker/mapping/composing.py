@@ -32,6 +32,14 @@ class _Known(msgspec.Struct):
     now_ms: int = 0
     anonymous: str = ""
 
+    def note(self, decision: Send | Learn, position: int) -> None:
+        """The event at this position has said something new."""
+        self.now_ms = decision.now_ms
+        if type(decision) is Send:
+            self.cause = position
+        else:
+            self.learnt = position
+
 
 class Composer:
     """Composes for one integration."""
@@ -41,7 +49,10 @@ class Composer:
         self._merges_people = merges_people
         self._properties = compile_properties(integration.properties, integration.plans)
 
-    def compose(self, decisions: Sequence[Decision], states: Mapping[str, bytes | None]) -> Composed:
+    # One piece, since a call costs a hundredth of an event.
+    def compose(  # noqa: C901, PLR0912
+        self, decisions: Sequence[Decision], states: Mapping[str, bytes | None]
+    ) -> Composed:
         """The operations of a run of events; `states` maps digests to the people's stored states.
 
         Each person is identified once, before their first event, with the properties after their last one
@@ -53,15 +64,26 @@ class Composer:
         for position, decision in enumerate(decisions):
             if type(decision) is Send:
                 outcomes.append(None)
-                known = _absorb(people, decision, position, states, operations)
+            elif type(decision) is Learn:
+                outcomes.append(decision.outcome)
+            else:
+                outcomes.append(decision)  # type: ignore[arg-type]  # the other two are outcomes
+                continue
+            known, facts = None, decision.facts
+            if facts is not None:
+                who = decision.who
+                known = people.get(who.digest)
+                if known is None:
+                    known = people[who.digest] = _Known(who, decode(states.get(who.digest)), len(operations))
+                    operations.append(None)
+                if absorb(known.person, facts):
+                    known.note(decision, position)
+            if decision.anonymous:
+                _join(decision, position, known, operations)
+            if type(decision) is Send:
                 operations.append(Operation("event", decision.body, position))
                 if self._merges_people and known is not None:
                     operations += self._merges(decision, position, known)
-            elif type(decision) is Learn:
-                outcomes.append(decision.outcome)
-                _absorb(people, decision, position, states, operations)
-            else:
-                outcomes.append(decision)  # type: ignore[arg-type]  # the other two are outcomes
         blobs = {}
         for name, known in people.items():
             if known.cause < 0 and known.learnt < 0:
@@ -122,33 +144,14 @@ class Composer:
         return "" if value in self._integration.identity.placeholders else value
 
 
-def _absorb(
-    people: dict[str, _Known],
-    decision: Send | Learn,
-    position: int,
-    states: Mapping[str, bytes | None],
-    operations: list[Operation | None],
-) -> _Known | None:
-    """Take what an event says into what is known of its person; a place for their identify is kept before it."""
-    who, facts = decision.who, decision.facts
-    if facts is None:
-        if decision.anonymous:
-            body = identify_body(who.json, decision.now_ms // 1000, {"anonymous_id": decision.anonymous})
-            operations.append(Operation("identify", body, position))
-        return None
-    known = people.get(who.digest)
-    if known is None:
-        known = people[who.digest] = _Known(who, decode(states.get(who.digest)), len(operations))
-        operations.append(None)
-    known.now_ms = max(known.now_ms, decision.now_ms)
-    if decision.anonymous:
+def _join(decision: Send | Learn, position: int, known: _Known | None, operations: list[Operation | None]) -> None:
+    """Set the anonymous id on the person: with their properties, or by itself where none are kept."""
+    if known is not None:
         known.anonymous = decision.anonymous
-    if absorb(known.person, facts) or decision.anonymous:
-        if type(decision) is Send:
-            known.cause = position
-        else:
-            known.learnt = position
-    return known
+        known.note(decision, position)
+        return
+    body = identify_body(decision.who.json, decision.now_ms // 1000, {"anonymous_id": decision.anonymous})
+    operations.append(Operation("identify", body, position))
 
 
 def _without(decisions: Sequence[Decision], known: _Known, dead: Dead) -> list[Decision]:

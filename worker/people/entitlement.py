@@ -141,12 +141,12 @@ def grants(fact: int) -> bool:
     return fact & 1 == 1
 
 
-def is_gone(fact: int, status: str | None, at_ms: int, until_ms: int | None) -> bool:
-    """Whether access went elsewhere, as far as can be said: a bare DEACTIVATE within a paid period that goes on.
+def is_gone(status: str | None, at_ms: int, until_ms: int | None) -> bool:
+    """Whether a DEACTIVATE that does not say why took access elsewhere: a paid period goes on that has not ended.
 
     So Purchasely's sample of a transfer: the status is still live, the next renewal is to come. Nothing has expired.
     """
-    return fact == DEACTIVATED and status in LIVE_STATUSES and (until_ms is None or at_ms < until_ms)
+    return status in LIVE_STATUSES and (until_ms is None or at_ms < until_ms)
 
 
 def standing(fact: int, status: str | None) -> int:

@@ -42,15 +42,24 @@ class Facts(msgspec.Struct, gc=False):
     revenue: list[tuple[str, float]]
 
 
-def read_facts(event: Event, placeholders: Container[str] = (), tolerance_ms: int = CLOCK_TOLERANCE_MS) -> Facts:
+def order_ms(event: Event, tolerance_ms: int) -> int:
+    """When an event happened, for the order among others; its receipt, when it says nothing that can be believed.
+
+    Senders' clocks may be ahead by `tolerance_ms`. What lies further in the future would be newer than all that comes
+    until then.
+    """
+    time_ms, received_ms = event.time_ms, event.received_ms
+    return received_ms if time_ms is None or time_ms > received_ms + tolerance_ms else time_ms
+
+
+def read_facts(event: Event, placeholders: Container[str] = (), time_ms: int | None = None) -> Facts:
     """The facts of an event; a value of the wrong type is as good as absent.
 
-    `placeholders` are ids that mean nobody. Senders' clocks may be ahead by `tolerance_ms`; what lies further in the
-    future would be newer than all that comes until then, so it counts as of its receipt.
+    `placeholders` are ids that mean nobody. `time_ms` is its place in the order, where that is known.
     """
-    payload, time_ms, received_ms = event.payload, event.time_ms, event.received_ms
-    if time_ms is None or time_ms > received_ms + tolerance_ms:
-        time_ms = received_ms
+    payload = event.payload
+    if time_ms is None:
+        time_ms = order_ms(event, CLOCK_TOLERANCE_MS)
     if type(payload) is Documented and (about := text_id(payload.purchasely_subscription_id)):
         return _of_subscription(event, payload, about, time_ms, placeholders)
     get = payload.get
@@ -85,17 +94,21 @@ def _of_subscription(event: Event, told: Documented, about: str, time_ms: int, p
         False,
         snapshot_of(told),
         told.source_event_name or "",
-        _id(former, placeholders) if former else "",
-        _id(user_id, placeholders) if user_id else "",
-        _id(anonymous, placeholders) if anonymous else "",
-        _id(device_id, placeholders) if device_id else "",
-        _id(moved_to, placeholders) if moved_to else "",
+        _text(former, placeholders) if former else "",
+        _text(user_id, placeholders) if user_id else "",
+        _text(anonymous, placeholders) if anonymous else "",
+        _text(device_id, placeholders) if device_id else "",
+        _text(moved_to, placeholders) if moved_to else "",
         read_revenue(told),
     )
 
 
 def _id(value: object, placeholders: Container[str]) -> str:
-    text = "" if value is None else text_id(value)
+    return "" if value is None else _text(text_id(value), placeholders)
+
+
+def _text(value: str, placeholders: Container[str]) -> str:
+    text = value.strip()
     return "" if text in placeholders else text[:MAX_KEY]
 
 

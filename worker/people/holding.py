@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from worker.people.entitlement import (
+    DEACTIVATED,
     GRANTED,
     LAPSED,
     MOVED,
@@ -196,8 +197,9 @@ def _marks(snapshot: Snapshot, fact: int, time_ms: int) -> tuple[int, Snapshot]:
     if fact == MOVED:
         # what the one who loses it is told may be of either side (Purchasely's samples)
         snapshot = msgspec.structs.replace(snapshot, subscription_status=None)
-    gone = is_gone(fact, snapshot.subscription_status, time_ms, snapshot.effective_next_renewal_at)
-    if not gone and not grants(fact) and (stands := standing(fact, snapshot.subscription_status)) != GRANTED:
+    if fact == DEACTIVATED and is_gone(snapshot.subscription_status, time_ms, snapshot.effective_next_renewal_at):
+        return seen, snapshot
+    if not grants(fact) and (stands := standing(fact, snapshot.subscription_status)) != GRANTED:
         if stands in OVER or NOTHING < fact <= LAPSED:
             seen |= HAD_END
         if snapshot.offer_type == "NONE" and stands != NOTHING and _knows_no_offer(snapshot):

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 import msgspec
 
 from worker.people.entitlement import (
+    DEACTIVATED,
     ENDED,
     GRANTED,
     LIVE_STATUSES,
@@ -137,6 +138,8 @@ def held(holdings: dict[str, Holding]) -> dict[str, Holding]:
 
     Where several have that transaction (a plan change keeps it), it is the one that was the newest by then.
     """
+    if len(holdings) < 2:
+        return holdings
     unnamed = [key for key in holdings if key.startswith(UNNAMED)]
     if not unnamed or len(unnamed) == len(holdings):
         return holdings
@@ -161,7 +164,7 @@ def _read(person: Person, key: str, holding: Holding, *, subscription: bool = Tr
     status, offer_type = holding.snapshot.subscription_status, holding.snapshot.offer_type
     since_ms, fact = holding.last_word(person.user_id[1])
     stands = standing(fact, status)
-    if is_gone(fact, status, since_ms, holding.snapshot.effective_next_renewal_at):
+    if fact == DEACTIVATED and is_gone(status, since_ms, holding.snapshot.effective_next_renewal_at):
         stands = MOVED
     if (stands != GRANTED and status in LIVE_STATUSES) or (stands == MOVED and subscription):
         # the old side of a transfer or plan change may still say AUTO_RENEWING (Purchasely's samples)
