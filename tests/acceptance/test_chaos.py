@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from tests.chaos.identities import IDENTITY
 from tests.chaos.plan import KINDS, make_plan
 from tests.chaos.run import Chaos, make_histories, markdown
 from tests.support.payloads import HISTORIES
@@ -49,5 +50,11 @@ def test_two_identities_are_one_person():
         (True, False),
         (False, True),
     }
+    for name, events in histories.items():
+        named = {
+            one.get("customerio_user_id") or one["customerio_user_email"].lower() for one in map(orjson.loads, events)
+        }
+        assert named == {name}
+    assert 'id = ["customerio_user_id"]' in IDENTITY  # else user_id comes first, and they are two people on purpose
     assert any(one.get("customerio_user_email", "").isupper() for one in payloads)
     assert {"SUBSCRIPTION_RECEIVED", "SUBSCRIPTION_TRANSFERRED"} <= {one["event_name"] for one in payloads}

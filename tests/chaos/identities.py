@@ -3,6 +3,9 @@
 import random
 from typing import Any
 
+# Purchasely's own ids come and go: the upstream service's id, or else its address, names the person.
+IDENTITY = '[sources.app.identity]\nid = ["customerio_user_id"]\n'
+
 _NAMES = ("user_id", "anonymous_user_id", "customerio_user_id", "customerio_user_email")
 
 

@@ -26,7 +26,7 @@ import redis
 
 from config.catalogue import catalogue
 from config.integrations import load
-from tests.chaos.identities import under_identities
+from tests.chaos.identities import IDENTITY, under_identities
 from tests.chaos.plan import KINDS, SECONDS_A_FAULT, Fault, make_plan
 from tests.chaos.proof import Proof, prove
 from tests.chaos.sender import Person, Sender
@@ -106,7 +106,7 @@ class Chaos:
         self._stack = Stack(
             folder / "stack",
             f"redis://127.0.0.1:{self._proxy.port}/0",
-            f"{text}\n[integrations.production.user_properties]\n{properties}\n",
+            f"{text}\n[integrations.production.user_properties]\n{properties}\n{IDENTITY if two_identities else ''}",
             RELAY_BROKER_URL=f"redis://127.0.0.1:{self._broker_proxy.port}/1",
             **SETTINGS,
         )
