@@ -6,6 +6,7 @@ from typing import Literal
 
 from config.catalogue import catalogue
 from config.errors import Finding, Place, dotted, quoted
+from config.never_sent import is_never_sent
 from config.shape import FileTable, IntegrationTable, SourceTable
 from config.values import is_loopback
 
@@ -22,6 +23,7 @@ def advice(file: FileTable, secrets: Mapping[str, str]) -> Iterator[Finding]:
             text = 'no plan has a period; add [plans] with lines as monthly = "P1M"'
             yield Finding((*place, "user_properties", "plan_periodicity"), text)
         yield from _own_chain((*place, "identity"), table, file.sources[table.source])
+        yield from _never_sent((*place, "event_attributes"), table)
         if table.merge_transfers and table.identity.anonymous != "profile":
             text = 'merges nobody; write anonymous = "profile", so that both people exist'
             yield Finding((*place, "merge_transfers"), text)
@@ -43,6 +45,15 @@ def _events(place: Place, table: IntegrationTable) -> Iterator[Finding]:
             yield Finding((*place, code), text)
         elif code != "*" and code not in known.events:
             yield _unknown((*place, code), "event")
+
+
+def _never_sent(place: Place, table: IntegrationTable) -> Iterator[Finding]:
+    chosen = table.event_attributes
+    for key, fields in (("include", chosen.include or ()), ("rename", chosen.rename)):
+        for field in fields:
+            if is_never_sent(field):
+                text = f"{quoted(field)} is never sent: it is a credential, or would change a message's addresses"
+                yield Finding((*place, key), text)
 
 
 def _own_chain(place: Place, table: IntegrationTable, source: SourceTable) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from config.catalogue import catalogue, family_of
 from config.errors import Finding, Place, quoted
+from config.never_sent import ADDRESSES
 from config.wording import either
 
 # Person attributes with a meaning of their own in Customer.io (reference: section 3, reserved).
@@ -25,8 +26,6 @@ _RESERVED_ATTRIBUTES = {
     "phone",
     "unsubscribed",
 }
-# Event attributes that change who gets a message, and from whom (reference: 2.2, event).
-_RESERVED_EVENT_ATTRIBUTES = {"recipient", "from_address", "reply_to"}
 
 
 def broken_rules(data: object) -> Iterator[Finding]:
@@ -101,7 +100,7 @@ def _renames(place: Place, event_attributes: dict[str, object]) -> Iterator[Find
         # taken out first: a double is then told of the renamed field, not of the kept one
         names.pop(field, None)
         names[field] = name
-        if name in _RESERVED_EVENT_ATTRIBUTES:
+        if name in ADDRESSES:
             text = f"{quoted(name)} would change a message's addresses; write another name"
             yield Finding((*place, field), text)
     yield from _doubles(place, names, "payload field")

@@ -65,6 +65,10 @@ APPENDED = [
     ("identity.anonymous = 'drop'", '9: integrations.p.identity.anonymous: "drop" is not possible; write "skip", "event" or "profile"'),
     ("identity.email_like_user_id = ''", '9: integrations.p.identity.email_like_user_id: "" is not possible; write "id" or "email"'),
     ("[integrations.p.identity]\nid = []\nemail = []", '9: integrations.p.identity: id and email are both empty; name a payload field, as id = ["user_id"]'),
+    ("[integrations.p.identity]\nplaceholders = []", "10: integrations.p.identity.placeholders: unknown key; placeholders belong to the source, under [sources.NAME.identity]"),
+    ("[sources.app.identity]\nid = []\nemail = []", '9: sources.app.identity: id and email are both empty; name a payload field, as id = ["user_id"]'),
+    ("[sources.app.identity]\nanonymous = 'skip'", "10: sources.app.identity.anonymous: unknown key here; each integration chooses, under [integrations.NAME.identity]"),
+    ("[sources.app.identity]\nids = []", "10: sources.app.identity.ids: unknown key; write id"),
     # names
     ("[sources.My_App]\ntokens = ['env:TOKEN']", "9: sources.My_App: not a usable name; write 1 to 63 of a-z, 0-9, - and _, a letter or digit first"),
     ("[sources.b]", '9: sources.b: nobody can send to it; write webhook_secret = "env:NAME" or tokens = [...]'),

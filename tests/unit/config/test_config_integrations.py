@@ -278,3 +278,29 @@ def test_a_file_is_loaded_from_its_path(tmp_path):
     found = load(str(path), ENVIRON)
     assert found.path == str(path)
     assert found.integrations["p"].lines["integrations.p.api_key"] == 7
+
+
+def test_integrations_inherit_the_identity_of_their_source():
+    """Key by key; the placeholders are the source's alone."""
+    text = (
+        SMALL
+        + """
+[integrations.p.identity]
+email = []
+anonymous = "event"
+[sources.app.identity]
+id = ["crm_id"]
+email_like_user_id = "email"
+placeholders = ["guest"]
+"""
+    )
+    one = integration(text)
+    assert one.source_identity == identity_of(["crm_id"], ["customerio_user_email"], "email", ["guest"])
+    assert one.identity == identity_of(["crm_id"], [], "email", ["guest"])
+    assert one.anonymous == "event"
+
+
+def test_placeholders_mean_nobody_in_every_usual_case():
+    """As written, in lower and upper case, capitalised."""
+    cases = identity_of([], [], "id", ["[object Object]", "NaN"]).placeholders
+    assert cases >= {"[object Object]", "[OBJECT OBJECT]", "[object object]", "NaN", "nan", "NAN", "Nan"}

@@ -37,6 +37,9 @@ def warnings(text):
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
+        ("[integrations.p.identity]\nid = ['crm_id']", "11: integrations.p.identity.id: differs from the source's, which decides the shard: order and properties then hold for a person of the source only; better write it under [sources.app.identity]"),
+        ("[integrations.p.event_attributes]\ninclude = ['plan', 'purchase_token']", '11: integrations.p.event_attributes.include: "purchase_token" is never sent: it is a credential, or would change a message\'s addresses'),
+        ("[integrations.p.event_attributes]\nrename = {accessToken = 'a'}", '11: integrations.p.event_attributes.rename: "accessToken" is never sent: it is a credential, or would change a message\'s addresses'),
         ("ACTIVTE = false", "10: integrations.p.events.ACTIVTE: not in the catalogue; did you mean ACTIVATE?"),
         ("QWXZ = 'Odd'", "10: integrations.p.events.QWXZ: not in the catalogue; check its spelling"),
         ("SUBSCRIPTION_EXPIRED = true", "10: integrations.p.events.SUBSCRIPTION_EXPIRED: Purchasely does not send this any more; write SUBSCRIPTION_TERMINATED"),

@@ -5,6 +5,7 @@ import pytest
 
 from config.integrations import parse
 from tests.support.payloads import DAY_MS, START_MS
+from worker.ingest.bodies import read_one
 from worker.mapping.mapper import Mapper
 from worker.people.person import decode
 from worker.people.properties import properties
@@ -145,3 +146,22 @@ def test_addresses_in_another_case_share_a_state():
     told = lane.run(happened("E", 1, customerio_user_email="ann@X.io", store="STRIPE"))
     assert told[0]["attributes"] == {"store": "STRIPE", "plan": "a"}
     assert len(lane.states) == 1
+
+
+@pytest.mark.parametrize("shards", [1, 16, 4096])
+def test_one_customerio_id_ends_active_whoever_is_logged_in(shards):
+    """A transfer from an anonymous purchase to the login of the same person, over the door's own shards."""
+    lanes = {}
+    cio = {"customerio_user_id": "C", "subscription_status": "AUTO_RENEWING"}
+    for place, body in enumerate(
+        [
+            happened("SUBSCRIPTION_STARTED", anonymous_user_id="A", **cio),
+            happened("SUBSCRIPTION_RECEIVED", 1, user_id="U", transferred_from_anonymous_user_id="A", **cio),
+            happened("SUBSCRIPTION_TRANSFERRED", 1, anonymous_user_id="A", transferred_to_user_id="U", **cio),
+        ]
+    ):
+        (stored,) = read_one("app", orjson.dumps(body | {"n": place}), shards, 10_000)
+        lane = lanes.setdefault(stored.shard, Lane(mapper(properties="has_active_subscription = true")))
+        told = lane.run(body)
+    assert len(lanes) == 1
+    assert told[0]["attributes"] == {"has_active_subscription": True}

@@ -8,6 +8,7 @@ from tests.support.payloads import CODES, DAY_MS, START_MS, event, history, payl
 from worker.people.facts import read_facts
 from worker.people.person import absorb, decode
 from worker.people.properties import properties
+from worker.purchasely.documented import DATE_MAX_MS
 
 GAINED, LOST, SAME = True, False, None
 
@@ -256,3 +257,79 @@ def test_an_event_about_nothing_tells_only_the_person():
     about = ("purchasely_subscription_id", "store_original_transaction_id", "plan", "product")
     body = payload("ACTIVATE", **dict.fromkeys(about, ...))
     assert told(body) == {"user_id": "user_42", "device_id": "1234567890abcdef", "cumulated_revenue_in_eur": 19.98}
+
+
+def test_a_bare_deactivate_in_a_paid_period_is_no_end():
+    """Purchasely's sample of a transfer: nothing has expired, and there is no access. One that says why is an end."""
+    live = {"subscription_status": "AUTO_RENEWING", "event_created_at_ms": START_MS + DAY_MS}
+    gone = payload("DEACTIVATE", source_event_name=..., **live)
+    result = told(payload("ACTIVATE"), gone)
+    assert (result["has_active_subscription"], result["has_expired_subscription"]) == (False, False)
+    assert "expired_subscription_plan" not in result
+    why = gone | {"source_event_name": "SUBSCRIPTION_TERMINATED", "event_id": "e"}
+    assert told(payload("ACTIVATE"), why)["has_expired_subscription"] is True
+
+
+def test_a_bare_deactivate_after_the_paid_period_is_an_end():
+    """Whatever the status still says; and so is one whose status says that it is over."""
+    late = payload(
+        "DEACTIVATE", subscription_status="AUTO_RENEWING_CANCELED", event_created_at_ms=START_MS + 31 * DAY_MS
+    )
+    assert told(payload("ACTIVATE"), late)["has_expired_subscription"] is True
+    over = payload(
+        "DEACTIVATE", source_event_name=..., subscription_status="DEACTIVATED", event_created_at_ms=START_MS + DAY_MS
+    )
+    assert told(payload("ACTIVATE"), over)["has_expired_subscription"] is True
+
+
+def test_what_was_learnt_without_an_id_is_joined_to_the_subscription_of_its_transaction():
+    """In every order; without a transaction in common they stay two."""
+    nameless = payload("SUBSCRIPTION_STARTED", purchasely_subscription_id=..., placement="first")
+    ended = payload("SUBSCRIPTION_TERMINATED", event_created_at_ms=START_MS + DAY_MS, placement=...)
+    for order in itertools.permutations([nameless, ended]):
+        result = told(*order)
+        assert (result["has_active_subscription"], result["placement"]) == (False, "first")
+        assert result["subscription_started_at"] == START_MS
+    apart = nameless | {"store_original_transaction_id": "another", "event_id": "e"}
+    assert told(apart, ended)["has_active_subscription"] is True
+
+
+def test_a_nameless_event_joins_what_was_current_then():
+    """A plan change keeps the transaction: the later one is not touched by what was said before it."""
+    first = payload("ACTIVATE", event_created_at_ms=START_MS + 1)
+    nameless = payload("RENEWAL_DISABLED", purchasely_subscription_id=..., event_created_at_ms=START_MS + 2)
+    change = {
+        "purchasely_subscription_id": "subs_2",
+        "from_purchasely_subscription_id": first["purchasely_subscription_id"],
+    }
+    second = payload("SUBSCRIPTION_UPGRADED", event_created_at_ms=START_MS + 3, **change)
+    for order in itertools.permutations([first, nameless, second]):
+        result = told(*order)
+        assert (result["purchasely_subscription_id"], result["last_event"]) == ("subs_2", "SUBSCRIPTION_UPGRADED")
+        assert result["subscription_status"] == "AUTO_RENEWING"
+
+
+def test_a_one_time_purchase_without_an_id_is_joined_too():
+    """It is one purchase, and it can be lost."""
+    nameless = payload("ACTIVATE", purchase=True, purchasely_one_time_purchase_id=...)
+    lost = payload("DEACTIVATE", purchase=True, event_created_at_ms=START_MS + DAY_MS)
+    assert told(nameless, lost)["purchasely_one_time_purchase_id"] == "otp_XXXXXXXFFFFFFFFF"
+
+
+def test_what_was_never_told_is_not_sent():
+    """An ACTIVATE alone, without status or offer; an event that says nothing of access."""
+    bare = payload("ACTIVATE", subscription_status=..., offer_type=..., previous_offer_type=...)
+    result = told(bare)
+    assert result["has_active_subscription"] is True
+    unknown = {"is_in_trial", "is_in_intro_offer", "is_promo_code", "is_auto_renewing", "is_in_grace_period"}
+    assert not unknown & result.keys()
+    quiet = told(payload("TRANSACTION_PROCESSED", subscription_status=..., offer_type=..., previous_offer_type=...))
+    assert not (unknown | {"has_active_subscription", "is_in_billing_retry", "has_expired_subscription"}) & quiet.keys()
+
+
+def test_a_date_beyond_all_bounds_replaces_the_former_one():
+    """It cannot be held, but neither does the former one."""
+    far = payload("SUBSCRIPTION_RENEWED", event_created_at_ms=START_MS + DAY_MS) | {
+        "effective_next_renewal_at_ms": 10**18
+    }
+    assert told(payload("ACTIVATE"), far)["effective_next_renewal_at"] == DATE_MAX_MS

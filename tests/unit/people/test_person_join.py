@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.payloads import CODES, DAY_MS, HISTORIES, START_MS, event, history, payload
 from worker.people.facts import read_facts
+from worker.people.holding import Holding, learn, unite
 from worker.people.person import absorb, decode, encode
 from worker.people.properties import properties
 
@@ -140,3 +141,19 @@ def test_an_event_without_a_usable_time_counts_as_of_its_arrival(time):
     person = decode(None)
     absorb(person, read_facts(event(body, received_ms=START_MS + 7)))
     assert person.newest_ms == START_MS + 7
+
+
+@given(st.lists(st.integers(0, 3), max_size=6), st.lists(st.integers(0, 3), max_size=6), st.data())
+@settings(max_examples=150, deadline=None)
+def test_two_holdings_united_are_one_that_learnt_everything(first, second, data):
+    """Field by field, stamp by stamp."""
+    codes = ["ACTIVATE", "SUBSCRIPTION_TERMINATED", "RENEWAL_DISABLED", "SUBSCRIPTION_STARTED", "DEACTIVATE"]
+    parts, whole, number = (Holding(), Holding()), Holding(), itertools.count()
+    for part, times in zip(parts, (first, second), strict=True):
+        for time in times:
+            missing = dict.fromkeys(data.draw(st.sets(st.sampled_from(["offer_type", "plan", "placement"]))), ...)
+            fields = {"event_created_at_ms": START_MS + time, "event_id": f"{next(number)}", **missing}
+            facts = read_facts(event(payload(data.draw(st.sampled_from(codes)), **({"plan": f"p{time}"} | fields))))
+            learn(part, facts)
+            learn(whole, facts)
+    assert unite(*parts) == unite(parts[1], parts[0]) == whole
