@@ -195,14 +195,14 @@ class MemoryShelf:
 
 
 class MemoryCustomerio:
-    """A Track API in memory: ignores a ULID it knows, refuses what a test says, and fails at `sick` names with a 500.
+    """A Track API in memory: ignores a ULID it knows, refuses what a test says, and fails at `poison` names with a 500.
 
     `refused` names make a whole batch a 400, `rejected` names are errors of a 207, `nameless` ones are errors that do
     not say which item they mean; `answers` come first, one a request, and nothing is applied.
     """
 
-    def __init__(self, refused=(), rejected=(), nameless=(), sick=()):
-        self.sick = set(sick)
+    def __init__(self, refused=(), rejected=(), nameless=(), poison=()):
+        self.poison = set(poison)
         self.refused, self.rejected, self.nameless = set(refused), set(rejected), set(nameless)
         self.answers: list[Answer] = []
         self.requests: list[list[str]] = []
@@ -218,7 +218,7 @@ class MemoryCustomerio:
         self.requests.append([name for name in names if name != "identify"])
         if self.answers:
             return self.answers.pop(0)
-        if self.sick.intersection(names):
+        if self.poison.intersection(names):
             return Answer(500, "internal error")
         if self.refused.intersection(names):
             return Answer(400, "batch refused")

@@ -92,7 +92,7 @@ def test_holders_that_vanish_often_bury_nothing_while_events_pass():
 
 
 def test_a_clean_stop_is_no_death():
-    """What is known of the guilty outlives a clean stop, but the stop itself counts nothing."""
+    """What is known of the poison outlives a clean stop, but the stop itself counts nothing."""
     stop = []
     raws = [raw_event("KILLER" if n == 2 else "GOOD", n) for n in range(3)]
     bench = Bench(raws, mapper=Murdered(integration()), stopping=lambda: bool(stop))

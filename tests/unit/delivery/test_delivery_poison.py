@@ -84,21 +84,24 @@ PEOPLE = ("ada", "bob")
 
 
 @given(
-    st.lists(st.sampled_from([GOOD] * 8 + ["SICK"]), min_size=1, max_size=60), st.integers(1, 40), BUDGETS_S, st.data()
+    st.lists(st.sampled_from([GOOD] * 8 + ["POISON"]), min_size=1, max_size=60),
+    st.integers(1, 40),
+    BUDGETS_S,
+    st.data(),
 )
 def test_an_event_that_customerio_cannot_bear_is_buried(sorts, batch, budget_s, data):
     """A 500 whenever it is in a batch, though others are served: found by halving, after six failures at one place."""
     people = data.draw(st.lists(st.sampled_from(PEOPLE), min_size=len(sorts), max_size=len(sorts)))
     raws = [raw_event(sort, n, person) for n, (sort, person) in enumerate(zip(sorts, people, strict=True))]
-    api = MemoryCustomerio(sick={"SICK"})
+    api = MemoryCustomerio(poison={"POISON"})
     bench = Bench(raws, api=api, bounds=msgspec.structs.replace(BOUNDS, batch_events=batch, budget_s=budget_s))
-    run_while_others_are_served(bench, 12 * sorts.count("SICK") + len(sorts) + 1)
+    run_while_others_are_served(bench, 12 * sorts.count("POISON") + len(sorts) + 1)
     of = [(sort, f"{sort}-{n}") for n, sort in enumerate(sorts)]
     assert sorted(bench.api.events) == sorted(event for sort, event in of if sort == GOOD)
     for person in PEOPLE:
         own = [event for (sort, event), who in zip(of, people, strict=True) if sort == GOOD and who == person]
         assert [event for event in bench.api.events if event in own] == own
-    assert bench.shelf.dead_events() == [(event, "rejected") for sort, event in of if sort == "SICK"]
+    assert bench.shelf.dead_events() == [(event, "rejected") for sort, event in of if sort == "POISON"]
     assert {letter["status"] for letter in bench.shelf.dead.values()} <= {500}
     assert bench.shelf.flight == {}
 
@@ -121,7 +124,7 @@ def test_a_search_is_not_cut_short_by_the_budget(place):
 
 def test_an_outage_buries_nothing_however_long():
     """While nobody is served there are only probes, and those are not counted."""
-    bench = Bench([raw_event("SICK", n) for n in range(5)], api=MemoryCustomerio(sick={"SICK"}))
+    bench = Bench([raw_event("POISON", n) for n in range(5)], api=MemoryCustomerio(poison={"POISON"}))
     assert bench.run() == "held"
     for _ in range(50):
         assert bench.run(probe=True) == "held"
@@ -129,33 +132,35 @@ def test_an_outage_buries_nothing_however_long():
 
 
 def test_an_outage_that_begins_with_the_search_buries_nothing():
-    """The sixth failure is everybody's: somebody else's event, sent to make sure, fails too, so nobody is guilty."""
-    raws = [raw_event("SICK", n, PEOPLE[n % 2]) for n in range(9)]
-    bench = Bench(raws, api=MemoryCustomerio(sick={"SICK"}))
+    """The sixth failure is everybody's: somebody else's event, sent to make sure, fails too, so nothing is poison."""
+    raws = [raw_event("POISON", n, PEOPLE[n % 2]) for n in range(9)]
+    bench = Bench(raws, api=MemoryCustomerio(poison={"POISON"}))
     for _ in range(10):
         assert bench.run() == "held"
         bench.shelf.held = False
     assert (bench.shelf.dead, bench.api.events) == ({}, [])
-    bench.api.sick.clear()
+    bench.api.poison.clear()
     assert bench.run() == "empty"
     assert len(bench.api.events) == 9
 
 
 def test_an_outage_that_ends_during_the_search_buries_nothing():
-    """Five failures at one place, the sixth begins the search, and all is well again: nobody was guilty."""
-    bench = Bench([raw_event("SICK", n) for n in range(9)], api=MemoryCustomerio(sick={"SICK"}))
+    """Five failures at one place, the sixth begins the search, and all is well again: nothing was poison."""
+    bench = Bench([raw_event("POISON", n) for n in range(9)], api=MemoryCustomerio(poison={"POISON"}))
     for _ in range(5):
         assert bench.run() == "held"
         bench.shelf.held = False
-    bench.api.on_request = lambda: bench.api.requests and len(bench.api.requests[-1]) < 9 and bench.api.sick.clear()
+    bench.api.on_request = lambda: bench.api.requests and len(bench.api.requests[-1]) < 9 and bench.api.poison.clear()
     assert bench.run() == "empty"
     assert (bench.shelf.dead, len(bench.api.events)) == ({}, 9)
 
 
 def test_an_outage_after_a_search_that_found_nobody_buries_nothing():
     """The search is over: what fails later, in the same lease, is looked at anew."""
-    raws = [raw_event("SICK", n, PEOPLE[n % 2]) for n in range(90)]
-    bench = Bench(raws, api=MemoryCustomerio(sick={"SICK"}), bounds=msgspec.structs.replace(BOUNDS, batch_events=30))
+    raws = [raw_event("POISON", n, PEOPLE[n % 2]) for n in range(90)]
+    bench = Bench(
+        raws, api=MemoryCustomerio(poison={"POISON"}), bounds=msgspec.structs.replace(BOUNDS, batch_events=30)
+    )
     for _ in range(5):
         assert bench.run() == "held"
         bench.shelf.held = False
@@ -163,7 +168,7 @@ def test_an_outage_after_a_search_that_found_nobody_buries_nothing():
     def change():
         served = len(bench.api.events)
         outage = served >= 45 or (not served and len(bench.api.requests) < 25)
-        bench.api.sick = {"SICK"} if outage else set()
+        bench.api.poison = {"POISON"} if outage else set()
 
     bench.api.on_request = change
     assert bench.run() == "held"
@@ -173,33 +178,33 @@ def test_an_outage_after_a_search_that_found_nobody_buries_nothing():
 
 def test_the_lanes_own_probes_do_not_hide_what_lies_behind_them():
     """Each hold is ended by this lane's own probe of three events, which are fine: the count goes on."""
-    raws = [raw_event("SICK" if n == 40 else GOOD, n, PEOPLE[n % 2]) for n in range(50)]
-    bench = Bench(raws, api=MemoryCustomerio(sick={"SICK"}))
+    raws = [raw_event("POISON" if n == 40 else GOOD, n, PEOPLE[n % 2]) for n in range(50)]
+    bench = Bench(raws, api=MemoryCustomerio(poison={"POISON"}))
     for _ in range(6):
         if bench.run() == "empty" or bench.run(probe=True) == "empty":
             break
         bench.shelf.held = False
-    assert bench.shelf.dead_events() == [("SICK-40", "rejected")]
+    assert bench.shelf.dead_events() == [("POISON-40", "rejected")]
 
 
 def test_a_lane_without_others_finds_it_by_its_own_probes():
     """The event is the first of all, so each probe fails; but somebody else's event behind it is taken."""
-    raws = [raw_event("SICK" if n == 0 else GOOD, n, PEOPLE[n % 2]) for n in range(20)]
-    bench = Bench(raws, api=MemoryCustomerio(sick={"SICK"}))
+    raws = [raw_event("POISON" if n == 0 else GOOD, n, PEOPLE[n % 2]) for n in range(20)]
+    bench = Bench(raws, api=MemoryCustomerio(poison={"POISON"}))
     ended = bench.run()
     for _ in range(6):
         if ended == "held":
             ended = bench.run(probe=True)
     assert ended == "empty"
-    assert bench.shelf.dead_events() == [("SICK-0", "rejected")]
+    assert bench.shelf.dead_events() == [("POISON-0", "rejected")]
     assert [event for event in bench.api.events if event == "GOOD-1"] == ["GOOD-1"]
     assert len(bench.api.events) == 19
 
 
 def test_after_a_death_nobody_elses_event_is_decided_on_ahead():
-    """It might be the one that killed; so the accused waits for more failures, or for the end of the caution."""
-    raws = [raw_event("SICK" if n == 0 else GOOD, n, PEOPLE[n % 2]) for n in range(20)]
-    bench = Bench(raws, api=MemoryCustomerio(sick={"SICK"}))
+    """It might be the one that killed; so the failing event waits for more failures, or for the end of the caution."""
+    raws = [raw_event("POISON" if n == 0 else GOOD, n, PEOPLE[n % 2]) for n in range(20)]
+    bench = Bench(raws, api=MemoryCustomerio(poison={"POISON"}))
     bench.shelf.flight = {"token": "vanished", "stuck": bench.shelf.entries[-1][0], "refusals": 5}
     assert bench.run() == "held"
     assert (bench.shelf.dead, bench.api.events) == ({}, [])
