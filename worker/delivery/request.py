@@ -142,11 +142,17 @@ class Requests:
     def decide(self, run: Sequence[Waiting]) -> list[Decision]:
         """The decisions on these events, each made once."""
         now_ms = time.time_ns() // 1_000_000
+        quick, suppressed = self._mapper.decide, self._suppressed
         decisions: list[Decision] = []
         for waiting in run:
-            if waiting.decision is None:
-                waiting.decision = decide(self._mapper, waiting.event, now_ms, self._suppressed)
-            decisions.append(waiting.decision)
+            decision = waiting.decision
+            if decision is None:
+                try:
+                    decision = quick(read_event(waiting.entry_id, waiting.raw), now_ms, suppressed)
+                except Exception:  # noqa: BLE001 - once more, by the way that says what it was
+                    decision = decide(self._mapper, waiting.event, now_ms, suppressed)
+                waiting.decision = decision
+            decisions.append(decision)
         return decisions
 
     def decide_each(self, reads: Sequence[Callable[[], Event]]) -> list[Decision]:
