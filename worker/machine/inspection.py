@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from config.integrations import Integration, Integrations
+from config.never_sent import ADDRESSES
 from config.settings import Settings
 from config.shape import REGION_URLS
 from worker.app import find_redis_url, next_database
@@ -19,6 +20,10 @@ from worker.machine.serverfacts import Fact, judge_server
 from worker.store.keys import SHARDS
 
 _WAIT_S = 5
+_LEFT_OUT = (
+    f"never sent as attributes of events: {', '.join(sorted(ADDRESSES))}, and credentials by their exact names "
+    "(token, purchase_token, receipt_data ...)"
+)
 
 
 def look_at_file(integrations: Integrations) -> list[Fact]:
@@ -30,6 +35,7 @@ def look_at_file(integrations: Integrations) -> list[Fact]:
         text += f", {off} more switched off"
     facts = [Fact("file", integrations.path, "ok", text)]
     facts += [Fact("file", integrations.path, "warning", warning) for warning in integrations.warnings]
+    facts.append(Fact("file", integrations.path, "ok", _LEFT_OUT))
     return [*facts, *_test_purchases(on)]
 
 

@@ -44,6 +44,14 @@ def test_filtered_events_are_settled_without_a_request():
     assert bench.shelf.books() == {"filtered:event_off": 1, "filtered:environment_unclaimed": 1, "position": 2}
 
 
+def test_placeholders_are_counted_as_nobody():
+    """Neither one shared profile nor dead letters by the thousand."""
+    bench = Bench([raw_event("E", n, user_id=value) for n, value in enumerate(["undefined", "NaN", "null"])])
+    assert bench.run() == "empty"
+    assert bench.api.requests == []
+    assert bench.shelf.books() == {"filtered:no_person": 3, "position": 3}
+
+
 def test_an_event_that_is_off_costs_an_identify_at_most():
     """The first says something new of the person, the second does not; both stay filtered."""
     bench = Bench([raw_event("OFF", 1)])

@@ -80,6 +80,14 @@ def test_an_integration_for_both_environments_is_warned_of():
     assert "test purchases" in text
 
 
+def test_what_is_never_sent_is_said():
+    """Nobody should look for a purchase_token in Customer.io."""
+    facts = [fact for fact in look_at_file(file('["PRODUCTION"]')) if "never sent" in fact.text]
+    assert [(fact.level, "purchase_token" in fact.text, "reply_to" in fact.text) for fact in facts] == [
+        ("ok", True, True)
+    ]
+
+
 OTHER = """
 [integrations.sandbox]
 source = "app"
