@@ -9,8 +9,8 @@ from redis import Redis
 
 from tests.support.parts import append, make_parts
 from worker.cli import relay as command
+from worker.customerio.answer import Answer
 from worker.customerio.rate_limit import RequestPace
-from worker.customerio.track_api import Answer
 from worker.ledger.audit import audit
 from worker.process.stop import Stop
 from worker.store.stream import read_range

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import threading
 import time
 
@@ -11,7 +12,8 @@ import pytest
 from tests.support.fakes import integration
 from tests.support.hostile import Hostile, answer
 from tests.support.servers import free_port
-from worker.customerio.track_api import Answer, ItemError, TrackApi
+from worker.customerio.answer import Answer, ItemError
+from worker.customerio.track_api import TrackApi
 
 TIMEOUT_S = 1.0
 OK = answer(200, b"{}\n", "Content-Type: application/json")
@@ -52,12 +54,29 @@ def same(told, expected):
     )
 
 
-def drip(caller):
-    caller.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    done = threading.Event()
-    for _ in range(100):
-        caller.say(b"x")
-        done.wait(0.1)
+def dripping(start, drop):
+    def behaviour(caller):
+        caller.say(start)
+        done = threading.Event()
+        for _ in range(100):
+            caller.say(drop)
+            done.wait(0.1)
+
+    return behaviour
+
+
+drip = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x")
+
+
+def pouring(start, flood):
+    """Says it again and again, as fast as it is read."""
+
+    def behaviour(caller):
+        caller.say(start)
+        while True:
+            caller.say(flood)
+
+    return behaviour
 
 
 def silence(caller):
@@ -84,11 +103,29 @@ BROKEN = {
         None,
     ),
     "an answer without end": (drip, "no answer in time"),
-    "an answer too large": (say(answer(200, TOO_MUCH)), "no answer in time"),
+    "an answer too large": (say(answer(200, TOO_MUCH)), "the answer is too large"),
     "a bomb": (
         say(answer(200, gzip.compress(b"x" * 50_000_000), "Content-Encoding: gzip")),
+        "the answer is too large",
+    ),
+    "a status line without end": (dripping(b"HTTP/1.1 2", b"0"), "no answer in time"),
+    "headers that drip": (dripping(b"HTTP/1.1 200 OK\r\nX-A: ", b"x"), "no answer in time"),
+    "interim answers that drip": (dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "no answer in time"),
+    "chunks that drip": (
+        dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;x=" + b"y" * 60 + b"\r\nz\r\n"),
         "no answer in time",
     ),
+    "trailers that drip": (
+        dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X-T: 1\r\n"),
+        "no answer in time",
+    ),
+    "interim answers without end": (pouring(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "the answer is too large"),
+    "early hints without end": (pouring(b"", b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n"), "the answer is too large"),
+    "headers without end": (
+        pouring(b"HTTP/1.1 200 OK\r\n", b"X-A: " + b"x" * 9000 + b"\r\n"),
+        "the answer is too large",
+    ),
+    "a header line without end": (pouring(b"HTTP/1.1 200 OK\r\nX-A: ", b"x" * 9000), "the answer is too large"),
     "not gzip": (say(answer(200, b"plain", "Content-Encoding: gzip")), None),
     "no answer": (silence, "no answer in time"),
     "a page of a proxy": (
@@ -214,3 +251,47 @@ def test_a_fault_does_not_poison_the_connection():
     assert [one.status for one in told[2:]] == [200, 200]
     assert told[2].errors
     assert not told[3].errors
+
+
+@pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints\r\nLink: </a>"])
+def test_an_interim_answer_is_not_the_answer(interim):
+    """Taken for it, the real one would be believed to be that of the next request."""
+    refused = answer(400, b'{"meta":{"error":"of the first batch"}}')
+    with Hostile(say(b"HTTP/1.1 " + interim + b"\r\n\r\n" + refused), say(OK)) as server:
+        client = api(server.url)
+        told = [client.batch(b"{}") for _ in range(2)]
+    assert [(one.status, one.message) for one in told] == [(400, "of the first batch"), (200, "200 Reason")]
+
+
+def test_a_body_that_is_never_read_ends_in_time():
+    """The clock runs while the request is sent, too."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    with sock:
+        started = time.monotonic()
+        told = api(f"http://127.0.0.1:{sock.getsockname()[1]}").batch(b"x" * 50_000_000)
+        assert (told.status, told.message) == (0, "no answer in time")
+        assert time.monotonic() - started < 2 * TIMEOUT_S + 0.5
+
+
+def test_one_clock_from_the_first_byte_sent_to_the_last_byte_read():
+    """Each part takes less than the time allowed; together they do not get more."""
+
+    def slow(caller):
+        wait = threading.Event().wait
+        for part in (b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n", b"Content-Length: 2\r\n\r\n", b"{", b"}"):
+            wait(0.6 * TIMEOUT_S)
+            caller.say(part)
+
+    told, took_s = exchange(slow)
+    assert (told.status, told.message) == (0, "no answer in time")
+    assert took_s < 2 * TIMEOUT_S
+
+
+def test_cookies_are_neither_kept_nor_sent():
+    """A server that sets another one with each answer must not make a worker grow."""
+    cookies = [f"Set-Cookie: c{n}={'x' * 1000}; Path=/" for n in range(40)]
+    with Hostile(say(answer(200, b"{}", *cookies))) as server:
+        client = api(server.url)
+        assert [client.batch(b"{}").status, client.region().status, client.batch(b"{}").status] == [200] * 3
+        assert len(client._session.cookies) == 0
+    assert not any(b"cookie" in request.lower() for request in server.requests)

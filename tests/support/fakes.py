@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 import orjson
 
 from config.integrations import parse
+from worker.customerio.answer import Answer, ItemError
 from worker.customerio.sender import Sender
-from worker.customerio.track_api import Answer, ItemError
 from worker.delivery.lease_run import Bounds, Delivery
 from worker.delivery.request import Requests
 from worker.delivery.settlement import Settler

@@ -14,7 +14,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from worker.customerio.track_api import Answer
+from worker.customerio.answer import Answer
 from worker.customerio.verdict import Verdict, verdict
 
 

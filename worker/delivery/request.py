@@ -8,8 +8,8 @@ from typing import Literal, Protocol, assert_never
 
 import msgspec
 
+from worker.customerio.answer import Answer
 from worker.customerio.sender import Attempt
-from worker.customerio.track_api import Answer
 from worker.customerio.verdict import Verdict, verdict
 from worker.errors import RelayError, StoppedError
 from worker.mapping.batching import Fill, request_body, request_size_bytes

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.customerio.answer import Answer
 from worker.customerio.sender import Attempt, Sender
-from worker.customerio.track_api import Answer
 from worker.errors import LeaseLostError, StoppedError
 
 

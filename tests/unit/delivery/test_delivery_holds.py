@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from tests.support.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
+from worker.customerio.answer import Answer
 from worker.customerio.sender import Sender
-from worker.customerio.track_api import Answer
 
 RAWS = [raw_event(f"E{n}", n) for n in range(10)]
 IDS = [f"E{n}-{n}" for n in range(10)]

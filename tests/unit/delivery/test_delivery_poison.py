@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
-from worker.customerio.track_api import Answer
+from worker.customerio.answer import Answer
 
 GOOD, REFUSED, REJECTED, NAMELESS, FILTERED = "GOOD", "REFUSED", "REJECTED", "NAMELESS", "OFF"
 SORTS = st.lists(

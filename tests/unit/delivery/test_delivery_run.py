@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.support.fakes import BOUNDS, Bench, MemoryCustomerio, raw_event
-from worker.customerio.track_api import Answer
+from worker.customerio.answer import Answer
 
 
 def names(count, start=0):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.fakes import LANE, Bench, integration, raw_event
-from worker.customerio.track_api import Answer, ItemError
+from worker.customerio.answer import Answer, ItemError
 from worker.delivery.request import Request, Requests, Waiting, decide
 from worker.errors import UnknownStateError
 from worker.mapping.batching import Fill

@@ -2,8 +2,8 @@
 
 from config.integrations import default_identity
 from tests.support.fakes import LANE, raw_event
+from worker.customerio.answer import Answer
 from worker.customerio.sender import Attempt
-from worker.customerio.track_api import Answer
 from worker.dead.letter import decode_letter
 from worker.delivery.request import Request, Waiting
 from worker.delivery.settlement import Settler, latency_counts

@@ -5,26 +5,24 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from worker.customerio.track_api import MESSAGE_LIMIT, Answer, ItemError, classify
+from worker.customerio.answer import MESSAGE_LIMIT, Answer, ItemError, classify
 
 
 def answer(status, content=b"", **headers):
-    response = requests.Response()
-    response.status_code, response.reason = status, "Some Reason"
     headers = {"Content_Length": str(len(content)), **headers}
-    response.headers = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items() if value})
-    return classify(status, response.headers, content, 5, response)
+    found = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items() if value})
+    return classify(status, found, content, 5, "Some Reason")
 
 
 def body(value):
     return json.dumps(value).encode()
 
 
+NO_POSITION = "with an error whose `batch_index` is not a position"
 TABLE = [
     # the documented success; both bodies were seen
     (200, b"{}", Answer(200, "200 Some Reason", took_ms=5)),
@@ -53,11 +51,21 @@ TABLE = [
         body({"errors": [{"reason": "invalid"}]}),
         Answer(207, "invalid", (ItemError(-1, "", "invalid"),), took_ms=5),
     ),
-    (207, body({"errors": [{"batch_index": "3"}]}), Answer(207, "", (ItemError(-1, "", ""),), took_ms=5)),
-    (207, body({"errors": [{"batch_index": True}]}), Answer(207, "", (ItemError(-1, "", ""),), took_ms=5)),
-    (207, body({"errors": ["bad"]}), Answer(207, "bad", (ItemError(-1, "", ""),), took_ms=5)),
-    (207, body({"errors": "bad"}), Answer(207, "bad", took_ms=5)),
-    (207, body([1]), Answer(207, "207 Some Reason", took_ms=5)),
+    # what is not understood is sent again
+    *[
+        (207, body({"errors": [{"batch_index": odd}]}), Answer(0, f"207 {NO_POSITION}", took_ms=5))
+        for odd in ("3", True, None, 1.0, -1, [0])
+    ],
+    (207, body({"errors": ["bad"]}), Answer(0, "207 with an error that is not an object", took_ms=5)),
+    *[
+        (status, body({"errors": odd}), Answer(0, f"{status} whose `errors` is not a list", took_ms=5))
+        for odd in ("bad", {"0": {"reason": "invalid"}}, 1, False)
+        for status in (200, 207)
+    ],
+    (207, b"{}", Answer(0, "207 whose `errors` is not a list", took_ms=5)),
+    (207, body([1]), Answer(0, "207 with JSON that is not an object", took_ms=5)),
+    (200, b"null", Answer(0, "200 with JSON that is not an object", took_ms=5)),
+    (200, body({"meta": {"error": "busy"}}), Answer(0, "200 with an error of the request: busy", took_ms=5)),
     # refusals, in the three shapes the service has
     (400, body({"meta": {"error": "bad batch"}}), Answer(400, "bad batch", took_ms=5)),
     (400, body({"meta": {"errors": ["first", "second"]}}), Answer(400, "first", took_ms=5)),
@@ -82,6 +90,16 @@ def test_an_answer_without_a_length_must_have_a_body():
     assert told == Answer(0, "200 and no word on whether a body was to follow", took_ms=5)
     assert answer(200, b"", Content_Length="", Transfer_Encoding="chunked").status == 200
     assert answer(200, b"{}", Content_Length="").status == 200
+
+
+@pytest.mark.parametrize("status", [200, 207, 400, 500])
+@pytest.mark.parametrize("key", ["reason", "message", "detail", "field"])
+def test_a_reason_nested_without_end_raises_nothing(status, key):
+    """Not even RecursionError: it would end the worker, and in the end bury good events."""
+    nested = b"[" * 1000 + b"]" * 1000
+    told = answer(status, b'{"errors":[{"batch_index":0,"%s":%s}]}' % (key.encode(), nested))
+    assert told.status == status
+    assert len(told.message) < 100
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
