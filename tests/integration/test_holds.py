@@ -130,3 +130,36 @@ def test_a_resume_that_was_cut_short_is_finished(parts):
     parts.redis.delete("relay:hold:production")
     assert (lane, False) in upkeep.sweep(parts)
     assert not parts.redis.exists(lane.key("hold"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "over"),
+    [
+        ("unauthorized", {"api_key": "another"}, True),
+        ("unauthorized", {"base_url": "http://127.0.0.1:8"}, True),
+        ("unauthorized", {}, False),
+        ("misdirected", {"base_url": "http://127.0.0.1:8"}, True),
+        ("misdirected", {"api_key": "another"}, False),
+        ("unreachable", {"api_key": "another", "base_url": "http://127.0.0.1:8"}, False),
+    ],
+)
+def test_what_a_hold_was_for_is_gone(parts, kind, change, over):
+    """Another key ends an `unauthorized` hold with the next sweep, another address a `misdirected` one."""
+    integration = parts.integrations.integrations["production"]
+    for lane in lanes_of(parts, "production"):
+        append(parts, lane, b"{}")
+    hold(parts, kind, now_ms=NOW_MS * 2, fingerprint=integration.fingerprint)
+    parts.integrations.integrations["production"] = msgspec.structs.replace(integration, **change)
+    woken = [lane for lane, probe in upkeep.sweep(parts) if lane.integration == "production" and not probe]
+    assert bool(parts.holds.get(["production"])) is not over
+    assert len(woken) == (2 if over else 0)
+
+
+def test_an_operators_hold_outlives_another_key(parts):
+    """Who was held by hand is resumed by hand."""
+    integration = parts.integrations.integrations["production"]
+    append(parts, lanes_of(parts, "production")[0], b"{}")
+    hold(parts, "operator", fingerprint="other/other")
+    upkeep.sweep(parts)
+    assert parts.holds.get(["production"])
+    assert integration.api_key not in integration.fingerprint

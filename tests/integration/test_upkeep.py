@@ -6,6 +6,7 @@ import redis
 from tests.support.parts import append, make_parts
 from worker.errors import OperatorError
 from worker.ledger.audit import audit
+from worker.revisions.store import Revision, digest_of
 from worker.store.stream import Settlement
 from worker.upkeep import sweep as upkeep
 
@@ -124,3 +125,37 @@ def test_what_is_young_is_kept_as_the_archive(parts):
     pass_over(parts, lane, ids)
     assert upkeep.trim(parts) == 0
     assert [finding for finding in audit(parts).findings if finding.integration] == []
+
+
+def test_a_group_of_a_newer_configuration_keeps_its_events(tmp_path, redis_url):
+    """A host whose older file does not have an integration trims nothing that waits for it."""
+    newer = make_parts(tmp_path, redis_url, "production", "second", retention_s=0, shards=1)
+    newer.join()
+    older = make_parts(tmp_path, redis_url, "production", retention_s=0, shards=1)
+    (lane,) = older.lanes()
+    pass_over(older, lane, append(older, lane, *[b"{}"] * 500))
+    assert upkeep.trim(older) == 0
+    newer.redis.close()
+    older.redis.close()
+
+
+def test_a_removed_source_leaves_nothing(tmp_path, redis_url):
+    """Its integration's groups go with the revision that removes it; its streams once the retention is over."""
+    parts = make_parts(tmp_path, redis_url, "production", shards=1, data_dir=tmp_path)
+    parts.role = "worker"
+    parts.begin()
+    (lane,) = parts.lanes()
+    append(parts, lane, *[b"{}"] * 500)
+    text = parts.live.loaded.revision.text.replace("[sources.app]", "[sources.other]").replace('"app"', '"other"')
+    text = text.replace("integrations.production", "integrations.another")
+    parts.revisions.publish(Revision(text, digest_of(text), "a test", 1, origin="file"), 1)
+    assert parts.live.look(force=True)
+    upkeep.trim(parts)
+    assert parts.redis.xlen(lane.key("events")) == 500
+    parts.settings = parts.settings.model_copy(update={"retention_s": 0})
+    parts.redis.xtrim(lane.key("events"), maxlen=0)
+    upkeep.trim(parts)
+    assert parts.redis.keys("*:events:app") == []
+    assert {name.decode() for name in parts.redis.smembers("relay:sources")} == {"other"}
+    assert "production" in parts.known_integrations(), "nobody gave its name: dead letters and books stay"
+    parts.redis.close()

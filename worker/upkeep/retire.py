@@ -14,7 +14,7 @@ GRACE_MS = 15_000
 
 _OF_LANE = (
     *("lease", "wake", "hold", "flight", "ledger", "trail", "changes"),
-    *("dead", "deadtime", "deadcauses", "deadtrail", "inhand"),
+    *("dead", "deadtime", "deadcauses", "deadtrail", "inhand", "trail", "changes"),
 )
 _BY_NAME = ("person", "deadcause", "replay", "replayed")
 

@@ -1,0 +1,66 @@
+"""Who runs what: heartbeats, and what is said of them."""
+
+import pytest
+
+from config.settings import Settings
+from tests.integration.revisions.conftest import revision, text
+from worker.app import Relay
+from worker.ledger.fleet import fleet
+from worker.ledger.metrics import render
+from worker.store.keys import PROCESSES
+from worker.store.processes import Process
+
+
+@pytest.fixture
+def parts(tmp_path, redis_url):
+    made = Relay(Settings(redis_url=redis_url, data_dir=tmp_path, shards=2))
+    made.revisions.publish(revision(text()), 0)
+    yield made
+    made.redis.close()
+
+
+def process(role, number=1, pid=7, **given):
+    return Process(
+        **{"host": "h", "pid": pid, "role": role, "version": "1", "revision": number, "since_ms": 0, **given}
+    )
+
+
+def test_all_is_well(parts):
+    """Web, worker and beat alive on the revision in force: nothing to say."""
+    for role in ("web", "worker", "child", "beat"):
+        parts.processes.beat(process(role))
+    assert list(fleet(parts).messages()) == []
+
+
+def test_who_is_missing_behind_or_without_a_secret(parts):
+    """A line each: a role nobody fills, a process on another revision, secrets that are missing, two owners."""
+    parts.processes.beat(process("web", 0))
+    parts.processes.beat(process("worker", missing=2, owner="file"))
+    parts.redis.hset(
+        PROCESSES, "h/9/beat", b'100000 {"host":"h","pid":9,"role":"beat","version":"1","revision":1,"since_ms":0}'
+    )
+    assert list(fleet(parts).messages()) == [
+        "no beat process is alive (none was seen this hour); start one",
+        "web h/7 runs revision none, not 1: its log says why",
+        "worker h/7 misses 2 secrets: its log names them",
+        "some processes have RELAY_INTEGRATIONS and some have not: set it everywhere, or nowhere",
+    ]
+
+
+def test_the_metrics_name_no_host(parts):
+    """Alive, behind and without secrets, by role; the number in force."""
+    parts.processes.beat(process("web", 0))
+    parts.processes.beat(process("worker", missing=1))
+    lines = render(parts).decode().splitlines()
+    assert "relay_config_revision 1.0" in lines
+    assert 'relay_processes{role="web"} 1.0' in lines
+    assert 'relay_processes{role="beat"} 0.0' in lines
+    assert 'relay_processes_behind{role="web"} 1.0' in lines
+    assert 'relay_processes_without_secrets{role="worker"} 1.0' in lines
+
+
+def test_foreign_heartbeats_end_nobody(parts):
+    """Bytes that are no heartbeat are passed over."""
+    parts.redis.hset(PROCESSES, mapping={"a": b"\xff", "b": b"x {}", "c": b"1 2"})
+    parts.processes.beat(process("web"))
+    assert [one.role for one in fleet(parts).processes] == ["web"]
