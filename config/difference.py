@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from config.effective import Integration, Integrations, Source
+from config.effective import Identity, Integration, Integrations, Source
 
 _PLAIN = (
     "enabled",
@@ -11,10 +11,7 @@ _PLAIN = (
     "region",
     "base_url",
     "environments",
-    "id_fields",
-    "email_fields",
     "anonymous",
-    "email_like_user_id",
     "dates",
     "late",
     "merge_transfers",
@@ -22,6 +19,12 @@ _PLAIN = (
     "exclude",
     "start",
 )
+_CHAIN = {
+    "id_fields": "id",
+    "email_fields": "email",
+    "email_like_user_id": "email_like_user_id",
+    "placeholders": "placeholders",
+}
 
 
 def difference(before: Integrations, after: Integrations) -> list[str]:
@@ -46,6 +49,8 @@ def _source(name: str, old: Source | None, new: Source | None) -> Iterator[str]:
     for field, what in (("webhook_secrets", "webhook secrets"), ("tokens", "tokens")):
         if getattr(old, field) != getattr(new, field):
             yield f"source {name}: other {what}"
+    for line in _identity(old.identity, new.identity):
+        yield f"source {name}: {line}; who moves to another shard by it begins there with nothing known"
     if old.signature_tolerance_s != new.signature_tolerance_s:
         yield f"source {name}: signature_tolerance_s {old.signature_tolerance_s} -> {new.signature_tolerance_s}"
 
@@ -55,6 +60,8 @@ def _integration(old: Integration, new: Integration) -> Iterator[str]:
         former, later = getattr(old, field), getattr(new, field)
         if former != later:
             yield f"{field} {_shown(former)} -> {_shown(later)}"
+    if (old.identity, old.source_identity) != (new.identity, new.source_identity):
+        yield from _identity(old.identity, new.identity)
     if (old.site_id, old.api_key) != (new.site_id, new.api_key):
         yield "another site_id or api_key"
     if old.default_event != new.default_event:
@@ -65,6 +72,13 @@ def _integration(old: Integration, new: Integration) -> Iterator[str]:
             yield f"event {code}: {_sent(former_name)} -> {_sent(later_name)}"
     yield from (f"property {line}" for line in _pairs(old.properties, new.properties))
     yield from (f"renamed field {line}" for line in _pairs(old.rename, new.rename))
+
+
+def _identity(old: Identity, new: Identity) -> Iterator[str]:
+    for field, what in _CHAIN.items():
+        former, later = getattr(old, field), getattr(new, field)
+        if former != later:
+            yield f"identity.{what} {_shown(former)} -> {_shown(later)}"
 
 
 def _pairs(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:

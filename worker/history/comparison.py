@@ -6,7 +6,7 @@ from typing import Any, Literal, NoReturn
 import msgspec
 import orjson
 
-from config.integrations import Identity, Integration, default_identity
+from config.integrations import Identity, default_identity
 from worker.delivery.request import Requests, decide
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
@@ -80,14 +80,14 @@ _ABSENT = _Fate(None, "no such integration")
 class _Side:
     """The integration under one of the two revisions; None where it does not exist."""
 
-    def __init__(self, integration: Integration | None, source: str, shard: int, silent: frozenset[str]) -> None:
+    def __init__(self, mapper: Mapper | None, source: str, shard: int, silent: frozenset[str]) -> None:
         self.told: dict[bytes, dict[str, Any]] = {}  # by the identifiers of the person, as Customer.io has them then
         self._silent = silent
-        self._mapper = None if integration is None else Mapper(integration)
+        self._mapper = mapper
         self._fill = Fill(_RUN)
-        if integration is not None and self._mapper is not None:
-            lane = Lane(source, integration.name, shard)
-            self._requests = Requests(lane, self._mapper, _NoPost(), _unknown, self._fill, lambda: False)
+        if mapper is not None:
+            lane = Lane(source, mapper.integration.name, shard)
+            self._requests = Requests(lane, mapper, _NoPost(), _unknown, self._fill, lambda: False)
 
     def fates(self, run: Sequence[tuple[Entry, Callable[[], Event]]]) -> list[_Fate]:
         """What becomes of these events, in order; what they tell of people is known to the next ones."""
@@ -133,11 +133,11 @@ class Comparison:
     """Compares one integration on one shard; entries must come in the order of the stream."""
 
     def __init__(
-        self, before: Integration | None, after: Integration | None, source: str, shard: int, silent: frozenset[str]
+        self, before: Mapper | None, after: Mapper | None, source: str, shard: int, silent: frozenset[str]
     ) -> None:
         self._shard = shard
         known = after or before
-        self._identity = known.source_identity if known else default_identity()
+        self._identity = known.integration.source_identity if known else default_identity()
         self._sides = (_Side(before, source, shard, silent), _Side(after, source, shard, silent))
         self._found = Found()
         self._people: dict[str, set[str]] = {}

@@ -172,12 +172,13 @@ def _look(job: _Job) -> _Answer:
         parse(text, "", Secrets({}), lenient=True) if text else Integrations({}, {}, (), "")
         for text in (job.before, job.after)
     )
-    comparisons = {
-        name: Comparison(_of(before, name, job.source), _of(after, name, job.source), job.source, job.shard, job.silent)
-        for name in job.names
-    }
-    covered = Coverage()
     parts = Relay(job.chosen)
+    comparisons = {}
+    for name in job.names:
+        sides = [_of(side, name, job.source) for side in (before, after)]
+        old, new = (parts.mapper(side) if side else None for side in sides)
+        comparisons[name] = Comparison(old, new, job.source, job.shard, job.silent)
+    covered = Coverage()
     for page in _pages(parts, job):
         for at in range(0, len(page), _RUN):
             run = [(entry, reader(entry)) for entry in page[at : at + _RUN]]
