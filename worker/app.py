@@ -26,6 +26,8 @@ from worker.mapping.mapper import Mapper
 from worker.process.pulse import Pulse
 from worker.process.stop import Stop
 from worker.replay.claims import Claims
+from worker.replay.event_lanes import EventLanes
+from worker.replay.job import Job
 from worker.replay.jobrun import JOB_BUDGET_S, JobRun, Pace
 from worker.replay.jobs import Jobs
 from worker.replay.letter_lanes import LetterLanes
@@ -194,6 +196,10 @@ class Relay:
         chosen = self.settings
         return LetterLanes(self.redis, int(chosen.lease_s * 1000), chosen.person_ttl_s, WAKE_MS)
 
+    def _event_lanes(self) -> EventLanes:
+        chosen = self.settings
+        return EventLanes(self.redis, int(chosen.lease_s * 1000), chosen.person_ttl_s, WAKE_MS)
+
     @cached_property
     def suppressed(self) -> Suppressed:
         """Of whom nothing is sent."""
@@ -281,15 +287,14 @@ class Relay:
         turns = partial(self._replay, stop)
         return JobRun(job_id, self.jobs, self.claims, self.holds, turns, wake, pace, stop)
 
-    def _replay(
-        self, stop: Stop, job_id: str, integration: str, shard: int, renew: Callable[[], None]
-    ) -> Replay | None:
+    def _replay(self, stop: Stop, job: Job, integration: str, shard: int, renew: Callable[[], None]) -> Replay | None:
         known = self.integrations.integrations.get(integration)
         if known is None:
             return None
         shop, lane = self._workshop(known, stop), Lane(known.source, integration, shard)
         requests, renew_both = shop.requests(lane, Fill(TURN_LETTERS)), shop.lease_renewal(lane, renew)
-        return Replay(lane, job_id, self._letter_lanes, requests, shop.gate, renew_both, shop.bounds)
+        lanes = self._letter_lanes if job.kind == "letters" else self._event_lanes()
+        return Replay(lane, job.id, lanes, requests, shop.gate, renew_both, shop.bounds)
 
 
 _relays: dict[int, Relay] = {}

@@ -24,6 +24,7 @@ _COMMANDS = {
     "jobs": "Show the replays under way and those of the past; pause, resume, abort.",
     "trace": "Say what became of an event, in every integration.",
     "person": "Show the timeline of a person, and their properties with the event that gave each.",
+    "replay": "Send retained events again, into one integration.",
     "explain": "Show what happens to an event, stage by stage, and why.",
     "suppress": "Send nothing about a person.",
     "forget": "Remove a person from everything the relay keeps.",
@@ -64,6 +65,8 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912 - one import a com
             from worker.cli.trace import trace as command
         case "person":
             from worker.cli.person import person as command
+        case "replay":
+            from worker.cli.replay import replay as command
         case "explain":
             from worker.cli.explain import explain as command
         case "suppress":

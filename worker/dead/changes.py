@@ -133,7 +133,9 @@ class DeadChanges:
         keys = [lane.key(kind) for kind in kinds]
         keys += [cause_key(lane.shard, lane.integration, cause) for cause in causes]
         keys.append(lane.key("changes"))
-        reply: Any = self._remove(keys=keys, args=[field, TRAIL, pack(rows), encode_record(Trailed(by=by))])
+        reply: Any = self._remove(
+            keys=keys, args=[field, TRAIL, pack(rows), encode_record(Trailed(time.time_ns() // 1_000_000, by=by))]
+        )
         return [_WORDS[char] for char in reply.decode()]
 
 

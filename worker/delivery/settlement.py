@@ -82,8 +82,9 @@ def trail_run(done: Sequence[Waiting], request: Request, number: int) -> bytes:
 
 
 def trail_change(request: Request | None, number: int, by: str) -> bytes:
-    """What the trail's changes say beside the entries of a replay's turn."""
-    return encode_record(Change(number, *_sent(request), by) if request else Change(number, by=by))
+    """What the trail's changes say of each event of a replay's turn."""
+    at_ms = time.time_ns() // 1_000_000
+    return encode_record(Change(at_ms, number, *(_sent(request) if request else (0, 0, 0)), by))
 
 
 def _sent(request: Request) -> tuple[int, int, int]:

@@ -7,6 +7,9 @@ import msgspec
 
 JobState = Literal["running", "paused", "aborted", "done"]
 
+JobKind = Literal["letters", "events"]
+"""What a job sends again: dead letters, or retained events whatever became of them."""
+
 # Which states may follow which.
 NEXT: Mapping[JobState, frozenset[JobState]] = {
     "running": frozenset({"paused"}),
@@ -39,6 +42,7 @@ class Job(msgspec.Struct):
     closed: bool = False
     counts: dict[str, int] = {}
     left: int = 0
+    kind: JobKind = "letters"
 
 
 def write_job(job: Job) -> dict[str, Any]:

@@ -32,7 +32,7 @@ _SHORTEST_WAIT_S = 0.03  # below this a task sleeps rather than send itself a me
 class Turns(Protocol):
     """Where turns come from."""
 
-    def __call__(self, job_id: str, integration: str, shard: int, renew: Callable[[], None]) -> Replay | None:
+    def __call__(self, job: Job, integration: str, shard: int, renew: Callable[[], None]) -> Replay | None:
         """Make a replay of a job on a lane; None when the integration is not in the file any more."""
         ...
 
@@ -130,7 +130,7 @@ class JobRun:
         return _AGAIN_S if "live events go first" in reasons else None
 
     def _take_turn(self, job: Job, integration: str, shard: int, hold: Hold | None, *, overtake: bool) -> Ended | None:
-        replay = self._turns(job.id, integration, shard, self._renew)
+        replay = self._turns(job, integration, shard, self._renew)
         if replay is None:
             return None
         probe = False

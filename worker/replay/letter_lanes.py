@@ -31,7 +31,10 @@ class Turn(msgspec.Struct):
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """What became of one letter, as the script reads it; a place is that of a cause's key, 0 for none."""
+    """What became of one letter, as the script reads it; a place is that of a cause's key, 0 for none.
+
+    `was`: of an event that is no dead letter, the field of the books that counts it.
+    """
 
     id: str
     became: str
@@ -39,6 +42,7 @@ class _Row(msgspec.Struct, frozen=True):
     place: int = 0
     now: dict[str, str] | None = None
     now_place: int = 0
+    was: str = ""
 
 
 class LetterLanes:
@@ -66,6 +70,10 @@ class LetterLanes:
         letters = [decode_letter(record) if record else None for record in records]
         return Turn(deaths, trials, search, dict(zip((i.decode() for i in ids), letters, strict=True)))
 
+    def _was(self, _dead_id: str) -> str:
+        """Where the books count an event that is no dead letter; empty for a dead letter."""
+        return ""
+
     def settle(
         self,
         lane: Lane,
@@ -87,7 +95,7 @@ class LetterLanes:
         keys += [job_part_key(lane.shard, kind, lane.integration, job_id) for kind in ("replay", "replayed")]
         keys += [lane.key(kind) for kind in ("dead", "deadtime", "deadcauses")]
         causes: dict[str, int] = {}
-        rows = [_row(*outcome, causes) for outcome in outcomes]
+        rows = [_row(*outcome, self._was(outcome[0]), causes) for outcome in outcomes]
         keys += [*people, *(cause_key(lane.shard, lane.integration, cause) for cause in causes), lane.key("changes")]
         head: list[Any] = [token, lane.integration, self._wake_ms, self._person_ttl_s, COUNTS_S, search]
         reply: Any = self._settle(keys=keys, args=[*head, pack(rows), change, *people.values()])
@@ -96,7 +104,7 @@ class LetterLanes:
         return bool(reply == b"more")
 
 
-def _row(dead_id: str, letter: Letter | None, became: Became, causes: dict[str, int]) -> _Row:
+def _row(dead_id: str, letter: Letter | None, became: Became, was: str, causes: dict[str, int]) -> _Row:
     """One letter as the script reads it; `causes` gives each cause its place among the keys."""
 
     def place(cause: str) -> int:
@@ -104,7 +112,15 @@ def _row(dead_id: str, letter: Letter | None, became: Became, causes: dict[str, 
 
     if letter is None:  # the script finds it gone
         return _Row(dead_id, "delivered")
+    if was:
+        now, now_place = (became.named(), place(became.cause)) if isinstance(became, Burial) else (None, 0)
+        return _Row(dead_id, _what(became), now=now, now_place=now_place, was=was)
     if isinstance(became, Burial):
         return _Row(dead_id, "dead", letter.cause, place(letter.cause), became.named(), place(became.cause))
-    what = f"filtered:{became.reason}" if isinstance(became, Filtered) else "delivered"
-    return _Row(dead_id, what, letter.cause, place(letter.cause))
+    return _Row(dead_id, _what(became), letter.cause, place(letter.cause))
+
+
+def _what(became: Became) -> str:
+    if isinstance(became, Burial):
+        return "dead"
+    return f"filtered:{became.reason}" if isinstance(became, Filtered) else "delivered"

@@ -17,7 +17,7 @@ relay:{S}:flight:<integration>       hash    a lease not let go: token, step; af
 relay:{S}:ledger:<integration>       hash    base, position, delivered, filtered:<reason>, dead, late_ms:<bound>;
                                              a field a reason; nobody
 relay:{S}:trail:<integration>        stream  b = a settled batch: its entries, request, outcomes; as the events; `trim`
-relay:{S}:changes:<integration>      stream  h, e = what became of single events later; as the events; `trim`
+relay:{S}:changes:<integration>      zset    what became of single entries later, by their time; as the events; `trim`
 relay:{S}:forgotten:<source>         zset    entries that `relay forget` deleted, by their time; as the events; `trim`
 relay:{S}:person:<integration>:<digest>  string  what is known of a person; one a person; expires when idle
 relay:{S}:dead:<integration>         hash    id -> dead letter; the dead limit, then a hold; replay, discard

@@ -3,7 +3,8 @@
 A settle appends one `Run` to `relay:{S}:trail:<integration>`, in the settle script itself: the batch's first and last
 entry, the revision, the request's status, attempts and milliseconds, and a code an event. Some 30 bytes and one an
 event; a batch of 280 is 310 bytes. What later happens to single events (a dead letter replayed or discarded, a waiting
-event forgotten) is a `Change` in `relay:{S}:changes:<integration>`, written by the script that changes them.
+event forgotten, one of the past sent again) is a `Change` in `relay:{S}:changes:<integration>`, written by the script
+that changes it; the last one counts.
 
 The codes of a run belong to the entries that were in the stream when it was settled. Entries that were deleted since
 are in `relay:{S}:forgotten:<source>`, and trimmed ones are the oldest: so a code is counted from the run's end.
@@ -17,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from worker.store.entry_id import order
 from worker.store.keys import shard_key
 
 DELIVERED: Final = 1
@@ -75,11 +77,12 @@ class Run(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
-    """What a replay, a person or a forgetting made of single events later; the entries stand beside it.
+    """What a replay, a person or a forgetting made of a single event later, and when (Unix ms).
 
     `by`: the replay job, or who did it.
     """
 
+    at_ms: int
     revision: int = 0
     status: int = 0
     attempts: int = 0
@@ -88,10 +91,10 @@ class Change(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """A change as it was stored: when (Unix ms), its entries each with "kind:reason", and the rest."""
+    """A change as it was stored: the entry, "kind:reason", and the rest."""
 
-    at_ms: int
-    outcomes: dict[Place, str]
+    place: Place
+    outcome: str
     change: Change
 
 
@@ -152,17 +155,11 @@ def decode_run(blob: bytes) -> Run | None:
         return None
 
 
-def decode_change(at_ms: int, head: bytes, entries: bytes) -> Changed | None:
-    """A stored change; None: of a later release, or foreign bytes.
-
-    `entries` as the scripts write it: "1764115200000-0=delivered 1764115200000-3=filtered:discarded".
-    """
+def decode_change(member: bytes) -> Changed | None:
+    """A stored change ("1764115200000-0 filtered:discarded …"); None: of a later release, or foreign bytes."""
     try:
-        pairs = (pair.split("=", 1) for pair in entries.decode().split())
-        outcomes = {
-            (int(ms), int(number)): outcome for entry_id, outcome in pairs for ms, number in [entry_id.split("-")]
-        }
-        return Changed(at_ms, outcomes, _decode_change(head))
+        entry_id, outcome, head = member.split(b" ", 2)
+        return Changed(order(entry_id), outcome.decode(), _decode_change(head))
     except (msgspec.DecodeError, ValueError):
         return None
 

@@ -118,7 +118,9 @@ def _forget_entries(
             keys += [lane.key(kind) for lane in lanes for kind in ("ledger", "changes")]
             for lease in leases:
                 lease.check()
-            counts: Any = remove(keys=keys, args=[len(groups), *groups, encode_record(Change()), *ids])
+            counts: Any = remove(
+                keys=keys, args=[len(groups), *groups, encode_record(Change(time.time_ns() // 1_000_000)), *ids]
+            )
             removed.entries += counts[0]
             removed.waiting += sum(counts[1:])
 

@@ -76,7 +76,7 @@ def _trim_stream(
     pipe = server.pipeline(transaction=False)
     for name in {*groups, *(group["name"].decode() for group in found)}:
         pipe.xtrim(shard_key(shard, "trail", name), minid=gone_ms, approximate=True)
-        pipe.xtrim(shard_key(shard, "changes", name), minid=gone_ms, approximate=True)
+        pipe.zremrangebyscore(shard_key(shard, "changes", name), "-inf", f"({gone_ms}")
     pipe.zremrangebyscore(shard_key(shard, "forgotten", source), "-inf", f"({gone_ms}")
     pipe.execute()
     return dropped

@@ -23,7 +23,7 @@ for i = groups + 3, #ARGV do
         local position = redis.call('HINCRBY', ledger, 'position', 1)
         redis.call('XGROUP', 'SETID', KEYS[1], ARGV[g + 1], cursors[g], 'ENTRIESREAD', position)
         redis.call('HINCRBY', ledger, 'filtered:forgotten', 1)
-        redis.call('XADD', changes, '*', 'h', head, 'e', ARGV[i] .. '=filtered:forgotten')
+        note_change(changes, ARGV[i], 'filtered:forgotten', head)
       end
     end
   end

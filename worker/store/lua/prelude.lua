@@ -49,3 +49,12 @@ local function leave_cause(id, cause, causes, cause_key)
   if redis.call('EXISTS', cause_key) == 0 then redis.call('HDEL', causes, cause) end
   return true
 end
+
+-- Note what became of one entry after its run was settled; of several notes the last one is kept.
+local function note_change(changes, entry, outcome, head)
+  local ms = string.match(entry, '^%d+')
+  for _, note in ipairs(redis.call('ZRANGEBYSCORE', changes, ms, ms)) do
+    if string.sub(note, 1, #entry + 1) == entry .. ' ' then redis.call('ZREM', changes, note) end
+  end
+  redis.call('ZADD', changes, ms, entry .. ' ' .. outcome .. ' ' .. head)
+end

@@ -5,7 +5,7 @@
 --       among the causes, note for the trail or ''), what is noted in the changes
 -- Returns one character a letter: '1' removed, 'g' gone already, 'h' a replay has it in hand, 'c' its cause has changed.
 -- include prelude
-local results, removed, noted, changed = {}, 0, false, {}
+local results, removed, noted = {}, 0, false
 for n, letter in ipairs(cmsgpack.unpack(ARGV[3])) do
   if redis.call('HEXISTS', KEYS[4], letter.id) == 0 then
     results[n] = 'g'
@@ -22,13 +22,12 @@ for n, letter in ipairs(cmsgpack.unpack(ARGV[3])) do
     end
     removed = removed + 1
     results[n] = '1'
-    changed[removed] = entry_of(letter.id) .. '=' .. (ARGV[1] == 'base' and 'moved' or ARGV[1])
+    note_change(KEYS[#KEYS], entry_of(letter.id), ARGV[1] == 'base' and 'moved' or ARGV[1], ARGV[#ARGV])
   end
 end
 if removed > 0 then
   redis.call('HINCRBY', KEYS[3], 'dead', -removed)
   redis.call('HINCRBY', KEYS[3], ARGV[1], removed)
-  redis.call('XADD', KEYS[#KEYS], '*', 'h', ARGV[#ARGV], 'e', table.concat(changed, ' '))
 end
 if noted then redis.call('LTRIM', KEYS[7], 0, tonumber(ARGV[2]) - 1) end
 return table.concat(results)

@@ -7,16 +7,32 @@
 --       most letters of the next turn (0: no bound), the letters, what is noted beside their entries in the changes,
 --       then a state for each person key
 -- letters  MessagePack, of each: id, became ('delivered' | 'filtered:<reason>' | 'dead'), cause until now and the place
---       of its key (place 0: it was gone when it was read), and for 'dead' the new letter with the place of its cause
+--       of its key (place 0: it was gone when it was read), and for 'dead' the new letter with the place of its cause;
+--       of an event that is no dead letter: `was`, the field of the books that counts it ('base': none does), place 0
 -- Returns 'lost' (nothing is changed) | 'more' (live events wait; the wake mark is set for the caller's message) | 'empty'
 -- include prelude
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
-local letters, people, changed = cmsgpack.unpack(ARGV[7]), #ARGV - 8, {}
+local letters, people = cmsgpack.unpack(ARGV[7]), #ARGV - 8
 local causes = 10 + people
 for n = 1, people do redis.call('SET', KEYS[10 + n], ARGV[8 + n], 'EX', ARGV[4]) end
 for _, letter in ipairs(letters) do
   redis.call('ZREM', KEYS[6], letter.id)
-  if letter.place == 0 or redis.call('HEXISTS', KEYS[8], letter.id) == 0 then
+  local is_dead = redis.call('HEXISTS', KEYS[8], letter.id) == 1
+  if letter.was ~= '' and not is_dead then
+    if letter.became == 'dead' and letter.was == 'delivered' then
+      redis.call('HINCRBY', KEYS[7], 'refused', 1) -- Customer.io has it from the first time: no dead letter
+    else
+      if letter.became == 'dead' then
+        write_letter(letter.now, KEYS[8], KEYS[9], KEYS[10], KEYS[causes + letter.now_place])
+      end
+      if letter.became ~= letter.was then
+        redis.call('HINCRBY', KEYS[4], letter.was, -1)
+        redis.call('HINCRBY', KEYS[4], letter.became, 1)
+        note_change(KEYS[#KEYS], entry_of(letter.id), letter.became, ARGV[8])
+      end
+      redis.call('HINCRBY', KEYS[7], letter.became, 1)
+    end
+  elseif letter.place == 0 or not is_dead then
     redis.call('HINCRBY', KEYS[7], 'gone', 1)
   else
     if letter.became == 'dead' then
@@ -26,7 +42,7 @@ for _, letter in ipairs(letters) do
       redis.call('ZREM', KEYS[9], letter.id)
       redis.call('HINCRBY', KEYS[4], 'dead', -1)
       redis.call('HINCRBY', KEYS[4], letter.became, 1)
-      changed[#changed + 1] = entry_of(letter.id) .. '=' .. letter.became
+      note_change(KEYS[#KEYS], entry_of(letter.id), letter.became, ARGV[8])
     end
     if letter.now_place ~= letter.place then
       leave_cause(letter.id, letter.cause, KEYS[10], KEYS[causes + letter.place])
@@ -34,7 +50,6 @@ for _, letter in ipairs(letters) do
     redis.call('HINCRBY', KEYS[7], letter.became, 1)
   end
 end
-if #changed > 0 then redis.call('XADD', KEYS[#KEYS], '*', 'h', ARGV[8], 'e', table.concat(changed, ' ')) end
 if ARGV[6] == '0' then redis.call('HDEL', KEYS[7], 'most') else redis.call('HSET', KEYS[7], 'most', ARGV[6]) end
 redis.call('EXPIRE', KEYS[7], ARGV[5])
 local known = redis.call('HMGET', KEYS[5], 'deaths', 'caution', 'alone', 'trials')

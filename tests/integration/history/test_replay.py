@@ -1,0 +1,159 @@
+"""`relay replay`: what was never delivered is, once, in order; the books and the trail say so."""
+
+import time
+import uuid
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.deadstack import event, opened
+from worker.history.backfill import Backfill, Plan, Wanted
+from worker.history.fates import Fates
+from worker.history.room import open_history
+from worker.history.scan import Scan
+from worker.ledger.accounts import accounts
+from worker.ledger.audit import audit
+from worker.replay.job import Job
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url, customerio):
+    """A relay, worked by hand, that takes no ACTIVATE."""
+    with opened(tmp_path, redis_url, customerio) as stack:
+        stack.restart(('"*" = true', '"*" = true\nACTIVATE = false'))
+        yield stack
+
+
+def plan(stack, name="production", **wanted):
+    """What a replay would do, and the ids."""
+    parts = stack.parts
+    work = Backfill(
+        Scan(parts.redis),
+        Fates(parts.redis),
+        parts.mapper(parts.integrations.integrations[name]),
+        parts.suppressed.people(),
+        Wanted(**wanted),
+    )
+    ids = list(work.chosen(lane for lane in parts.lanes() if lane.integration == name))
+    return work.plan, ids
+
+
+def replay(stack, ids, name="production"):
+    """A job on these events, worked off."""
+    job = Job(
+        f"replay-{uuid.uuid4().hex[:6]}", "test", "", [name], time.time_ns() // 1_000_000, 0, len(ids), kind="events"
+    )
+    stack.parts.jobs.start(job, ids)
+    stack.work()
+    return stack.job(job.id)
+
+
+def outcome(stack, ident):
+    """What a trace says of an event in the one integration."""
+    room = open_history(stack.parts)
+    (found,) = room.finder.event(ident)
+    return room.tracer.trace(found).integrations[0].outcome
+
+
+def books(stack, name="production"):
+    """An integration's account, once the audit has nothing to say."""
+    assert audit(stack.parts).findings == []
+    return next(one for one in accounts(stack.parts) if one.integration == name)
+
+
+def test_what_was_filtered_by_mistake_is_sent_when_the_filter_is_repaired(stack):
+    """Each once, in the person's order; filtered becomes delivered in the books and in the trail."""
+    stack.deliver(*[event(1, "ACTIVATE" if n % 2 else "RENEWAL_ENABLED", event_id=f"e{n}", n=n) for n in range(20)])
+    assert plan(stack)[0].filtered == {"event_off": 10}
+    stack.restart(("ACTIVATE = false", "ACTIVATE = true"))
+    told, ids = plan(stack)
+    assert (told.matched, told.would_send, told.already) == (20, 10, 10)
+    job = replay(stack, ids)
+    assert (job.state, job.counts) == ("done", {"delivered": 10})
+    assert [msgspec.json.decode(one.attributes)["n"] for one in stack.arrived()][10:] == list(range(1, 20, 2))
+    account = books(stack)
+    assert (account.delivered, account.filtered) == (20, {"event_off": 0})
+    assert outcome(stack, "e1") == "delivered"
+
+
+def test_twice_is_once(stack):
+    """A second replay finds nothing missing; and all of it again changes nothing at Customer.io or in the books."""
+    stack.deliver(*[event(n) for n in range(10)])
+    assert plan(stack)[1] == []
+    told, ids = plan(stack, only="all")
+    assert (told.would_send, told.delivered) == (10, 10)
+    before = books(stack)
+    assert replay(stack, ids).counts == {"delivered": 10}
+    assert len(stack.arrived()) == 10
+    assert msgspec.structs.replace(books(stack), latency={}) == msgspec.structs.replace(before, latency={})
+
+
+def test_a_dead_letter_among_them_is_replayed_as_one(stack):
+    """It leaves the dead letters."""
+    stack.faults(reject_event_names=frozenset({"BAD"}))
+    stack.deliver(event(1, "BAD"), event(2))
+    stack.faults()
+    told, ids = plan(stack)
+    assert (told.would_send, told.already) == (1, 1)
+    assert replay(stack, ids).counts == {"delivered": 1}
+    assert (books(stack).dead, books(stack).delivered) == (0, 2)
+    assert stack.letters() == []
+
+
+def test_what_customerio_refuses_becomes_a_dead_letter_once(stack):
+    """Only if it was not delivered before; the books still balance."""
+    stack.deliver(event(1, "ACTIVATE"), event(2, "RENEWAL_ENABLED"))
+    stack.restart(("ACTIVATE = false", "ACTIVATE = true"))
+    stack.faults(reject_event_names=frozenset({"ACTIVATE", "RENEWAL_ENABLED"}))
+    job = replay(stack, plan(stack, only="all")[1])
+    assert job.counts == {"dead": 1, "refused": 1}
+    account = books(stack)
+    assert (account.dead, account.delivered, account.filtered) == (1, 1, {"event_off": 0})
+    assert [letter.event for letter in stack.letters()] == ["ACTIVATE"]
+
+
+def test_the_plan_counts_every_event_once(stack):
+    """Would be sent, delivered already, waiting, filtered, failing: they add up."""
+    stack.deliver(event(1), event(2, "ACTIVATE"), event(3, event_created_at_ms=17), event(4))
+    stack.append(event(5))
+    told, ids = plan(stack, only="all")
+    assert told == Plan(
+        matched=5,
+        would_send=2,
+        delivered=2,
+        waiting=1,
+        late=2,
+        people=2,
+        filtered={"event_off": 1},
+        failing={"invalid_time": 1},
+    )
+    assert len(ids) == 2
+
+
+def test_a_replay_can_be_narrowed(stack):
+    """By code, by person, by time."""
+    stack.deliver(event(1), event(2, "RENEWAL_ENABLED"), event(3, "RENEWAL_ENABLED"))
+    assert plan(stack, only="all", events=frozenset({"RENEWAL_ENABLED"}))[0].matched == 2
+    assert plan(stack, only="all", person="user-3")[0].matched == 1
+
+
+def test_a_new_integration_is_filled_to_the_same_workspace(stack):
+    """It joins now; back-filled, it has the events and states of one that was there from the start, what is off too."""
+    codes = ("RENEWAL_ENABLED", "ACTIVATE", "SUBSCRIPTION_RENEWED")
+    stack.deliver(*[event(n % 5, code, event_id=f"{n}-{code}", plan=f"p{n}") for n in range(10) for code in codes])
+    text = stack.path.read_text()
+    stack.path.write_text(text + text[text.index("[integrations.production]") :].replace("s.production", "s.second"))
+    stack.restart()
+    stack.parts.join()
+    told, ids = plan(stack, "second")
+    assert (told.would_send, told.filtered) == (20, {"event_off": 10})
+    assert replay(stack, ids, "second").counts == {"delivered": 20, "filtered:event_off": 10}
+    first, second = books(stack), books(stack, "second")
+    assert (second.accepted, second.delivered, second.filtered) == (first.accepted, first.delivered, first.filtered)
+    states = {}
+    for name in ("production", "second"):
+        for key in stack.parts.redis.keys(f"relay:*:person:{name}:*"):
+            states.setdefault(key.decode().rsplit(":", 1)[1], []).append(stack.parts.redis.get(key))
+    assert len(states) == 5
+    assert all(one == other for one, other in states.values())

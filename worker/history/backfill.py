@@ -1,0 +1,124 @@
+"""Which retained events a replay is to send again, and what would become of each: told before anything is sent."""
+
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Literal
+
+import msgspec
+
+from worker.dead.letter import letter_id
+from worker.delivery.request import decide
+from worker.history.fates import Fates
+from worker.history.scan import ALWAYS, Scan, Span
+from worker.mapping.decision import Learn, Send
+from worker.mapping.mapper import LATE_MS, Mapper
+from worker.mapping.outcome import Dead, Filtered
+from worker.purchasely.event import Event, read_event
+from worker.purchasely.person import person_names, plain_name
+from worker.store.stream import Lane, entries
+
+Only = Literal["missing", "all"]
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which events: of which time, codes and person (empty: any). `only` missing: what was never delivered."""
+
+    span: Span = ALWAYS
+    events: frozenset[str] = frozenset()
+    person: str = ""
+    only: Only = "missing"
+
+
+class Plan(msgspec.Struct):
+    """What a replay would do; counts of events.
+
+    `matched` by time, code and person. Of these `would_send` go out; `delivered` of them were delivered before, so that
+    Customer.io ignores the event and takes the properties. `already` were delivered and are left out. `filtered` and
+    `failing` by reason: they would not be sent. `waiting` are delivered by themselves. `late` of those that go out are
+    older than 72 h: they arrive, and start no campaign.
+    """
+
+    matched: int = 0
+    would_send: int = 0
+    delivered: int = 0
+    already: int = 0
+    waiting: int = 0
+    late: int = 0
+    people: int = 0
+    filtered: dict[str, int] = {}
+    failing: dict[str, int] = {}
+
+
+class Backfill:
+    """Goes through the retained events of one integration; `plan` is what was found so far."""
+
+    def __init__(self, scan: Scan, fates: Fates, mapper: Mapper, suppressed: frozenset[str], wanted: Wanted) -> None:
+        self._scan = scan
+        self._fates = fates
+        self._mapper = mapper
+        self._suppressed = suppressed
+        self._wanted = wanted
+        self._now_ms = time.time_ns() // 1_000_000
+        self._people: set[str] = set()
+        self.plan = Plan()
+
+    def chosen(self, lanes: Iterable[Lane]) -> Iterator[str]:
+        """The ids of the events to send, lane by lane in the order of their streams."""
+        for lane in lanes:
+            for _, rows in self._scan.pages([lane.key("events")], self._wanted.span):
+                for entry_id, raw in entries(rows):
+                    if self._is_chosen(lane, entry_id, raw):
+                        yield letter_id(lane.integration, lane.shard, entry_id)
+        self.plan.people = len(self._people)
+
+    def _is_chosen(self, lane: Lane, entry_id: str, raw: bytes) -> bool:
+        try:
+            event = read_event(entry_id, raw)
+        except ValueError:
+            return False  # a dead letter, which `relay dead` deals with
+        if not self._is_meant(event):
+            return False
+        plan = self.plan
+        plan.matched += 1
+        fate = self._fates.of(lane, entry_id)
+        if fate.outcome == "waiting":
+            plan.waiting += 1
+            return False
+        if fate.outcome == "delivered" and self._wanted.only == "missing":
+            plan.already += 1
+            return False
+        decision = decide(self._mapper, partial(_same, event), self._now_ms, self._suppressed)
+        match decision:
+            case Send():
+                plan.would_send += 1
+                plan.delivered += fate.outcome == "delivered"
+                time_ms = event.received_ms if event.time_ms is None else event.time_ms
+                plan.late += self._now_ms - time_ms > LATE_MS
+                self._people.add(decision.who.digest)
+                return True
+            case Learn():
+                _add(plan.filtered, decision.outcome.reason)
+                return fate.outcome == "unknown"  # never seen here: what it says of the person is not known either
+            case Filtered():
+                _add(plan.filtered, decision.reason)
+            case Dead():
+                _add(plan.failing, decision.reason)
+        return False
+
+    def _is_meant(self, event: Event) -> bool:
+        wanted = self._wanted
+        if wanted.events and event.name not in wanted.events:
+            return False
+        if not wanted.person:
+            return True
+        identity = self._mapper.integration.identity
+        return plain_name(wanted.person) in person_names(event.payload, (*identity.id_fields, *identity.email_fields))
+
+
+def _same(event: Event) -> Event:
+    return event
+
+
+def _add(counts: dict[str, int], name: str) -> None:
+    counts[name] = counts.get(name, 0) + 1

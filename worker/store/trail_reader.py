@@ -1,0 +1,144 @@
+"""Reads the trail: how single entries were settled, exactly, or that nothing is kept of it."""
+
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import redis
+
+from worker.store.entry_id import order
+from worker.store.exchange import Exchange
+from worker.store.stream import Lane, entries
+from worker.store.trail import (
+    Change,
+    Changed,
+    Place,
+    Run,
+    changes_key,
+    decode_change,
+    decode_run,
+    forgotten_key,
+    outcome_of,
+    split_outcome,
+    trail_key,
+)
+
+_PAGE: Final = 100
+_RUNS: Final = 64
+_CLOCK_MS: Final = 60_000  # a fail-over may set Redis's clock back
+FORGOTTEN: Final = "filtered:forgotten"
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """How an entry was settled last: kind and reason, the run or the change that says so, and when (Unix ms)."""
+
+    kind: str
+    reason: str
+    record: Run | Change
+    at_ms: int
+
+    @property
+    def field(self) -> str:
+        """The ledger's field that counts it."""
+        return f"{self.kind}:{self.reason}" if self.kind == "filtered" else self.kind
+
+
+class TrailReader:
+    """Reads what became of entries; keeps the runs that it has read last."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._exchange = Exchange(client)
+        self._runs: dict[Lane, list[tuple[int, Run]]] = {}
+        self._places: dict[tuple[Lane, Place], list[Place]] = {}
+
+    def settled(self, lane: Lane, place: Place) -> Settled | None:
+        """How an entry was settled; None: nothing is kept of it, or it is not settled yet."""
+        changed = [one for one in self._changes(lane, place[0], place[0]) if one.place == place]
+        if changed:
+            change = changed[-1].change
+            return Settled(*split_outcome(changed[-1].outcome), change, change.at_ms)
+        found = self._run(lane, place)
+        if found is None:
+            return None
+        settled_ms, run = found
+        places = self._places_of(lane, run)
+        at = bisect_left(places, place)
+        behind = len(places) - at
+        if at == len(places) or places[at] != place or behind > len(run.outcomes):
+            return None
+        return Settled(*outcome_of(run.outcomes[-behind]), run, settled_ms)
+
+    def cursors(self, stream: str) -> dict[str, Place]:
+        """Where each group of a stream is; nothing where there is no stream."""
+        try:
+            groups: Any = self.ask("XINFO", "GROUPS", stream)
+        except redis.ResponseError:
+            return {}
+        found = {}
+        for group in groups:
+            fields = dict(zip(group[::2], group[1::2], strict=True))
+            found[fields[b"name"].decode()] = order(fields[b"last-delivered-id"])
+        return found
+
+    def ask(self, *command: Any) -> Any:
+        """One command's raw reply."""
+        (reply,) = self._exchange([command])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def _run(self, lane: Lane, place: Place) -> tuple[int, Run] | None:
+        """The run that covers a place, and when it was settled."""
+        kept = self._runs.setdefault(lane, [])
+        for found in kept:
+            if found[1].first <= place <= found[1].last:
+                return found
+        new = self._search(trail_key(lane.shard, lane.integration), place)
+        if new is not None:
+            kept.append(new)
+            del kept[:-_RUNS]
+        return new
+
+    def _search(self, key: str, place: Place) -> tuple[int, Run] | None:
+        """Bisect the trail: settles come in the order of the entries, and none before its events are received."""
+        low, high = max(0, place[0] - _CLOCK_MS), time.time_ns() // 1_000_000 + _CLOCK_MS
+        while high - low > 1:
+            middle = (low + high) // 2
+            found = self._runs_from(key, middle, 1)
+            if found and found[0][1].last < place:
+                low = middle
+            else:
+                high = middle
+        for settled_ms, run in self._runs_from(key, low, _PAGE):
+            if run.last >= place:
+                return (settled_ms, run) if run.first <= place else None
+        return None
+
+    def _runs_from(self, key: str, since_ms: int, count: int) -> list[tuple[int, Run]]:
+        reply: Any = self.ask("XRANGE", key, f"{since_ms}-0", "+", "COUNT", count)
+        rows = [(int(row[0].partition(b"-")[0]), decode_run(row[1][1])) for row in reply]
+        return [(settled_ms, run) for settled_ms, run in rows if run is not None]
+
+    def _places_of(self, lane: Lane, run: Run) -> list[Place]:
+        """The entries of a run that are known: those in the stream, and those deleted after they were settled."""
+        known = self._places.get((lane, run.first))
+        if known is None:
+            first, last = (f"{place[0]}-{place[1]}" for place in (run.first, run.last))
+            rows: Sequence[Any] = self.ask("XRANGE", lane.key("events"), first, last)
+            there = {order(entry_id) for entry_id, _ in entries(rows)}
+            deleted = self.ask("ZRANGE", forgotten_key(lane.shard, lane.source), run.first[0], run.last[0], "BYSCORE")
+            there |= {place for one in deleted if run.first <= (place := order(one)) <= run.last}
+            there -= {
+                one.place for one in self._changes(lane, run.first[0], run.last[0]) if one.outcome == FORGOTTEN
+            }  # deleted while it waited: no run has a code of it
+            if len(self._places) > _RUNS:
+                self._places.clear()
+            known = self._places[lane, run.first] = sorted(there)
+        return known
+
+    def _changes(self, lane: Lane, first_ms: int, last_ms: int) -> list[Changed]:
+        """The changes of entries received in these milliseconds."""
+        reply: Any = self.ask("ZRANGE", changes_key(lane.shard, lane.integration), first_ms, last_ms, "BYSCORE")
+        return [changed for member in reply if (changed := decode_change(member)) is not None]
