@@ -55,10 +55,15 @@ PLACEHOLDERS = (
 class SourceIdentityTable(Table):
     """`[sources.NAME.identity]`: which payload fields name the person; it decides the shard, and is inherited."""
 
-    id: list[AttributeName] = ["customerio_user_id", "user_id"]
-    email: list[AttributeName] = ["customerio_user_email"]
-    email_like_user_id: EmailLikeUserId = "id"
-    placeholders: list[str] = list(PLACEHOLDERS)
+    id: list[AttributeName] = Field(
+        ["customerio_user_id", "user_id"],
+        description="Payload fields tried in this order; the first that is present is the person's id.",
+    )
+    email: list[AttributeName] = Field(
+        ["customerio_user_email"], description="The same for the person's e-mail address, when no id is present."
+    )
+    email_like_user_id: EmailLikeUserId = Field("id", description="What a `user_id` with an @ in it is.")
+    placeholders: list[str] = Field(list(PLACEHOLDERS), description="Ids that mean nobody, in any usual case.")
 
     @model_validator(mode="after")
     def _someone_can_be_known(self) -> "SourceIdentityTable":
@@ -70,9 +75,13 @@ class SourceIdentityTable(Table):
 class SourceTable(Table):
     """`[sources.NAME]`: one Purchasely app, or one upstream service."""
 
-    webhook_secret: Secrets = []
-    tokens: Secrets = []
-    signature_tolerance_s: NonNegativeInt = 0
+    webhook_secret: Secrets = Field(
+        [], description="The client shared secret in Purchasely's console; several while it changes, any is good."
+    )
+    tokens: Secrets = Field([], description="Bearer tokens of services that send to `/v1/events/NAME`; any is good.")
+    signature_tolerance_s: NonNegativeInt = Field(
+        0, description="How old a signed request may be, seconds. 0: any age, since a retry may carry its first time."
+    )
     identity: SourceIdentityTable = SourceIdentityTable()
 
     @model_validator(mode="after")
@@ -85,38 +94,52 @@ class SourceTable(Table):
 class IdentityTable(Table):
     """`[integrations.NAME.identity]`: the anonymous policy; what else is set replaces the source's."""
 
-    anonymous: Anonymous = "skip"
-    id: list[AttributeName] | None = None
-    email: list[AttributeName] | None = None
-    email_like_user_id: EmailLikeUserId | None = None
+    anonymous: Anonymous = Field(
+        "skip",
+        description="Customers who are not logged in: leave out, send as anonymous events, or give each a profile.",
+    )
+    id: list[AttributeName] | None = Field(None, description="Replaces the source's `id`.")
+    email: list[AttributeName] | None = Field(None, description="Replaces the source's `email`.")
+    email_like_user_id: EmailLikeUserId | None = Field(None, description="Replaces the source's `email_like_user_id`.")
 
 
 class EventAttributesTable(Table):
     """`[integrations.NAME.event_attributes]`: the payload fields an event carries."""
 
-    include: list[str] | None = None
-    exclude: list[str] = []
-    rename: dict[str, AttributeName] = {}
+    include: list[str] | None = Field(None, description="Only these payload fields; left out: all that are there.")
+    exclude: list[str] = Field([], description="All but these.")
+    rename: dict[str, AttributeName] = Field({}, description="A field under another name.")
 
 
 class IntegrationTable(Table):
     """`[integrations.NAME]`: one Customer.io workspace that takes a source's events."""
 
     # read before site_id and api_key: a switched-off integration needs no credentials
-    enabled: bool = True
-    source: str
-    region: Region
-    site_id: Secret
-    api_key: Secret
-    base_url: Url | None = None
-    environments: Annotated[list[Environment], Field(min_length=1)] = ["PRODUCTION"]
-    dates: Dates = "unix"
-    late: Late = "send"
-    merge_transfers: bool = False
-    start: Start = "now"
+    enabled: bool = Field(True, description="false: its events are filtered (`disabled`), not kept back.")
+    source: str = Field(description="One of `[sources]`.")
+    region: Region = Field(description="Where the workspace is.")
+    site_id: Secret = Field(description="Site ID of the workspace's Tracking API key.")
+    api_key: Secret = Field(description="Its Tracking API key.")
+    base_url: Url | None = Field(None, description="Instead of the region's host: a proxy, or the simulator.")
+    environments: Annotated[list[Environment], Field(min_length=1)] = Field(
+        ["PRODUCTION"], description="Which purchases it takes."
+    )
+    dates: Dates = Field("unix", description="How dates are written; Customer.io's date segments need `unix`.")
+    late: Late = Field(
+        "send",
+        description="Events older than 72 hours, which start no campaign: send, add `late = true`, or skip.",
+    )
+    merge_transfers: bool = Field(
+        False, description='Merge the profiles when a purchase moves to a known person; needs `anonymous = "profile"`.'
+    )
+    start: Start = Field("now", description="Where a new integration begins; `archive`: at the oldest stored event.")
     identity: IdentityTable = IdentityTable()
-    events: dict[EventName, EventSwitch] = {}
-    user_properties: dict[AttributeName, AttributeSwitch] = {}
+    events: dict[EventName, EventSwitch] = Field(
+        {}, description='Event code = true, false or another name; `"*"` for all others. Left out: none is sent.'
+    )
+    user_properties: dict[AttributeName, AttributeSwitch] = Field(
+        {}, description="Property = true, false or another attribute name. Left out: none is set."
+    )
     event_attributes: EventAttributesTable = EventAttributesTable()
 
     @property
@@ -130,4 +153,6 @@ class FileTable(Table):
 
     sources: Annotated[dict[Name, SourceTable], Field(min_length=1)]
     integrations: dict[Name, IntegrationTable] = {}
-    plans: dict[str, Duration] = {}
+    plans: dict[str, Duration] = Field(
+        {}, description="Plan id = ISO 8601 period, as `P1M`: no event tells how long a plan's period is."
+    )

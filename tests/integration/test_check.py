@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from config.integrations import load
 from config.settings import Settings
+from worker.cli.init import init
 from worker.machine.inspection import look_at_keys, look_at_servers
 from worker.simulator.accounts import Account
 from worker.simulator.app import Options
@@ -160,6 +162,20 @@ def test_a_bad_file_is_told_by_its_lines(path):
     done = run("--offline", RELAY_INTEGRATIONS=str(path))
     assert done.returncode == 1
     assert f"wrong    {path}:7: integrations.good.region" in done.stdout
+
+
+def test_strictly_a_misspelt_code_is_wrong(tmp_path):
+    """A rename that silently never applies: a warning, exit 0; with --strict it is wrong, and fails a CI."""
+    path = tmp_path / "i.toml"
+    done = CliRunner().invoke(init, [str(path)])
+    assert done.exit_code == 0
+    env = {"PURCHASELY_WEBHOOK_SECRET": "s", "CUSTOMERIO_SITE_ID": "i", "CUSTOMERIO_API_KEY": "k"}
+    assert run("--offline", "--strict", RELAY_INTEGRATIONS=str(path), **env).returncode == 0
+    path.write_text(path.read_text().replace("# SUBSCRIPTION_STARTED =", "SUBSCRIPTION_STARTE ="))
+    assert run("--offline", RELAY_INTEGRATIONS=str(path), **env).returncode == 0
+    strict = run("--offline", "--strict", RELAY_INTEGRATIONS=str(path), **env)
+    assert strict.returncode == 1
+    assert "did you mean SUBSCRIPTION_STARTED?" in strict.stdout
 
 
 def test_a_bad_setting_is_a_usage_error(path):

@@ -9,6 +9,7 @@ from worker.errors import OperatorError
 
 # name -> what `relay --help` says
 _COMMANDS = {
+    "init": "Write an integrations file to begin with, from a few questions.",
     "demo": "Run everything on this machine with sample events, and show that the books balance.",
     "up": "Run web, worker and beat in the foreground, with an embedded Valkey if no Redis is set.",
     "check": "Validate the integrations file, the keys and regions, and the server.",
@@ -35,6 +36,8 @@ _COMMANDS = {
 def _load(name: str) -> click.Command:  # noqa: C901, PLR0912 - one import a command
     command: click.Command
     match name:
+        case "init":
+            from worker.cli.init import init as command
         case "demo":
             from worker.cli.demo.command import demo as command
         case "up":

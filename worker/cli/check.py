@@ -19,19 +19,28 @@ _COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Look at the integrations file only; ask no server.")
+@click.option("--strict", is_flag=True, help="Warnings are wrong too, as in CI: a misspelt event code, say.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(*, offline: bool, as_json: bool) -> None:
+def check(*, offline: bool, strict: bool, as_json: bool) -> None:
     """Look at the integrations file, at the keys and regions, and at the servers.
 
     Says what is wrong, what can be lost as things stand, and the command that changes it. Exit 1 when something is
-    wrong; warnings alone are exit 0.
+    wrong; warnings alone are exit 0, with --strict 1.
     """
     facts = gather(offline=offline)
+    if strict:
+        facts = [_strictly(fact) for fact in facts]
     if as_json:
         echo_items(facts)
     else:
         _show(facts)
     sys.exit(1 if any(fact.level == "wrong" for fact in facts) else 0)
+
+
+def _strictly(fact: "Fact") -> "Fact":
+    import msgspec
+
+    return msgspec.structs.replace(fact, level="wrong") if fact.level == "warning" else fact
 
 
 def gather(*, offline: bool) -> "list[Fact]":
