@@ -58,6 +58,7 @@ class Sender:
         self._jitter = wait_random_exponential(multiplier=0.25, max=retry_max_s)
         self._attempts = attempts
         self._sleep = sleep
+        self.unproved = 0  # events refused in a row with nobody to compare; whoever is served ends it
 
     def send(self, body: bytes, before: Callable[[], None], *, once: bool = False) -> tuple[Answer, list[Attempt]]:
         """The last answer and all attempts. `before` runs ahead of each attempt and may raise to give up."""
@@ -68,6 +69,8 @@ class Sender:
             before()  # at the very last: whoever waited or was stopped until here may have lost the lease
             at_ms = time.time_ns() // 1_000_000
             answer = self._api.batch(body)
+            if verdict(answer.status) is Verdict.DONE and not answer.errors:
+                self.unproved = 0
             attempts.append(Attempt(at_ms, answer.status, answer.message, answer.took_ms))
             return answer
 

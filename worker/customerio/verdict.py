@@ -3,9 +3,12 @@
 from enum import Enum
 
 # 200 and 207 are the documented successes; the rest follows what Customer.io's own clients retry (reference: Track
-# API, retryability). The documentation names no other status, so an unknown 4xx is treated like a whole-batch 400.
-_AGAIN = frozenset({408, 425, 429})
-_HOLD = frozenset({401, 403, 404, 405, 407})
+# API, retryability) and what HTTP says a status is about.
+_LATER = frozenset({408, 425, 429})
+# About the key, the account, the address, the method or the headers: the same for every event.
+_HOLD = frozenset({401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 414, 415, 416, 417, 421, 423, 426, 428, 431, 451})
+# About what is in the request: malformed, too large, invalid.
+_SPLIT = frozenset({400, 413, 422})
 
 
 class Verdict(Enum):
@@ -14,7 +17,7 @@ class Verdict(Enum):
     DONE = "done"  # every item is accepted or named in the answer's errors
     AGAIN = "again"  # the same request may succeed later
     SPLIT = "split"  # some item poisons the request: find it
-    HOLD = "hold"  # the destination or its key is at fault: wait, lose nothing
+    HOLD = "hold"  # it is about the destination, its key or the account: wait, lose nothing
 
 
 def verdict(status: int) -> Verdict:
@@ -25,8 +28,14 @@ def verdict(status: int) -> Verdict:
     """
     if status in {200, 207}:
         return Verdict.DONE
-    if status == 0 or status in _AGAIN or status >= 500:
-        return Verdict.AGAIN
-    if status < 400 or status in _HOLD:
+    if 0 < status < 400 or status in _HOLD:
         return Verdict.HOLD
-    return Verdict.SPLIT
+    return Verdict.SPLIT if status in _SPLIT else Verdict.AGAIN
+
+
+def is_failure(status: int) -> bool:
+    """Whether Customer.io failed at the request, for a reason that may be an event: a 5xx, or a 4xx nobody knows.
+
+    A timeout, a 408 or a 429 says nothing about events.
+    """
+    return status >= 400 and status not in _LATER and verdict(status) is Verdict.AGAIN

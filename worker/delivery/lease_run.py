@@ -7,7 +7,6 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from worker.customerio.verdict import Verdict, verdict
 from worker.delivery.poison import Caution, Search, witnesses
 from worker.delivery.request import Gate, Request, Requests, Waiting, hold
 from worker.delivery.settlement import Settler
@@ -156,13 +155,14 @@ class _Run:
         if request.composed.operations:
             once = self.probe or (self._search.failing and request.events > 1)
             self._requests.send(request, self._lease, self._note_sending, once=once)
-        judged = request.judge(poison=request.failed and self._is_poisoned(request))
-        if judged == "hold":
+        poison = self._is_poisoned(request) if request.failed or request.refused_alone else False
+        judged = request.judge(poison=poison)
+        if judged == "hold" or (request.refused_alone and not poison):
             hold(self._parts.gate, request, self._lease, probe=self.probe)
             return "held"
         if judged == "split":
             self._search.split(request.events)
-            return "answered"
+            return "settled"  # nobody is served yet: a probe is not over
         self._search.settled(request.events, found=request.events == 1 and request.composed.outcomes[0] is not None)
         # twice what the next request takes: the one after it is decided on while that one is settled
         more = 0 if len(self._queue) - request.events >= 2 * self._requests.size else self._more()
@@ -213,38 +213,45 @@ class _Run:
             self._settle(Request(1, Composed([], [dead], {})), 0)
 
     def _is_poisoned(self, request: Request) -> bool:
-        """Whether Customer.io, which has said that it failed (5xx), fails at something in this request.
+        """Whether Customer.io fails (5xx) at something in this request, or refuses an event that was sent alone.
 
         Not if it fails at everything: again and again at the same place, though others were served in between. An event
         alone is poison only if another one is served right now.
         """
-        if self.probe:
-            if not self._serves_others():
-                return False
-            self._resume()
+        served: bool | None = None
+        if self.probe or request.refused_alone:
+            served = self._serves_others()
+            if request.refused_alone and (served or (served is None and self._requests.trusts_alone())):
+                return True
+            if self.probe:
+                if not served:
+                    return False
+                self._resume()
         if not self._search.failing:
             end = self._queue[request.events - 1].entry_id
             self._search.begins(self._parts.shelf.refused(self._parts.lane, self._token, end))
         if not self._search.failing or request.events > 1:
             return self._search.failing
-        return self._serves_others() or self._search.believes_alone
+        return bool(served or self._serves_others()) or self._search.believes_alone
 
-    def _serves_others(self) -> bool:
+    def _serves_others(self) -> bool | None:
         """Send events of other people ahead of their turn, the first of each, until one is taken.
 
-        It is ignored when its turn comes. False when none is taken, or nobody else is queued; or after deaths, when no
-        event may be decided on before its turn.
+        It is ignored when its turn comes. False when none is taken; None when nobody else is queued, or after deaths,
+        when no event may be decided on before its turn.
         """
         if self._caution.events:
-            return False
+            return None
+        served: bool | None = None
         for witness in witnesses(self._requests.decide(self._queue[: self._requests.size])):
             request = self._requests.compose([witness])
             if not request.composed.operations:
                 continue
             self._requests.send(request, self._lease, self._note_sending, once=True)
-            if request.answer is not None and verdict(request.answer.status) is Verdict.DONE:
+            served = request.answer is not None and request.judge() == "settle" and not request.refused_alone
+            if served:
                 return True
-        return False
+        return served
 
     def _note_sending(self) -> None:
         self._note("sending")
@@ -261,7 +268,7 @@ class _Run:
     def _most(self) -> int:
         """How many events the next request may hold: by size, by caution, by the search for poison."""
         if self.probe:
-            return self._parts.bounds.probe_events
+            return self._search.bound(self._parts.bounds.probe_events)
         most = self._requests.size
         return self._search.bound(min(most, self._caution.events or most))
 

@@ -8,9 +8,9 @@ from typing import Literal, Protocol, assert_never
 
 import msgspec
 
-from worker.customerio.answer import Answer
+from worker.customerio.answer import MESSAGE_LIMIT, Answer
 from worker.customerio.sender import Attempt
-from worker.customerio.verdict import Verdict, verdict
+from worker.customerio.verdict import Verdict, is_failure, verdict
 from worker.errors import RelayError, StoppedError
 from worker.mapping.batching import Fill, request_body, request_size_bytes
 from worker.mapping.decision import Composed, Decision
@@ -23,6 +23,9 @@ from worker.store.keys import person_key
 from worker.store.lease import Lease
 from worker.store.stream import Lane
 
+# Events in a row that are buried for a refusal although nobody else was served since: a destination may refuse all.
+UNPROVED = 2
+
 _NOBODY: frozenset[str] = frozenset()
 
 Judgement = Literal["settle", "split", "hold"]
@@ -31,6 +34,9 @@ Judgement = Literal["settle", "split", "hold"]
 
 class Post(Protocol):
     """What a request needs of the sender."""
+
+    unproved: int
+    """Events refused in a row with nobody to compare; the sender resets it when anybody is served."""
 
     def send(self, body: bytes, before: Callable[[], None], *, once: bool = ...) -> tuple[Answer, list[Attempt]]:
         """The last answer and all attempts."""
@@ -75,14 +81,31 @@ class Request(msgspec.Struct):
 
     @property
     def failed(self) -> bool:
-        """Whether Customer.io said that it failed (5xx): a timeout or a 429 says nothing about events."""
-        return self.answer is not None and self.answer.status >= 500 and verdict(self.answer.status) is Verdict.AGAIN
+        """Whether Customer.io failed at it (5xx, a 4xx nobody knows, errors of items that were not sent)."""
+        return self.answer is not None and (is_failure(self.answer.status) or self._is_stray)
+
+    @property
+    def refused_alone(self) -> bool:
+        """Whether a single event was refused, and not by its position: everybody's may be."""
+        if self.answer is None or self.events != 1 or self._is_stray:
+            return False
+        judged = verdict(self.answer.status)
+        return judged is Verdict.SPLIT or (judged is Verdict.DONE and any(e.position < 0 for e in self.answer.errors))
+
+    @property
+    def _is_stray(self) -> bool:
+        """Whether the answer names items that were not sent: it is about another request, or nonsense."""
+        return self.answer is not None and any(
+            error.position >= len(self.composed.operations) for error in self.answer.errors
+        )
 
     def judge(self, *, poison: bool = False) -> Judgement:
-        """What to do now; what Customer.io refused becomes an outcome. `poison`: a 5xx is about one of the events."""
+        """What to do now; what Customer.io refused becomes an outcome. `poison`: it fails at an event."""
         if self.answer is None:
             return "settle"
-        judged = Verdict.SPLIT if poison else verdict(self.answer.status)
+        judged = verdict(self.answer.status)
+        if self.failed:
+            judged = Verdict.SPLIT if poison else Verdict.AGAIN
         match judged:
             case Verdict.DONE if name_refused(self.composed, self.answer):
                 return "settle"
@@ -159,6 +182,11 @@ class Requests:
         """The decisions on the events that these give."""
         now_ms = time.time_ns() // 1_000_000
         return [decide(self._mapper, read, now_ms, self._suppressed) for read in reads]
+
+    def trusts_alone(self) -> bool:
+        """Whether an event that is refused is believed to be poison although there is nobody to compare; a few are."""
+        self._post.unproved += 1
+        return self._post.unproved <= UNPROVED
 
     def keys_of(self, decisions: Sequence[Decision]) -> list[str]:
         """The keys of the states that `compose` needs for these decisions."""
@@ -247,9 +275,9 @@ def hold(gate: Gate, request: Request, lease: Lease, *, probe: bool) -> None:
 
 def hold_kind(status: int) -> HoldKind:
     """What kind of hold an answer asks for."""
-    if status in {401, 403}:
+    if status in {401, 402, 403, 451}:
         return "unauthorized"
-    return "unreachable" if status == 0 or status >= 408 else "misdirected"
+    return "misdirected" if verdict(status) is Verdict.HOLD else "unreachable"
 
 
 def name_refused(composed: Composed, answer: Answer) -> bool:
@@ -262,8 +290,13 @@ def name_refused(composed: Composed, answer: Answer) -> bool:
         return False
     for error in answer.errors:
         cause = composed.operations[error.position].cause
-        if not isinstance(composed.outcomes[cause], Dead):  # a filtered event may have said something of its person
+        found = composed.outcomes[cause]
+        if not isinstance(found, Dead):  # a filtered event may have said something of its person
             composed.outcomes[cause] = Dead("rejected", "send", error.field, answer.status, error.message)
+        else:  # several errors may share an item
+            also = ": ".join(text for text in (error.field, error.message) if text)
+            said = "; ".join(text for text in (found.message, also) if text)[:MESSAGE_LIMIT]
+            composed.outcomes[cause] = msgspec.structs.replace(found, message=said)
     return True
 
 

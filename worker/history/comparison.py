@@ -232,6 +232,8 @@ def reader(entry: Entry) -> Callable[[], Event]:
 
 
 class _NoPost:
+    unproved = 0
+
     def send(self, body: bytes, before: Callable[[], None], *, once: bool = False) -> NoReturn:
         """Nothing is sent here."""
         raise AssertionError(f"a comparison sends nothing ({len(body)} bytes, {before}, {once})")

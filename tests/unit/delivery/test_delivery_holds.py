@@ -18,6 +18,9 @@ IDS = [f"E{n}-{n}" for n in range(10)]
     [
         (401, "unauthorized", 1),
         (403, "unauthorized", 1),
+        (402, "unauthorized", 1),
+        (410, "misdirected", 1),
+        (409, "unreachable", 4),
         (301, "misdirected", 1),
         (404, "misdirected", 1),
         (204, "misdirected", 1),
