@@ -34,7 +34,9 @@ def test_the_architecture_page_lists_every_module_with_its_sentence() -> None:
 def test_the_lock_files_hold_every_dependency(lock: str) -> None:
     """What pyproject.toml asks for is pinned, with hashes, and no index is named."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = list(project["project"]["dependencies"])
+    asked = (
+        project["project"]["dependencies"] + project["dependency-groups"]["build"] + project["build-system"]["requires"]
+    )
     if "dev" in lock:
         asked += project["dependency-groups"]["dev"]
     text = (ROOT / lock).read_text()
@@ -42,6 +44,14 @@ def test_the_lock_files_hold_every_dependency(lock: str) -> None:
     assert {re.split(r"[\[<>=;~! ]", name)[0].lower() for name in asked} <= pinned
     assert "--hash=sha256:" in text
     assert "://" not in text
+
+
+def test_the_readme_installs_nothing_that_is_not_pinned() -> None:
+    """Each install is of a lock file, or of the project itself with the build back-end of the lock file."""
+    installs = re.findall(r"pip install ([^&`\n]*)", (ROOT / "README.md").read_text())
+    assert installs
+    for options in installs:
+        assert "-r requirements" in options or {"--no-deps", "--no-build-isolation"} <= set(options.split())
 
 
 def test_the_judge_runs_the_readmes_own_test_command() -> None:
