@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 from pydantic import ValidationError
@@ -31,6 +31,7 @@ from worker.replay.job import Job
 from worker.replay.jobrun import JOB_BUDGET_S, JobRun, Pace
 from worker.replay.jobs import Jobs
 from worker.replay.letter_lanes import LetterLanes
+from worker.replay.resync import PeopleLanes, Resync
 from worker.replay.turn import TURN_LETTERS, Replay
 from worker.revisions.keyring import secret_keys, unseal
 from worker.revisions.lastgood import LastGood
@@ -44,6 +45,9 @@ from worker.store.suppression import Suppressed
 
 # A wake mark outlives the sweep many times over: it stops needless messages, the sweep looks past it.
 WAKE_MS = 60_000
+
+
+AnyLanes = TypeVar("AnyLanes", bound=LetterLanes)
 
 
 class Relay:
@@ -193,12 +197,11 @@ class Relay:
 
     @cached_property
     def _letter_lanes(self) -> LetterLanes:
-        chosen = self.settings
-        return LetterLanes(self.redis, int(chosen.lease_s * 1000), chosen.person_ttl_s, WAKE_MS)
+        return self._lanes_for(LetterLanes)
 
-    def _event_lanes(self) -> EventLanes:
+    def _lanes_for(self, kind: type[AnyLanes]) -> AnyLanes:
         chosen = self.settings
-        return EventLanes(self.redis, int(chosen.lease_s * 1000), chosen.person_ttl_s, WAKE_MS)
+        return kind(self.redis, int(chosen.lease_s * 1000), chosen.person_ttl_s, WAKE_MS)
 
     @cached_property
     def suppressed(self) -> Suppressed:
@@ -293,7 +296,19 @@ class Relay:
             return None
         shop, lane = self._workshop(known, stop), Lane(known.source, integration, shard)
         requests, renew_both = shop.requests(lane, Fill(TURN_LETTERS)), shop.lease_renewal(lane, renew)
-        lanes = self._letter_lanes if job.kind == "letters" else self._event_lanes()
+        if job.kind == "people":
+            return Resync(
+                lane,
+                job.id,
+                self._lanes_for(PeopleLanes),
+                requests,
+                shop.mapper,
+                self.streams.states,
+                shop.gate,
+                renew_both,
+                shop.bounds,
+            )
+        lanes = self._letter_lanes if job.kind == "letters" else self._lanes_for(EventLanes)
         return Replay(lane, job.id, lanes, requests, shop.gate, renew_both, shop.bounds)
 
 

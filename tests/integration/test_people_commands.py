@@ -157,7 +157,7 @@ def test_explain_shows_operations_and_the_state_before_and_after(parts, silent):
     code, message = run("explain", f"0/{entry}")
     assert code == 0
     assert "SUBSCRIPTION_RENEWED" in message
-    assert "ok  filter" in message
+    assert "✓ filter" in message
 
 
 def test_explain_says_what_it_cannot_find(parts):

@@ -26,6 +26,7 @@ _COMMANDS = {
     "trace": "Say what became of an event, in every integration.",
     "person": "Show the timeline of a person, and their properties with the event that gave each.",
     "replay": "Send retained events again, into one integration.",
+    "resync": "Tell an integration the properties of everyone known again.",
     "explain": "Show what happens to an event, stage by stage, and why.",
     "suppress": "Send nothing about a person.",
     "forget": "Remove a person from everything the relay keeps.",
@@ -70,6 +71,8 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912 - one import a com
             from worker.cli.person import person as command
         case "replay":
             from worker.cli.replay import replay as command
+        case "resync":
+            from worker.cli.resync import resync as command
         case "explain":
             from worker.cli.explain import explain as command
         case "suppress":

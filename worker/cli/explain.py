@@ -1,4 +1,4 @@
-"""`relay explain`: what happens to an event, stage by stage, and why."""
+"""`relay explain`: what happens to an event, stage by stage, and why; also under a former revision or a draft."""
 
 import sys
 import time
@@ -9,63 +9,127 @@ import click
 import orjson
 
 if TYPE_CHECKING:
-    from config.integrations import Integration
+    from config.integrations import Integration, Integrations
     from worker.app import Relay
     from worker.purchasely.event import Event
 
 
 @click.command()
 @click.argument("event")
-@click.option("--integration", help="Only this integration.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--integration", metavar="NAME", help="Only this integration.")
+@click.option("--revision", type=click.IntRange(1), metavar="N", help="As that revision of the configuration decides.")
+@click.option("--file", "draft", type=click.Path(path_type=Path), help="As a draft of the integrations file decides.")
+@click.option("--line", type=click.IntRange(1), help="Of a file with an event a line: which.")
 @click.option("--offline", is_flag=True, help="Do not look at Redis: as if the person were new.")
-def explain(event: str, integration: str | None, *, as_json: bool, offline: bool) -> None:
-    """Explain EVENT: a file, - for standard input, or SHARD/ENTRY-ID of an event still in a stream.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def explain(
+    event: str,
+    integration: str | None,
+    *,
+    revision: int | None,
+    draft: Path | None,
+    line: int | None,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Explain EVENT: a file, - for standard input, or the id of an event that is kept (see relay trace).
+
+    \b
+    relay explain event.json
+    relay explain 7/1764115200000-0 --revision 41
+    relay explain event.json --file draft.toml --integration production
 
     Nothing is sent and nothing changes.
-    """
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
     from worker.app import relay
     from worker.errors import OperatorError
     from worker.mapping.explain import explain_event
     from worker.purchasely.event import read_event
 
     parts = relay()
-    chosen = [i for i in parts.integrations.integrations.values() if integration in (None, i.name)]
+    config = _config(parts, revision, draft)
+    chosen = [one for one in config.integrations.values() if integration in (None, one.name)]
     if not chosen:
-        raise OperatorError(f"no integration {integration!r} in {parts.integrations.path}")
-    entry_id, raw, source = _find(parts, event)
+        raise OperatorError(f"no integration {integration!r} in {config.path}; there are: {_names(config)}")
+    entry_id, raw, source = _find(parts, event, line)
     try:
         read = read_event(entry_id, raw)
     except ValueError:
-        raise OperatorError(f"{event} is not a JSON object") from None
+        raise OperatorError(_no_event(event, raw)) from None
     asked = [one for one in chosen if source in (None, one.source)]
-    about = explain_event(read, parts.integrations.identity(source or chosen[0].source), parts.settings.shards)
+    about = explain_event(read, config.identity(source or chosen[0].source), parts.settings.shards)
     told = [_for_one(parts, read, one, offline) for one in asked]
     if as_json:
         click.echo(orjson.dumps({"event": about, "integrations": told}).decode())
     else:
-        _show(about, told, parts.integrations.path)
+        _show(about, told, config.path)
 
 
-def _find(parts: "Relay", event: str) -> tuple[str, bytes, str | None]:
+def _config(parts: "Relay", revision: int | None, draft: Path | None) -> "Integrations":
+    """The configuration that is to decide.
+
+    Raises:
+        OperatorError: there is no such revision, or the draft has errors.
+    """
+    from worker.revisions.live import check, read_file
+
+    if revision is not None and draft is not None:
+        raise click.UsageError("give --revision or --file, not both")
+    if draft is not None:
+        return check(read_file(draft), str(draft), parts.secrets)
+    if revision is not None:
+        return check(parts.revisions.get(revision).text, f"revision {revision}", parts.secrets)
+    return parts.integrations
+
+
+def _names(config: "Integrations") -> str:
+    return ", ".join(config.integrations) or "none"
+
+
+def _find(parts: "Relay", event: str, line: int | None) -> tuple[str, bytes, str | None]:
     """The entry id, the bytes and the source (when it is known) of what is to be explained."""
-    from worker.errors import OperatorError
-    from worker.store.keys import shard_key
-    from worker.store.stream import read_range
-
     now = f"{time.time_ns() // 1_000_000}-0"
     if event == "-":
-        return now, sys.stdin.buffer.read(), None
+        return now, _line(sys.stdin.buffer.read(), line), None
     path = Path(event)
     if path.is_file():
-        return now, path.read_bytes(), None
-    shard, _, entry_id = event.partition("/")
-    if shard.isdigit() and entry_id:
-        for source in parts.integrations.sources:
-            for _, raw in read_range(parts.redis, shard_key(int(shard), "events", source), entry_id, entry_id):
-                return entry_id, raw, source
-        raise OperatorError(f"no event {event} in any stream: it was trimmed, or never there")
-    raise OperatorError(f"{event} is neither a file, nor -, nor SHARD/ENTRY-ID")
+        return now, _line(path.read_bytes(), line), None
+    return _kept(parts, event)
+
+
+def _kept(parts: "Relay", ident: str) -> tuple[str, bytes, str | None]:
+    from worker.errors import OperatorError
+    from worker.history.room import open_history
+
+    for found in open_history(parts).finder.event(ident):
+        return found.entry_id, found.event.raw, found.source
+    raise OperatorError(f"{ident} is no file, and no event of this id is kept: it was trimmed, or never received")
+
+
+def _line(raw: bytes, line: int | None) -> bytes:
+    """One event out of a file with an event a line; the whole of it without a number.
+
+    Raises:
+        OperatorError: there is no such line.
+    """
+    from worker.errors import OperatorError
+
+    if line is None:
+        return raw
+    lines = [one for one in raw.splitlines() if one.strip()]
+    if line > len(lines):
+        raise OperatorError(f"it holds {len(lines):,} events; --line takes 1 to {len(lines):,}")
+    return lines[line - 1]
+
+
+def _no_event(event: str, raw: bytes) -> str:
+    """Why some bytes are no event, and what to do."""
+    lines = sum(1 for one in raw.splitlines() if one.strip().startswith(b"{"))
+    if lines > 1:
+        return f"{event} holds {lines:,} events; --line 1 takes one"
+    if raw.lstrip().startswith(b"["):
+        return f"{event} holds an array; write one event, or one a line and --line N"
+    return f"{event} is not a JSON object"
 
 
 def _for_one(parts: "Relay", event: "Event", integration: "Integration", offline: bool) -> dict[str, Any]:
@@ -88,25 +152,46 @@ def _for_one(parts: "Relay", event: "Event", integration: "Integration", offline
 
 def _show(about: dict[str, Any], told: list[dict[str, Any]], path: str) -> None:
     click.echo(f"{about['name'] or '(no event_name)'}: {about['meaning']}")
-    click.echo(f"  key {about['key']}, person {about['person'] or '(nobody)'}, shard {about['shard']}")
+    click.echo(f"  id {about['key']}, person {about['person'] or '(nobody)'}, shard {about['shard']}")
     for one in told:
         reason = f" ({one['reason']})" if one["reason"] else ""
         click.echo(f"\n{one['integration']}: {one['outcome']}{reason}")
         for stage in one["stages"]:
             line = f"  [{path}:{stage['line']}]" if stage["line"] else ""
-            click.echo(f"  {'ok ' if stage['result'] == 'passed' else 'stop'} {stage['stage']}: {stage['why']}{line}")
+            click.echo(f"  {'✓' if stage['result'] == 'passed' else '✗'} {stage['stage']}: {stage['why']}{line}")
         if one.get("message"):
-            click.echo(f"  stop {one['field']}: {one['message']}")
+            click.echo(f"  ✗ {one['field']}: {one['message']}")
         for operation in one["operations"]:
-            click.echo(f"  tells Customer.io: {orjson.dumps(operation, option=orjson.OPT_INDENT_2).decode()}")
+            click.echo("  sends " + orjson.dumps(operation, option=orjson.OPT_INDENT_2).decode().replace("\n", "\n  "))
         if "after" in one:
-            click.echo("  the person's properties (before -> after; * is sent):")
-            _show_change(one)
+            _show_changes(one["before"], one["after"])
 
 
-def _show_change(one: dict[str, Any]) -> None:
-    before, after = one["before"], one["after"]
-    for name in sorted({*before, *after}):
-        old, new = before.get(name), after.get(name)
-        change = f"{new!r}" if old == new else f"{old!r} -> {new!r}"
-        click.echo(f"    {name}: {change}")
+def _show_changes(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """The person's properties that the event changes."""
+    changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    if not changed:
+        click.echo("  the person's properties stay as they are")
+        return
+    click.echo("  the person's properties that change:")
+    width = max(len(name) for name in changed)
+    for name in changed:
+        former = f"{value(name, before[name])} → " if before.get(name) is not None else ""
+        click.echo(f"    {name.ljust(width)}  {former}{value(name, after.get(name))}")
+
+
+def value(name: str, given: object) -> str:
+    """A property's value for people: dates as dates, in UTC; no value says so.
+
+    >>> value("plan", "monthly"), value("is_in_trial", True), value("purchased_at", 1764115200000), value("plan", None)
+    ('monthly', 'true', '2025-11-26 00:00:00 UTC', '(none)')
+    """
+    from worker.people.properties import DATE_PROPERTIES
+
+    if given is None:
+        return "(none)"
+    if isinstance(given, bool):
+        return str(given).lower()
+    if isinstance(given, int) and name in DATE_PROPERTIES:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(given / 1000))
+    return str(given)

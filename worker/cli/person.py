@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli.explain import value
 from worker.cli.printing import echo_json
 
 if TYPE_CHECKING:
@@ -58,13 +59,4 @@ def _show_properties(integration: str, properties: "dict[str, Told]", when: Any)
     width = max((len(name) for name in properties), default=0)
     for name, told in sorted(properties.items()):
         source = f"← {when(told.at_ms)} {told.event_id}" if told.event_id else "← an event that is no longer kept"
-        click.echo(f"   {name.ljust(width)}  {_value(name, told.value)}  {source}")
-
-
-def _value(name: str, value: object) -> str:
-    from worker.cli.history import moment
-    from worker.people.properties import DATE_PROPERTIES
-
-    if isinstance(value, int) and not isinstance(value, bool) and (name in DATE_PROPERTIES or name.endswith("_at")):
-        return moment(value, utc=True)
-    return "cleared" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        click.echo(f"   {name.ljust(width)}  {value(name, told.value)}  {source}")

@@ -73,6 +73,11 @@ class Workshop:
             lane, self._streams, requests, settler, self.gate, self.bounds, self._stop.asked, self._bound.reached
         )
 
+    @property
+    def mapper(self) -> Mapper:
+        """The integration's mapping."""
+        return self._mapper
+
     def requests(self, lane: Lane, fill: Fill) -> Requests:
         """The requests of one lease."""
         silent = self._suppressed.people()

@@ -93,6 +93,8 @@ class Composer:
                 # without the event that made them too large the others of this person can be sent
                 return self.compose(_without(decisions, known, operation), states)
             operations[known.place] = operation
+            if not known.person.who:
+                known.person.who = known.who.json.decode()
             blobs[name] = encode(known.person)
         return Composed([op for op in operations if op is not None], outcomes, blobs)
 
@@ -115,6 +117,24 @@ class Composer:
             message = f"the user properties are {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
             return Dead("too_large", "map", "user_properties", message=message)
         return Operation("identify", body, known.cause if known.cause >= 0 else known.learnt)
+
+    def identify_again(self, states: Mapping[str, bytes | None], now_ms: int) -> tuple[list[str], list[Operation]]:
+        """The identifies that say again all that is known of these people: whom they are about, and the operations.
+
+        Left out is who has no property, and whose state is of a release that did not keep who they are.
+        """
+        told: list[str] = []
+        operations = []
+        for digest, blob in states.items():
+            person = decode(blob)
+            attributes = person_attributes(self._properties(person), self._integration)
+            if not person.who or isinstance(attributes, Dead) or not attributes:
+                continue
+            body = identify_body(person.who.encode(), min(person.newest_ms, now_ms) // 1000, attributes)
+            if len(body) <= ITEM_LIMIT_BYTES:
+                operations.append(Operation("identify", body, len(told)))
+                told.append(digest)
+        return told, operations
 
     def _merges(self, decision: Send, position: int, known: _Known) -> list[Operation]:
         """The merge of an anonymous profile into the person who logged in, once a pair.

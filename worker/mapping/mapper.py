@@ -16,7 +16,7 @@ from worker.mapping.attributes import event_attributes
 from worker.mapping.composing import Composer
 from worker.mapping.decision import Composed, Decision, Learn, Send
 from worker.mapping.identity import Who, identify
-from worker.mapping.operation import EVENT_NAME_LIMIT_BYTES, ITEM_LIMIT_BYTES, event_body, ulid
+from worker.mapping.operation import EVENT_NAME_LIMIT_BYTES, ITEM_LIMIT_BYTES, Operation, event_body, ulid
 from worker.mapping.outcome import Dead, Filtered
 from worker.mapping.stages import Trace
 from worker.people.facts import CLOCK_TOLERANCE_MS, order_ms, read_facts
@@ -197,6 +197,10 @@ class Mapper:
     def compose(self, decisions: Sequence[Decision], states: Mapping[str, bytes | None]) -> Composed:
         """The operations of a run of events; `states` maps digests to the people's stored states."""
         return self._composer.compose(decisions, states)
+
+    def identify_again(self, states: Mapping[str, bytes | None], now_ms: int) -> tuple[list[str], list[Operation]]:
+        """The identifies that say again all that is known of these people, by digest: whom, and the operations."""
+        return self._composer.identify_again(states, now_ms)
 
 
 def _nameless(event: Event) -> Dead:

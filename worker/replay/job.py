@@ -7,8 +7,8 @@ import msgspec
 
 JobState = Literal["running", "paused", "aborted", "done"]
 
-JobKind = Literal["letters", "events"]
-"""What a job sends again: dead letters, or retained events whatever became of them."""
+JobKind = Literal["letters", "events", "people"]
+"""What a job sends again: dead letters, retained events whatever became of them, or people's properties."""
 
 # Which states may follow which.
 NEXT: Mapping[JobState, frozenset[JobState]] = {

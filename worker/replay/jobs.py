@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -33,6 +33,10 @@ class Jobs:
         for dead_id in ids:
             integration, shard, _ = split_id(dead_id)
             lanes.setdefault((integration, shard), []).append(dead_id)
+        self.start_on(job, lanes)
+
+    def start_on(self, job: Job, lanes: Mapping[tuple[str, int], Sequence[str]]) -> None:
+        """Write down what a job has to do on each lane (integration and shard), in this order, and let it run."""
         keys = []
         for (integration, shard), here in lanes.items():
             key = job_part_key(shard, "replay", integration, job.id)

@@ -13,8 +13,8 @@ from worker.replay.jobs import COUNTS_S
 from worker.store.keys import cause_key, job_part_key
 from worker.store.stream import CAUTIOUS_LETTERS, Burial, Lane, pack, script
 
-Became = Burial | Filtered | None
-"""What a replay made of a dead letter: dead again, filtered, or delivered (None)."""
+Became = Burial | Filtered | Literal["refused"] | None
+"""What a replay made of a dead letter: dead again, filtered, or delivered (None); a person's properties: refused."""
 
 
 class Turn(msgspec.Struct):
@@ -110,9 +110,11 @@ def _row(dead_id: str, letter: Letter | None, became: Became, was: str, causes: 
     def place(cause: str) -> int:
         return causes.setdefault(cause, len(causes) + 1)
 
-    if letter is None:  # the script finds it gone
+    if became == "refused":  # no event: the books know nothing of it
+        return _Row(dead_id, "refused", was="refused")
+    if letter is None and not was:  # the script finds it gone
         return _Row(dead_id, "delivered")
-    if was:
+    if letter is None or was:
         now, now_place = (became.named(), place(became.cause)) if isinstance(became, Burial) else (None, 0)
         return _Row(dead_id, _what(became), now=now, now_place=now_place, was=was)
     if isinstance(became, Burial):

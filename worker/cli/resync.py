@@ -1,0 +1,111 @@
+"""`relay resync`: tell one integration the properties of everyone known again: plan, ask, start the job, watch it."""
+
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.acting import BY, WHY, doer, record
+from worker.cli.dead.follow import ending, follow
+from worker.cli.dead.jobs import job_row, wake
+from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm, open_parts
+from worker.cli.printing import count, echo_json
+
+if TYPE_CHECKING:
+    from worker.app import Relay
+    from worker.history.people import Known
+    from worker.replay.job import Job
+
+
+@click.command()
+@click.option("--integration", "name", required=True, metavar="NAME", help="Tell this integration.")
+@click.option("--person", default="", metavar="ID", help="Only this person.")
+@click.option("--rate", type=click.FloatRange(0), default=500.0, show_default=True, help="People a second; 0: any.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Watch the job until it ends.")
+@YES
+@DRY_RUN
+@WHY
+@BY
+@JSON
+def resync(
+    name: str,
+    *,
+    person: str,
+    rate: float,
+    wait: bool,
+    yes: bool,
+    dry_run: bool,
+    message: str,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Tell the properties of everyone known again: after a property was switched on, or into a new workspace.
+
+    \b
+    relay resync --integration production --dry-run
+    relay resync --integration production --person customer-0101
+
+    No event is sent. Runs as a job of the workers, behind live events; Ctrl-C ends only the watching.
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    from worker.history.people import known_people
+
+    parts = open_parts()
+    integration = parts.integrations.integrations.get(name)
+    if integration is None:
+        there = ", ".join(parts.integrations.integrations) or "none"
+        raise click.UsageError(f"no integration {name!r}; there are: {there}")
+    known = known_people(parts.redis, integration, parts.settings.shards, person)
+    if not as_json:
+        click.echo("\n".join(told(known, name)))
+    if dry_run or not known.people:
+        if as_json:
+            echo_json({"plan": _figures(known), "job": None})
+        return
+    confirm(f"tell {name} the properties of {count(known.people)} people?", yes=yes, as_json=as_json)
+    meant = f"--integration {name}" + (" --person (one)" if person else "")
+    job = _start(parts, name, known, meant, rate, doer(by))
+    record(parts, "resync", meant, by=by, why=message, result=f"{known.people} people, job {job.id}")
+    if not as_json:
+        click.echo(f"job {job.id} (relay jobs show {job.id})")
+    ended = follow(parts, job.id, quiet=as_json) if wait else job
+    if as_json:
+        echo_json({"plan": _figures(known), "job": job_row(ended)})
+    if wait:
+        raise click.exceptions.Exit(ending(ended))
+
+
+def told(known: "Known", name: str) -> list[str]:
+    """Who would be told, in lines."""
+    if not known.people and not known.nameless:
+        return [f"{name} knows nobody yet: its people are learnt from events"]
+    lines = [f"{count(known.people)} people would be told their properties in {name}; no event is sent"]
+    if known.nameless:
+        lines.append(
+            f"{count(known.nameless)} more cannot: their state is of an older release and does not say who they are; "
+            "their next event does"
+        )
+    return lines
+
+
+def _figures(known: "Known") -> dict[str, int]:
+    return {"people": known.people, "nameless": known.nameless}
+
+
+def _start(parts: "Relay", name: str, known: "Known", text: str, rate: float, by: str) -> "Job":
+    from worker.replay.job import Job
+
+    job = Job(
+        id=f"resync-{uuid.uuid4().hex[:6]}",
+        by=by,
+        filter=text,
+        integrations=[name],
+        created_ms=time.time_ns() // 1_000_000,
+        rate=rate,
+        matched=known.people,
+        left=known.people,
+        kind="people",
+    )
+    parts.jobs.start_on(job, {(name, shard): digests for shard, digests in known.digests.items()})
+    wake(parts, job.id)
+    return job

@@ -1,0 +1,65 @@
+"""Who an integration knows: the people whose states are kept, and whether they can be told again."""
+
+from typing import Any
+
+import msgspec
+import orjson
+import redis
+
+from config.integrations import Integration
+from worker.errors import UnknownStateError
+from worker.people.person import Person, decode
+from worker.purchasely.person import plain_name
+from worker.store.keys import person_key
+
+_PAGE = 1000
+
+
+class Known(msgspec.Struct):
+    """People by shard, as digests; `nameless` have a state that does not say who they are."""
+
+    digests: dict[int, list[str]] = {}
+    nameless: int = 0
+
+    @property
+    def people(self) -> int:
+        """How many can be told."""
+        return sum(len(here) for here in self.digests.values())
+
+
+def known_people(client: redis.Redis, integration: Integration, shards: int, person: str = "") -> Known:
+    """Everyone an integration has a state of; only those with this identifier, if one is given."""
+    server: Any = client
+    found = Known()
+    for shard in range(shards):
+        prefix = person_key(shard, integration.name, "")
+        pattern = "".join(f"[{sign}]" if sign in "*?[]" else sign for sign in prefix) + "*"
+        seen: set[bytes] = set()  # SCAN may give a key twice
+        cursor = 0
+        while True:
+            cursor, keys = server.scan(cursor, match=pattern, count=_PAGE)
+            new = sorted(set(keys) - seen)
+            seen.update(new)
+            for key, blob in zip(new, server.mget(new) if new else [], strict=True):
+                _sort(found, shard, key.decode().removeprefix(prefix), blob, person)
+            if cursor == 0:
+                break
+    return found
+
+
+def _sort(found: Known, shard: int, digest: str, blob: bytes | None, person: str) -> None:
+    try:
+        state = decode(blob)
+    except UnknownStateError:
+        return
+    if person and plain_name(person) not in _names(state):
+        return
+    if state.who:
+        found.digests.setdefault(shard, []).append(digest)
+    else:
+        found.nameless += 1
+
+
+def _names(state: Person) -> set[str]:
+    who = orjson.loads(state.who).values() if state.who else ()
+    return {plain_name(str(name)) for name in (*who, state.user_id[1], state.anonymous_user_id[1]) if name}
