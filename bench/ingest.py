@@ -83,7 +83,7 @@ def blind():
 
 def webhook(body: bytes) -> bytes:
     """A request as Purchasely makes it."""
-    timestamp = b"1698322022"
+    timestamp = b"%d" % time.time()
     signature = hmac.digest(SECRET.encode(), timestamp + body, "sha256").hex()
     head = (
         "POST /webhooks/purchasely/app HTTP/1.1\r\nHost: relay\r\nAccept: application/json\r\n"

@@ -63,14 +63,15 @@ def default_identity() -> Identity:
 class Source(_Discreet, frozen=True):
     """Who may send: `webhook_secrets` sign Purchasely's requests, `tokens` open the door upstream.
 
-    Any of several is good, for rotation. `signature_tolerance_s` 0: a signature of any age. `unresolved` says which
-    secret is missing in this process, if one is. `identity` decides the shard.
+    Any of several is good, for rotation. `signature_tolerance_s` 0: a signature of any age; None: as long as event ids
+    are remembered, and at least as long as Purchasely retries. `unresolved` says which secret is missing in this
+    process, if one is. `identity` decides the shard.
     """
 
     name: str
     webhook_secrets: tuple[bytes, ...]
     tokens: tuple[bytes, ...]
-    signature_tolerance_s: int
+    signature_tolerance_s: int | None
     unresolved: str = ""
     identity: Identity = msgspec.field(default_factory=default_identity)
 

@@ -79,8 +79,10 @@ class SourceTable(Table):
         [], description="The client shared secret in Purchasely's console; several while it changes, any is good."
     )
     tokens: Secrets = Field([], description="Bearer tokens of services that send to `/v1/events/NAME`; any is good.")
-    signature_tolerance_s: NonNegativeInt = Field(
-        0, description="How old a signed request may be, seconds. 0: any age, since a retry may carry its first time."
+    signature_tolerance_s: NonNegativeInt | None = Field(
+        None,
+        description="How old a signed request may be, seconds. 0: any age. Left out: `RELAY_DEDUP_WINDOW_S`, at least "
+        "21 days, since a retry may carry its first time.",
     )
     identity: SourceIdentityTable = SourceIdentityTable()
 

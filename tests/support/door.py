@@ -116,8 +116,9 @@ class Door:
         return found
 
 
-def signed(body: bytes, secret: str = SECRET, timestamp: str = "1698322022") -> dict[str, str]:
-    """The headers of a signed webhook."""
+def signed(body: bytes, secret: str = SECRET, timestamp: str = "") -> dict[str, str]:
+    """The headers of a webhook, signed just now."""
+    timestamp = timestamp or str(int(time.time()))
     signature = hmac.new(secret.encode(), timestamp.encode() + body, hashlib.sha256).hexdigest()
     return {"X-PURCHASELY-REQUEST-SIGNATURE": signature, "X-PURCHASELY-TIMESTAMP": timestamp}
 

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from config.integrations import Integrations, Source
 from worker.app import WAKE_MS, Relay, relay
 from worker.errors import NotStoredError, OperatorError, SenderError
-from worker.ingest.admission import check_signature, check_token, unsigned
+from worker.ingest.admission import RETRIES_S, check_signature, check_token, unsigned
 from worker.ingest.asgi import Body, Frame, Headers
 from worker.ingest.bodies import read_many, read_one
 from worker.ingest.coalescer import Appender
@@ -118,6 +118,8 @@ class Webhook:
         self._door = door
         # before the signature is checked nobody is known: no more is kept of a request than one event may have
         self._limit_bytes = min(door.settings.max_body_bytes, door.settings.max_event_bytes)
+        # with a shorter window Purchasely's late retries count more: its ULID makes a repetition harmless
+        self._tolerance_s = max(door.settings.dedup_window_s, RETRIES_S)
 
     async def __call__(self, name: str, headers: Headers, body: Body) -> bytes:
         """Purchasely retries anything but a 200, so nothing else is answered once the event is stored."""
@@ -130,7 +132,7 @@ class Webhook:
         if raw is None:
             raw = await body.read(self._limit_bytes)
         with _admitting(known):
-            check_signature(known, signature, timestamp, raw, time.time())
+            check_signature(known, signature, timestamp, raw, time.time(), self._tolerance_s)
         event = read_one(name, raw, self._door.settings.shards, self._limit_bytes, known.identity)
         return stored(await self._door.appender.post(event), 1)
 

@@ -153,7 +153,7 @@ def test_what_is_left_out_has_its_default():
 def test_several_secrets_are_all_good():
     """While a secret is replaced, the old and the new one hold; a trailing newline is no part of it."""
     source = parse(SMALL, "f.toml", ENVIRON).sources["app"]
-    assert source == Source("app", (b"s3cr3t-a", b"s3cr3t-b"), (), 0)
+    assert source == Source("app", (b"s3cr3t-a", b"s3cr3t-b"), (), None)
 
 
 def test_secrets_are_not_shown():

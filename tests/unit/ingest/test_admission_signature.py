@@ -2,14 +2,16 @@
 
 import hashlib
 import hmac
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from config.integrations import Source
+from config.settings import Settings
 from worker.errors import SenderError
-from worker.ingest.admission import check_signature
+from worker.ingest.admission import RETRIES_S, check_signature
 
 # Purchasely's public test vector.
 VECTOR_SECRET = b"foobar"
@@ -101,9 +103,38 @@ def test_it_is_the_hmac_of_timestamp_and_body(secret, timestamp, body):
     check_signature(source(b"other", secret), sign(secret, timestamp, body), timestamp, body, 0.0)
 
 
-def test_of_any_age_unless_asked():
-    """Whether a retry renews its timestamp is not known, and retries go on for weeks."""
+def test_of_any_age_when_asked():
+    """0 takes a signature of any age."""
     check_signature(source(b"s"), sign(b"s", b"1", b"{}"), b"1", b"{}", 2e9)
+
+
+def test_all_of_purchaselys_retries_fit_in_the_default():
+    """Each carries its first timestamp perhaps; as documented, and with the most that their jitter adds."""
+    told_s = [20, 26, 46, 116, 296, 670, 1346, 2456, 4140, 6600, 10_080, 14_700, 20_820, 28_620, 38_520]
+    told_s += [50_700, 65_640, 83_640, 105_060, 130_440, 160_140, 194_580, 234_360, 279_960, 331_920]
+    assert 20.4 * 86_400 < sum(told_s) < 20.5 * 86_400
+    # Sidekiq, whose back-off this is: n^4 + 15 + up to 30 times (n + 1)
+    worst_s = sum(n**4 + 15 + 30 * (n + 1) for n in range(25))
+    assert sum(told_s) < worst_s < RETRIES_S <= Settings.model_fields["dedup_window_s"].default
+    known, sent_s = source(b"s", tolerance_s=None), 1_700_000_000
+    for after_s in accumulate(told_s):
+        timestamp = b"%d" % sent_s
+        check_signature(known, sign(b"s", timestamp, b"{}"), timestamp, b"{}", sent_s + after_s + 60.0)
+
+
+def test_what_was_captured_is_too_old_once_its_id_is_forgotten():
+    """Unless a source says otherwise; until then the request is a duplicate."""
+    known, timestamp = source(b"s", tolerance_s=None), b"1700000000"
+    signature = sign(b"s", timestamp, b"{}")
+    check_signature(known, signature, timestamp, b"{}", 1_700_000_000.0 + RETRIES_S)
+    assert "1814400 s" in refused(known, signature, timestamp, b"{}", 1_700_000_001.0 + RETRIES_S)
+    check_signature(known, signature, timestamp, b"{}", 1_700_000_001.0 + RETRIES_S, RETRIES_S + 1)
+
+
+@pytest.mark.parametrize("timestamp", [b"2023-11-14T22:13:20Z", b"soon", b"1e9"])
+def test_a_timestamp_in_another_form_is_taken_unless_asked(timestamp):
+    """It is signed, so Purchasely wrote it; that it will always be seconds is written nowhere."""
+    check_signature(source(b"s", tolerance_s=None), sign(b"s", timestamp, b"{}"), timestamp, b"{}", 1_700_000_000.0)
 
 
 @pytest.mark.parametrize("timestamp", [b"1700000000", b"1699999700", b"1700000300", b"1700000000123"])
