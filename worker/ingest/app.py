@@ -201,6 +201,7 @@ def build(parts: Relay, wake: Callable[[str, int], object] = send) -> Frame:
     """The application over given parts; `wake` sends one wake-up."""
     door = Door(parts, Waker(wake))
     rest: falcon.asgi.App[Request, Response] = falcon.asgi.App(middleware=[door])
+    rest.req_options.strip_url_path_trailing_slash = True
     rest.add_route("/healthz", Health())
     rest.add_route("/readyz", Ready(door.appender))
     rest.add_route("/metrics", Metrics(parts))

@@ -11,7 +11,7 @@ import falcon.asgi
 from falcon.asgi import Request, Response
 
 from worker.errors import SenderError
-from worker.ingest.problems import Answer, Answers, install, problem
+from worker.ingest.problems import ROUTES, Answer, Answers, install, problem
 
 # Any other is answered like TRACE: 405. Falcon would serve OPTIONS by itself, and take what it does not know for a 400.
 _METHODS = frozenset({"GET", "HEAD", "POST"})
@@ -111,13 +111,24 @@ class Frame:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        before, _, source = scope["path"].rpartition("/")
-        taker = self._takers.get(before) if source else None
+        path = scope["path"]
+        before, _, source = path.rpartition("/")
+        taker = self._takers.get(before)
+        if taker is None and not source:
+            # one slash more at the end names the same
+            before, _, source = path[:-1].rpartition("/")
+            taker = self._takers.get(before)
         try:
-            if taker is None:
-                await self._serve_rest(scope, receive, send)
-                return
-            if scope["method"] != "POST":
+            if b"%" in scope.get("raw_path", b""):
+                # no path needs it, and whoever guards one in front of the door looks at it as it is written
+                answer = problem(404, "Not Found", f"{ROUTES}; none of them is written with %")
+            elif taker is None or not source:
+                if scope.get("http_version", "1.1") not in _VERSIONS:
+                    answer = problem(400, "Bad request", "HTTP/1.1 is needed")
+                else:
+                    await self._serve_rest(scope, receive, send)
+                    return
+            elif scope["method"] != "POST":
                 answer = problem(405, "Method Not Allowed", allow="POST")
             else:
                 headers = _by_name(scope["headers"])
@@ -142,6 +153,8 @@ class Frame:
         await self._rest(scope, receive, send)
 
 
+# HTTP/0.9, a line without a version, has no answer in this form, and Falcon takes it for a fault.
+_VERSIONS = frozenset({"1.0", "1.1", "2", "3"})
 _JSON = ((b"content-type", b"application/json"),)
 _JSON_LINE = b"content-type: application/json\r\n"
 _NONE: dict[str, Any] = {}

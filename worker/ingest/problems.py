@@ -20,6 +20,10 @@ from worker.ingest.roundtrip import refusal
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
+ROUTES = (
+    "the paths are /webhooks/purchasely/SOURCE and /v1/events/SOURCE (POST), "
+    "/healthz, /readyz, /metrics and /openapi.json (GET)"
+)
 _LOG_EVERY_S = 1.0
 
 
@@ -97,7 +101,8 @@ def install(app: "falcon.asgi.App[Request, Response]", answers: Answers) -> None
         status = HTTPStatus(error.status_code)
         allowed = dict(error.headers or {}).get("Allow", "").split(", ")
         allow = ", ".join(method for method in allowed if method and method != "OPTIONS")
-        _fill(resp, problem(status, status.phrase, **({"allow": allow} if allow else {})))
+        detail = ROUTES if status == HTTPStatus.NOT_FOUND else ""
+        _fill(resp, problem(status, status.phrase, detail, **({"allow": allow} if allow else {})))
 
     app.add_error_handler(Exception, fault)
     app.add_error_handler(falcon.HTTPError, refuse)

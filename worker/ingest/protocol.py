@@ -74,6 +74,7 @@ class Protocol(HttpToolsProtocol):
         self._begun_s: float | None = None
         self._bytes = 0
         self._heard = False
+        self._ended = False
         self.scope: Any = {}
         self._extensions = {DIRECT: self}
         if isinstance(self.app, ProxyHeadersMiddleware) and not self.access_log:
@@ -96,10 +97,12 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a request that is not whole yet."""
-        self._heard = True
+        self._heard, self._ended = True, False
         super().data_received(data)
         if self._begun_s is None or self.transport.is_closing():
             return
+        if self._ended:
+            return  # nearly all of it was the request before; what follows is counted
         self._bytes += len(data)
         # uvicorn learns the method at the end of the head
         if self._bytes > HEAD_MOST_BYTES and "method" not in self.scope:
@@ -117,6 +120,12 @@ class Protocol(HttpToolsProtocol):
         """The last byte of a request; how long the answer takes is not the sender's fault."""
         super().on_message_complete()
         self._begun_s = None
+        self._ended = True
+
+    def on_headers_complete(self) -> None:
+        """The end of the head: what comes behind the body (trailers) is no header."""
+        super().on_headers_complete()
+        self.headers = []
 
     def whole_body(self, scope: Any) -> bytes | None:
         """The request's body, if all of it is there and nothing is unusual: see `worker.ingest.asgi.Direct`."""

@@ -62,11 +62,94 @@ def test_a_health_check_may_be_a_head(door, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/events", "/v1/events/", "/v1/events/app/", "/v1/events/app/x", "//", "/%00"]
+    "path",
+    ["/", "/v1", "/v1/events", "/v1/events/", "/v1/events//", "/v1/events/app//", "/v1/events/app/x", "//", "/%00"],
 )
 def test_an_unknown_path_is_not_found(door, path):
-    """404, as a problem."""
-    is_problem(door.ask("POST", path, b"{}", {"Authorization": f"Bearer {TOKEN}"}), 404)
+    """404, as a problem that names the paths there are."""
+    detail = is_problem(door.ask("POST", path, b"{}", {"Authorization": f"Bearer {TOKEN}"}), 404)
+    assert "/v1/events/SOURCE (POST)" in detail
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1%2Fevents/app",
+        "/v1/%65vents/app",
+        "/v1/events/%61pp",
+        "/v1/events%2Fapp",
+        "/%68ealthz",
+        "/metrics%2f",
+        "/%6detrics",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_path_has_one_spelling(door, method, path):
+    """A proxy that guards /v1 or /metrics looks at the path as it was sent; so does the door."""
+    answer = door.ask(method, path, b"{}" if method == "POST" else None, {"Authorization": f"Bearer {TOKEN}"})
+    assert "written with %" in is_problem(answer, 404)
+    assert door.stored() == []
+
+
+def test_a_slash_at_the_end_changes_nothing(door):
+    """A URL that somebody completed by hand in a console works."""
+    assert door.post([{"event_id": "a"}], source="app/").status == 200
+    assert door.webhook({"event_id": "b"}, source="app/").status == 200
+    assert door.ask("GET", "/healthz/").status == door.ask("GET", "/readyz/").status == 200
+    assert door.ask("GET", "/v1/events/app/").status == 405
+
+
+@pytest.mark.parametrize("path", [b"/", b"/x", b"/healthz", b"/v1/events/app", b"/webhooks/purchasely/app"])
+def test_a_request_line_without_a_version_is_refused(door, caplog, path):
+    """A client of 1991, or a probe: no fault of ours, and no line in the log."""
+    reply = door.raw(b"GET %b\r\n\r\n" % path)
+    assert b"application/problem+json" in reply
+    assert status_of(reply) in {400, 405}
+    assert "unexpected" not in caplog.text
+
+
+def test_the_begin_of_the_next_request_does_not_cost_the_answer_to_this_one(door):
+    """80 kB, signed, and some bytes more in the same packet: the head that is not whole yet is short."""
+    body = b'{"event_id":"big","x":"%b"}' % (b"x" * 80_000)
+    lines = [f"{name}: {value}" for name, value in signed(body).items()]
+    path = "/webhooks/purchasely/app"
+    one = head(path, f"Content-Length: {len(body)}", *lines).replace(b"Connection: close\r\n", b"") + body
+    small = signed(b"{}")
+    next_one = head(path, "Content-Length: 2", *[f"{name}: {value}" for name, value in small.items()]) + b"{}"
+    for cut in (1, 5, 60):
+        reply = door.raw(one + next_one[:cut], next_one[cut:], pause_s=0.05)
+        assert reply.count(b"HTTP/1.1 200") == 2, reply[:300]
+    assert len(door.stored()) == 2
+
+
+def test_a_head_behind_a_whole_request_is_bounded_too(door):
+    """Only what came in one piece with the request before is not counted."""
+    body = b'{"event_id":"a"}'
+    first = bearer("/v1/events/app", f"Content-Length: {len(body)}").replace(b"Connection: close\r\n", b"") + body
+    flood = b"POST /v1/events/app HTTP/1.1\r\nHost: d\r\n" + b"X-A: 1\r\n" * 40_000
+    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            one.sendall(first + flood[:100])
+            assert status_of(one.recv(65536)) == 200
+            one.sendall(flood[100:])
+        reply = read_all(one)
+    assert reply == b"" or status_of(reply) == 431
+
+
+@pytest.mark.parametrize("pause_s", [0, 0.05])
+def test_a_trailer_is_no_header(door, pause_s):
+    """What comes behind the body cannot sign or authorize it, and says nothing of how to read it."""
+    chunked = b"2\r\n{}\r\n0\r\n"
+    for path, lines in (
+        ("/v1/events/app", [f"Authorization: Bearer {TOKEN}"]),
+        ("/webhooks/purchasely/app", [f"{name}: {value}" for name, value in signed(b"{}").items()]),
+    ):
+        trailer = "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
+        request = head(path, "Transfer-Encoding: chunked")
+        assert status_of(door.raw(request + chunked[:7], chunked[7:] + trailer, pause_s=pause_s)) == 401
+        assert status_of(door.raw(request + chunked + trailer)) == 401
+    spoilt = bearer("/v1/events/app", "Transfer-Encoding: chunked") + chunked + b"Content-Encoding: gzip\r\n\r\n"
+    assert status_of(door.raw(spoilt)) == 200
 
 
 def test_the_figures_are_served(door):
