@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
 from worker.ledger import headroom
+from worker.process.foreign import guard
 from worker.process.logs import configure
 from worker.process.memory import settle_in
 from worker.process.stop import Stop
@@ -34,6 +35,7 @@ QUEUE = "relay"
 _MESSAGE_LIFE_S = 600
 _SWEEP_LIFE_S = 120
 
+guard()
 app = Celery("relay")
 app.conf.update(
     task_default_queue=QUEUE,
@@ -45,6 +47,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,  # in a child our log lines would be sent round in a circle, and lost
     worker_send_task_events=False,
+    worker_enable_remote_control=False,  # whoever reaches the broker could end the workers, or change their limits
     worker_proc_alive_timeout=30,
     task_time_limit=600,  # a child that hangs in spite of every other bound
     broker_connection_retry_on_startup=True,
@@ -146,9 +149,12 @@ def _shut_down(**_: object) -> None:
 def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
     """Deliver what waits for an integration on a shard, and ask to be called again if the budget did not suffice."""
     parts = relay()
+    if not _are(str, integration) or not _are(int, shard) or not 0 <= shard < parts.settings.shards:
+        log.warning("foreign_message_dropped task=deliver")
+        return
     known = parts.integrations.integrations.get(integration)
     if known is None:
-        log.warning("unknown_integration integration=%s", integration)
+        log.warning("unknown_integration integration=%.60r", integration)
         return
     if known.unresolved:
         log.warning("integration_not_served integration=%s secret_missing %s", integration, known.unresolved)
@@ -165,6 +171,9 @@ def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
 @app.task(name="relay.replay", expires=_MESSAGE_LIFE_S)
 def replay(job_id: str, token: str) -> None:
     """Work on a replay job, and ask to be called again while something is left; `token` says whose turn it is."""
+    if not _are(str, job_id, token):
+        log.warning("foreign_message_dropped task=replay")
+        return
     with _stop, _redis_may_be_away():
         if _stop.asked():
             return  # this process is about to end: the claim expires, and a sweep wakes the job
@@ -191,6 +200,11 @@ def trim() -> None:
     """Drop what every group is past and the retention no longer asks for."""
     with _redis_may_be_away():
         log.info("trimmed entries=%d", upkeep.trim(relay()))
+
+
+def _are(kind: type, *values: object) -> bool:
+    """Whether all are of just this kind: messages are JSON, and may be anybody's."""
+    return all(type(value) is kind for value in values)
 
 
 def wake(integration: str, shard: int, *, probe: bool = False) -> bool:

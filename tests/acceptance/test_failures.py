@@ -1,9 +1,15 @@
 """What goes wrong around the relay: refusals, outages, held integrations, servers that are emptied, full or killed."""
 
+import base64
 import json
 import time
+import uuid
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
+import redis
+from celery import Celery
 
 from tests.support.payloads import payload
 from tests.support.waiting import until
@@ -197,3 +203,63 @@ def test_memory_of_wake_ups_is_bounded_while_nobody_works(make_stack):
         send(stack, 50, start)
     until(lambda: stack.broker.llen("relay") >= 4, "each lane has its message")
     assert stack.broker.llen("relay") <= 4 + 2
+
+
+def message(task, args, **changes):
+    """A message in Celery's form, as somebody else may put it on the queue."""
+    found = {
+        "body": base64.b64encode(json.dumps([args, {}, {}]).encode()).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"lang": "py", "task": task, "id": str(uuid.uuid4()), "argsrepr": "", "kwargsrepr": ""},
+        "properties": {
+            "correlation_id": "1",
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": "relay"},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": str(uuid.uuid4()),
+        },
+    }
+    return json.dumps(found | changes)
+
+
+FOREIGN = {
+    "garbage": b"\xff\xfe\x00garbage",
+    "not JSON": b"{",
+    "not an object": b"[1, 2]",
+    "a number": b"7",
+    "null": b"null",
+    "an empty object": b"{}",
+    "nested": b"[" * 100_000,
+    "no headers": message("relay.deliver", [], headers=None),
+    "odd headers": message("relay.deliver", [], headers=[1]),
+    "a task without id": message("x", [], headers={"task": "nobody.knows"}),
+    "odd body": message("relay.deliver", [], body="!!!"),
+    "odd properties": message("relay.deliver", [], properties=None),
+    "an unknown task": message("nobody.knows", [1]),
+    "too many arguments": message("relay.deliver", list(range(20))),
+    "no arguments": message("relay.deliver", []),
+    "arguments of other kinds": message("relay.deliver", [{"a": 1}, "zero"]),
+    "a shard that is not": message("relay.deliver", ["production", 10**30]),
+    "a job that is not": message("relay.replay", [["x"], None]),
+    "pickle": message("relay.deliver", [], **{"content-type": "application/x-python-serialize", "body": "gASVAA=="}),
+    "yaml": message("relay.deliver", [], **{"content-type": "application/x-yaml"}),
+    "large": message("nobody.knows", ["x" * 5_000_000]),
+}
+
+
+def test_messages_of_strangers_do_not_end_or_stall_a_worker(stack):
+    """Garbage, unknown tasks, wrong arguments, pickle, a remote shutdown: dropped, and events go on being delivered."""
+    worker = stack.processes["worker"]
+    children = {child.pid for child in psutil.Process(worker.pid).children(recursive=True)}
+    address = urlsplit(stack.server.url)
+    with redis.Redis(host=address.hostname, port=address.port, db=1) as broker:
+        for foreign in FOREIGN.values():
+            broker.lpush("relay", foreign)
+        until(lambda: broker.llen("relay") == 0, "the queue is read")
+        Celery(broker=f"redis://{address.hostname}:{address.port}/1").control.shutdown()
+    ids = send(stack, 3)
+    until(lambda: arrived(stack) == sorted(ids), "all arrive")
+    assert worker.poll() is None
+    assert {child.pid for child in psutil.Process(worker.pid).children(recursive=True)} >= children

@@ -1,0 +1,68 @@
+"""Messages on the broker's queue that are not ours: dropped and said in the log, never the end of a worker."""
+
+import base64
+import logging
+from queue import Empty
+from typing import Any
+
+import orjson
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import redis as kombu_redis
+
+log = logging.getLogger(__name__)
+
+TASKS = frozenset({"relay.deliver", "relay.replay", "relay.sweep", "relay.trim"})
+_BODY_LIMIT_BYTES = 10_000  # an integration and a shard, or a job and its token
+
+
+class Channel(kombu_redis.Channel):
+    """Redis's channel, whose reader survives what it cannot read: kombu lets the error end the worker."""
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+        except (Empty, *self.connection_errors):
+            raise
+        except Exception as fault:  # noqa: BLE001 - whatever a stranger has put on the queue
+            # without its text, which holds the message; the message itself is taken off the queue already
+            log.warning("foreign_message_dropped fault=%s", type(fault).__name__)
+            raise Empty from None
+
+
+class Transport(kombu_redis.Transport):
+    """Redis's transport, with that channel."""
+
+    Channel = Channel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        # Before Celery sees it: what its consumer fails at it never acknowledges, and then it reads nothing more.
+        if is_ours(message):
+            super()._deliver(message, queue)  # type: ignore[no-untyped-call]
+        else:
+            log.warning("foreign_message_dropped fault=form")
+
+
+def is_ours(message: Any) -> bool:
+    """Whether a message has the form of those that the relay sends; whether its arguments are right, its task says."""
+    try:
+        headers, properties = message["headers"], message["properties"]
+        args, named, embedded = orjson.loads(base64.b64decode(message["body"][: 2 * _BODY_LIMIT_BYTES], validate=True))
+        return bool(
+            headers["task"] in TASKS
+            and isinstance(headers["id"], str)
+            and message["content-type"] == "application/json"
+            and properties["body_encoding"] == "base64"
+            and isinstance(properties["delivery_tag"], str)
+            and isinstance(properties["delivery_info"], dict)
+            and isinstance(args, list)
+            and isinstance(named, dict)
+            and not any(embedded.values())
+        )
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return False
+
+
+def guard() -> None:
+    """Have Celery read its queue in Redis through this transport; brokers of other kinds check by themselves."""
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
