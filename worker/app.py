@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -120,6 +121,12 @@ class Relay:
         else:
             self.begin()
         self.processes.beat(self.process())
+
+    def end(self) -> None:
+        """Stop looking, and note that this process ends on purpose."""
+        self.pulse.stop()
+        with suppress(redis.RedisError, OSError, OperatorError):
+            self.processes.leave(self.process())
 
     def process(self) -> Process:
         """What this process says of itself."""

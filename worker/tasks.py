@@ -4,6 +4,7 @@ A message only says "there is work for this integration on this shard". Events n
 running one twice, costs nothing.
 """
 
+import atexit
 import logging
 import uuid
 from collections.abc import Iterator
@@ -99,6 +100,7 @@ def _begin_worker(**_: object) -> None:
 def _begin_beat(**_: object) -> None:
     _begin("beat")
     relay().pulse.start()
+    atexit.register(relay().end)
 
 
 def _begin(role: Role) -> None:
@@ -138,6 +140,12 @@ def _watch(**_: object) -> None:
 
     relay().pulse.start()  # after the children were forked
     Watchdog(queue_length, lambda: sum(state.total_count.values()), busy, read_settings().watchdog_s).start()
+
+
+@signals.worker_shutdown.connect
+@signals.worker_process_shutdown.connect
+def _end(**_: object) -> None:
+    relay().end()
 
 
 @signals.worker_shutting_down.connect

@@ -16,6 +16,7 @@ from worker.app import Relay
 from worker.dead.filters import read_time_ms
 from worker.errors import OperatorError
 from worker.history.comparison import Comparison, Found, Tally, reader
+from worker.process.memory import settle_in
 from worker.store.keys import shard_key
 from worker.store.stream import Entry, read_range
 
@@ -128,7 +129,7 @@ def _run(parts: Relay, plan: Plan, jobs: list[_Job], progress: Callable[[int, in
     processes = min(len(jobs), cores())
     if processes > 1 and _size(parts, jobs) > _PAGE:
         # spawned, not forked: a copy of this process would share its connections
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), settle_in) as pool:
             waiting = [pool.submit(_look, job) for job in jobs]
             answers: Iterator[_Answer] = (future.result() for future in as_completed(waiting))
             _gather(plan, changes, answers, len(jobs), progress)

@@ -106,7 +106,7 @@ class Door:
     async def process_shutdown(self, _scope: Any, _event: Any) -> None:
         """Send the wake-ups of what was accepted, and let Redis go; every request has its answer by now."""
         self._parts.live.swapped = lambda _: None
-        await asyncio.to_thread(self._parts.pulse.stop)
+        await asyncio.to_thread(self._parts.end)
         await asyncio.to_thread(self._waker.stop, _DRAIN_S)
         await self.redis.aclose()
 

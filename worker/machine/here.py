@@ -17,6 +17,7 @@ from worker.errors import OperatorError
 from worker.machine.embedded import Embedded
 from worker.machine.processes import START, program
 from worker.machine.supervisor import Change, Supervisor
+from worker.revisions.keyring import make_key, secret_keys
 
 # A proxy of the surroundings has nothing to do with what runs on this machine.
 open_direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
@@ -53,6 +54,8 @@ class Machine:
             OperatorError: the set-up is wrong; nothing is left to start then, but `stop` must be called.
         """
         chosen = self.relay.settings
+        if self.embedded and not secret_keys(chosen):
+            make_key(chosen.data_dir)
         if chosen.integrations:
             check_file(chosen.integrations, self.relay.secrets)  # errors end it here, before anything runs
         if self.embedded:

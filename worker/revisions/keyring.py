@@ -1,5 +1,10 @@
 """The keys of sealed secrets in this process's reach; the cipher is imported only where something is sealed."""
 
+import base64
+import os
+from contextlib import suppress
+from pathlib import Path
+
 from config.settings import Settings
 
 KEY_FILE = "secret.keys"
@@ -14,6 +19,19 @@ def secret_keys(chosen: Settings) -> tuple[str, ...]:
         except (OSError, ValueError):
             given = ""
     return tuple(key for key in given.replace("\n", ",").replace(" ", ",").split(",") if key)
+
+
+def make_key(data_dir: Path) -> None:
+    """Make a key of this machine's own in the data folder, readable by its owner alone; one that is there stays."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    key = base64.urlsafe_b64encode(os.urandom(32)) + b"\n"  # what Fernet takes
+    with (
+        suppress(FileExistsError),
+        open(  # noqa: PTH123 - with a mode
+            os.open(data_dir / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+        ) as file,
+    ):
+        file.write(key)
 
 
 def unseal(keys: tuple[str, ...], token: str) -> str:

@@ -116,10 +116,15 @@ class Revisions:
         except redis.exceptions.ResponseError as fault:
             raise UnreadableError(_foreign()) if "WRONGTYPE" in str(fault) else fault from None
         if word == b"moved":
+            if self._is_ours(number, record):
+                return int(number)  # its answer was lost, and the client asked again
             raise MovedError(number.decode("utf-8", "replace")[:20])
         if word == b"seen":
             raise SeenError(_number(number))
         return int(number)
+
+    def _is_ours(self, head: bytes, record: bytes) -> bool:
+        return head.isdigit() and self._ask("HGET", head) == record
 
     def _raw_head(self) -> bytes | None:
         raw: bytes | None = self._ask("HGET", "head")

@@ -29,6 +29,15 @@ def test_a_pointer_that_moved_refuses(revisions):
     assert len(revisions.all()) == 2
 
 
+def test_an_answer_that_was_lost_is_asked_for_again(revisions):
+    """The same revision published again over the same one is the one that is in force already."""
+    assert revisions.publish(revision("a = 1"), 0) == 1
+    assert revisions.publish(revision("a = 1"), 0) == 1
+    with pytest.raises(MovedError):
+        revisions.publish(revision("a = 1", at_ms=2), 0)
+    assert len(revisions.all()) == 1
+
+
 def test_of_many_at_once_one_wins(revisions):
     """Ten who publish over the same revision: one number, nine refusals."""
     revisions.publish(revision("a = 0"), 0)

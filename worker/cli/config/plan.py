@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from worker.cli.printing import count, echo_json, span
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from worker.app import Relay
     from worker.history.comparison import Tally
     from worker.history.plan import Change, Plan
+    from worker.machine.serverfacts import Fact
 
 SINCE = click.option("--since", default="24h", show_default=True, metavar="TIME", help="How far back: 30m, 24h, 3d.")
 _EFFECTS = {
@@ -31,12 +33,13 @@ _KINDS = 5
 @click.argument("file", type=click.Path(path_type=Path))
 @SINCE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--offline", is_flag=True, help="Do not ask Customer.io about the keys.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 when something would change, as in CI.")
-def plan(file: Path, since: str, *, as_json: bool, exit_code: bool) -> None:
+def plan(file: Path, since: str, *, as_json: bool, offline: bool, exit_code: bool) -> None:
     """Show what FILE would change: in words, and on the events still stored. Nothing changes.
 
     Both revisions are run over the same events, as if they came again: which are newly sent, no longer sent, renamed
-    or dead, and whose properties would differ. Needs no secret.
+    or dead, and whose properties would differ. Keys that are new are tried, where their secrets are at hand.
     """
     from worker.cli.dead.options import open_parts
     from worker.revisions.live import read_file
@@ -44,12 +47,14 @@ def plan(file: Path, since: str, *, as_json: bool, exit_code: bool) -> None:
     parts = open_parts()
     text = read_file(file)
     found, lines = look(parts, text, str(file), since, quiet=as_json)
+    keys = [] if offline else ask_keys(parts, found, text, str(file))
     if as_json:
         from worker.history.plan import plan_dict
 
-        echo_json({**plan_dict(found), "difference": lines})
+        echo_json({**plan_dict(found), "difference": lines, "keys": keys})
     else:
         show(found, lines)
+        show_keys(keys)
     if exit_code and (lines or found.changes):
         raise click.exceptions.Exit(1)
 
@@ -73,6 +78,36 @@ def look(parts: "Relay", text: str, path: str, since: str, *, quiet: bool) -> "t
             click.echo(f"\r{done} of {shards} shards, {count(events)} events", err=True, nl=done == shards)
 
     return make_plan(parts, text, path, since_of(since), progress), lines
+
+
+def ask_keys(parts: "Relay", found: "Plan", text: str, path: str) -> "list[Fact]":
+    """What Customer.io says about the keys of integrations that are added or have another key."""
+    from worker.machine.inspection import look_at_keys
+    from worker.machine.serverfacts import Fact
+    from worker.revisions.live import check
+
+    former = parts.live.loaded.integrations.integrations
+    new = check(text, path, parts.secrets)
+    facts, asked = [], {}
+    for change in found.changes:
+        one = new.integrations.get(change.integration)
+        if one is None or not one.enabled:
+            continue
+        if one.unresolved:
+            facts.append(Fact("customer.io", one.name, "ok", "its key was not tried: the secret is not at hand here"))
+        elif one.name not in former or former[one.name].fingerprint != one.fingerprint:
+            asked[one.name] = one
+    if asked:
+        facts += look_at_keys(replace(new, integrations=asked), parts.settings.request_timeout_s)
+    return facts
+
+
+def show_keys(keys: "list[Fact]") -> None:
+    """What Customer.io says about the keys, for people."""
+    for fact in keys:
+        colour = {"ok": None, "warning": "yellow", "wrong": "red"}[fact.level]
+        remedy = f"; {fact.remedy}" if fact.remedy else ""
+        click.secho(f"key of {fact.subject}: {fact.text}{remedy}", fg=colour)
 
 
 def show(found: "Plan", lines: list[str]) -> None:

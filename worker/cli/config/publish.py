@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.acting import BY, WHY, doer, record
-from worker.cli.config.plan import SINCE, look, show
+from worker.cli.config.plan import SINCE, ask_keys, look, show, show_keys
 from worker.cli.printing import count, echo_json
 from worker.errors import OperatorError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from worker.revisions.store import Origin, Revision
 
 _TAKEN_UP_WITHIN_S = 10.0
+_SILENT_MS = 3_000
 
 _YES = click.option("--yes", is_flag=True, help="Do not ask; removes no integration by itself.")
 _REMOVE = click.option(
@@ -94,6 +95,7 @@ class _Publication:
         plan, lines = look(self._parts, self._text, self._path, since, quiet=self._as_json)
         if not self._as_json:
             show(plan, lines)
+            show_keys(ask_keys(self._parts, plan, self._text, self._path))
         if self._parts.live.loaded.revision.text == self._text and plan.revision:
             if self._as_json:
                 echo_json({"revision": plan.revision, "published": False})
@@ -154,7 +156,8 @@ class _Publication:
 
         parts, ends = self._parts, time.monotonic() + _TAKEN_UP_WITHIN_S
         while True:
-            alive = [one for one in fleet(parts).processes if one.alive]
+            # who was killed a moment ago is not waited for: everyone says once a second that it is alive
+            alive = [one for one in fleet(parts).processes if one.silent_ms < _SILENT_MS]
             behind = [one for one in alive if one.revision < number]
             if not behind or time.monotonic() > ends:
                 break
