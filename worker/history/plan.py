@@ -108,7 +108,7 @@ def compare_names(before: Integrations, after: Integrations) -> Iterator[tuple[s
 
 
 def _jobs(parts: Relay, plan: Plan, before: str, after: str, both: tuple[Integrations, Integrations]) -> Iterator[_Job]:
-    names = [one.integration for one in plan.changes]
+    names = [one.integration for one in plan.changes if one.change != "key"]  # another key sends the same
     silent = parts.suppressed.people()
     seconds, _ = parts.redis.time()
     until = f"{int(seconds) * 1000 + 999}"

@@ -54,10 +54,10 @@ class Machine:
             OperatorError: the set-up is wrong; nothing is left to start then, but `stop` must be called.
         """
         chosen = self.relay.settings
-        if self.embedded and not secret_keys(chosen):
-            make_key(chosen.data_dir)
         if chosen.integrations:
             check_file(chosen.integrations, self.relay.secrets)  # errors end it here, before anything runs
+        if self.embedded and not secret_keys(chosen):
+            make_key(chosen.data_dir)
         if self.embedded:
             self.supervisor.start(self.embedded.open())
             self.embedded.wait_ready(lambda: self.supervisor.is_alive("valkey"), asked)

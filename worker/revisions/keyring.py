@@ -5,7 +5,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from config.secrets import UnresolvedError
 from config.settings import Settings
+from worker.errors import OperatorError
 
 KEY_FILE = "secret.keys"
 
@@ -38,9 +40,11 @@ def unseal(keys: tuple[str, ...], token: str) -> str:
     """The secret in what follows "sealed:".
 
     Raises:
-        UnresolvedError: no key opens it.
-        OperatorError: a key is no key.
+        UnresolvedError: no key opens it, or a key is none.
     """
     from worker.revisions.seal import Seal  # noqa: PLC0415 - a tenth of a second that most have no use for
 
-    return Seal(keys).open(token)
+    try:
+        return Seal(keys).open(token)
+    except OperatorError as error:
+        raise UnresolvedError(f"is sealed; {error}") from None

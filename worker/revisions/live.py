@@ -73,6 +73,7 @@ class Live:
         self._looked_s = -LOOK_S
         self._lock = threading.Lock()
         self._said = ""
+        self._seen = 0  # the newest revision that this process has seen in Redis
         self.since_ms = 0
         self.swapped: Callable[[Loaded], object] = lambda _: None
 
@@ -139,14 +140,17 @@ class Live:
         if self._revisions is None:
             return None
         head = self._revisions.head()
-        if head < known.number:
+        if head < known.number == self._seen:
             self._restore(self._revisions, known.revision, head)
             return None
         if head == known.number and not self._secrets.changed():
+            self._seen = head
             return None
-        if head == 0:
-            return self._of_file(self._file) if self._file else None
-        return self._load(self._revisions.get(head))
+        if head == 0:  # what is known is from the disk or a file: it may belong to another Redis
+            return self._of_file(self._file) if self._file and not known.number else None
+        new = self._load(self._revisions.get(head))
+        self._seen = head
+        return new
 
     def _first(self) -> Loaded:
         found = self._of_redis() or (self._last_good and self._of_disk(self._last_good))
@@ -159,7 +163,9 @@ class Live:
             return None
         try:
             head = self._revisions.head()
-            return self._load(self._revisions.get(head)) if head else None
+            new = self._load(self._revisions.get(head)) if head else None
+            self._seen = head
+            return new
         except (UnreadableError, ConfigError) as fault:
             self._say("config_not_taken_up running=0 %s", fault)
         except _AWAY:

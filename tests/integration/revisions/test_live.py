@@ -123,6 +123,26 @@ def test_redis_away_at_the_start(host, tmp_path, revisions):
     assert (one.number, one.names) == (1, ["production"])
 
 
+def test_what_was_on_disk_is_not_forced_upon_another_redis(host, revisions, redis_client):
+    """Only what a process has seen in this Redis is published again: its folder may come from elsewhere."""
+    one = host().start(text())
+    revisions.publish(revision(text("second")), 1)
+    one.look()
+
+    class Away:
+        def head(self):
+            raise redis.ConnectionError
+
+    one.revisions, one.file = Away(), None
+    one.start()
+    assert one.number == 2
+    redis_client.delete(REVISIONS)
+    revisions.publish(revision(text("elsewhere")), 0)
+    one.live._revisions = revisions
+    assert one.look()
+    assert (one.number, one.names, revisions.head()) == (1, ["elsewhere"], 1)
+
+
 def test_a_secret_that_is_missing_costs_one_integration(host, caplog):
     """Where a secret is missing its integration says so; the file is published all the same, and the others serve."""
     both = (

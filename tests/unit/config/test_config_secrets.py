@@ -20,7 +20,12 @@ def test_a_file_is_read_without_its_newline(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "cannot be read (No such file"), (b"", "is empty"), (b" \n", "is empty"), (b"x" * 70_000, "is longer")],
+    [
+        (None, "cannot be read (No such file"),
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"x" * 70_000, "is longer"),
+    ],
 )
 def test_a_file_that_holds_none_is_said(tmp_path, content, said):
     """Which file, and what to do; and when it is there at last, that is noticed too."""

@@ -43,6 +43,8 @@ def test_a_key_that_is_none_is_said_by_its_place():
     with pytest.raises(OperatorError, match="key 2 is no key") as error:
         Seal((new_key(), "hunter2"))
     assert "hunter2" not in str(error.value)
+    with pytest.raises(UnresolvedError, match="key 1 is no key"):
+        unseal(("hunter2",), "gAAAA")
 
 
 def test_without_a_key_nothing_is_sealed():

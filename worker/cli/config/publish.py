@@ -163,7 +163,6 @@ class _Publication:
                 break
             time.sleep(0.1)
         parts.live.look(force=True)
-        parts.join()
         removed = retire(parts, at_once=True) if plan.removed and not behind else []
         if self._as_json:
             answer: dict[str, Any] = {"revision": number, "published": True, "removed": removed}
