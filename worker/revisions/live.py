@@ -148,9 +148,7 @@ class Live:
             return None
         if head == 0:  # what is known is from the disk or a file: it may belong to another Redis
             return self._of_file(self._file) if self._file and not known.number else None
-        new = self._load(self._revisions.get(head))
-        self._seen = head
-        return new
+        return self._take(self._revisions, head)
 
     def _first(self) -> Loaded:
         found = self._of_redis() or (self._last_good and self._of_disk(self._last_good))
@@ -163,9 +161,7 @@ class Live:
             return None
         try:
             head = self._revisions.head()
-            new = self._load(self._revisions.get(head)) if head else None
-            self._seen = head
-            return new
+            return self._take(self._revisions, head) if head else None
         except (UnreadableError, ConfigError) as fault:
             self._say("config_not_taken_up running=0 %s", fault)
         except _AWAY:
@@ -188,6 +184,11 @@ class Live:
         text = read_file(path)
         revision = Revision(text, digest_of(text), "", 0, origin="file")
         return Loaded(revision, check(text, str(path), self._secrets))
+
+    def _take(self, revisions: Revisions, head: int) -> Loaded:
+        new = self._load(revisions.get(head))
+        self._seen = head
+        return new
 
     def _load(self, revision: Revision) -> Loaded:
         path = f"revision {revision.number}"
