@@ -105,6 +105,14 @@ def _arrived(stack: Any) -> dict[str, list[str]]:
     return found
 
 
+def arrived_names(stack: Any) -> dict[str, list[str]]:
+    """The names under which each event id arrived."""
+    found: dict[str, list[str]] = {}
+    for event in _pages(stack, "events"):
+        found.setdefault(event["attributes"]["event_id"], []).append(event["name"])
+    return found
+
+
 def _people(stack: Any) -> dict[str, dict[str, Any]]:
     return {
         person["identifiers"].get("id") or person["identifiers"]["email"]: person["attributes"]

@@ -28,8 +28,9 @@ from config.catalogue import catalogue
 from config.integrations import load
 from tests.chaos.identities import IDENTITY, under_identities
 from tests.chaos.plan import KINDS, SECONDS_A_FAULT, Fault, make_plan
-from tests.chaos.proof import Proof, prove
+from tests.chaos.proof import Proof, arrived_names, prove
 from tests.chaos.sender import Person, Sender
+from tests.chaos.trails import trail_findings
 from tests.support.payloads import HISTORIES, history
 from tests.support.proxy import LossyProxy
 from tests.support.servers import OwnRedis
@@ -303,11 +304,15 @@ class Chaos:
             ),
             unsettled=self._stack.account.waiting,
             dead=self._stack.account.dead,
-            findings=[f"shard {one.shard}: {one.text}" for one in found.findings],
+            findings=[*(f"shard {one.shard}: {one.text}" for one in found.findings), *self._trail_findings()],
             defects=defects,
             server=f"{version.get('server_name', 'redis')} {version.get('valkey_version', version['redis_version'])}",
             notes=self._notes,
         )
+
+    def _trail_findings(self) -> list[str]:
+        ids = [orjson.loads(raw)["event_id"] for events in self._histories.values() for raw in events]
+        return trail_findings(self._stack.parts, arrived_names(self._stack), ids, self._seed)
 
 
 def make_histories(seed: int, events: int, *, two_identities: bool = False) -> dict[str, list[bytes]]:
@@ -349,7 +354,7 @@ def markdown(summary: Summary) -> str:
         f"| redeliveries that were taken for new events | {summary.taken_twice} |",
         f"| events that still wait when all is well again | {summary.unsettled} |",
         f"| dead letters (none of the events deserved it) | {summary.dead} |",
-        f"| differences that `relay audit` found | {len(summary.findings)} |",
+        f"| differences that `relay audit` found, or between the trail and what arrived | {len(summary.findings)} |",
         f"| requests that a correct client would not have sent | {sum(summary.defects.values())} |",
         "",
         "| fault | times |",
