@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import redis
 from pydantic import ValidationError
@@ -19,21 +19,12 @@ from config.secrets import Secrets
 from config.settings import Settings, settings
 from worker.dead.changes import DeadChanges
 from worker.dead.letters import DeadLetters
-from worker.delivery.lease_run import Delivery
-from worker.delivery.workshop import Workshop
 from worker.errors import OperatorError
-from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
 from worker.process.pulse import Pulse
 from worker.process.stop import Stop
 from worker.replay.claims import Claims
-from worker.replay.event_lanes import EventLanes
-from worker.replay.job import Job
-from worker.replay.jobrun import JOB_BUDGET_S, JobRun, Pace
 from worker.replay.jobs import Jobs
-from worker.replay.letter_lanes import LetterLanes
-from worker.replay.resync import PeopleLanes, Resync
-from worker.replay.turn import TURN_LETTERS, Replay
 from worker.revisions.keyring import secret_keys, unseal
 from worker.revisions.lastgood import LastGood
 from worker.revisions.live import EMPTY, NO_CONFIG, Live
@@ -41,14 +32,13 @@ from worker.revisions.store import Revisions
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
 from worker.store.processes import Process, Processes, Role
-from worker.store.stream import Lane, Streams
+from worker.store.stream import WAKE_MS, Lane, Streams
 from worker.store.suppression import Suppressed
 
-# A wake mark outlives the sweep many times over: it stops needless messages, the sweep looks past it.
-WAKE_MS = 60_000
-
-
-AnyLanes = TypeVar("AnyLanes", bound=LetterLanes)
+if TYPE_CHECKING:
+    from worker.delivery.lease_run import Delivery
+    from worker.replay.jobrun import JobRun
+    from worker.replay.serving import Serving
 
 
 class Relay:
@@ -203,14 +193,6 @@ class Relay:
         return Claims(self.redis)
 
     @cached_property
-    def _letter_lanes(self) -> LetterLanes:
-        return self._lanes_for(LetterLanes)
-
-    def _lanes_for(self, kind: type[AnyLanes]) -> AnyLanes:
-        chosen = self.settings
-        return kind(self.redis, int(chosen.lease_s * 1000), chosen.person_ttl_s, WAKE_MS)
-
-    @cached_property
     def suppressed(self) -> Suppressed:
         """Of whom nothing is sent."""
         return Suppressed(self.redis)
@@ -265,58 +247,27 @@ class Relay:
         once: Any = self.redis.smembers(INTEGRATIONS)
         return names + sorted({name.decode() for name in once} - set(names))
 
-    @cached_property
-    def _workshops(self) -> dict[str, Workshop]:
-        return {}
-
     def mapper(self, integration: Integration) -> Mapper:
         """The mapping of an integration."""
         return Mapper(integration, int(self.settings.clock_tolerance_s * 1000))
 
-    def _workshop(self, integration: Integration, stop: Stop) -> Workshop:
-        """What an integration's deliveries and replays share, kept for the next lease."""
-        made = self._workshops.get(integration.name)
-        if made is not None and not made.serves(integration):
-            made.close()
-            made = None
-        if made is None:
-            made = self._workshops[integration.name] = Workshop(
-                integration, self.settings, self.redis, self.streams, self.holds, self.suppressed, stop
-            )
-        return made
+    @cached_property
+    def serving(self) -> "Serving":
+        """What serves lanes and jobs."""
+        from worker.replay.serving import Serving  # noqa: PLC0415 - a fifth of a second that most commands have no use for
 
-    def delivery(self, lane: Lane, stop: Stop) -> Delivery:
+        config = partial(getattr, self, "integrations")
+        return Serving(
+            self.settings, config, self.redis, self.streams, self.holds, self.suppressed, self.jobs, self.claims
+        )
+
+    def delivery(self, lane: Lane, stop: Stop) -> "Delivery":
         """A delivery for one lease."""
-        return self._workshop(self.integrations.integrations[lane.integration], stop).delivery(lane)
+        return self.serving.delivery(lane, stop)
 
-    def job_run(self, job_id: str, wake: Callable[[str, int], object], stop: Stop) -> JobRun:
+    def job_run(self, job_id: str, wake: Callable[[str, int], object], stop: Stop) -> "JobRun":
         """One task's work on a replay job."""
-        chosen = self.settings
-        probe_s = chosen.request_timeout_s + chosen.lease_s + 5
-        pace = Pace(min(JOB_BUDGET_S, chosen.budget_s), int(chosen.lease_s * 1000), int(probe_s * 1000))
-        turns = partial(self._replay, stop)
-        return JobRun(job_id, self.jobs, self.claims, self.holds, turns, wake, pace, stop)
-
-    def _replay(self, stop: Stop, job: Job, integration: str, shard: int, renew: Callable[[], None]) -> Replay | None:
-        known = self.integrations.integrations.get(integration)
-        if known is None:
-            return None
-        shop, lane = self._workshop(known, stop), Lane(known.source, integration, shard)
-        requests, renew_both = shop.requests(lane, Fill(TURN_LETTERS)), shop.lease_renewal(lane, renew)
-        if job.kind == "people":
-            return Resync(
-                lane,
-                job.id,
-                self._lanes_for(PeopleLanes),
-                requests,
-                shop.mapper,
-                self.streams.states,
-                shop.gate,
-                renew_both,
-                shop.bounds,
-            )
-        lanes = self._letter_lanes if job.kind == "letters" else self._lanes_for(EventLanes)
-        return Replay(lane, job.id, lanes, requests, shop.gate, renew_both, shop.bounds)
+        return self.serving.job_run(job_id, wake, stop)
 
 
 _relays: dict[int, Relay] = {}

@@ -15,6 +15,7 @@ from celery import Celery, signals
 from celery.worker import state
 from kombu.exceptions import OperationalError
 
+import worker.replay.serving  # noqa: F401 - loaded before the fork, so that children share it
 from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
 from worker.ledger import headroom

@@ -11,6 +11,7 @@ from worker.dead.edits import edit, home
 from worker.dead.letter import raw_of
 from worker.dead.neighbours import neighbours
 from worker.purchasely.person import shard_of
+from worker.replay.letter_lanes import LetterLanes
 from worker.store.stream import Lane
 
 
@@ -56,11 +57,11 @@ def test_a_letter_in_a_replays_hand_is_left_alone(dead):
     letter = dead.letters(reasons=("rejected",))[0]
     job_id = dead.start([letter])
     lane = Lane("app", "production", letter.shard)
-    dead.parts._letter_lanes.take(lane, job_id, "t", 100, overtake=False)
+    dead.parts.serving.lanes(LetterLanes).take(lane, job_id, "t", 100, overtake=False)
     after = edit(letter, orjson.dumps(event(0, plan="x")), "me", 1)
     assert discard(dead, [letter]) == ["in hand"]
     assert dead.parts.dead_changes.rewrite(letter, after) == "in hand"
-    dead.parts._letter_lanes.settle(lane, job_id, "t", [], {}, 0)
+    dead.parts.serving.lanes(LetterLanes).settle(lane, job_id, "t", [], {}, 0)
     assert dead.parts.dead_changes.rewrite(letter, after) == "done"
     assert dead.account().dead == 11
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.deadstack import event, opened
 from worker.mapping.mapper import Mapper
 from worker.replay.job import Job
-from worker.replay.letter_lanes import Turn
+from worker.replay.letter_lanes import LetterLanes, Turn
 from worker.store.keys import job_part_key
 from worker.store.stream import Lane
 
@@ -252,7 +252,7 @@ def test_a_lost_worker_leaves_its_letters_to_the_next(dead):
     bury(dead, *[event(n, "BAD") for n in range(30)])
     job_id = dead.start(dead.letters())
     lane = Lane("app", "production", dead.letters()[0].shard)
-    taken = dead.parts._letter_lanes.take(lane, job_id, "gone", 100, overtake=False)
+    taken = dead.parts.serving.lanes(LetterLanes).take(lane, job_id, "gone", 100, overtake=False)
     assert isinstance(taken, Turn)
     dead.parts.redis.delete(lane.key("lease"))  # it expired
     dead.work()
@@ -268,10 +268,12 @@ def test_a_stalled_turn_changes_nothing_when_it_wakes(dead):
     bury(dead, event(1, "BAD"))
     job_id = dead.start(dead.letters())
     lane, letter = Lane("app", "production", dead.letters()[0].shard), dead.letters()[0]
-    dead.parts._letter_lanes.take(lane, job_id, "stalled", 100, overtake=False)
+    dead.parts.serving.lanes(LetterLanes).take(lane, job_id, "stalled", 100, overtake=False)
     dead.parts.redis.set(lane.key("lease"), "another")
     with pytest.raises(LeaseLostError):
-        dead.parts._letter_lanes.settle(lane, job_id, "stalled", [(letter.id, letter, None)], {"k": b"v"}, 0)
+        dead.parts.serving.lanes(LetterLanes).settle(
+            lane, job_id, "stalled", [(letter.id, letter, None)], {"k": b"v"}, 0
+        )
     assert dead.account().dead == 1
     assert not dead.parts.redis.exists("k")
 
@@ -284,10 +286,10 @@ def test_a_settle_that_is_repeated_counts_once(dead):
     letter = dead.letters()[0]
     job_id = dead.start([letter])
     lane = Lane("app", "production", letter.shard)
-    dead.parts._letter_lanes.take(lane, job_id, "t", 100, overtake=False)
-    dead.parts._letter_lanes.settle(lane, job_id, "t", [(letter.id, letter, None)], {}, 0)
+    dead.parts.serving.lanes(LetterLanes).take(lane, job_id, "t", 100, overtake=False)
+    dead.parts.serving.lanes(LetterLanes).settle(lane, job_id, "t", [(letter.id, letter, None)], {}, 0)
     with pytest.raises(LeaseLostError):
-        dead.parts._letter_lanes.settle(lane, job_id, "t", [(letter.id, letter, None)], {}, 0)
+        dead.parts.serving.lanes(LetterLanes).settle(lane, job_id, "t", [(letter.id, letter, None)], {}, 0)
     assert (dead.account().delivered, dead.account().dead) == (1, 0)
 
 

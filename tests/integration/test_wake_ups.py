@@ -12,11 +12,10 @@ import redis.asyncio
 from tests.support.fakes import raw_event
 from tests.support.hostile import Hostile, answer
 from tests.support.parts import make_parts
-from worker.app import WAKE_MS
 from worker.ingest.coalescer import Appender, Incoming
 from worker.ledger.audit import audit
 from worker.process.stop import Stop
-from worker.store.stream import Lane
+from worker.store.stream import WAKE_MS, Lane
 
 EVENTS = 1500
 WORKERS = 3

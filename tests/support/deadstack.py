@@ -84,8 +84,7 @@ class DeadStack:
 
     def close(self) -> None:
         """Close every connection."""
-        for shop in self.parts._workshops.values():
-            shop.close()
+        self.parts.serving.close()
         self.parts.redis.close()
 
     def restart(self, *changes: tuple[str, str]) -> None:

@@ -65,7 +65,7 @@ def resume(integration: str, message: str, by: str | None, *, as_json: bool) -> 
 
 def _mark_backlogs(parts: "Relay", integration: str) -> "list[Lane]":
     """The lanes to wake, marked as woken. A mark that a hold left on an empty one would cost the next event its own."""
-    from worker.app import WAKE_MS
+    from worker.store.stream import WAKE_MS
     from worker.upkeep.sweep import backlogs
 
     found = [backlog for backlog in backlogs(parts) if backlog.lane.integration == integration and not backlog.leased]

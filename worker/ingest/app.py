@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from config.integrations import Integrations, Source
-from worker.app import WAKE_MS, Relay, relay
+from worker.app import Relay, relay
 from worker.errors import NotStoredError, OperatorError, SenderError
 from worker.ingest.admission import RETRIES_S, check_signature, check_token, unsigned
 from worker.ingest.asgi import Body, Frame, Headers
@@ -26,6 +26,7 @@ from worker.ingest.single_flight import Errand
 from worker.ingest.waker import Waker, send
 from worker.process.logs import configure
 from worker.process.memory import settle_in
+from worker.store.stream import WAKE_MS
 
 log = logging.getLogger(__name__)
 

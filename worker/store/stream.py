@@ -39,6 +39,10 @@ LATENCY_BOUNDS_MS = (
 )
 
 
+# A wake mark outlives the sweep many times over: it stops needless messages, the sweep looks past it.
+WAKE_MS = 60_000
+
+
 class Lane(msgspec.Struct, frozen=True):
     """One integration on one shard: what a lease is for."""
 

@@ -7,10 +7,10 @@ import time
 import msgspec
 import redis
 
-from worker.app import WAKE_MS, Relay
+from worker.app import Relay
 from worker.store.holds import Hold
 from worker.store.keys import shard_key
-from worker.store.stream import Lane
+from worker.store.stream import WAKE_MS, Lane
 from worker.upkeep.retire import drop_empty, retire, sources
 from worker.upkeep.trim import relieve as relieve_memory
 from worker.upkeep.trim import trim as trim_streams

@@ -1,0 +1,97 @@
+"""Serving integrations: deliveries and replay jobs of one process, over workshops that are kept from lease to lease."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import redis
+
+from config.integrations import Integration, Integrations
+from config.settings import Settings
+from worker.delivery.lease_run import Delivery
+from worker.delivery.workshop import Workshop
+from worker.mapping.batching import Fill
+from worker.process.stop import Stop
+from worker.replay.claims import Claims
+from worker.replay.event_lanes import EventLanes
+from worker.replay.job import Job
+from worker.replay.jobrun import JOB_BUDGET_S, JobRun, Pace
+from worker.replay.jobs import Jobs
+from worker.replay.letter_lanes import LetterLanes
+from worker.replay.resync import PeopleLanes, Resync
+from worker.replay.turn import TURN_LETTERS, Replay
+from worker.store.holds import Holds
+from worker.store.stream import WAKE_MS, Lane, Streams
+from worker.store.suppression import Suppressed
+
+AnyLanes = TypeVar("AnyLanes", bound=LetterLanes)
+
+
+class Serving:
+    """Makes what serves a lane or a job; `config` gives the configuration in force. To be made after a fork."""
+
+    def __init__(
+        self,
+        chosen: Settings,
+        config: Callable[[], Integrations],
+        client: redis.Redis,
+        streams: Streams,
+        holds: Holds,
+        suppressed: Suppressed,
+        jobs: Jobs,
+        claims: Claims,
+    ) -> None:
+        self._settings = chosen
+        self._config = config
+        self._redis = client
+        self._streams = streams
+        self._holds = holds
+        self._suppressed = suppressed
+        self._jobs = jobs
+        self._claims = claims
+        self._workshops: dict[str, Workshop] = {}
+
+    def delivery(self, lane: Lane, stop: Stop) -> Delivery:
+        """A delivery for one lease."""
+        return self._workshop(self._config().integrations[lane.integration], stop).delivery(lane)
+
+    def job_run(self, job_id: str, wake: Callable[[str, int], object], stop: Stop) -> JobRun:
+        """One task's work on a replay job."""
+        chosen = self._settings
+        probe_s = chosen.request_timeout_s + chosen.lease_s + 5
+        pace = Pace(min(JOB_BUDGET_S, chosen.budget_s), int(chosen.lease_s * 1000), int(probe_s * 1000))
+        return JobRun(job_id, self._jobs, self._claims, self._holds, partial(self._replay, stop), wake, pace, stop)
+
+    def lanes(self, kind: type[AnyLanes]) -> AnyLanes:
+        """The lanes as a replay of that kind uses them."""
+        chosen = self._settings
+        return kind(self._redis, int(chosen.lease_s * 1000), chosen.person_ttl_s, WAKE_MS)
+
+    def close(self) -> None:
+        """Close every HTTP session."""
+        for shop in self._workshops.values():
+            shop.close()
+
+    def _workshop(self, integration: Integration, stop: Stop) -> Workshop:
+        """What an integration's deliveries and replays share, kept for the next lease."""
+        made = self._workshops.get(integration.name)
+        if made is not None and not made.serves(integration):
+            made.close()
+            made = None
+        if made is None:
+            made = self._workshops[integration.name] = Workshop(
+                integration, self._settings, self._redis, self._streams, self._holds, self._suppressed, stop
+            )
+        return made
+
+    def _replay(self, stop: Stop, job: Job, integration: str, shard: int, renew: Callable[[], None]) -> Replay | None:
+        known = self._config().integrations.get(integration)
+        if known is None:
+            return None
+        shop, lane = self._workshop(known, stop), Lane(known.source, integration, shard)
+        requests, renew_both = shop.requests(lane, Fill(TURN_LETTERS)), shop.lease_renewal(lane, renew)
+        if job.kind == "people":
+            people, states = self.lanes(PeopleLanes), self._streams.states
+            return Resync(lane, job.id, people, requests, shop.mapper, states, shop.gate, renew_both, shop.bounds)
+        lanes = self.lanes(LetterLanes if job.kind == "letters" else EventLanes)
+        return Replay(lane, job.id, lanes, requests, shop.gate, renew_both, shop.bounds)
