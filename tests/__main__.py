@@ -1,4 +1,7 @@
-"""`python -m tests`: everything that must hold before a change lands."""
+"""`python -m tests`: everything that must hold before a change lands.
+
+`python -m tests --accept` runs nothing: it writes the expectations of new golden cases (tests/golden/README.md).
+"""
 
 import os
 import subprocess
@@ -20,6 +23,10 @@ STEPS = {
 
 def main(arguments: list[str]) -> int:
     """Run the steps in order, all of them even when one fails; arguments go to pytest."""
+    if arguments == ["--accept"]:
+        from tests.support import golden
+
+        return golden.main()
     failed = []
     env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
     for name, (command, *rest) in STEPS.items():
