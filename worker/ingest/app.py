@@ -21,6 +21,7 @@ from worker.ingest.admission import RETRIES_S, check_signature, check_token, uns
 from worker.ingest.asgi import Body, Frame, Headers
 from worker.ingest.bodies import read_many, read_one
 from worker.ingest.coalescer import Appender
+from worker.ingest.crowd import CROWD
 from worker.ingest.health import Description, Health, Metrics, Ready
 from worker.ingest.single_flight import Errand
 from worker.ingest.waker import Waker, send
@@ -194,6 +195,7 @@ def create() -> Frame:
     except (RedisError, OSError) as fault:
         # it answers 503 until Redis is there
         log.warning("redis_away fault=%s", type(fault).__name__)
+    log.info("web_starts most_connections=%d", CROWD.most())
     settle_in()
     return app
 

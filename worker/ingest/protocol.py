@@ -14,12 +14,19 @@ from uvicorn.server import ServerState
 
 from config.settings import settings
 from worker.ingest.asgi import DIRECT
+from worker.ingest.crowd import CROWD
 from worker.ingest.problems import problem
 
 HEAD_MOST_BYTES = 65_536
 # From the first byte of a request, or from the connection's begin, to the last byte of the request.
 PATIENCE_S = 30.0
 _LOOK_S = 2.0
+# Requests sent ahead of their answers: no client needs many, and each takes memory before anyone is known.
+PIPELINED_MOST = 16
+
+
+class _FloodError(Exception):
+    """More requests were sent ahead of their answers than are kept."""
 
 
 # How a final answer begins; 100 Continue is not final.
@@ -37,6 +44,7 @@ class Joined:
         self.resume_reading = transport.resume_reading
         self.get_extra_info = transport.get_extra_info
         self.abort = transport.abort
+        self.unread_bytes = transport.get_write_buffer_size
 
     def write(self, data: bytes) -> None:
         """Send, or keep a final answer's head until the next call of any kind."""
@@ -71,8 +79,11 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         # chunks have a frame of their own; what is over the limit is refused long before, if anyone reads it
         self._most_bytes = HEAD_MOST_BYTES + 2 * settings().max_body_bytes
-        self._begun_s: float | None = None
+        self.begun_s: float | None = None
+        self.held_bytes = 0
         self._bytes = 0
+        self._unread_bytes = 0
+        self._read_s = 0.0
         self._heard = False
         self._ended = False
         self.scope: Any = {}
@@ -85,22 +96,27 @@ class Protocol(HttpToolsProtocol):
         """Begin to wait for the first request."""
         self._joined = Joined(transport)
         super().connection_made(cast("asyncio.Transport", self._joined))
-        self._begun_s = self.loop.time()
+        self.begun_s = self.loop.time()
         if self.server_state not in _watched:
             _watched.add(self.server_state)
             _look(self.loop, self.server_state)
+        if len(self.connections) > CROWD.most():
+            CROWD.turn_away(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of what leads in a circle, as uvicorn does with its parser."""
         super().connection_lost(exc)
+        CROWD.let_go(self)
+        self.pipeline.clear()
         self._extensions.clear()
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a request that is not whole yet."""
         self._heard, self._ended = True, False
         super().data_received(data)
-        if self._begun_s is None or self.transport.is_closing():
+        if self.begun_s is None or self.transport.is_closing():
             return
+        CROWD.hold(self, len(data), self.connections)
         if self._ended:
             return  # nearly all of it was the request before; what follows is counted
         self._bytes += len(data)
@@ -114,16 +130,20 @@ class Protocol(HttpToolsProtocol):
         """The first byte of a request."""
         super().on_message_begin()
         self.scope["extensions"] = self._extensions
-        self._begun_s, self._bytes = self.loop.time(), 0
+        self.begun_s, self._bytes = self.loop.time(), 0
 
     def on_message_complete(self) -> None:
         """The last byte of a request; how long the answer takes is not the sender's fault."""
         super().on_message_complete()
-        self._begun_s = None
+        self.begun_s = None
         self._ended = True
+        if self.held_bytes:
+            CROWD.let_go(self)
 
     def on_headers_complete(self) -> None:
         """The end of the head: what comes behind the body (trailers) is no header."""
+        if len(self.pipeline) >= PIPELINED_MOST:
+            raise _FloodError  # for the parser to stop at; those before it are answered, then the connection is closed
         super().on_headers_complete()
         self.headers = []
 
@@ -159,8 +179,15 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def end_if_late(self, now_s: float) -> None:
-        """Refuse a request that has taken too long; close a connection on which nothing ever came."""
-        if self._begun_s is None or now_s - self._begun_s < PATIENCE_S or self.transport.is_closing():
+        """Refuse a request that has taken too long; close a connection on which nothing ever came, or nobody reads."""
+        unread = self._joined.unread_bytes()
+        if not unread or unread < self._unread_bytes:
+            self._read_s = now_s
+        elif now_s - self._read_s >= PATIENCE_S:
+            CROWD.stalled()
+            self.transport.abort()
+        self._unread_bytes = unread
+        if self.begun_s is None or now_s - self.begun_s < PATIENCE_S or self.transport.is_closing():
             return
         if self._heard:
             self.refuse(408, "Request timeout")
@@ -174,13 +201,17 @@ class Protocol(HttpToolsProtocol):
         else:
             self.refuse(400, "Bad request")
 
-    def refuse(self, status: int, title: str) -> None:
+    def refuse(self, status: int, title: str, retry_after_s: int = 0) -> None:
         """Answer, unless an answer is under way, and close."""
+        if self.transport.is_closing():
+            return
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.abort()
             return
         body = problem(status, title).body
         head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        if retry_after_s:
+            head = b"retry-after: %d\r\n%b" % (retry_after_s, head)
         self.transport.write(STATUS_LINE[status] + head + body)
         self.transport.close()
 
