@@ -97,7 +97,8 @@ class Finder:
         hashed = ident.startswith("sha256:")  # the id of an event without one: a hash of its bytes
         for key, (entry_id, raw) in self._scan.matching(list(streams), () if hashed else _as_stored(ident), span):
             event = _read(entry_id, raw)
-            if event is not None and event.key == ident:
+            # an id that is in use for something else has what the event is about behind it
+            if event is not None and ident in {event.key, event.key.partition("~")[0]}:
                 yield Found(*streams[key], entry_id, event)
 
     def _by_ulid(self, wanted: str, person: str, span: Span) -> Iterator[Found]:

@@ -19,6 +19,7 @@ from worker.history.scan import Scan
 from worker.history.timeline import Spot, Timeline, Told, told_properties
 from worker.history.trace import AtRevision, Trace, Tracer
 from worker.mapping.mapper import Mapper
+from worker.store.dedup import bucket_s, received_again
 from worker.store.holds import Hold
 from worker.store.keys import person_key
 from worker.store.keys import shard_key as stream_key
@@ -45,13 +46,19 @@ class History:
         shards: int,
         holds: dict[str, Hold],
         at_revision: AtRevision,
+        dedup_window_s: int,
     ) -> None:
         self._config = config
         self._shards = shards
         self.scan = Scan(client)
         self.finder = Finder(self.scan, {name: one.identity for name, one in config.sources.items()}, shards)
         self._fates = Fates(client)
-        self.tracer = Tracer(config, self._fates, holds, at_revision)
+        bucket = int(time.time()) // bucket_s(dedup_window_s)
+
+        def again(found: Found) -> int:
+            return received_again(client, found.shard, found.source, found.event.key, bucket)
+
+        self.tracer = Tracer(config, self._fates, holds, at_revision, again)
 
     @cached_property
     def since_ms(self) -> int:
@@ -109,7 +116,8 @@ def open_history(parts: Relay | None = None) -> History:
     parts = parts or relay()
     config = parts.integrations
     holds = parts.holds.get(config.integrations)
-    return History(parts.redis, config, parts.settings.shards, holds, _Former(parts).integration)
+    chosen = parts.settings
+    return History(parts.redis, config, chosen.shards, holds, _Former(parts).integration, chosen.dedup_window_s)
 
 
 class _Former:

@@ -16,7 +16,10 @@ AtRevision = Callable[[int, str], Integration | None]
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """An event as the relay received it; `person` is who decided its shard, `entry` is SHARD/ENTRY."""
+    """An event as the relay received it; `person` is who decided its shard, `entry` is SHARD/ENTRY.
+
+    `duplicates`: how often it was received after that, as long as its id is remembered.
+    """
 
     event_id: str
     event_name: str
@@ -25,7 +28,7 @@ class Seen(msgspec.Struct, frozen=True):
     entry: str
     source: str
     event_time_ms: int | None = None
-    duplicates: int | None = None
+    duplicates: int = 0
 
 
 class Passed(msgspec.Struct, frozen=True):
@@ -63,11 +66,13 @@ class Tracer:
         fates: Fates,
         holds: dict[str, Hold],
         at_revision: AtRevision,
+        received_again: Callable[[Found], int],
     ) -> None:
         self._config = config
         self._fates = fates
         self._holds = holds
         self._at_revision = at_revision
+        self._received_again = received_again
 
     def trace(self, found: Found, only: Iterable[str] = ()) -> Trace:
         """The whole story of one event; of these integrations only, if any is named."""
@@ -88,6 +93,7 @@ class Tracer:
             f"{found.shard}/{found.entry_id}",
             found.source,
             event.time_ms,
+            self._received_again(found),
         )
 
     def _passed(self, integration: Integration, found: Found) -> Passed:

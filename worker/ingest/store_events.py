@@ -13,6 +13,7 @@ from redis.exceptions import NoScriptError, RedisError
 from worker.errors import NotStoredError
 from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
 from worker.purchasely.event import CONFLICT_MARK
+from worker.store.dedup import bucket_s, id_digest, tables
 from worker.store.keys import shard_key
 from worker.store.stream import script
 
@@ -41,7 +42,7 @@ def encode_events(events: Sequence[Incoming]) -> dict[InLane, list[bytes]]:
     lanes: dict[InLane, list[bytes]] = {}
     for event in events:
         raw = event.raw
-        digest = hashlib.blake2b(event.key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        digest = id_digest(event.key)
         lane = (event.source, event.shard)
         pieces = lanes.get(lane)
         if pieces is None:
@@ -70,7 +71,7 @@ class Storing:
         self._integrations_of = integrations_of
         self._prepare: Callable[[], Awaitable[None]] | None = prepare
         self._wake_ms = wake_ms
-        self._bucket_s = max(1, dedup_window_s // 2)
+        self._bucket_s = bucket_s(dedup_window_s)
         self._max_memory_percent = max_memory_percent
         self._text = script("append")
         self._sha = hashlib.sha1(self._text.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
@@ -157,7 +158,7 @@ class Storing:
         source, shard = lane
         integrations = self._integrations_of.get(source, ())
         keys = [shard_key(shard, "events", source)]
-        keys += [f"{shard_key(shard, kind, source)}:{bucket - age}" for kind in ("ids", "seen") for age in range(3)]
+        keys += [table for kind in ("ids", "seen") for table in tables(shard, kind, source, bucket)]
         keys.append(shard_key(shard, "intake", source))
         for integration in integrations:
             keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]

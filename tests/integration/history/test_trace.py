@@ -1,12 +1,17 @@
 """What the trail says of events: the same as what happened to them, whatever happened."""
 
+import asyncio
 from pathlib import Path
 
+import orjson
 import pytest
+import redis.asyncio
 
 from tests.support.deadstack import SHARDS, event, opened
 from worker.history.fates import Fates
 from worker.history.room import open_history
+from worker.ingest.bodies import read_one
+from worker.ingest.store_events import Storing, encode_events
 from worker.ledger.accounts import accounts
 from worker.store.stream import Lane
 from worker.store.trail import counts, decode_run
@@ -156,3 +161,27 @@ def test_a_trimmed_run_still_speaks_for_what_is_left_of_it(stack):
     stack.parts.redis.xtrim(lane.key("events"), minid=rows[7][0].decode(), approximate=False)
     found = [Fates(stack.parts.redis).of(lane, row[0].decode()).outcome for row in rows[7:]]
     assert found == ["filtered" if n % 2 else "delivered" for n in range(7, 20)]
+
+
+def test_how_often_an_event_came_is_counted_and_what_shares_its_id_is_shown(stack):
+    """Redeliveries are counted; another event under the same id is stored, and both are found by that id."""
+    raw = orjson.dumps(event(1, event_id="the-same-id-twice"))
+    other = orjson.dumps(event(1, "RENEWAL_DISABLED", event_id="the-same-id-twice"))
+
+    async def receive() -> None:
+        async def ready() -> None:
+            """Nothing to prepare."""
+
+        async with redis.asyncio.Redis.from_url(stack.settings.redis_url, protocol=2) as client:
+            storing = Storing(
+                client, {"app": ("production",)}, ready, wake_ms=1, dedup_window_s=1_814_400, max_memory_percent=90
+            )
+            for body in (raw, raw, other, raw):
+                incoming = read_one("app", body, SHARDS, 100_000, stack.parts.integrations.identity("app"))
+                (reply,) = await storing.store(list(encode_events(incoming).items()))
+                assert isinstance(reply, bytes)
+
+    asyncio.run(receive())
+    room = open_history(stack.parts)
+    seen = [room.tracer.seen(found) for found in room.finder.event("the-same-id-twice")]
+    assert [(one.event_name, one.duplicates) for one in seen] == [("SUBSCRIPTION_RENEWED", 2), ("RENEWAL_DISABLED", 0)]

@@ -96,7 +96,14 @@ if stored > 0 then
 end
 if conflicts > 0 then call('HINCRBY', KEYS[8], 'conflicting', conflicts) end
 if fault then return fault end
-if events > stored then call('HINCRBY', KEYS[8], 'duplicates', events - stored) end
+if events > stored then
+  call('HINCRBY', KEYS[8], 'duplicates', events - stored)
+  -- How often each came again, beside its id, for whoever asks what became of it.
+  for n = 1, events do
+    if known[n] then call('HINCRBY', ids, digests[n] .. '#', 1) end
+  end
+  if call('TTL', ids) < 0 then call('EXPIRE', ids, tonumber(ARGV[1])) end
+end
 local marks = {}
 if some then
   for n = 1, events do marks[n] = known[n] and '0' or '1' end

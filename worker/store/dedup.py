@@ -1,0 +1,37 @@
+"""The tables of event ids that were received: their names, what they hold of an id, how often it came again."""
+
+import hashlib
+from typing import Any
+
+import redis
+
+from worker.store.keys import shard_key
+
+AGES = 3
+"""How many tables are looked at: the present one and two before, each for half of the dedup window."""
+
+_AGAIN = b"#"
+
+
+def bucket_s(dedup_window_s: int) -> int:
+    """How long one table takes new ids, seconds."""
+    return max(1, dedup_window_s // 2)
+
+
+def id_digest(key: str) -> bytes:
+    """What is kept of an event's id: 16 bytes."""
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def tables(shard: int, kind: str, source: str, bucket: int) -> list[str]:
+    """The tables of a source on a shard, the present one first; `bucket` is the time in units of `bucket_s`."""
+    return [f"{shard_key(shard, kind, source)}:{bucket - age}" for age in range(AGES)]
+
+
+def received_again(client: redis.Redis, shard: int, source: str, key: str, bucket: int) -> int:
+    """How often an event was received after the first time, as long as its id is remembered."""
+    server: Any = client
+    pipe = server.pipeline(transaction=False)
+    for table in tables(shard, "ids", source, bucket):
+        pipe.hget(table, id_digest(key) + _AGAIN)
+    return sum(int(count or 0) for count in pipe.execute())
