@@ -1,1 +1,1 @@
-"""What the relay is told: settings, integrations and the catalogue of event codes."""
+"""Configuration: settings, the integrations file, the catalogue of event codes."""

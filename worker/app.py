@@ -1,4 +1,4 @@
-"""The one place where parts are made and joined."""
+"""Composition root: the one place where parts are made and joined."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""What can go wrong, by who must act on it.
+"""Errors, by who must act on them.
 
 RelayError
 ├── SenderError            the sender of a request must change it; carries the HTTP answer

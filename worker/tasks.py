@@ -1,4 +1,4 @@
-"""Celery's verbs: deliver, replay, sweep, trim.
+"""Celery tasks: deliver, replay, sweep, trim.
 
 A message only says "there is work for this integration on this shard". Events never travel in it: losing a message, or
 running one twice, costs nothing.

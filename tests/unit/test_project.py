@@ -1,6 +1,5 @@
 """The project's own papers: the lock files, the README's rooms, the judge's command."""
 
-import ast
 import re
 import subprocess
 import tomllib
@@ -8,26 +7,32 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import architecture, rooms
+
 ROOT = Path(__file__).parents[2]
-
-
-def rooms() -> str:
-    """The list of modules with the first sentence of each, as docs/architecture.md shows it."""
-    lines = []
-    for path in sorted([*ROOT.glob("worker/**/*.py"), *ROOT.glob("config/**/*.py")]):
-        said = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n", 1)[0]
-        sentence = re.split(r"(?<=[.])\s", " ".join(said.split()) + " ", maxsplit=1)[0].rstrip(".")
-        name = path.relative_to(ROOT).as_posix().removesuffix("/__init__.py")
-        if not path.relative_to(ROOT).as_posix().startswith("worker/cli/"):
-            lines.append(f"- `{name}` {sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence}")
-    return "\n".join(lines)
 
 
 def test_the_architecture_page_lists_every_module_with_its_sentence() -> None:
     """Its list of modules is their own first sentences (written by `tests.support.rooms`)."""
-    page = (ROOT / "docs" / "architecture.md").read_text()
-    shown = page.split("<!-- rooms -->\n", 1)[1].split("\n<!-- /rooms -->", 1)[0]
-    assert shown.strip() == rooms()
+    page = rooms.PAGE.read_text("utf-8")
+    assert page == rooms.written(page)
+
+
+def test_the_picture_of_the_packages_is_current() -> None:
+    """docs/architecture.svg is what `tests.support.rooms` draws from the import contract and the page."""
+    assert architecture.PICTURE.read_text("utf-8") == architecture.picture()
+
+
+def test_every_package_has_a_place_in_the_picture_and_on_the_page() -> None:
+    """A newcomer finds each package in the picture, and a row that says what belongs in it."""
+    packages = {path.parent.name for path in ROOT.glob("worker/*/__init__.py")}
+    drawn = {name for row in architecture.layers() for name in row} | {"simulator"}
+    assert packages <= drawn
+    page = rooms.PAGE.read_text("utf-8")
+    table = page.split("## Where a line belongs")[1].split("\n## ")[0]
+    assert {name for name in packages if f"`{name}/" not in table} == set()
+    assert set(architecture.way(page)) <= drawn
+    assert len(architecture.way(page)) == 12
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])

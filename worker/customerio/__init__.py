@@ -1,1 +1,1 @@
-"""The Customer.io Track API."""
+"""The Customer.io Track API: requests, rate limit, answers, verdicts."""

@@ -1,1 +1,1 @@
-"""What was, and what would be: the trail of events, people's timelines, a configuration on retained traffic."""
+"""History: what became of events, people's timelines, the effect of a configuration on retained traffic."""

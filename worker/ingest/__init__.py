@@ -1,1 +1,1 @@
-"""The HTTP door."""
+"""The HTTP door: authenticate, store, answer."""

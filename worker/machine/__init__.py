@@ -1,1 +1,1 @@
-"""One machine: its processes, its embedded server, and what `relay check` finds out about where it stands."""
+"""One machine: its processes, its embedded server, and the checks of `relay check`."""

@@ -1,1 +1,1 @@
-"""An event becomes operations."""
+"""Mapping: an event and an integration become Customer.io operations, or a reason why not."""

@@ -1,1 +1,1 @@
-"""What a Purchasely event is."""
+"""Purchasely's events: payload, name, time, person."""

@@ -1,1 +1,1 @@
-"""Replay jobs."""
+"""Replay jobs: dead letters and retained events, sent again."""

@@ -1,1 +1,1 @@
-"""Redis: keys, scripts, streams."""
+"""Redis: keys, scripts, streams, leases, holds, the trail."""
