@@ -18,7 +18,8 @@ from kombu.exceptions import OperationalError
 import worker.replay.serving  # noqa: F401 - loaded before the fork, so that children share it
 from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
-from worker.ledger import headroom
+from worker.ledger.figures import Ledger
+from worker.ledger.headroom import watch
 from worker.process.foreign import guard
 from worker.process.logs import configure
 from worker.process.memory import settle_in
@@ -201,7 +202,7 @@ def sweep() -> None:
         for job_id, token in idle_jobs(parts.jobs, parts.claims, parts.holds, parts.integrations.integrations):
             _continue_job(job_id, token, 0)
         upkeep.relieve(relay())
-        headroom.watch(relay())
+        watch(relay().redis, relay().holds, Ledger(relay()).bounds())
 
 
 @app.task(name="relay.trim")

@@ -36,7 +36,7 @@ from tests.support.proxy import LossyProxy
 from tests.support.servers import OwnRedis
 from tests.support.stack import DEFAULT_INTEGRATION, Stack
 from tests.support.waiting import until
-from worker.ledger.audit import audit
+from worker.ledger.figures import Ledger
 
 LEASE_S = 2.0
 WORKERS = ("worker-1", "worker-2")
@@ -282,7 +282,7 @@ class Chaos:
     def _sum_up(self, lasted_s: float) -> Summary:
         stats = self._stack.inspect("stats")
         defects = dict(stats["defects_by_kind"])
-        found = audit(self._stack.parts)
+        found = Ledger(self._stack.parts).audit()
         version = self._stack.parts.redis.info("server")
         return Summary(
             seed=self._seed,

@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.app import Relay
 from worker.history.room import open_history
-from worker.ledger.accounts import accounts
+from worker.ledger.figures import Ledger
 from worker.store.trail import counts, decode_change, decode_run
 
 _SAMPLE = 100
@@ -34,7 +34,7 @@ def trail_findings(parts: Relay, names: dict[str, list[str]], event_ids: list[st
 def _sums(parts: Relay) -> list[str]:
     """The sum over all trails is the ledger."""
     findings = []
-    for account in accounts(parts):
+    for account in Ledger(parts).accounts():
         total: Counter[str] = Counter()
         for lane in parts.lanes():
             if lane.integration == account.integration:

@@ -11,7 +11,7 @@ from config.settings import Settings
 from tests.support.fakes import raw_event
 from tests.support.parts import FILE, INTEGRATION
 from worker.app import Relay
-from worker.ledger.audit import audit
+from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.simulator.accounts import Account
 from worker.simulator.app import Options
@@ -49,12 +49,12 @@ def store(parts, lane, *raws):
 
 
 def findings(parts):
-    return [(finding.integration, finding.shard, finding.text) for finding in audit(parts).findings]
+    return [(finding.integration, finding.shard, finding.text) for finding in Ledger(parts).audit().findings]
 
 
 def test_sound_books_balance(parts):
     """Delivered, filtered, dead and waiting events are all accounted for."""
-    found = audit(parts)
+    found = Ledger(parts).audit()
     assert found.findings == []
     assert [(b.accepted, b.delivered, b.filtered, b.dead, b.waiting) for b in found.books] == [(7, 3, 1, 1, 2)] * 2
 
@@ -65,7 +65,7 @@ def test_an_empty_server_has_no_books(tmp_path, redis_url, monkeypatch):
     path = tmp_path / "integrations.toml"
     table = INTEGRATION.format(name="production", base_url="http://127.0.0.1:9")
     path.write_text(FILE.format(integrations=table).replace("env:PATH", "env:T_KEY"))
-    found = audit(Relay(Settings(redis_url=redis_url, integrations=path, shards=2)))
+    found = Ledger(Relay(Settings(redis_url=redis_url, integrations=path, shards=2))).audit()
     assert (found.books, found.findings) == ([], [])
 
 

@@ -7,7 +7,7 @@ import redis
 
 from tests.support.fakes import raw_event
 from tests.support.parts import append, make_parts
-from worker.ledger.audit import audit
+from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.store.keys import person_key
 from worker.store.stream import Burial, Settlement
@@ -43,7 +43,7 @@ def test_every_step_of_a_delivery_works(parts):
     assert streams.renew(lane, "t")
     assert streams.release(lane, "t", ids[1], keep=False) == "more"
     assert len(streams.take(lane, "u", 9).entries) == 1
-    assert [finding for finding in audit(parts).findings if finding.integration] == []
+    assert [finding for finding in Ledger(parts).audit().findings if finding.integration] == []
 
 
 def test_holds_and_sweeps_work(parts):

@@ -11,7 +11,7 @@ from tests.support.parts import append, make_parts
 from worker.cli import relay as command
 from worker.customerio.answer import Answer
 from worker.customerio.rate_limit import RequestPace
-from worker.ledger.audit import audit
+from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.store.stream import read_range
 from worker.upkeep.forget import forget
@@ -94,7 +94,7 @@ def test_forgetting_removes_a_person_everywhere_and_nobody_else(parts, silent):
     append(parts, second, body(6, "other", customerio_user_id="jeff"))
     removed = forget(parts, "jeff")
     assert (removed.entries, removed.waiting, removed.dead_letters, removed.states) == (4, 2, 1, 1)
-    assert [one.text for one in audit(parts).findings if one.integration] == []
+    assert [one.text for one in Ledger(parts).audit().findings if one.integration] == []
     streams = [lane.key("events") for lane in parts.lanes()]
     assert b"jeff" not in b"".join(raw for key in streams for _, raw in read_range(parts.redis, key))
     rest = [key for key in parts.redis.keys("*") if key.decode() not in streams]

@@ -5,7 +5,7 @@ import redis
 
 from tests.support.parts import append, make_parts
 from worker.errors import OperatorError
-from worker.ledger.audit import audit
+from worker.ledger.figures import Ledger
 from worker.revisions.store import Revision, digest_of
 from worker.store.stream import Settlement
 from worker.upkeep import sweep as upkeep
@@ -124,7 +124,7 @@ def test_what_is_young_is_kept_as_the_archive(parts):
     ids = append(parts, lane, *[b"{}"] * 500)
     pass_over(parts, lane, ids)
     assert upkeep.trim(parts) == 0
-    assert [finding for finding in audit(parts).findings if finding.integration] == []
+    assert [finding for finding in Ledger(parts).audit().findings if finding.integration] == []
 
 
 def test_a_group_of_a_newer_configuration_keeps_its_events(tmp_path, redis_url):

@@ -13,7 +13,7 @@ from tests.support.fakes import raw_event
 from tests.support.hostile import Hostile, answer
 from tests.support.parts import make_parts
 from worker.ingest.coalescer import Appender, Incoming
-from worker.ledger.audit import audit
+from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.store.stream import WAKE_MS, Lane
 
@@ -49,7 +49,7 @@ def test_every_event_is_served_by_the_messages_alone(tmp_path, redis_url, seed):
             messages.put(None)
         for worker in workers:
             worker.join()
-    found = audit(parts)
+    found = Ledger(parts).audit()
     assert sum(books.delivered for books in found.books) == EVENTS
     assert (found.findings, sum(books.waiting for books in found.books)) == ([], 0)
     assert sent <= EVENTS

@@ -14,8 +14,8 @@ from config.settings import Settings
 from worker.app import Relay
 from worker.dead.filters import Filter
 from worker.dead.letter import Letter
-from worker.ledger.accounts import Account, accounts
-from worker.ledger.audit import audit
+from worker.ledger.accounts import Account
+from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.purchasely.event import event_key
 from worker.purchasely.person import shard_key, shard_of
@@ -170,9 +170,9 @@ class DeadStack:
 
     def account(self) -> Account:
         """The books, which must balance at any time."""
-        found = audit(self.parts).findings
+        found = Ledger(self.parts).audit().findings
         assert not found, found
-        return accounts(self.parts)[0]
+        return Ledger(self.parts).accounts()[0]
 
     def faults(self, fault: str = "", number: int = 1, **faults: Any) -> None:
         """Make the simulator fail: one kind for the next requests, or as its other options say; nothing: be well."""

@@ -22,8 +22,8 @@ from config.settings import Settings
 from tests.support.servers import free_port
 from tests.support.waiting import until
 from worker.app import Relay
-from worker.ledger.accounts import Account, accounts
-from worker.ledger.audit import audit
+from worker.ledger.accounts import Account
+from worker.ledger.figures import Ledger
 
 ROOT = Path(__file__).parents[2]
 SECRET, TOKEN = "webhook-secret", "upstream-token"
@@ -202,18 +202,18 @@ class Stack:
     @property
     def account(self) -> Account:
         """The books of the (first) integration."""
-        return accounts(self.parts)[0]
+        return Ledger(self.parts).accounts()[0]
 
     @property
     def books(self) -> dict[str, Account]:
         """The books of every integration of the configuration in force."""
         self.parts.live.look(force=True)
-        return {account.integration: account for account in accounts(self.parts)}
+        return {account.integration: account for account in Ledger(self.parts).accounts()}
 
     @property
     def findings(self) -> list[str]:
         """What the audit finds wrong."""
-        return [finding.text for finding in audit(self.parts).findings]
+        return [finding.text for finding in Ledger(self.parts).audit().findings]
 
     @cached_property
     def broker(self) -> redis.Redis:

@@ -21,9 +21,9 @@ def audit(*, as_json: bool) -> None:
     The ledger is compared with what Redis itself counts. Exit 1 when something does not add up.
     """
     from worker.app import relay
-    from worker.ledger.audit import audit as run
+    from worker.ledger.figures import Ledger
 
-    found = run(relay())
+    found = Ledger(relay()).audit()
     if as_json:
         items = [_item(name, books) for name, books in _by_integration(found).items()]
         echo_json({"items": items, "next": None, "findings": found.findings})

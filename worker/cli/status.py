@@ -46,18 +46,18 @@ def status(*, watch: bool, every_s: float, as_json: bool) -> None:
 
 def read(parts: "Relay") -> dict[str, Any]:
     """The state of everything, as `--json` prints it."""
-    from worker.ledger.accounts import accounts, intake
-    from worker.ledger.fleet import fleet
-    from worker.ledger.headroom import bounds, near
+    from worker.ledger.figures import Ledger
+    from worker.ledger.headroom import near
 
-    found = fleet(parts)
-    sources = [{"source": name, **counts} for name, counts in intake(parts).items()]
-    items = [_item(account) for account in accounts(parts)]
+    ledger = Ledger(parts)
+    found = ledger.fleet()
+    sources = [{"source": name, **counts} for name, counts in ledger.intake().items()]
+    items = [_item(account) for account in ledger.accounts()]
     return {
         "items": items,
         "next": None,
         "sources": sources,
-        "near": [bound.message for bound in near(bounds(parts))],
+        "near": [bound.message for bound in near(ledger.bounds())],
         "revision": found.revision,
         "processes": [_process(one, found) for one in found.processes],
         "wrong": list(found.messages()),

@@ -8,6 +8,7 @@ from falcon.asgi import Request, Response
 from worker.app import Relay
 from worker.ingest.coalescer import Appender
 from worker.ingest.single_flight import Errand
+from worker.ledger.figures import Ledger
 from worker.ledger.metrics import render
 
 _PATIENCE_S = 8.0
@@ -44,7 +45,7 @@ class Metrics:
     """`GET /metrics`: Prometheus."""
 
     def __init__(self, parts: Relay) -> None:
-        self._figures = Errand(lambda: render(parts), "metrics")
+        self._figures = Errand(lambda: render(Ledger(parts).figures()), "metrics")
 
     async def on_get(self, _req: Request, resp: Response) -> None:
         """The figures of all shards, read when asked for; one reading at a time."""

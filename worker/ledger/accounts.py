@@ -1,16 +1,18 @@
 """The books: for each integration what was accepted, delivered, filtered, buried, and what still waits."""
 
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+import redis
 
-from worker.app import Relay
+from config.integrations import Integrations
 from worker.ledger.counts import read_counts, unaccounted
 from worker.store.entry_id import received_ms
 from worker.store.holds import Hold
 from worker.store.keys import shard_key
-from worker.store.stream import LATENCY_BOUNDS_MS, read_range, read_together
+from worker.store.stream import LATENCY_BOUNDS_MS, Lane, read_range, read_together
 
 
 class Account(msgspec.Struct):
@@ -38,22 +40,20 @@ class Account(msgspec.Struct):
         return unaccounted(self.accepted, self.delivered, sum(self.filtered.values()), self.dead, self.waiting)
 
 
-def accounts(parts: Relay) -> list[Account]:
-    """The accounts of all integrations, from one pass over the shards."""
-    integrations = list(parts.integrations.integrations.values())
-    holds = parts.holds.get(integration.name for integration in integrations)
+def accounts(client: redis.Redis, config: Integrations, holds: Mapping[str, Hold], shards: int) -> list[Account]:
+    """The accounts of all integrations, from one pass over the shards; `holds` are theirs."""
     now_ms = time.time_ns() // 1_000_000
     found = []
-    for integration in integrations:
+    for integration in config.integrations.values():
         account = Account(integration.name, integration.source, integration.enabled, holds.get(integration.name))
-        for lane in parts.lanes():
-            if lane.integration == integration.name:
-                _add(parts, account, lane.key("events"), lane.key("ledger"), now_ms)
+        for shard in range(shards):
+            lane = Lane(integration.source, integration.name, shard)
+            _add(client, account, lane.key("events"), lane.key("ledger"), now_ms)
         found.append(account)
     return found
 
 
-def _add(parts: Relay, account: Account, stream: str, ledger: str, now_ms: int) -> None:
+def _add(client: redis.Redis, account: Account, stream: str, ledger: str, now_ms: int) -> None:
     """Add one shard; its figures are taken in one transaction, so that they fit together."""
 
     def ask(pipe: Any) -> None:
@@ -61,7 +61,7 @@ def _add(parts: Relay, account: Account, stream: str, ledger: str, now_ms: int) 
         pipe.xinfo_groups(stream)
         pipe.hgetall(ledger)
 
-    info, groups, fields = read_together(parts.redis, ask)
+    info, groups, fields = read_together(client, ask)
     if isinstance(info, Exception) or isinstance(groups, Exception):
         return  # nothing was ever stored here
     group: dict[str, Any] = next((g for g in groups if g["name"].decode() == account.integration), {})
@@ -77,16 +77,16 @@ def _add(parts: Relay, account: Account, stream: str, ledger: str, now_ms: int) 
             total[what] = total.get(what, 0) + count
     cursor = group["last-delivered-id"].decode()
     if info["last-generated-id"].decode() != cursor:
-        for entry_id, _ in read_range(parts.redis, stream, f"({cursor}", count=1):
+        for entry_id, _ in read_range(client, stream, f"({cursor}", count=1):
             account.oldest_ms = max(account.oldest_ms, now_ms - received_ms(entry_id))
 
 
-def intake(parts: Relay) -> dict[str, dict[str, int]]:
+def intake(client: redis.Redis, sources: Iterable[str], shards: int) -> dict[str, dict[str, int]]:
     """Accepted, duplicate and (among the accepted) conflicting events of each source."""
     totals: dict[str, dict[str, int]] = {}
-    for source in parts.integrations.sources:
-        pipe = parts.redis.pipeline(transaction=False)
-        for shard in range(parts.settings.shards):
+    for source in sources:
+        pipe = client.pipeline(transaction=False)
+        for shard in range(shards):
             pipe.hgetall(shard_key(shard, "intake", source))
         total = {"accepted": 0, "duplicates": 0, "conflicting": 0}
         for row in pipe.execute():

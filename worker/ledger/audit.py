@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import redis
 
-from worker.app import Relay
+from config.integrations import Integrations
 from worker.ledger.counts import Counts, read_counts, unaccounted
 from worker.store.entry_id import order
 from worker.store.keys import cause_key, shard_key
@@ -65,19 +65,18 @@ class Audit(msgspec.Struct, frozen=True):
     findings: list[Finding]
 
 
-def audit(parts: Relay) -> Audit:
+def audit(client: redis.Redis, config: Integrations, shards: int) -> Audit:
     """Look at every integration on every shard."""
     books, findings = [], []
-    for lane in parts.lanes():
-        found = read_books(parts.redis, lane)
+    lanes = [Lane(one.source, one.name, shard) for one in config.integrations.values() for shard in range(shards)]
+    for lane in lanes:
+        found = read_books(client, lane)
         if isinstance(found, str):
             findings.append(Finding(lane.integration, lane.shard, found))
         elif found is not None:
             books.append(found)
             findings += [Finding(lane.integration, lane.shard, text) for text in differences(found)]
-    return Audit(
-        books, findings + [one for source in parts.integrations.sources for one in _at_the_door(parts, source)]
-    )
+    return Audit(books, findings + [one for source in config.sources for one in _at_the_door(client, source, shards)])
 
 
 def read_books(client: redis.Redis, lane: Lane) -> Books | str | None:
@@ -192,11 +191,11 @@ def _ask_the_door(source: str, shard: int, pipe: Any) -> None:
     pipe.hget(shard_key(shard, "intake", source), "accepted")
 
 
-def _at_the_door(parts: Relay, source: str) -> list[Finding]:
+def _at_the_door(client: redis.Redis, source: str, shards: int) -> list[Finding]:
     """Events that are in a stream and did not come through the door, or the other way round."""
     found = []
-    for shard in range(parts.settings.shards):
-        stream, accepted = read_together(parts.redis, partial(_ask_the_door, source, shard))
+    for shard in range(shards):
+        stream, accepted = read_together(client, partial(_ask_the_door, source, shard))
         if isinstance(stream, Exception):
             continue
         added, through = int(stream["entries-added"]), int(accepted or 0)

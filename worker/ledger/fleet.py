@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import msgspec
+import redis
 
-from worker.app import Relay
 from worker.errors import OperatorError
-from worker.store.processes import Process
+from worker.revisions.store import Revisions
+from worker.store.processes import Process, Processes
 
 # Without one of these nothing is stored, nothing is sent, or what is forgotten is never looked for.
 NEEDED = ("web", "worker", "beat")
@@ -59,14 +60,14 @@ class Fleet(msgspec.Struct, frozen=True):
             yield "some processes have RELAY_INTEGRATIONS and some have not: set it everywhere, or nowhere"
 
 
-def fleet(parts: Relay) -> Fleet:
+def fleet(client: redis.Redis, alive: Processes, revisions: Revisions) -> Fleet:
     """The processes as of now."""
-    processes = parts.processes.all()
-    seconds, micros = parts.redis.time()
+    processes = alive.all()
+    seconds, micros = client.time()
     now_ms = int(seconds) * 1000 + int(micros) // 1000
     try:
-        head = parts.revisions.head()
-        since_ms = parts.revisions.get(head).at_ms if head else 0
+        head = revisions.head()
+        since_ms = revisions.get(head).at_ms if head else 0
     except OperatorError as fault:
         return Fleet(0, now_ms, now_ms, processes, str(fault))
     return Fleet(head, since_ms, now_ms, processes)

@@ -4,13 +4,14 @@ What is near is said, never met by dropping anything. A hold for too many dead l
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import redis
 
-from worker.app import Relay
 from worker.dead.bound import NEAR, relieved
+from worker.store.holds import Holds
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +45,11 @@ class Bound(msgspec.Struct, frozen=True):
         )
 
 
-def bounds(parts: Relay) -> list[Bound]:
-    """Every bound there is; a server without `maxmemory` has none on memory."""
-    found = [
-        Bound("dead letters", name, total, parts.settings.dead_limit)
-        for name, total in parts.dead_letters.totals(parts.integrations.integrations).items()
-    ]
-    memory: Any = parts.redis.info("memory")
-    if most := int(int(memory.get("maxmemory", 0)) * parts.settings.max_memory_percent / 100):
+def bounds(client: redis.Redis, dead: Mapping[str, int], dead_limit: int, max_memory_percent: float) -> list[Bound]:
+    """Every bound there is; `dead` are the dead letters of each integration. Without `maxmemory` memory has none."""
+    found = [Bound("dead letters", name, total, dead_limit) for name, total in dead.items()]
+    memory: Any = client.info("memory")
+    if most := int(int(memory.get("maxmemory", 0)) * max_memory_percent / 100):
         found.append(Bound("memory", "", int(memory["used_memory"]), most))
     return found
 
@@ -61,11 +59,10 @@ def near(found: Iterable[Bound]) -> list[Bound]:
     return [bound for bound in found if bound.near]
 
 
-def watch(parts: Relay) -> None:
+def watch(client: redis.Redis, holds: Holds, found: Sequence[Bound]) -> None:
     """Log what is near, now and then, and resume the integrations that have room for dead letters again."""
-    found = bounds(parts)
     for bound in near(found):
-        if parts.redis.set(f"relay:warned:{bound.what}:{bound.integration}", "1", nx=True, ex=_QUIET_S):
+        if client.set(f"relay:warned:{bound.what}:{bound.integration}", "1", nx=True, ex=_QUIET_S):
             log.warning(
                 "bound_near what=%s integration=%s now=%d limit=%d",
                 bound.what.replace(" ", "_"),
@@ -73,9 +70,9 @@ def watch(parts: Relay) -> None:
                 bound.now,
                 bound.limit,
             )
-    holds = parts.holds.get(bound.integration for bound in found if bound.integration)
+    held = holds.get(bound.integration for bound in found if bound.integration)
     for bound in found:
-        hold = holds.get(bound.integration)
+        hold = held.get(bound.integration)
         if hold is not None and hold.kind == "dead_limit" and relieved(bound.now, bound.limit):
-            parts.holds.resume(bound.integration)
+            holds.resume(bound.integration)
             log.info("integration_resumed integration=%s dead=%d", bound.integration, bound.now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -11,23 +12,31 @@ from prometheus_client.core import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from worker.app import Relay
-from worker.ledger.accounts import Account, accounts, intake
-from worker.ledger.fleet import NEEDED, Fleet, fleet
-from worker.ledger.headroom import Bound, bounds
+from worker.ledger.accounts import Account
+from worker.ledger.fleet import NEEDED, Fleet
+from worker.ledger.headroom import Bound
 from worker.store.stream import LATENCY_BOUNDS_MS
 
 
-def render(parts: Relay) -> bytes:
-    """The exposition of all figures, read from Redis now."""
+class Figures(msgspec.Struct, frozen=True):
+    """What is exported: the intake of each source, every integration's account, the bounds, the processes."""
+
+    intake: dict[str, dict[str, int]]
+    accounts: list[Account]
+    bounds: list[Bound]
+    fleet: Fleet
+
+
+def render(figures: Figures) -> bytes:
+    """The exposition of these figures."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(parts))
+    registry.register(_Exposition(figures))
     return generate_latest(registry)
 
 
-class _Figures(Collector):
-    def __init__(self, parts: Relay) -> None:
-        self._parts = parts
+class _Exposition(Collector):
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
         """One family a figure."""
@@ -38,14 +47,14 @@ class _Figures(Collector):
             "Events stored under an event id that was in use for another.",
             labels=["source"],
         )
-        for source, counts in intake(self._parts).items():
+        for source, counts in self._figures.intake.items():
             stored.add_metric([source], counts["accepted"])
             twice.add_metric([source], counts["duplicates"])
             rival.add_metric([source], counts["conflicting"])
         yield from (stored, twice, rival)
-        yield from _of_integrations(accounts(self._parts))
-        yield from _of_bounds(bounds(self._parts))
-        yield from _of_fleet(fleet(self._parts))
+        yield from _of_integrations(self._figures.accounts)
+        yield from _of_bounds(self._figures.bounds)
+        yield from _of_fleet(self._figures.fleet)
 
 
 def _of_integrations(found: list[Account]) -> Iterator[Metric]:

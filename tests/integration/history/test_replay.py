@@ -12,8 +12,7 @@ from worker.history.backfill import Backfill, Plan, Wanted
 from worker.history.fates import Fates
 from worker.history.room import open_history
 from worker.history.scan import Scan
-from worker.ledger.accounts import accounts
-from worker.ledger.audit import audit
+from worker.ledger.figures import Ledger
 from worker.replay.job import Job
 
 
@@ -58,8 +57,8 @@ def outcome(stack, ident):
 
 def books(stack, name="production"):
     """An integration's account, once the audit has nothing to say."""
-    assert audit(stack.parts).findings == []
-    return next(one for one in accounts(stack.parts) if one.integration == name)
+    assert Ledger(stack.parts).audit().findings == []
+    return next(one for one in Ledger(stack.parts).accounts() if one.integration == name)
 
 
 def test_what_was_filtered_by_mistake_is_sent_when_the_filter_is_repaired(stack):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.deadstack import event, opened
 from worker.history.people import known_people
-from worker.ledger.accounts import accounts
+from worker.ledger.figures import Ledger
 from worker.replay.job import Job
 
 
@@ -39,7 +39,7 @@ def attributes(stack, number):
 def test_a_property_that_was_switched_on_reaches_everyone_known(stack):
     """Without an event of theirs; the books do not move and no event is sent."""
     stack.deliver(*[event(number, store="APPLE_APP_STORE") for number in range(150)])
-    before, arrived = accounts(stack.parts)[0], len(stack.arrived())
+    before, arrived = Ledger(stack.parts).accounts()[0], len(stack.arrived())
     assert "store" not in attributes(stack, 7)
     stack.restart(("plan = true", 'plan = true\nstore = "shop"'))
     job = resync(stack)

@@ -12,7 +12,7 @@ from worker.history.fates import Fates
 from worker.history.room import open_history
 from worker.ingest.bodies import read_one
 from worker.ingest.store_events import Storing, encode_events
-from worker.ledger.accounts import accounts
+from worker.ledger.figures import Ledger
 from worker.store.stream import Lane
 from worker.store.trail import counts, decode_run
 from worker.upkeep.forget import forget
@@ -133,7 +133,7 @@ def test_all_trails_add_up_to_the_ledger(stack):
         for _, fields in stack.parts.redis.xrange(Lane("app", "production", shard).key("trail")):
             runs.append(decode_run(fields[b"b"]))
     total = counts(runs)
-    (account,) = accounts(stack.parts)
+    (account,) = Ledger(stack.parts).accounts()
     assert total.pop("delivered") == account.delivered
     assert total.pop("filtered:event_off") == account.filtered["event_off"]
     assert total == {"dead:no_event_name": account.dead}

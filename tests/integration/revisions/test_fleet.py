@@ -5,7 +5,7 @@ import pytest
 from config.settings import Settings
 from tests.integration.revisions.conftest import revision, text
 from worker.app import Relay
-from worker.ledger.fleet import fleet
+from worker.ledger.figures import Ledger
 from worker.ledger.metrics import render
 from worker.store.keys import PROCESSES
 from worker.store.processes import Process
@@ -29,7 +29,7 @@ def test_all_is_well(parts):
     """Web, worker and beat alive on the revision in force: nothing to say."""
     for role in ("web", "worker", "child", "beat"):
         parts.processes.beat(process(role))
-    assert list(fleet(parts).messages()) == []
+    assert list(Ledger(parts).fleet().messages()) == []
 
 
 def test_who_is_missing_behind_or_without_a_secret(parts):
@@ -39,7 +39,7 @@ def test_who_is_missing_behind_or_without_a_secret(parts):
     parts.redis.hset(
         PROCESSES, "h/9/beat", b'100000 {"host":"h","pid":9,"role":"beat","version":"1","revision":1,"since_ms":0}'
     )
-    assert list(fleet(parts).messages()) == [
+    assert list(Ledger(parts).fleet().messages()) == [
         "no beat process is alive (none was seen this hour); start one",
         "web h/7 runs revision none, not 1: its log says why",
         "worker h/7 misses 2 secrets: its log names them",
@@ -51,7 +51,7 @@ def test_the_metrics_name_no_host(parts):
     """Alive, behind and without secrets, by role; the number in force."""
     parts.processes.beat(process("web", 0))
     parts.processes.beat(process("worker", missing=1))
-    lines = render(parts).decode().splitlines()
+    lines = render(Ledger(parts).figures()).decode().splitlines()
     assert "relay_config_revision 1.0" in lines
     assert 'relay_processes{role="web"} 1.0' in lines
     assert 'relay_processes{role="beat"} 0.0' in lines
@@ -63,4 +63,4 @@ def test_foreign_heartbeats_end_nobody(parts):
     """Bytes that are no heartbeat are passed over."""
     parts.redis.hset(PROCESSES, mapping={"a": b"\xff", "b": b"x {}", "c": b"1 2"})
     parts.processes.beat(process("web"))
-    assert [one.role for one in fleet(parts).processes] == ["web"]
+    assert [one.role for one in Ledger(parts).fleet().processes] == ["web"]

@@ -141,11 +141,11 @@ def _follow(stage: "Stage", signals: "Signals", traffic: "Traffic", console: "Co
 def _outcome(stage: "Stage", traffic: "Traffic", items: list[dict[str, Any]]) -> dict[str, Any]:
     """What came of it, and whether it is as it must be."""
     from worker.cli.demo import show as demo_show
-    from worker.ledger.audit import audit
+    from worker.ledger.figures import Ledger
 
     arrived = {name: stage.inspect("stats", name)["events"] for name in stage.names}
     delivered = {item["integration"]: item["delivered"] for item in items}
-    findings = audit(stage.machine.relay).findings
+    findings = Ledger(stage.machine.relay).audit().findings
     checks = {
         f"all {count(traffic.total)} requests were answered with 200": (
             traffic.accepted + traffic.duplicates == traffic.total
