@@ -233,6 +233,23 @@ def test_with_a_redis_of_ones_own_none_is_embedded(up, env, redis_url, customeri
     assert [path.name for path in (env_path(env) / "data").iterdir()] == ["config.json"], "the last good revision alone"
 
 
+def test_without_a_file_it_waits_for_one(up, env, customerio):
+    """Redis owns the configuration then: it starts without one, and `relay config apply` makes the first, live."""
+    file = env.pop("RELAY_INTEGRATIONS")
+    one = up()
+    ready = one.until_ready()
+    assert (ready["events"], ready["revision"], ready["integrations_file"]) == ({}, 0, None)
+    command = [sys.executable, "-c", "from worker.cli import main; main()", "config", "apply", file, "--yes", "--json"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["revision"], answer["behind"]) == (1, 0)
+    assert post({"events": {"app": f"{ready['web']}/v1/events/app"}}, "later") == 200
+    until(lambda: has_arrived(customerio, "later"), "the event at Customer.io")
+    assert (env_path(env) / "data" / "secret.keys").stat().st_mode & 0o777 == 0o600
+    assert one.end() == 0
+
+
 def test_people_see_where_to_send(env):
     """Without --json: the URLs, the file, the data, and how it ended."""
     command = [sys.executable, "-c", "from worker.cli import main; main()", "up", "--port", "0", "--concurrency", "1"]

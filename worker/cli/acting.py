@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import os
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,10 @@ import click
 
 if TYPE_CHECKING:
     from worker.app import Relay
+
+_QUOTES = "'\""
+# The value of a filter by person: the record outlives a person who is forgotten.
+_PERSON = re.compile(r"""--person ('[^']*'|"[^"]*"|\S+)""")
 
 BY = click.option("--by", metavar="NAME", help="Who does it, for the record.  [default: RELAY_BY, or $USER]")
 WHY = click.option("--message", "-m", default="", metavar="TEXT", help="Why, for the record.")
@@ -32,8 +37,9 @@ def record(parts: "Relay", what: str, on: str, *, by: str | None, why: str = "",
 
     from worker.store.actions import Action, Actions
 
+    shown = _PERSON.sub(lambda match: f"--person ({discreet(match[1].strip(_QUOTES))})", on)
     with contextlib.suppress(redis.RedisError):
-        Actions(parts.redis).add(Action(time.time_ns() // 1_000_000, doer(by), what, on, why, result))
+        Actions(parts.redis).add(Action(time.time_ns() // 1_000_000, doer(by), what, shown, why, result))
 
 
 def discreet(person: str) -> str:

@@ -9,7 +9,8 @@ from worker.errors import OperatorError
 
 @click.command()
 @click.option("--new-key", is_flag=True, help="Print a new key for RELAY_SECRET_KEYS instead.")
-def seal(*, new_key: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def seal(*, new_key: bool, as_json: bool) -> None:
     """Seal the secret on standard input; prints what to write in the file instead of "env:NAME".
 
     Only processes with one of the same RELAY_SECRET_KEYS can open it. It cannot be shown again.
@@ -20,10 +21,12 @@ def seal(*, new_key: bool) -> None:
     from worker.revisions.seal import new_key as make_key
 
     if new_key:
-        click.echo(make_key())
+        key = make_key()
+        click.echo(f'{{"key": "{key}"}}' if as_json else key)
         return
     keys = Seal(secret_keys(read_settings()))
     secret = click.prompt("secret", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
     if not secret.strip():
         raise OperatorError("nothing to seal: write the secret to standard input")
-    click.echo(keys.seal(secret.strip()))
+    sealed = keys.seal(secret.strip())
+    click.echo(f'{{"sealed": "{sealed}"}}' if as_json else sealed)

@@ -103,7 +103,8 @@ class Door:
         loop, live = asyncio.get_running_loop(), self._parts.live
         live.swapped = lambda new: loop.call_soon_threadsafe(self.adopt, new.integrations)
         self.adopt(live.loaded.integrations)  # what was taken up since the door was made
-        self._parts.pulse.start()
+        if self._parts.role == "web":  # else these are somebody's parts who does not run for long
+            self._parts.pulse.start()
 
     async def process_shutdown(self, _scope: Any, _event: Any) -> None:
         """Send the wake-ups of what was accepted, and let Redis go; every request has its answer by now."""

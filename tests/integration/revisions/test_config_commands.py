@@ -200,6 +200,21 @@ def test_sealed_secrets(relay):
     assert "set RELAY_SECRET_KEYS" in key().unresolved
 
 
+def test_the_record_names_no_person(relay):
+    """Neither a filter by person nor a suppression leaves an identifier behind; who knows it can recognise it."""
+    relay.apply(text())
+    relay("suppress", "add", "ann@example.com", "--by", "bob", "-m", "asked us")
+    from worker.cli.acting import discreet, record
+
+    for on in ("--person ann@example.com --since 1", "--person 'ann@example.com'", '--person "ann@example.com"'):
+        record(relay.parts, "dead discard", on, by="bob")
+    told = relay("actions", "--json", "--limit", "4")
+    assert "ann@" not in json.dumps(told)
+    assert all(discreet("ann@example.com") in one["on"] for one in told["items"])
+    assert told["items"][0]["on"] == f"--person ({discreet('ann@example.com')})"
+    assert (told["items"][3]["what"], told["items"][3]["why"]) == ("suppress add", "asked us")
+
+
 def test_holding_and_reading_need_no_secret(relay):
     """No variable of the file is set here: hold, resume, status, audit, explain and the dead letters work."""
     relay.apply(text())

@@ -86,9 +86,13 @@ def diff(first: int, second: int | None, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("number", type=click.IntRange(1), metavar="[N]", required=False)
-def export(number: int | None) -> None:
+@_JSON
+def export(number: int | None, *, as_json: bool) -> None:
     """Print the file of revision N, or of the one in force, as it was applied: byte for byte, without a secret."""
     _, revision = _find(number)
+    if as_json:
+        echo_json({"revision": revision.number, "text": revision.text})
+        return
     click.echo(revision.text, nl=False)
 
 
