@@ -3,7 +3,7 @@
     pip install py-spy && python -m bench.profile
 
 py-spy looks at the worker's child 500 times a second while it drains a backlog; what is drawn is what happens within
-one lease (`Delivery.run`), waiting included. Width is time, the called stand below the caller.
+one lease (`Delivery.run`), waiting included. Width is time, a callee is below its caller.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""What every measurement stands on: a server, a sink, an integrations file, events, processes and their CPU time."""
+"""The set-up of every measurement: a server, a sink, an integrations file, events, processes and their CPU time."""
 
 import json
 import os

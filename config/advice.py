@@ -1,4 +1,4 @@
-"""What works in an integrations file but is hardly meant: told as warnings."""
+"""Warnings: what works in an integrations file but is hardly intended."""
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""An integrations file as text: read, parsed, and each finding told with its line."""
+"""An integrations file as text: read, parsed, each finding reported with its line."""
 
 import re
 import tomllib
@@ -27,7 +27,7 @@ _REPETITIONS = ("Cannot declare", "Cannot overwrite", "Cannot mutate", "Duplicat
 
 
 class Document(NamedTuple):
-    """A parsed file: its values, and where each stands."""
+    """A parsed file: its values, and the line of each."""
 
     path: str
     data: dict[str, Any]
@@ -90,9 +90,9 @@ def _syntax_problem(error: str, text: str, path: str, places: Places) -> str:
         if earlier:
             line = max(earlier)
             first = places.lines[places.repeated[line]]
-            what = f"stands here twice, first in line {first}; keep one, or rename one"
+            what = f"is here twice, first in line {first}; keep one, or rename one"
             return told(path, line, dotted(places.repeated[line]), what)
     keys = [place for place, stands in places.lines.items() if stands == line]
     key = dotted(keys[-1]) if keys else ""
-    hint = next((hint for message, hint in _HINTS.items() if message in reason), "mend it here")
+    hint = next((hint for message, hint in _HINTS.items() if message in reason), "correct it here")
     return told(path, line, key, f"not TOML ({reason}); {hint}")

@@ -1,4 +1,4 @@
-"""What can be wrong with an integrations file, told in lines that say what to write instead."""
+"""Errors of an integrations file, in lines that say what to write instead."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

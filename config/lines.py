@@ -1,4 +1,4 @@
-"""Where each key stands in a TOML text: tomllib reads the values and forgets the lines."""
+"""Line numbers of the keys of a TOML text: tomllib reads the values and forgets the lines."""
 
 import re
 import tomllib
@@ -43,7 +43,7 @@ class Places:
         return self.lines.get(place, 1)
 
     def declare(self, place: Place, line: int) -> None:
-        """Note a key; the tables it implies stand at its line until they get one of their own."""
+        """Note a key; the tables it implies get its line until they get one of their own."""
         for end in range(1, len(place)):
             self.lines.setdefault(place[:end], line)
         if place in self._declared:

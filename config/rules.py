@@ -97,7 +97,7 @@ def _renames(place: Place, event_attributes: dict[str, object]) -> Iterator[Find
     for field, name in _table(event_attributes, "rename").items():
         if not isinstance(name, str):
             continue
-        # taken out first: a double is then told of the renamed field, not of the kept one
+        # taken out first: a duplicate is then reported for the renamed field, not for the kept one
         names.pop(field, None)
         names[field] = name
         if name in ADDRESSES:

@@ -29,7 +29,7 @@ def _name(name: str) -> str:
 
 
 def _secret(value: object) -> str:
-    # whatever stands instead of a reference is never repeated: it may be the secret, also behind
+    # whatever is written instead of a reference is never repeated: it may be the secret, also behind
     # "env:", which is why NAME must be in capitals
     if isinstance(value, str) and REFERENCE.fullmatch(value):
         return value

@@ -59,6 +59,19 @@ def test_the_readme_installs_nothing_that_is_not_pinned() -> None:
         assert "-r requirements" in options or {"--no-deps", "--no-build-isolation"} <= set(options.split())
 
 
+def test_the_pages_name_files_that_exist() -> None:
+    """A page that names a module, a test or a folder names one that is there."""
+    names = re.compile(r"\b(?:worker|config|tests|docs|bench)/[\w./-]+\.(?:py|md|toml|svg|json|lua)\b")
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tests/**/*.md")]
+    missing = {
+        f"{page.name}: {name}"
+        for page in pages
+        for name in names.findall(page.read_text("utf-8"))
+        if not (ROOT / name).exists()
+    }
+    assert missing == set()
+
+
 def test_the_judge_runs_the_readmes_own_test_command() -> None:
     """`.ci/run` takes its command from the README, so the two cannot differ."""
     judge = (ROOT / ".ci" / "run").read_text()

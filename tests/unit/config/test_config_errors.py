@@ -192,9 +192,9 @@ def test_a_base_url_is_scheme_host_and_port_alone(url):
         ('a = """\n\n\n', "1: a: not TOML (Unterminated string); close the quotes"),
         ("a = [\n1,\n2\n", "1: a: not TOML (Unclosed array); close the bracket"),
         ("[a]\n\nb", "3: not TOML (Expected '=' after a key in a key/value pair); write key = value"),
-        ("[integrations.p]\n\n[integrations.p]\n", "3: integrations.p: stands here twice, first in line 1; keep one, or rename one"),
-        ("[a]\nb = [\n1]\nb = [\n2]\n", "4: a.b: stands here twice, first in line 2; keep one, or rename one"),
-        ("a = 1\na.b = 2\n", "2: a.b: not TOML (Cannot overwrite a value); mend it here"),
+        ("[integrations.p]\n\n[integrations.p]\n", "3: integrations.p: is here twice, first in line 1; keep one, or rename one"),
+        ("[a]\nb = [\n1]\nb = [\n2]\n", "4: a.b: is here twice, first in line 2; keep one, or rename one"),
+        ("a = 1\na.b = 2\n", "2: a.b: not TOML (Cannot overwrite a value); correct it here"),
         ("a = " + "[" * 5000, "1: brackets are nested too deeply; write flat tables"),
     ],
 )  # fmt: skip
