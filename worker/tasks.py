@@ -28,8 +28,8 @@ from worker.process.watchdog import Watchdog
 from worker.replay.claims import Claims
 from worker.store.processes import Role
 from worker.store.stream import Lane
-from worker.upkeep import sweep as upkeep
 from worker.upkeep.idle_jobs import idle_jobs
+from worker.upkeep.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -196,12 +196,12 @@ def replay(job_id: str, token: str) -> None:
 def sweep() -> None:
     """Wake every lane and job that has a backlog and nobody to serve it; let held integrations probe."""
     with _redis_may_be_away():
-        for lane, probe in upkeep.sweep(relay()):
+        for lane, probe in Rounds(relay()).sweep():
             wake(lane.integration, lane.shard, probe=probe)
         parts = relay()
         for job_id, token in idle_jobs(parts.jobs, parts.claims, parts.holds, parts.integrations.integrations):
             _continue_job(job_id, token, 0)
-        upkeep.relieve(relay())
+        Rounds(relay()).relieve()
         watch(relay().redis, relay().holds, Ledger(relay()).bounds())
 
 
@@ -209,7 +209,7 @@ def sweep() -> None:
 def trim() -> None:
     """Drop what every group is past and the retention no longer asks for."""
     with _redis_may_be_away():
-        log.info("trimmed entries=%d", upkeep.trim(relay()))
+        log.info("trimmed entries=%d", Rounds(relay()).trim())
 
 
 def _are(kind: type, *values: object) -> bool:

@@ -11,7 +11,7 @@ from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.store.keys import person_key
 from worker.store.stream import Burial, Settlement
-from worker.upkeep import sweep as upkeep
+from worker.upkeep.rounds import Rounds
 
 
 @pytest.fixture
@@ -53,9 +53,9 @@ def test_holds_and_sweeps_work(parts):
     fill_up(parts)
     parts.holds.hold("production", "unauthorized", 1, status=401)
     assert parts.holds.get(["production"])["production"].failures == 1
-    assert [probe for _, probe in upkeep.sweep(parts)] == [True]
+    assert [probe for _, probe in Rounds(parts).sweep()] == [True]
     assert parts.holds.resume("production")
-    assert {lane.shard for lane, _ in upkeep.sweep(parts)} == {0, 1}
+    assert {lane.shard for lane, _ in Rounds(parts).sweep()} == {0, 1}
     parts.join()
 
 

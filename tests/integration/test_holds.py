@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.parts import append, make_parts
 from worker.store.holds import Hold
-from worker.upkeep import sweep as upkeep
+from worker.upkeep.rounds import Rounds
 
 NOW_MS = 1_800_000_000_000
 
@@ -103,11 +103,11 @@ def test_a_held_integration_gets_one_probe_and_nothing_else(parts):
     for lane in lanes_of(parts, "production"):
         append(parts, lane, b"{}")
     hold(parts, now_ms=1)
-    probed = upkeep.sweep(parts)
+    probed = Rounds(parts).sweep()
     held = [(lane.integration, probe) for lane, probe in probed if lane.integration == "production"]
     assert held == [("production", True)]
     assert {(lane.integration, probe) for lane, probe in probed} == {("production", True), ("second", False)}
-    assert [lane for lane, _ in upkeep.sweep(parts)] == []
+    assert [lane for lane, _ in Rounds(parts).sweep()] == []
 
 
 def test_probes_take_turns_among_the_shards(parts):
@@ -117,7 +117,7 @@ def test_probes_take_turns_among_the_shards(parts):
     tried = set()
     for _ in range(60):
         hold(parts, now_ms=1)
-        tried |= {lane.shard for lane, probe in upkeep.sweep(parts) if probe}
+        tried |= {lane.shard for lane, probe in Rounds(parts).sweep() if probe}
         parts.holds.resume("production")
     assert tried == {0, 1}
 
@@ -128,7 +128,7 @@ def test_a_resume_that_was_cut_short_is_finished(parts):
     append(parts, lane, b"{}")
     hold(parts)
     parts.redis.delete("relay:hold:production")
-    assert (lane, False) in upkeep.sweep(parts)
+    assert (lane, False) in Rounds(parts).sweep()
     assert not parts.redis.exists(lane.key("hold"))
 
 
@@ -150,7 +150,7 @@ def test_what_a_hold_was_for_is_gone(parts, kind, change, over):
         append(parts, lane, b"{}")
     hold(parts, kind, now_ms=NOW_MS * 2, fingerprint=integration.fingerprint)
     parts.integrations.integrations["production"] = msgspec.structs.replace(integration, **change)
-    woken = [lane for lane, probe in upkeep.sweep(parts) if lane.integration == "production" and not probe]
+    woken = [lane for lane, probe in Rounds(parts).sweep() if lane.integration == "production" and not probe]
     assert bool(parts.holds.get(["production"])) is not over
     assert len(woken) == (2 if over else 0)
 
@@ -160,6 +160,6 @@ def test_an_operators_hold_outlives_another_key(parts):
     integration = parts.integrations.integrations["production"]
     append(parts, lanes_of(parts, "production")[0], b"{}")
     hold(parts, "operator", fingerprint="other/other")
-    upkeep.sweep(parts)
+    Rounds(parts).sweep()
     assert parts.holds.get(["production"])
     assert integration.api_key not in integration.fingerprint

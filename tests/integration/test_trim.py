@@ -7,7 +7,7 @@ import pytest
 from tests.support.parts import append, make_parts
 from worker.store.stream import Settlement, Taken
 from worker.store.trail import Run, encode_record
-from worker.upkeep import sweep as upkeep
+from worker.upkeep.rounds import Rounds
 from worker.upkeep.trim import since_ms
 
 
@@ -42,7 +42,7 @@ def test_a_full_server_gives_up_the_past_before_it_refuses_the_next_event(parts)
     ids = append(parts, lane, *[os.urandom(3000).hex().encode() for _ in range(2000)])
     settle(parts, lane, ids[:1500])
     press(parts, 0.99)
-    dropped = [upkeep.relieve(parts) for _ in range(60)]
+    dropped = [Rounds(parts).relieve() for _ in range(60)]
     assert sum(dropped) > 0
     assert dropped[-1] == 0
     memory = parts.redis.info("memory")
@@ -57,7 +57,7 @@ def test_nothing_settled_means_nothing_is_dropped(parts):
     (lane,) = parts.lanes()
     append(parts, lane, *[os.urandom(3000).hex().encode() for _ in range(200)])
     press(parts, 0.99)
-    assert [upkeep.relieve(parts) for _ in range(5)] == [0] * 5
+    assert [Rounds(parts).relieve() for _ in range(5)] == [0] * 5
     assert parts.redis.xlen(lane.key("events")) == 200
 
 
@@ -65,9 +65,9 @@ def test_without_pressure_the_past_stays(parts):
     """With and without a maxmemory."""
     (lane,) = parts.lanes()
     settle(parts, lane, append(parts, lane, *[b"{}"] * 300))
-    assert upkeep.relieve(parts) == 0
+    assert Rounds(parts).relieve() == 0
     press(parts, 0.5)
-    assert upkeep.relieve(parts) == 0
+    assert Rounds(parts).relieve() == 0
 
 
 def test_the_trail_is_trimmed_with_its_events(parts):
@@ -79,7 +79,7 @@ def test_the_trail_is_trimmed_with_its_events(parts):
     assert parts.redis.xlen(lane.key("trail")) == 80
     half = parts.redis.xrange(lane.key("trail"))[40][0].decode()
     parts.redis.xtrim(lane.key("events"), minid=half, approximate=False)
-    upkeep.trim(parts)
+    Rounds(parts).trim()
     assert parts.redis.xlen(lane.key("trail")) <= 80
     first = int(parts.redis.xrange(lane.key("trail"), count=1)[0][0].partition(b"-")[0])
     assert first <= since_ms(parts.redis, ["app"], 1) + 1000

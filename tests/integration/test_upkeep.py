@@ -8,7 +8,7 @@ from worker.errors import OperatorError
 from worker.ledger.figures import Ledger
 from worker.revisions.store import Revision, digest_of
 from worker.store.stream import Settlement
-from worker.upkeep import sweep as upkeep
+from worker.upkeep.rounds import Rounds
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def parts(tmp_path, redis_url):
 
 
 def woken(parts):
-    return sorted(lane.shard for lane, _ in upkeep.sweep(parts))
+    return sorted(lane.shard for lane, _ in Rounds(parts).sweep())
 
 
 def pass_over(parts, lane, ids):
@@ -71,7 +71,7 @@ def test_a_server_that_was_emptied_is_joined_again_from_its_first_event(parts):
     append(parts, first, b"after 1", b"after 2")
     with pytest.raises(redis.ResponseError):
         parts.streams.take(first, "t", 9)
-    upkeep.sweep(parts)
+    Rounds(parts).sweep()
     assert woken(parts) == [0]
     assert [raw for _, raw in parts.streams.take(first, "t", 9).entries] == [b"after 1", b"after 2"]
     assert parts.streams.take(second, "t", 9).entries == []
@@ -83,7 +83,7 @@ def test_a_new_integration_on_a_known_server_begins_now(parts, tmp_path, redis_u
     append(parts, lane, b"{}")
     more = make_parts(tmp_path, redis_url, "production", "second")
     more.join()
-    waiting = {backlog.lane: backlog.waiting for backlog in upkeep.backlogs(more)}
+    waiting = {backlog.lane: backlog.waiting for backlog in Rounds(more).backlogs()}
     assert [(lane.integration, lane.shard, count) for lane, count in waiting.items()] == [
         ("production", 0, 1),
         ("production", 1, 0),
@@ -109,7 +109,7 @@ def test_only_what_every_integration_is_past_is_trimmed(tmp_path, redis_url):
     ids = append(parts, quick, *[b"{}"] * 500)
     pass_over(parts, quick, ids)
     pass_over(parts, slow, ids[:250])
-    upkeep.trim(parts)
+    Rounds(parts).trim()
     left = parts.redis.xrange(quick.key("events"))
     assert left[0][0].decode() <= ids[250]
     assert left[-1][0].decode() == ids[-1]
@@ -123,7 +123,7 @@ def test_what_is_young_is_kept_as_the_archive(parts):
     lane = parts.lanes()[0]
     ids = append(parts, lane, *[b"{}"] * 500)
     pass_over(parts, lane, ids)
-    assert upkeep.trim(parts) == 0
+    assert Rounds(parts).trim() == 0
     assert [finding for finding in Ledger(parts).audit().findings if finding.integration] == []
 
 
@@ -134,7 +134,7 @@ def test_a_group_of_a_newer_configuration_keeps_its_events(tmp_path, redis_url):
     older = make_parts(tmp_path, redis_url, "production", retention_s=0, shards=1)
     (lane,) = older.lanes()
     pass_over(older, lane, append(older, lane, *[b"{}"] * 500))
-    assert upkeep.trim(older) == 0
+    assert Rounds(older).trim() == 0
     newer.redis.close()
     older.redis.close()
 
@@ -150,11 +150,11 @@ def test_a_removed_source_leaves_nothing(tmp_path, redis_url):
     text = text.replace("integrations.production", "integrations.another")
     parts.revisions.publish(Revision(text, digest_of(text), "a test", 1, origin="file"), 1)
     assert parts.live.look(force=True)
-    upkeep.trim(parts)
+    Rounds(parts).trim()
     assert parts.redis.xlen(lane.key("events")) == 500
     parts.settings = parts.settings.model_copy(update={"retention_s": 0})
     parts.redis.xtrim(lane.key("events"), maxlen=0)
-    upkeep.trim(parts)
+    Rounds(parts).trim()
     assert parts.redis.keys("*:events:app") == []
     assert {name.decode() for name in parts.redis.smembers("relay:sources")} == {"other"}
     assert "production" in parts.known_integrations(), "nobody gave its name: dead letters and books stay"

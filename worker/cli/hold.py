@@ -66,9 +66,13 @@ def resume(integration: str, message: str, by: str | None, *, as_json: bool) -> 
 def _mark_backlogs(parts: "Relay", integration: str) -> "list[Lane]":
     """The lanes to wake, marked as woken. A mark that a hold left on an empty one would cost the next event its own."""
     from worker.store.stream import WAKE_MS
-    from worker.upkeep.sweep import backlogs
+    from worker.upkeep.rounds import Rounds
 
-    found = [backlog for backlog in backlogs(parts) if backlog.lane.integration == integration and not backlog.leased]
+    found = [
+        backlog
+        for backlog in Rounds(parts).backlogs()
+        if backlog.lane.integration == integration and not backlog.leased
+    ]
     for backlog in found:
         if backlog.waiting:
             parts.redis.set(backlog.lane.key("wake"), "1", px=WAKE_MS)

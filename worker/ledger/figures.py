@@ -12,7 +12,7 @@ class Ledger:
     """What a process can read of the books; each figure is read when it is asked for."""
 
     def __init__(self, parts: Relay) -> None:
-        self._config = parts.integrations
+        self._parts = parts  # for its configuration alone: there may be none yet, and some figures need none
         self._redis = parts.redis
         self._holds = parts.holds
         self._dead_letters = parts.dead_letters
@@ -22,16 +22,17 @@ class Ledger:
 
     def accounts(self) -> list[Account]:
         """Every integration's account."""
-        holds = self._holds.get(self._config.integrations)
-        return accounts(self._redis, self._config, holds, self._settings.shards)
+        config = self._parts.integrations
+        holds = self._holds.get(config.integrations)
+        return accounts(self._redis, config, holds, self._settings.shards)
 
     def intake(self) -> dict[str, dict[str, int]]:
         """What each source has sent."""
-        return intake(self._redis, self._config.sources, self._settings.shards)
+        return intake(self._redis, self._parts.integrations.sources, self._settings.shards)
 
     def bounds(self) -> list[Bound]:
         """How near the bounds are."""
-        dead = self._dead_letters.totals(self._config.integrations)
+        dead = self._dead_letters.totals(self._parts.integrations.integrations)
         return bounds(self._redis, dead, self._settings.dead_limit, self._settings.max_memory_percent)
 
     def fleet(self) -> Fleet:
@@ -40,7 +41,7 @@ class Ledger:
 
     def audit(self) -> Audit:
         """The books against Redis's own counts."""
-        return audit(self._redis, self._config, self._settings.shards)
+        return audit(self._redis, self._parts.integrations, self._settings.shards)
 
     def figures(self) -> Figures:
         """Everything that is exported."""

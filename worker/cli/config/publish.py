@@ -152,7 +152,7 @@ class _Publication:
     def _follow(self, plan: "Plan", number: int) -> None:
         """Wait until the live processes run it; then what was removed goes."""
         from worker.ledger.figures import Ledger
-        from worker.upkeep.retire import retire
+        from worker.upkeep.rounds import Rounds
 
         parts, ends = self._parts, time.monotonic() + _TAKEN_UP_WITHIN_S
         while True:
@@ -163,7 +163,7 @@ class _Publication:
                 break
             time.sleep(0.1)
         parts.live.look(force=True)
-        removed = retire(parts, at_once=True) if plan.removed and not behind else []
+        removed = Rounds(parts).retirement.retire(at_once=True) if plan.removed and not behind else []
         if self._as_json:
             answer: dict[str, Any] = {"revision": number, "published": True, "removed": removed}
             echo_json({**answer, "processes": len(alive), "behind": len(behind)})

@@ -1,0 +1,59 @@
+"""What beat asks for: sweep, trim, relieve, with the parts of a process."""
+
+import time
+from functools import cached_property
+
+from worker.app import Relay
+from worker.store.stream import Lane
+from worker.upkeep.retire import Retirement
+from worker.upkeep.sweep import Backlog, Sweep
+from worker.upkeep.trim import relieve, trim
+
+
+class Rounds:
+    """The periodic work of one process; made for each round, since the configuration may have changed."""
+
+    def __init__(self, parts: Relay) -> None:
+        chosen = parts.settings
+        self._settings = chosen
+        self._redis = parts.redis
+        self._groups = parts.known_integrations
+        self.retirement = Retirement(parts.redis, parts.revisions, parts.live.loaded, chosen.shards)
+        self._parts = parts
+
+    @cached_property
+    def _sweep(self) -> Sweep:
+        chosen, parts = self._settings, self._parts
+        claim_ms = int((chosen.request_timeout_s + chosen.lease_s + 5) * 1000)
+        return Sweep(
+            parts.redis,
+            parts.streams,
+            parts.holds,
+            parts.integrations,
+            chosen.shards,
+            parts.join,
+            chosen.sweep_interval_s,
+            claim_ms,
+        )
+
+    def sweep(self) -> list[tuple[Lane, bool]]:
+        """The lanes to wake now, each with whether it is a probe of a held integration."""
+        return self._sweep.wakes()
+
+    def backlogs(self) -> list[Backlog]:
+        """The state of every lane."""
+        return self._sweep.backlogs()
+
+    def trim(self) -> int:
+        """Drop what every group is past and the retention no longer asks for; how many events."""
+        self.retirement.retire()
+        oldest_ms = time.time_ns() // 1_000_000 - self._settings.retention_s * 1000
+        trimmed = trim(self._redis, self.retirement.sources(), self._groups(), self._settings.shards, oldest_ms)
+        self.retirement.drop_empty()
+        return trimmed
+
+    def relieve(self) -> int:
+        """Shorten the past when Redis's memory presses; how many events were dropped."""
+        chosen = self._settings
+        sources = self.retirement.sources()
+        return relieve(self._redis, sources, self._groups(), chosen.shards, chosen.max_memory_percent)
