@@ -15,6 +15,7 @@ BIN = Path(sys.executable).parent
 STEPS = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
+    "spelling": ["codespell"],
     "types": ["mypy"],
     "imports": ["lint-imports"],
     "tests": ["pytest", "--quiet"],

@@ -83,3 +83,12 @@ def test_the_judge_runs_the_readmes_own_test_command() -> None:
     assert found.startswith("python3 -m venv .venv && ")
     assert found.endswith(".venv/bin/python -m tests")
     assert found in (ROOT / "README.md").read_text()
+
+
+def test_pre_commit_and_just_run_what_the_judge_runs() -> None:
+    """Each check of `just check` and each hook is a tool of the lock file and a step of `python -m tests`."""
+    steps = set(re.findall(r'\["(ruff|codespell|mypy|lint-imports)"', (ROOT / "tests" / "__main__.py").read_text()))
+    check = (ROOT / "justfile").read_text().split("\ncheck:\n")[1].split("\n\n")[0]
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert set(re.findall(r"\{\{bin\}\}/([\w-]+)", check)) == steps
+    assert set(re.findall(r"entry: \.venv/bin/([\w-]+)", hooks)) <= steps

@@ -10,7 +10,7 @@ The codes of a run belong to the entries that were in the stream when it was set
 are in `relay:{S}:forgotten:<source>`, and trimmed ones are the oldest: so a code is counted from the run's end.
 
 Both are msgpack arrays that open with a number, which is their version: a reader that meets a number it does not know
-says so, and guesses nothing. Codes are never re-used.
+says so, and guesses nothing. Codes are never reused.
 """
 
 from collections.abc import Iterable, Mapping
