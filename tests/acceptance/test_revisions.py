@@ -10,7 +10,7 @@ import requests
 from tests.support.payloads import payload
 from tests.support.servers import free_port
 from tests.support.stack import DEFAULT_INTEGRATION, TOKEN
-from tests.support.waiting import until
+from tests.support.waiting import elapse, until
 from worker.revisions.store import Revision, digest_of
 from worker.store.entry_id import order
 from worker.store.keys import shard_key
@@ -114,10 +114,10 @@ class Senders:
                         break
                 except requests.RequestException:
                     pass
-                time.sleep(0.05)
+                elapse(0.05)
             self.sent += step
             due_s += step / self._per_s
-            time.sleep(max(0, due_s - time.monotonic()))
+            elapse(due_s - time.monotonic())
         http.close()
 
 
@@ -196,7 +196,7 @@ def test_kills_leave_one_valid_revision(stack):
             command = f"relay config apply {path} --yes --json --since 2s"
             applying = stack.spawn("apply", command)
             if n % 2:
-                time.sleep(0.15 * (n % 7))
+                elapse(0.15 * (n % 7))
                 for name in ("apply", "web", "worker", "beat"):
                     stack.kill(name)
                 stack.start("web", "worker", "beat")

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from tests.support.deadstack import event, opened
+from tests.support.waiting import until
 from worker.mapping.mapper import Mapper
 from worker.replay.job import Job
 from worker.replay.letter_lanes import LetterLanes, Turn
@@ -124,9 +125,7 @@ def test_a_replay_that_repeats_what_arrived_changes_nothing(dead):
     dead.work(within_s=0.1)
     assert dead.account().dead == 1
     dead.faults()
-    time.sleep(0.1)
-    dead.work()
-    assert dead.account().delivered == 1
+    until(lambda: dead.work() or dead.account().delivered == 1, "the job's probe ends the hold", within_s=10)
     assert len(dead.arrived()) == 1
     assert dead.simulator.workspace()[1].counts["duplicates"] == 1
 
@@ -168,10 +167,12 @@ def test_a_job_waits_out_a_hold(dead, fault, kind):
     assert held(dead) == kind
     assert (dead.job(job_id).state, dead.job(job_id).message) == ("running", "production is held")
     assert dead.account().dead == 10
-    ends = time.monotonic() + 10
-    while dead.job(job_id).state == "running" and time.monotonic() < ends:
+
+    def ended():
         dead.work(within_s=1)
-        time.sleep(0.05)
+        return dead.job(job_id).state != "running"
+
+    until(ended, "the job goes on when the hold has ended", within_s=10)
     assert dead.job(job_id).counts == {"delivered": 10}
     assert held(dead) is None
     assert len(dead.arrived()) == 10
@@ -213,8 +214,7 @@ def test_live_events_that_came_during_a_turn_are_woken(dead):
     worker = threading.Thread(target=dead.work)
     worker.start()
     lease = Lane("app", "production", letter.shard).key("lease")
-    while not dead.parts.redis.exists(lease):
-        time.sleep(0.01)
+    until(lambda: dead.parts.redis.exists(lease), "the turn has the lease", every_s=0.01)
     dead.append(event(1))
     worker.join()
     assert dead.job(job_id).counts == {"delivered": 1}

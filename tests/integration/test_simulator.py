@@ -14,6 +14,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
+from tests.support.waiting import until
 from worker.cli.simulate import as_block, simulate, variable_suffixes
 from worker.simulator.accounts import Account, Host
 from worker.simulator.app import Options
@@ -537,8 +538,7 @@ def test_one_person_in_two_requests_at_once(caller):
     with Caller(caller.url) as second:
         slow = threading.Thread(target=caller.batch, args=(EVENT, other))
         slow.start()
-        while not second.inspect("stats")["faults"]:
-            time.sleep(0.005)
+        until(lambda: second.inspect("stats")["faults"], "the slow request is in hand", every_s=0.005)
         second.batch(IDENTIFY)
         slow.join()
         second.batch(IDENTIFY, other)

@@ -12,6 +12,7 @@ import redis.asyncio
 from tests.support.fakes import raw_event
 from tests.support.hostile import Hostile, answer
 from tests.support.parts import make_parts
+from tests.support.waiting import elapse_async
 from worker.ingest.coalescer import Appender, Incoming
 from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
@@ -82,7 +83,7 @@ async def _append(redis_url, parts, wake, dice):
         await appender.append(batch)
         number += count
         if dice.random() < 0.5:
-            await asyncio.sleep(dice.random() * 0.004)
+            await elapse_async(dice.random() * 0.004)
     await client.aclose()
 
 

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from config.settings import Settings
+from tests.support.waiting import elapse
 from worker.app import Relay
 from worker.dead.filters import Filter
 from worker.dead.letter import Letter
@@ -148,7 +149,7 @@ class DeadStack:
             for job_id, token in woken:
                 following: tuple[str, float] | None = (token, 0.0)
                 while following is not None and time.monotonic() < ends:
-                    time.sleep(following[1])
+                    elapse(following[1])
                     following = self.task(job_id, following[0])
 
     def task(self, job_id: str, token: str) -> tuple[str, float] | None:

@@ -15,6 +15,7 @@ import redis
 import uvicorn
 
 from config.settings import Settings
+from tests.support.waiting import elapse, until
 from worker.app import Relay
 from worker.ingest.app import build
 from worker.ingest.protocol import Protocol
@@ -104,7 +105,7 @@ class Door:
                     one.sendall(piece)
                 except (BrokenPipeError, ConnectionResetError):
                     break
-                time.sleep(pause_s)
+                elapse(pause_s)
             return read_all(one)
 
     def stored(self, source: str = "app") -> list[bytes]:
@@ -176,8 +177,7 @@ def running(parts: Relay) -> Iterator[Door]:
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
-        while not server.started and thread.is_alive():
-            time.sleep(0.002)
+        until(lambda: server.started or not thread.is_alive(), "the door has started", every_s=0.002)
         door = Door(parts, listener.getsockname()[1], wakes)
         try:
             yield door

@@ -1,5 +1,6 @@
-"""The one way to wait in a test."""
+"""The one way to wait in a test, and the one way to let time pass that belongs to what is played."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,3 +18,16 @@ def until(found: Callable[[], T], what: str, within_s: float = 30, every_s: floa
         if time.monotonic() > ends:
             raise AssertionError(f"not within {within_s} s: {what} (last: {last!r})")
         time.sleep(every_s)
+
+
+def elapse(seconds: float) -> None:
+    """Let time pass that is part of the scenario: the pace of a sender, a countdown, the moment of a kill.
+
+    Never a wait for something to have happened: that is `until`.
+    """
+    time.sleep(max(0.0, seconds))
+
+
+async def elapse_async(seconds: float) -> None:
+    """The same on an event loop: a slow server, senders that come one after another."""
+    await asyncio.sleep(seconds)

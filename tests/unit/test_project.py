@@ -1,5 +1,6 @@
 """The project's own papers: the lock files, the README's rooms, the judge's command."""
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -92,3 +93,19 @@ def test_pre_commit_and_just_run_what_the_judge_runs() -> None:
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
     assert set(re.findall(r"\{\{bin\}\}/([\w-]+)", check)) == steps
     assert set(re.findall(r"entry: \.venv/bin/([\w-]+)", hooks)) <= steps
+
+
+def test_no_test_sleeps_outside_of_the_one_way_to_wait() -> None:
+    """Tests wait with `until`; `elapse` is for time that belongs to the scenario. `asyncio.sleep(0)` only yields."""
+    sleeps = re.compile(r"^(?:time|asyncio)\.sleep\((?!0\))|^from (?:time|asyncio) import .*\bsleep\b")
+    tests = [path for path in ROOT.glob("tests/**/*.py") if path.name != "waiting.py"]
+    found = {path.name: line for path in tests for line in _code(path) if sleeps.search(line)}
+    assert found == {}
+
+
+def _code(path: Path) -> list[str]:
+    """A module's calls and imports; a program in a string is not one."""
+    tree = ast.parse(path.read_text("utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    imports = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return imports + [f"{ast.unparse(call.func)}({', '.join(map(ast.unparse, call.args))})" for call in calls]

@@ -8,6 +8,7 @@ import random
 import pytest
 import redis.asyncio
 
+from tests.support.waiting import elapse_async
 from worker.errors import NotStoredError
 from worker.ingest.coalescer import Appender, Incoming
 from worker.ingest.roundtrip import round_trip
@@ -247,7 +248,7 @@ def test_a_long_queue_on_a_slow_server_is_given_up_in_time(run, monkeypatch):
     """What would need too many trips fails early; who came later and needs one is served."""
 
     async def slow(client, commands):
-        await asyncio.sleep(0.06)
+        await elapse_async(0.06)
         return await round_trip(client, commands)
 
     async def scenario(bench):
@@ -256,7 +257,7 @@ def test_a_long_queue_on_a_slow_server_is_given_up_in_time(run, monkeypatch):
         monkeypatch.setattr("worker.ingest.store_events.round_trip", slow)
         began_s = loop.time()
         long = asyncio.create_task(bench.append(*(event(f"n{n}") for n in range(3000))))
-        await asyncio.sleep(0.1)
+        await elapse_async(0.1)
         late = asyncio.create_task(bench.append(event("late")))
         with pytest.raises(NotStoredError, match="timeout"):
             await long
@@ -310,14 +311,14 @@ def test_a_silent_server_is_given_up_in_time(run):
         await bench.client.client_pause(400, all=False)
         began_s = loop.time()
         first = asyncio.create_task(bench.append(event("first")))
-        await asyncio.sleep(0.05)
+        await elapse_async(0.05)
         second = asyncio.create_task(bench.append(event("second")))
         results = await asyncio.gather(first, second, return_exceptions=True)
         assert [one.reason for one in results] == ["timeout", "timeout"]
         assert loop.time() - began_s < 0.39
         with contextlib.suppress(NotStoredError):
             await bench.append(event("third"))
-        await asyncio.sleep(0.3)
+        await elapse_async(0.3)
         # the server may have read them before it was given up: then they are stored, once
         counts = [await bench.append(event(name)) for name in ("first", "second", "third")]
         stored = await bench.stored()

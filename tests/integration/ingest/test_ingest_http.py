@@ -3,13 +3,12 @@
 import contextlib
 import socket
 import threading
-import time
 
 import pytest
 
 from tests.integration.ingest.test_ingest_webhook import is_problem
 from tests.support.door import TOKEN, bearer, head, make_parts, read_all, running, signed
-from tests.support.waiting import until
+from tests.support.waiting import elapse, until
 from worker.ingest import protocol as connection
 
 LINES = "Content-Type: application/x-ndjson"
@@ -272,7 +271,7 @@ def test_a_body_shorter_than_announced_is_no_request(door):
     ):
         with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
             one.sendall(bearer("/v1/events/app", LINES, framing) + sent)
-            time.sleep(0.05)
+            elapse(0.05)
     assert door.post([{"event_id": "c"}]).json == {"accepted": 1, "duplicates": 0}
     assert door.stored() == [b'{"event_id": "c"}']
 
@@ -353,7 +352,6 @@ def test_an_endless_trailer_is_cut_off(door):
 
 def test_half_a_request_is_not_waited_for_long(door, impatient):
     """408 for a head or a body that does not end; a connection on which nothing comes is closed."""
-    time.sleep(0.1)
     for half in (
         b"POST /v1/events/app HTTP/1.1\r\nHost: d\r\n",
         bearer("/v1/events/app", "Content-Length: 10") + b"{",

@@ -13,7 +13,7 @@ from tests.integration.ingest.test_ingest_webhook import is_problem
 from tests.support.door import make_parts, running
 from tests.support.proxy import Babbler
 from tests.support.servers import OwnRedis
-from tests.support.waiting import until
+from tests.support.waiting import elapse, until
 
 pytestmark = pytest.mark.usefixtures("environ")
 
@@ -87,7 +87,7 @@ def test_a_server_that_hangs_does_not_hold_up_the_sender(tmp_path, own_redis):
                 asked = []
                 for number in range(20):
                     asked.append(pool.submit(timed, door.webhook, event(f"e{number}")))
-                    time.sleep(0.04)
+                    elapse(0.04)
                 ready = pool.submit(timed, door.ask, "GET", "/readyz")
                 alive, alive_s = timed(door.ask, "GET", "/healthz")
                 answers = [one.result() for one in asked]
@@ -116,7 +116,7 @@ def test_connections_that_are_cut_cost_nobody_an_answer(tmp_path, own_redis):
             asked = [pool.submit(send, name) for name in "abcdefgh"]
             while not all(one.done() for one in asked):
                 door.redis.client_kill_filter(_type="normal", skipme=True)
-                time.sleep(0.04)
+                elapse(0.04)
         statuses = [status for one in asked for status in one.result()]
         assert statuses.count(200) >= 170
         assert set(statuses) <= {200, 503}

@@ -13,7 +13,7 @@ import redis
 from tests.support.door import bearer
 from tests.support.servers import free_port
 from tests.support.stack import Stack, procfile
-from tests.support.waiting import until
+from tests.support.waiting import elapse, until
 
 
 @pytest.fixture
@@ -43,10 +43,10 @@ def test_what_was_accepted_is_answered_and_woken(stack):
     answers = []
     waiting = threading.Thread(target=lambda: answers.append(stack.post([{"event_id": "x", "user_id": "jeff"}])))
     waiting.start()
-    time.sleep(0.3)
+    elapse(0.3)
     began_s = time.monotonic()
     os.killpg(stack.processes["web"].pid, signal.SIGTERM)
-    time.sleep(0.3)
+    elapse(0.3)
     os.kill(stack.server._process.pid, signal.SIGCONT)
     waiting.join()
     code = stack.processes["web"].wait(20)
@@ -89,7 +89,7 @@ def test_half_a_request_does_not_hold_up_the_stop_for_ever(stack):
     stack.until_up("web")
     with socket.create_connection(("127.0.0.1", stack.web_port), timeout=30) as one:
         one.sendall(bearer("/v1/events/app", "Content-Length: 10") + b"{")
-        time.sleep(0.2)
+        elapse(0.2)
         began_s = time.monotonic()
         os.killpg(stack.processes["web"].pid, signal.SIGTERM)
         reply = one.recv(65536)
