@@ -49,6 +49,7 @@ def read(parts: "Relay") -> dict[str, Any]:
     from worker.ledger.figures import Ledger
     from worker.ledger.headroom import near
 
+    parts.live.look()  # with --watch the configuration may change meanwhile
     ledger = Ledger(parts)
     found = ledger.fleet()
     sources = [{"source": name, **counts} for name, counts in ledger.intake().items()]

@@ -151,13 +151,17 @@ class _Publication:
 
     def _follow(self, plan: "Plan", number: int) -> None:
         """Wait until the live processes run it; then what was removed goes."""
-        from worker.ledger.figures import Ledger
+        from worker.ledger.fleet import fleet
         from worker.upkeep.rounds import Rounds
 
         parts, ends = self._parts, time.monotonic() + _TAKEN_UP_WITHIN_S
         while True:
             # who was killed a moment ago is not waited for: everyone says once a second that it is alive
-            alive = [one for one in Ledger(parts).fleet().processes if one.silent_ms < _SILENT_MS]
+            alive = [
+                one
+                for one in fleet(parts.redis, parts.processes, parts.revisions).processes
+                if one.silent_ms < _SILENT_MS
+            ]
             behind = [one for one in alive if one.revision < number]
             if not behind or time.monotonic() > ends:
                 break
