@@ -194,7 +194,7 @@ class Relay:
 
     @cached_property
     def suppressed(self) -> Suppressed:
-        """Of whom nothing is sent."""
+        """The suppression list."""
         return Suppressed(self.redis)
 
     def lanes(self, of: Integrations | None = None) -> list[Lane]:

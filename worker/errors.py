@@ -4,7 +4,7 @@ RelayError
 ├── SenderError            the sender of a request must change it; carries the HTTP answer
 ├── NotStoredError         nobody yet: Redis cannot store just now, the sender will try again
 ├── LeaseLostError         nobody: another worker has taken the shard over, this one steps back
-├── StoppedError           nobody: this process was told to stop, what it holds is unsettled
+├── StoppedError           nobody: this process was asked to stop, what it holds is unsettled
 ├── UnknownStateError      an operator: what is stored of a person was written by a newer release, or is damaged
 └── OperatorError          an operator must change the set-up (settings, integrations file, server)
 """
@@ -41,7 +41,7 @@ class LeaseLostError(RelayError):
 
 
 class StoppedError(RelayError):
-    """This process was told to stop while it was sending."""
+    """This process was asked to stop while it was sending."""
 
 
 class UnknownStateError(RelayError, ValueError):

@@ -1,4 +1,4 @@
-"""Everything breaks at once, for a minute; the long run and its figures stand in docs/reliability.md."""
+"""Everything breaks at once, for a minute; the long run and its figures are in docs/reliability.md."""
 
 import orjson
 import pytest

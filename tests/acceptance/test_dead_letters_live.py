@@ -96,7 +96,7 @@ def test_a_killed_worker_costs_a_replay_seconds_and_no_letter(stack, live):
 
 
 def test_the_runbook_is_true(stack, live, tmp_path):
-    """Every command in it does what it says, in the order in which it stands there."""
+    """Every command in it does what it says, in the order of the page."""
     seed(live[1], 100, 4)
     blocks = re.findall(r"^```console\n(.*?)^```", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL)
     commands = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]

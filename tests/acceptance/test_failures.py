@@ -125,7 +125,7 @@ def test_a_server_that_was_emptied_goes_on_with_what_comes_after(stack):
     stack.parts.redis.flushall()
     ids = [send(stack, 1, start)[0] for start in range(100, 120)]
     until(lambda: set(ids) <= set(arrived(stack)), "the later ones arrive")
-    until(lambda: stack.account.delivered == 20, "the books begin anew")
+    until(lambda: stack.account.delivered == 20, "the books start over")
     assert stack.findings == []
 
 

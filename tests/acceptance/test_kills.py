@@ -52,7 +52,7 @@ def test_after_a_kill_the_next_worker_goes_on_within_seconds(stack):
     until(lambda: stack.account.delivered == 3, "all are delivered", within_s=LEASE_S + 10)
     assert time.monotonic() - killed < LEASE_S + 6
     assert arrived(stack) == ids
-    assert "shard_with_deaths integration=production" in stack.log("worker")
+    assert "shard_with_crashes integration=production" in stack.log("worker")
 
 
 def test_a_child_that_is_killed_is_replaced(stack):
@@ -91,7 +91,7 @@ def test_an_event_that_kills_its_worker_is_buried(make_stack):
 
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_sigterm_finishes_the_batch_in_hand(stack, whole_group):
-    """Told to stop in the middle of a request: its answer is awaited and settled, the lease given back, exit 0."""
+    """Asked to stop in the middle of a request: its answer is awaited and settled, the lease given back, exit 0."""
     stack.faults(arm={"slow": {"next": 1}}, slow_s=1.5)
     ids = send(stack, "ACTIVATE", "SUBSCRIPTION_STARTED")
     in_the_air(stack)
@@ -105,7 +105,7 @@ def test_sigterm_finishes_the_batch_in_hand(stack, whole_group):
 
 
 def test_sigterm_abandons_a_batch_that_is_retried(stack):
-    """Told to stop between two attempts: nothing is settled, the lease is given back, the next worker sends again."""
+    """Asked to stop between two attempts: nothing is settled, the lease is given back, the next worker sends again."""
     stack.faults(arm={"status_503": {"probability": 1}}, retry_after="seconds", retry_after_s=30)
     ids = send(stack, "ACTIVATE", "SUBSCRIPTION_STARTED")
     until(lambda: stack.inspect("stats")["faults"], "a first attempt failed")
@@ -149,7 +149,7 @@ def test_a_worker_that_is_deaf_ends_for_its_supervisor(make_stack):
     command = ["celery", "--quiet", "--app", "worker.tasks", "control", "cancel_consumer", "relay"]
     subprocess.run(command, cwd=ROOT, env=stack.env, check=True, capture_output=True, timeout=60)
     assert stack.processes["worker"].wait(timeout=20) == 75
-    assert "worker_deaf looks=4" in stack.log("worker")
+    assert "worker_unresponsive looks=4" in stack.log("worker")
     ids = send(stack, "SUBSCRIPTION_STARTED")
     stack.start("worker")
     until(lambda: ids[0] in arrived(stack), "the next one works")

@@ -75,7 +75,7 @@ def test_an_older_file_changes_nothing(make_stack):
 
 
 class Senders:
-    """Posts events at a steady rate to several web doors, until told to stop; what is not accepted is sent again."""
+    """Posts events at a steady rate to several web doors, until asked to stop; what is not accepted is sent again."""
 
     def __init__(self, urls, per_s, people=200):
         self._urls = urls

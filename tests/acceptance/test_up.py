@@ -179,7 +179,7 @@ def test_killed_children_come_back(up, customerio):
         until(lambda name=name: post(ready, f"after-{name}") == 200, "an event is accepted again")
     for name in ("web", "worker", "valkey"):
         until(lambda name=name: has_arrived(customerio, f"after-{name}"), f"the event after the end of {name}")
-    assert [news["message"].split(";")[0] for news in one.told("died")] == ["SIGKILL"] * 3
+    assert [news["message"].split(";")[0] for news in one.told("exited")] == ["SIGKILL"] * 3
     assert one.end(signal.SIGINT) == 0
 
 

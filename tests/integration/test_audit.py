@@ -122,7 +122,7 @@ def test_a_lost_group_is_found(parts):
 
 
 def test_a_lost_stream_is_found(parts):
-    """A ledger without its stream is told."""
+    """A ledger without its stream is reported."""
     parts.redis.delete(shard_key(0, "events", "app"))
     assert findings(parts) == [("production", 0, "the ledger is there, but its stream is gone")]
 

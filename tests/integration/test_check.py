@@ -104,7 +104,7 @@ def levels(facts):
 
 
 def test_a_server_is_looked_at_with_its_broker(path, redis_url, redis_client):
-    """Version, durability, memory, shards and the broker's database are all told."""
+    """Version, durability, memory, shards and the broker's database are all reported."""
     redis_client.set(SHARDS, 4)
     found = levels(look_at_servers(settings(path, redis_url)))
     assert found["redis version"] == found["redis shards"] == found["broker address"] == "ok"

@@ -77,7 +77,7 @@ def test_causes_on_one_screen(dead):
 
 def test_an_option_before_the_command_is_refused(dead):
     """It would be lost, and the command act on more than was meant."""
-    assert "options stand behind the command" in run("dead", "--reason", "x", "replay", "--all", "--yes", code=2)
+    assert "options go after the command" in run("dead", "--reason", "x", "replay", "--all", "--yes", code=2)
 
 
 def test_listing_by_pages(dead):
@@ -166,7 +166,7 @@ def test_the_curl_command_does_what_the_relay_did(dead):
 
 
 def test_what_a_replay_would_do(dead):
-    """How many, of whom, how late, what would fail again; nothing happens."""
+    """How many, of which people, how late, what would fail again; nothing happens."""
     text = run("dead", "replay", "--all", "--dry-run")
     assert "7 letters: production 7" in text
     assert "7 are older than 72 h" in text
@@ -187,7 +187,7 @@ def test_a_replay_asks_first(dead, monkeypatch):
 
 
 def test_a_replay_is_watched_to_its_end(working):
-    """The job is told of, followed, summed up; exit 0 when all were delivered."""
+    """The job is announced, followed, summed up; exit 0 when all were delivered."""
     text = run("dead", "replay", "--reason", "rejected", "--yes", "--by", "me")
     assert "is done: delivered 6" in text
     job = told("jobs")["items"][0]

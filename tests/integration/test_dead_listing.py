@@ -50,7 +50,9 @@ def test_the_pages_together_are_every_letter_once(letters, wanted, limit):
     assert len(every) == NUMBER
     listed = list(pages(letters, wanted, limit))
     assert all(len(page) == limit for page in listed[:-1])
-    expected = sorted((one for one in every if wanted.takes(one)), key=lambda one: (one.died_ms, one.id), reverse=True)
+    expected = sorted(
+        (one for one in every if wanted.takes(one)), key=lambda one: (one.failed_ms, one.id), reverse=True
+    )
     assert [one.id for page in listed for one in page] == [one.id for one in expected]
 
 
@@ -61,7 +63,7 @@ def test_letters_are_found_by_when_they_died(letters, hours):
     since, until = (now_ms - hours[1] * HOUR_MS) if hours[1] else 0, (now_ms - hours[0] * HOUR_MS) if hours[0] else 0
     wanted = Filter(since_ms=since, until_ms=until)
     every = list(letters.find(ONE, Filter()))
-    expected = {one.id for one in every if one.died_ms >= since and (not until or one.died_ms < until)}
+    expected = {one.id for one in every if one.failed_ms >= since and (not until or one.failed_ms < until)}
     assert 0 < len(expected) < NUMBER
     assert {one.id for one in letters.find(ONE, wanted)} == expected
     assert {one.id for page in pages(letters, wanted, 50) for one in page} == expected

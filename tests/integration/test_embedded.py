@@ -167,7 +167,7 @@ def test_a_ruined_file_is_an_error_with_the_servers_words(tmp_path):
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path):
-    """A file in the place of the folder is told in one line."""
+    """A file in the place of the folder is reported in one line."""
     (tmp_path / "data").write_text("")
     with pytest.raises(OperatorError, match=r"data folder .*data cannot be used"):
         Embedded(tmp_path / "data").open()

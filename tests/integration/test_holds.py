@@ -111,7 +111,7 @@ def test_a_held_integration_gets_one_probe_and_nothing_else(parts):
 
 
 def test_probes_take_turns_among_the_shards(parts):
-    """An event that its destination cannot bear must not be the only one that is ever tried."""
+    """An event that is poison must not be the only one that is ever tried."""
     for lane in lanes_of(parts, "production"):
         append(parts, lane, b"{}")
     tried = set()

@@ -129,7 +129,7 @@ class TestTake:
         assert read == [(0, 80, ""), (1, 50, until), (2, 5, until), (3, 1, until), (4, 1, until), (5, 1, until)]
 
     def test_deaths_are_counted_by_the_phase_of_the_trial(self, streams, redis_client):
-        """And anew for another event."""
+        """And again for another event."""
         ids = append(redis_client, 3)
         seen = []
         for place, phase in [(0, "mapping"), (0, "sending"), (0, "sending"), (1, "mapping"), (1, "mapping")]:
@@ -256,7 +256,7 @@ class TestSettle:
 
     @pytest.mark.parametrize("cause", ["c1", "c2"])
     def test_an_event_that_dies_again_is_one_dead_letter(self, streams, redis_client, cause):
-        """Its group was lost and begins anew with the archive: the letter has the last cause, and the books balance."""
+        """Its group was lost and starts over with the archive: the letter has the last cause, and the books balance."""
         ids = append(redis_client, 2)
         holder = token()
         streams.take(LANE, holder, 2)

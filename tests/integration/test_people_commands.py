@@ -106,7 +106,7 @@ def test_forgetting_removes_a_person_everywhere_and_nobody_else(parts, silent):
 
 
 def test_forgetting_waits_for_the_worker_that_has_the_lane(parts):
-    """A lane in work is not touched; whoever asks is told after a while."""
+    """A lane in work is not touched; the command says so after a while."""
     lane = parts.lanes()[0]
     append(parts, lane, body(1, "jeff"))
     parts.streams.take(lane, "somebody", 10)

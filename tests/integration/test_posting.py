@@ -95,7 +95,7 @@ def test_a_netrc_does_not_replace_the_token(door, poster, tmp_path, monkeypatch)
 
 
 def test_later_is_tried_again_as_asked(door, poster, slept, told):
-    """A 503 is waited for as long as the door says, and told."""
+    """A 503 is waited for as long as the door says, and reported."""
     door.answers = [LATER, LATER, OK]
     assert poster.post([b"{}"]).accepted == 2
     assert [wait_s >= 7 for wait_s in slept] == [True, True]
@@ -215,7 +215,7 @@ def test_without_an_address_it_is_the_door_that_up_opens(door, send):
 
 
 def test_a_refusal_is_exit_1(door, send):
-    """What was refused is told on standard error, what was sent on standard output."""
+    """What was refused is reported on standard error, what was sent on standard output."""
     door.answers = [(401, {}, {"title": "Unauthorized", "detail": "no"})]
     done = send("-", "--json", text="{}")
     assert (done.returncode, json.loads(done.stdout)["events"]) == (1, 0)
@@ -223,7 +223,7 @@ def test_a_refusal_is_exit_1(door, send):
 
 
 def test_a_line_that_is_no_event_is_named(send):
-    """What came before it is sent; the place is told."""
+    """What came before it is sent; the place is named."""
     done = send("-", "--sign", text='{"a": 1}\n{"b": 2}\nnonsense\n{"c": 3}\n')
     assert done.returncode == 1
     assert done.stderr == "relay: <stdin>: line 3 is not JSON; 2 events before it were sent\n"

@@ -102,7 +102,7 @@ def test_a_take_reads_what_waits_behind_the_cursor(shelf):
 
 
 def test_a_lane_has_one_holder(shelf):
-    """The second is told that it is busy, and changes nothing."""
+    """The second finds it busy, and changes nothing."""
     shelf.append(*raws(2))
     shelf.take(LANE, "one", 3)
     before = state(shelf)

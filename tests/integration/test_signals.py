@@ -31,7 +31,7 @@ def test_the_death_of_a_child_ends_the_wait():
 
 
 def test_a_wait_ends_by_itself():
-    """Without a signal it lasts as long as it was told."""
+    """Without a signal it lasts as long as it was asked to."""
     with Signals() as signals:
         started = time.monotonic()
         signals.wait(0.05)

@@ -451,7 +451,7 @@ def test_redirects(caller):
 
 @pytest.mark.parametrize(("wrong_region", "status"), [("redirect", 301), ("proxy", 200), ("401", 401)])
 def test_wrong_region(wrong_region, status):
-    """An EU workspace at the US host is redirected, served, or refused; its region is told anyway."""
+    """An EU workspace at the US host is redirected, served, or refused; its region is named anyway."""
     with calling(host=Host(region="us", wrong_region=wrong_region)) as caller:
         with Caller(caller.url, EU) as european:
             answer = european.batch(EVENT)

@@ -16,7 +16,7 @@ from worker.machine.supervisor import LONGEST_WAIT_S, WELL_S, Program, Superviso
 
 
 class Clock:
-    """A time that stands still until it is told otherwise."""
+    """A clock that moves only when it is set."""
 
     def __init__(self):
         self.now_s = 0.0
@@ -62,7 +62,7 @@ def test_a_dead_program_is_started_again(supervisor, changes):
     second = poll_until(supervisor, lambda: supervisor.pids().get("worker", first) != first, "a successor")
     assert second
     assert [(change.what, change.message) for change in changes] == [
-        ("died", "SIGKILL; starts again in 0.2 s"),
+        ("exited", "SIGKILL; starts again in 0.2 s"),
         ("restarted", f"process {supervisor.pids()['worker']}"),
     ]
 
@@ -81,13 +81,13 @@ def test_waits_grow_and_are_forgotten_after_a_good_while(changes):
         supervisor.poll()
     supervisor.stop()
     assert waits_s == [0.5, 1.0, 1.0, 0.5]  # a poll is never more than 1 s away
-    died = [change.message for change in changes if change.what == "died"]
-    assert died[2] == "exit 3, 3 times in a row; starts again in 2.0 s"
-    assert died[3] == "exit 3; starts again in 0.5 s"
+    exited = [change.message for change in changes if change.what == "exited"]
+    assert exited[2] == "exit 3, 3 times in a row; starts again in 2.0 s"
+    assert exited[3] == "exit 3; starts again in 0.5 s"
 
 
 def test_waits_are_bounded():
-    """However often it died, it is tried again within half a minute."""
+    """However often it exited, it is tried again within half a minute."""
     assert backoff_s(1000, 0.999) <= LONGEST_WAIT_S
 
 
@@ -200,6 +200,6 @@ def test_a_killed_lifeline_is_made_anew(supervisor):
 
 
 def test_output_goes_to_the_log(supervisor, tmp_path):
-    """What a program prints stands in its log."""
+    """What a program prints is in its log."""
     supervisor.start(program("web", "echo hello; echo trouble >&2; exec sleep 60", log=tmp_path / "web.log"))
     until(lambda: (tmp_path / "web.log").read_text().split() == ["hello", "trouble"], "both lines")

@@ -34,6 +34,6 @@ def letter(payload: dict[str, Any] | bytes | None = None, dead: Dead = REFUSED, 
         operations=[],
         attempts=[],
         revision="0123456789ab",
-        died_ms=1_760_000_001_000,
+        failed_ms=1_760_000_001_000,
     ).record
     return msgspec.structs.replace(decode_letter(record), **facts)

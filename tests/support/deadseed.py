@@ -19,7 +19,7 @@ from worker.store.stream import Lane, pack, script
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
-# Six causes, as a bad night has them: what is wrong with the event, and how it died of it.
+# Six causes, as a bad night has them: what is wrong with the event, and how it failed.
 CAUSES: tuple[tuple[int, dict[str, Any], Dead], ...] = (
     (50, {}, Dead("rejected", "send", "attributes", 207, "invalid: something was wrong yesterday")),
     (20, {"event_name": "TRIAL_STARTED"}, Dead("rejected", "send", "", 400, "malformed batch")),
@@ -27,7 +27,7 @@ CAUSES: tuple[tuple[int, dict[str, Any], Dead], ...] = (
     (
         8,
         {"event_created_at_ms": 12},
-        Dead("invalid_time", "map", "event_created_at", 0, "12 ms is no time of this era"),
+        Dead("invalid_time", "map", "event_created_at", 0, "12 ms is before 2000"),
     ),
     (6, {"event_name": None}, Dead("no_event_name", "map", "event_name")),
     (4, {"event_name": "SUBSCRIPTION_PAUSED"}, Dead("too_large", "map", "plan", 0, "plan is 40000 bytes")),
@@ -35,7 +35,7 @@ CAUSES: tuple[tuple[int, dict[str, Any], Dead], ...] = (
 
 
 def events(number: int, people: int, now_ms: int, common: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Dead]]:
-    """So many events of so many people, each with how it died; `common` are fields that all have."""
+    """So many events of so many people, each with how it failed; `common` are fields that all have."""
     wheel = [cause for cause in CAUSES for _ in range(cause[0])]
     for n in range(number):
         _, fields, dead = wheel[(n * 37) % len(wheel)]
@@ -90,7 +90,7 @@ def seed(
             operations=made,
             attempts=tried,
             revision="0123456789ab",
-            died_ms=now_ms - (n % 12) * HOUR_MS - n % 1000,
+            failed_ms=now_ms - (n % 12) * HOUR_MS - n % 1000,
         )
         keys = [lane.key(kind) for kind in ("ledger", "dead", "deadtime", "deadcauses")]
         keys.append(cause_key(lane.shard, lane.integration, letter.cause))

@@ -1,4 +1,4 @@
-"""One relay with real Redis and a real simulator, worked by hand: what a test of dead letters stands on."""
+"""One relay with real Redis and a real simulator, worked by hand: the set-up of the tests of dead letters."""
 
 import time
 import uuid

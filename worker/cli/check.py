@@ -1,4 +1,4 @@
-"""`relay check`: whether everything the relay stands on is as it should be."""
+"""`relay check`: whether everything the relay depends on is as it should be."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
 def check(*, offline: bool, strict: bool, as_json: bool) -> None:
     """Look at the integrations file, at the keys and regions, and at the servers.
 
-    Says what is wrong, what can be lost as things stand, and the command that changes it. Exit 1 when something is
+    Says what is wrong, what can be lost, and the command that changes it. Exit 1 when something is
     wrong; warnings alone are exit 0, with --strict 1.
     """
     facts = gather(offline=offline)

@@ -16,9 +16,9 @@ from worker.cli.acting import BY, WHY, record
 def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: bool) -> None:
     """Remove PERSON (a user id, anonymous id or e-mail) from streams, dead letters and state, on all shards.
 
-    Customer.io is not told: delete the person there as well. Events that arrive later are taken as usual, unless the
-    person is suppressed too. Redis frees the bytes of deleted stream entries with the blocks they lie in, when the
-    retention time is over.
+    Nothing is sent to Customer.io: delete the person there as well. Events that arrive later are taken as usual,
+    unless the person is suppressed too. Redis frees the bytes of deleted stream entries with the blocks they are in,
+    when the retention time is over.
     """
     from worker.app import relay
     from worker.upkeep.forget import forget as forget_person

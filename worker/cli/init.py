@@ -9,7 +9,7 @@ from worker.cli.printing import echo_json
 from worker.errors import OperatorError
 
 _HEAD = """\
-# The integrations file: who may send events, and what Customer.io is told. Every key: docs/configuration.md.
+# The integrations file: who may send events, and what is sent to Customer.io. Every key: docs/configuration.md.
 # Secrets are references: "env:NAME", "file:/path" or "sealed:..." (relay seal). Look at it with: relay check
 # Put it in force with RELAY_INTEGRATIONS=<this file>, or without that variable with: relay config apply <this file>
 

@@ -8,7 +8,7 @@ from worker.cli.explain import value
 from worker.cli.printing import echo_json
 
 if TYPE_CHECKING:
-    from worker.history.timeline import Told
+    from worker.history.timeline import PropertyValue
 
 
 @click.command()
@@ -54,7 +54,7 @@ def person(
         raise SystemExit(1)
 
 
-def _show_properties(integration: str, properties: "dict[str, Told]", when: Any) -> None:
+def _show_properties(integration: str, properties: "dict[str, PropertyValue]", when: Any) -> None:
     click.echo(f"Properties now, {integration}:")
     width = max((len(name) for name in properties), default=0)
     for name, told in sorted(properties.items()):

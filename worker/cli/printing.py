@@ -21,7 +21,7 @@ def echo_items(items: list[Any]) -> None:
 
 
 def note(text: str) -> None:
-    """A line of news, written at once; a terminal that is gone must not stop what is told of."""
+    """A line of news, written at once; a terminal that is gone must not stop what it is about."""
     with contextlib.suppress(OSError):
         click.echo(f"{time.strftime('%H:%M:%S')}  {text}")
         sys.stdout.flush()

@@ -76,10 +76,12 @@ def resync(
 
 
 def told(known: "Known", name: str) -> list[str]:
-    """Who would be told, in lines."""
+    """Who would be identified again, in lines."""
     if not known.people and not known.nameless:
         return [f"{name} knows nobody yet: its people are learnt from events"]
-    lines = [f"{count(known.people)} people would be told their properties in {name}; no event is sent"]
+    lines = [
+        f"{count(known.people)} people would be identified again in {name}, with all their properties; no event is sent"
+    ]
     if known.nameless:
         lines.append(
             f"{count(known.nameless)} more cannot: their state is of an older release and does not say who they are; "

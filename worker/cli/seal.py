@@ -1,4 +1,4 @@
-"""`relay seal`: a secret made safe to stand in a file."""
+"""`relay seal`: encrypt a secret, so that it can be kept in a file."""
 
 import sys
 

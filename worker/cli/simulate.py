@@ -95,7 +95,7 @@ def knob_options(command: Any) -> Any:
     type=click.Choice(["json", "html", "empty"]),
     default="json",
     show_default=True,
-    help="What stands in an error that was asked for.",
+    help="The message of an error that was asked for.",
 )
 @click.option(
     "--reject-event-name",

@@ -1,4 +1,4 @@
-"""`relay suppress`: of whom nothing is sent."""
+"""`relay suppress`: the suppression list, people who are sent nothing."""
 
 from datetime import UTC, datetime
 

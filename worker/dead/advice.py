@@ -1,4 +1,4 @@
-"""What each way of dying, and each hold, means and what to do about it: what on-call reads first."""
+"""Advice for on-call: what each cause of dead letters and each hold means, and what to do about it."""
 
 from typing import Final
 
@@ -31,7 +31,7 @@ ADVICE: Final[dict[DeadReason, str]] = {
         "or switch the property off, restart, then replay with --fixed. Else shorten it (dead edit), or discard."
     ),
     "rejected": (
-        "Customer.io refused it. Read its words (dead show). Mend what they name, in the integrations "
+        "Customer.io refused it. Read its message (dead show). Fix what it names, in the integrations "
         "file or in the letters (dead edit), then replay with --fixed: it skips what would be refused again unchanged."
     ),
     "crashed_mapping": (
@@ -39,8 +39,8 @@ ADVICE: Final[dict[DeadReason, str]] = {
         "upgrade, then replay with --fixed."
     ),
     "crashed_worker": (
-        "Its worker died of it again and again. Do not replay in bulk: read one (dead show), keep it for a bug report "
-        "(dead export), upgrade, replay one alone, then the rest."
+        "Its worker crashed on it again and again. Do not replay in bulk: read one (dead show), keep it for a bug "
+        "report (dead export), upgrade, replay one alone, then the rest."
     ),
 }
 

@@ -35,7 +35,7 @@ def bury(
     operations: Sequence[bytes],
     attempts: Sequence[Attempt],
     revision: str,
-    died_ms: int,
+    failed_ms: int,
 ) -> Burial:
     """The dead letter of an event, ready for the settle that writes it; `identity` is the chain of its source."""
     name = event.name[:EVENT_NAME_KEPT] if event else ""
@@ -53,8 +53,8 @@ def bury(
         event_id=event.key if event else "",
         event_time_ms=event.time_ms if event else None,
         received_ms=received_ms(entry_id),
-        died_ms=died_ms,
-        first_died_ms=died_ms,
+        failed_ms=failed_ms,
+        first_failed_ms=failed_ms,
         revision=revision,
         attempts=msgspec.to_builtins(attempts[-ATTEMPTS_KEPT:]),
         operations=[body.decode() for body in operations],
@@ -64,7 +64,7 @@ def bury(
 
 
 def bury_again(
-    letter: Letter, dead: Dead, made: list[str], tried: Sequence[Attempt], revision: str, died_ms: int
+    letter: Letter, dead: Dead, made: list[str], tried: Sequence[Attempt], revision: str, failed_ms: int
 ) -> Burial:
     """The same dead letter after a replay that failed; `made` are the operations now, `tried` the attempts."""
     about: dict[str, Any] = {**letter.about, "reason": dead.reason, "field": dead.field, "status": dead.status}
@@ -75,7 +75,7 @@ def bury_again(
             cause=cause_of(about),
             stage=dead.stage,
             message=dead.message,
-            died_ms=died_ms,
+            failed_ms=failed_ms,
             revision=revision,
             replays=letter.replays + 1,
             attempts=[*letter.attempts, *msgspec.to_builtins(tried)][-ATTEMPTS_KEPT:],
@@ -86,4 +86,4 @@ def bury_again(
 
 def burial(letter: Letter) -> Burial:
     """A letter on its way into Redis."""
-    return Burial(letter.id, letter.cause, orjson.dumps(letter.about), letter.died_ms, encode_letter(letter))
+    return Burial(letter.id, letter.cause, orjson.dumps(letter.about), letter.failed_ms, encode_letter(letter))

@@ -54,7 +54,7 @@ class Causes:
         return _sorted(found.values())
 
     def date(self, causes: Sequence[Cause], wanted: Filter, now_ms: int, hours: int) -> None:
-        """Add to causes when the oldest and newest letter meant died, and the deaths of the last hours."""
+        """Add to causes when the oldest and newest matching letter failed, and the failures of the last hours."""
         least, most = _scores(wanted)
         pipe = self._redis.pipeline(transaction=False)
         for cause in causes:
@@ -91,11 +91,11 @@ def gather(letters: Iterable[Letter], now_ms: int, hours: int) -> list[Cause]:
         key = (letter.integration, letter.cause)
         known = found.get(key)
         if known is None:
-            known = found[key] = Cause(*key, **letter.about, oldest_ms=letter.died_ms, hours=[0] * hours)
+            known = found[key] = Cause(*key, **letter.about, oldest_ms=letter.failed_ms, hours=[0] * hours)
         known.count += 1
-        known.oldest_ms = min(known.oldest_ms, letter.died_ms)
-        known.newest_ms = max(known.newest_ms, letter.died_ms)
-        age = (now_ms - letter.died_ms) // HOUR_MS
+        known.oldest_ms = min(known.oldest_ms, letter.failed_ms)
+        known.newest_ms = max(known.newest_ms, letter.failed_ms)
+        age = (now_ms - letter.failed_ms) // HOUR_MS
         if 0 <= age < hours:
             known.hours[hours - 1 - age] += 1
     return _sorted(found.values())

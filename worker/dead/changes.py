@@ -87,7 +87,7 @@ class DeadChanges:
         return _WORDS[reply.decode()]
 
     def move(self, before: Letter, after: Letter, shard: int) -> tuple[Change, Letter]:
-        """Replace a letter by one on another shard: that of the person whom an edit has named.
+        """Replace a letter by one on another shard: that of the person an edit has named.
 
         The new one is there before the old one goes: a crash between the two leaves both, of one event and one ULID.
         """

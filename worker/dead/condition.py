@@ -57,7 +57,7 @@ def read_condition(text: str) -> Condition:
 
 
 def look_up(payload: Any, path: str) -> Any:
-    """What stands at a dotted path; a value of its own when nothing does."""
+    """The value at a dotted path; a value of its own when there is none."""
     found = payload
     for part in path.split("."):
         if isinstance(found, dict) and part in found:

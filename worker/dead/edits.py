@@ -12,7 +12,7 @@ from worker.purchasely.person import shard_key, shard_of
 
 
 def put(payload: dict[str, Any], path: str, value: Any) -> None:
-    """Set what stands at a dotted path; objects on the way are made.
+    """Set the value at a dotted path; objects on the way are created.
 
     Raises:
         ValueError: something on the way is neither an object nor a list with such a place.
@@ -28,10 +28,10 @@ def put(payload: dict[str, Any], path: str, value: Any) -> None:
 
 
 def take_out(payload: dict[str, Any], path: str) -> None:
-    """Remove what stands at a dotted path.
+    """Remove the value at a dotted path.
 
     Raises:
-        ValueError: nothing stands there.
+        ValueError: there is none.
     """
     *way, last = path.split(".")
     place: Any = payload

@@ -54,7 +54,7 @@ class Filter(msgspec.Struct, frozen=True):
         """Whether this letter is meant."""
         if self.integrations and letter.integration not in self.integrations:
             return False
-        if letter.died_ms < self.since_ms or (self.until_ms and letter.died_ms >= self.until_ms):
+        if letter.failed_ms < self.since_ms or (self.until_ms and letter.failed_ms >= self.until_ms):
             return False
         return self.takes_cause(letter.cause, letter.about) and (not self.reads_letters or self._takes_payload(letter))
 

@@ -16,7 +16,7 @@ EVENT_NAME_KEPT = 100
 
 
 class Edit(msgspec.Struct, frozen=True):
-    """One change of a dead letter's event: when (Unix ms), by whom, which fields."""
+    """One change of a dead letter's event: when (Unix ms), by which user, which fields."""
 
     at_ms: int
     by: str
@@ -27,13 +27,13 @@ class Letter(msgspec.Struct, frozen=True, gc=False):
     """One dead letter.
 
     `reason`, `field`, `status` and `event` are its cause, `cause` the id of that; `stage` is where it ended (read, map,
-    send), `message` what Customer.io or the relay said. Times in Unix milliseconds: `died_ms` is its last death,
-    `first_died_ms` the first one, `replays` how often it was tried again in between. `attempts` are the requests it was
-    part of, `operations` what was made of it for the last one, `revision` that of the integration then.
+    send), `message` what Customer.io or the relay said. Times in Unix milliseconds: `failed_ms` is when it failed last,
+    `first_failed_ms` when it failed first, `replays` how often it was tried again in between. `attempts` are the
+    requests it was part of, `operations` what was made of it for the last one, `revision` that of the integration then.
 
     `raw` is the event as it would be replayed, `original` as it was received if that is another thing; bytes that are
-    not UTF-8 stand in the field with `_base64`. `ulid` is the identity that an edited event keeps. `restored` says when
-    (ms) and by whom it was imported.
+    not UTF-8 are in the field with `_base64`. `ulid` is the identity that an edited event keeps. `restored` says when
+    (ms) and by which user it was imported.
     """
 
     id: str
@@ -51,9 +51,9 @@ class Letter(msgspec.Struct, frozen=True, gc=False):
     event_id: str
     event_time_ms: int | None
     received_ms: int
-    died_ms: int
+    failed_ms: int
     revision: str
-    first_died_ms: int = 0
+    first_failed_ms: int = 0
     replays: int = 0
     attempts: list[dict[str, Any]] = []
     operations: list[str] = []
@@ -81,7 +81,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def letter_id(integration: str, shard: int, entry_id: str) -> str:
-    """The id of a dead letter, the same however often the event dies: integration, shard and entry."""
+    """The id of a dead letter, the same however often the event fails: integration, shard and entry."""
     return f"{integration}.{shard}.{entry_id}"
 
 
@@ -115,9 +115,14 @@ def decode_letter(record: bytes) -> Letter:
         ValueError: it is no record of a dead letter; the message says where.
     """
     try:
-        return _DECODER.decode(record)
+        return _DECODER.decode(record if b'"failed_ms":' in record else _renamed(record))
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from None
+
+
+def _renamed(record: bytes) -> bytes:
+    """A record, or an export, of a release that called `failed_ms` `died_ms`; quotes within texts are escaped."""
+    return record.replace(b'"died_ms":', b'"failed_ms":').replace(b'"first_died_ms":', b'"first_failed_ms":')
 
 
 def as_text(field: str, raw: bytes) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from worker.store.keys import cause_key, shard_key
 _PAGE = 500
 
 Place = tuple[int, str]
-"""Where a listing stands: time of death in Unix ms, and id."""
+"""The cursor of a listing: when the letter failed (Unix ms), and its id."""
 
 
 class DeadLetters:
@@ -107,8 +107,8 @@ class DeadLetters:
             most = before[0]
         offset, number = 0, 100
         while rows := self._redis.zrevrangebyscore(key, most, wanted.since_ms, offset, number, withscores=True):
-            for dead_id, died_ms in rows:
-                place = (int(died_ms), dead_id.decode())
+            for dead_id, failed_ms in rows:
+                place = (int(failed_ms), dead_id.decode())
                 if before is None or place < before:
                     yield place
             offset, number = offset + len(rows), 1000  # who reads on will read far

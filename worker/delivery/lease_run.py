@@ -202,7 +202,7 @@ class _Run:
         if not self._caution.events:
             return
         log.warning(
-            "shard_with_deaths integration=%s shard=%d deaths=%d batch=%d",
+            "shard_with_crashes integration=%s shard=%d crashes=%d batch=%d",
             self._parts.lane.integration,
             self._parts.lane.shard,
             self._taken.deaths,

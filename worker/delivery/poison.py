@@ -32,11 +32,11 @@ class Caution:
 
     @property
     def alone(self) -> bool:
-        """Whether events are tried one by one, each noted before: should the process die, the next one knows."""
+        """Whether events are tried one by one, each noted before: should the process be killed, the next one knows."""
         return self.events == 1
 
     def poison(self) -> Dead | None:
-        """The end of the first event, when enough holders have died with it alone in hand."""
+        """The end of the first event, when enough holders have crashed with it alone in hand."""
         taken = self._taken
         if not self.events or taken.alone != taken.entries[0][0]:
             return None
@@ -62,7 +62,7 @@ class Search:
         self.failing = False  # it is a search for what Customer.io fails at
 
     def begins(self, refusals: int) -> None:
-        """Customer.io has failed at one place so often: enough of it begins a search."""
+        """Customer.io has failed at one place this many times: enough of them begin a search."""
         self.refusals = refusals
         self.failing = refusals >= REFUSALS
 
@@ -99,5 +99,5 @@ def witnesses(decisions: Iterable[Decision]) -> Iterator[Send]:
 
 def crashed_worker(deaths: int, alone: int) -> Dead:
     """The end of an event that kills its worker."""
-    message = f"its worker process died {deaths} times, {alone} times with this event alone in hand"
+    message = f"its worker process crashed {deaths} times, {alone} times with this event alone in hand"
     return Dead("crashed_worker", "map", message=message)

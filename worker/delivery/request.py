@@ -224,7 +224,7 @@ class Requests:
         """Send a request and keep the answer with it; `note` runs ahead of each attempt.
 
         Raises:
-            StoppedError: this process is told to stop; what was sent is not settled.
+            StoppedError: this process is asked to stop; what was sent is not settled.
             LeaseLostError: the lease has ended.
         """
 

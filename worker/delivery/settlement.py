@@ -67,7 +67,7 @@ class Settler:
             operations=request.made_of(position),
             attempts=request.attempts if dead.stage == "send" else (),
             revision=self._revision,
-            died_ms=now_ms,
+            failed_ms=now_ms,
         )
 
 

@@ -1,4 +1,4 @@
-"""Which retained events a replay is to send again, and what would become of each: told before anything is sent."""
+"""The plan of a replay: which retained events it would send again, and what would become of each."""
 
 import time
 from collections.abc import Iterable, Iterator

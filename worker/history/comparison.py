@@ -1,4 +1,4 @@
-"""One integration under two revisions: what becomes of the same events, and what people are told, side by side."""
+"""One integration under two revisions: what becomes of the same events and of people's properties, side by side."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NoReturn

@@ -1,4 +1,4 @@
-"""Who an integration knows: the people whose states are kept, and whether they can be told again."""
+"""Who an integration knows: the people whose states are kept, and whether they can be identified again."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class Known(msgspec.Struct):
 
     @property
     def people(self) -> int:
-        """How many can be told."""
+        """How many can be identified again."""
         return sum(len(here) for here in self.digests.values())
 
 

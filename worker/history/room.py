@@ -16,7 +16,7 @@ from worker.errors import OperatorError
 from worker.history.fates import Fates
 from worker.history.find import Finder, Found
 from worker.history.scan import Scan
-from worker.history.timeline import Spot, Timeline, Told, told_properties
+from worker.history.timeline import PropertyValue, Spot, Timeline, property_values
 from worker.history.trace import AtRevision, Trace, Tracer
 from worker.mapping.mapper import Mapper
 from worker.store.dedup import bucket_s, received_again
@@ -32,7 +32,7 @@ class PersonPage(msgspec.Struct, frozen=True):
 
     person: list[str]
     items: list[Trace]
-    properties: dict[str, dict[str, Told]]
+    properties: dict[str, dict[str, PropertyValue]]
     next: str | None
 
 
@@ -92,10 +92,10 @@ class History:
         properties = {} if cursor else self._properties([*page, *events], set(only))
         return PersonPage(sorted(names), items, properties, following)
 
-    def _properties(self, events: list[Any], only: set[str]) -> dict[str, dict[str, Told]]:
+    def _properties(self, events: list[Any], only: set[str]) -> dict[str, dict[str, PropertyValue]]:
         """The person's properties in each integration; of the identifiers that their events map to."""
         now_ms = time.time_ns() // 1_000_000
-        found: dict[str, dict[str, Told]] = {}
+        found: dict[str, dict[str, PropertyValue]] = {}
         for integration in self._config.integrations.values():
             if (only and integration.name not in only) or not integration.properties:
                 continue
@@ -106,7 +106,7 @@ class History:
                 key = person_key(one.shard, integration.name, digest) if digest else ""
                 state = self.scan.ask("GET", key) if key else None
                 if state is not None:
-                    found[integration.name] = told_properties(mapper, here, state, now_ms)
+                    found[integration.name] = property_values(mapper, here, state, now_ms)
                     break
         return found
 

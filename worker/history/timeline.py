@@ -35,7 +35,7 @@ _LOOKED_AT: Final = 1000
 Spot = tuple[int, int, int, str]
 
 
-class Told(msgspec.Struct, frozen=True):
+class PropertyValue(msgspec.Struct, frozen=True):
     """A property's value now, and the event that gave it; `event_id` empty: an event that is no longer kept."""
 
     value: Any
@@ -84,7 +84,7 @@ class Timeline:
         return self._finder.names_of(found.source, found.event) | transferred
 
 
-def told_properties(mapper: Mapper, events: list[Found], state: bytes | None, now_ms: int) -> dict[str, Told]:
+def property_values(mapper: Mapper, events: list[Found], state: bytes | None, now_ms: int) -> dict[str, PropertyValue]:
     """The properties that the stored state comes to, by the name they are sent under, each with its event.
 
     The kept events are played through the mapping, oldest first; a property is of the last event that gave it the value
@@ -109,7 +109,9 @@ def told_properties(mapper: Mapper, events: list[Found], state: bytes | None, no
                 sources[name] = (value, found.event.key, found.event.time_ms or found.event.received_ms)
         last = values
     return {
-        name: Told(value, *sources[name][1:]) if name in sources and sources[name][0] == value else Told(value)
+        name: PropertyValue(value, *sources[name][1:])
+        if name in sources and sources[name][0] == value
+        else PropertyValue(value)
         for name, value in now.items()
     }
 

@@ -1,4 +1,4 @@
-"""What became of one event: received when, from whom, and its fate in every integration of its source."""
+"""What became of one event: received when, from which sender, and its fate in every integration of its source."""
 
 from collections.abc import Callable, Iterable
 

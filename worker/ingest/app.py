@@ -32,7 +32,7 @@ from worker.store.stream import WAKE_MS
 log = logging.getLogger(__name__)
 
 _LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
-# curl sends the last one with --data unless it is told otherwise
+# curl sends the last one with --data unless another one is given
 _JSON = frozenset({"application/json", "", "application/x-www-form-urlencoded"})
 # Wake-ups not sent by then are left to the sweep.
 _DRAIN_S = 2.0

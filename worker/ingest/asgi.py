@@ -29,8 +29,8 @@ DIRECT = "relay.direct"
 class Direct(Protocol):
     """A server that hands over a body, and takes an answer, in one call each: worker.ingest.protocol is one.
 
-    ASGI's messages for the same cost a sixth of a webhook's time. It is told the scope each time, since a server that
-    stood in the scope with its request would be a circle of references, and keep each request in memory until the
+    ASGI's messages for the same cost a sixth of a webhook's time. It is given the scope each time, since a server that
+    was part of the scope with its request would be a circle of references, and keep each request in memory until the
     garbage collector looks.
     """
 

@@ -95,7 +95,7 @@ def read_many(
     """The events of an upstream request: one object, an array, or (`lines`) NDJSON; each kept as its bytes.
 
     Raises:
-        SenderError: 400, 422 or 413, with the position (from 0) of the first event at fault; then none is taken.
+        SenderError: 400, 422 or 413, with the position (from 0) of the first event that is wrong; then none is taken.
     """
     body = body.removeprefix(_BOM)
     if lines:

@@ -13,7 +13,7 @@ from worker.store.entry_id import order
 from worker.store.keys import cause_key, shard_key
 from worker.store.stream import Lane, read_range, read_together
 
-# A reader sees a cause appear between two looks; it looks again so often before it believes a difference.
+# A reader sees a cause appear between two looks; it looks again this many times before it believes a difference.
 _LOOKS = 5
 _PAGE = 1000
 

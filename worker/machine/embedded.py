@@ -175,7 +175,7 @@ def choose_port(former: int) -> int:
 
 
 def machine_memory_bytes() -> int:
-    """The memory of this machine, or of the container it plays; 0 when neither is told."""
+    """The memory of this machine, or of the container it plays; 0 when neither is known."""
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(OSError, ValueError):  # no such limit, or "max"

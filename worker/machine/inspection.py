@@ -1,4 +1,4 @@
-"""Looks at everything the relay stands on: the integrations file, Customer.io's keys, Redis and the broker."""
+"""Checks everything the relay depends on: the integrations file, Customer.io's keys, Redis and the broker."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -117,7 +117,7 @@ def look_at_servers(settings: Settings) -> list[Fact]:
             facts += _shards(client.get(SHARDS), settings.shards)
     except (redis.RedisError, OSError) as fault:
         text = f"{place(url)} does not serve ({reason(fault)}); ingest answers 503"
-        return [*facts, Fact("redis", "address", "wrong", text, "start it, or mend RELAY_REDIS_URL")]
+        return [*facts, Fact("redis", "address", "wrong", text, "start it, or correct RELAY_REDIS_URL")]
     return [*facts, _broker(settings, url, clustered=bool(info.get("cluster_enabled")))]
 
 
@@ -133,7 +133,7 @@ def _broker(settings: Settings, redis_url: str, *, clustered: bool) -> Fact:
             client.ping()
     except (redis.RedisError, OSError) as fault:
         text = f"{place(url)} does not serve ({reason(fault)}): nothing is delivered"
-        return Fact("broker", "address", "wrong", text, "start it, or mend RELAY_BROKER_URL")
+        return Fact("broker", "address", "wrong", text, "start it, or correct RELAY_BROKER_URL")
     return Fact("broker", "address", "ok", f"{place(url)}; all in it may be lost without harm")
 
 

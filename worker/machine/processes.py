@@ -7,7 +7,7 @@ from pathlib import Path
 from worker.machine.supervisor import Program
 
 # The Procfile's own lines: a test compares the two, since a wheel holds no Procfile.
-# Beat keeps its clock in memory: sweep and trim may start anew at any time, and a file of it would litter the folder.
+# Beat keeps its clock in memory: sweep and trim may start over at any time, and a file of it would litter the folder.
 # Gossip, mingle and heartbeat are talk among workers; nothing here listens, and mingle costs a second at each start.
 PROCFILE = {
     "web": (

@@ -86,7 +86,7 @@ def _fsync(policy: str | None) -> Iterator[Fact]:
             text = "on, but the system alone decides when it reaches the disk: a power cut loses some 30 seconds"
             yield _fact(subject, "warning", text, _set("appendfsync", "always"))
         case _:
-            text = "on; how often it reaches the disk is not told (no right to CONFIG GET)"
+            text = "on; how often it reaches the disk is unknown (no right to CONFIG GET)"
             yield _fact(
                 subject, "warning", text, "ask who runs the server for appendfsync always, or everysec at least"
             )

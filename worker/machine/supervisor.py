@@ -33,7 +33,7 @@ class Program(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Something happened to a program: it died, was started again, or had to be killed; `words` say how."""
+    """Something happened to a program: it exited, was started again, or had to be killed; `message` says how."""
 
     program: str
     what: str
@@ -54,7 +54,7 @@ class _Running:
 class Supervisor:
     """Runs programs, each in a session of its own; they are stopped in the reverse order of their start.
 
-    It does nothing by itself: `poll` is to be called whenever a child may have died or a wait is over.
+    It does nothing by itself: `poll` is to be called whenever a child may have exited or a wait is over.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class Supervisor:
         )
 
     def poll(self) -> float:
-        """Bury who died and start again who is due; how many seconds from now it wants to be called at the latest."""
+        """Reap who exited, start again who is due; in how many seconds it is to be called again at the latest."""
         self._lifeline.look()
         soonest_s = 1.0
         for running in self._all:
             if running.process is not None and (code := running.process.poll()) is not None:
-                self._died(running, code)
+                self._exited(running, code)
             if running.process is None:
                 left_s = running.due - self._clock()
                 if left_s > 0:
@@ -130,7 +130,7 @@ class Supervisor:
             )
         running.started = self._clock()
 
-    def _died(self, running: _Running, code: int) -> None:
+    def _exited(self, running: _Running, code: int) -> None:
         assert running.process is not None
         self._bury(running.process.pid)
         running.process = None
@@ -139,7 +139,7 @@ class Supervisor:
         wait_s = backoff_s(running.deaths, self._dice())
         running.due = self._clock() + wait_s
         again = f", {running.deaths} times in a row" if running.deaths > 1 else ""
-        self._say(Change(running.program.name, "died", f"{ending(code)}{again}; starts again in {wait_s:.1f} s"))
+        self._say(Change(running.program.name, "exited", f"{ending(code)}{again}; starts again in {wait_s:.1f} s"))
 
     def _end(
         self,

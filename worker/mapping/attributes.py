@@ -1,4 +1,4 @@
-"""What of a payload and of a person's properties is told to Customer.io, and in which form."""
+"""Attributes: what of a payload and of a person's properties is sent to Customer.io, and in which form."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -19,7 +19,7 @@ from worker.purchasely.person import text_id
 
 
 class _Known(msgspec.Struct):
-    """A person within a run: state, where the identify stands, which event answers for it (-1: nothing new).
+    """A person within a run: state, where the identify is, which event answers for it (-1: nothing new).
 
     `cause` is an event that is sent, `learnt` one that is not. `anonymous` is an anonymous id that joins them.
     """
@@ -119,7 +119,7 @@ class Composer:
         return Operation("identify", body, known.cause if known.cause >= 0 else known.learnt)
 
     def identify_again(self, states: Mapping[str, bytes | None], now_ms: int) -> tuple[list[str], list[Operation]]:
-        """The identifies that say again all that is known of these people: whom they are about, and the operations.
+        """The identifies that say again all that is known of these people: their digests, and the operations.
 
         Left out is who has no property, and whose state is of a release that did not keep who they are.
         """

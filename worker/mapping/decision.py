@@ -9,7 +9,7 @@ from worker.people.facts import Facts
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
-    """The decision to send an event: about whom, when it happened, its JSON as an item, what it says of them.
+    """The decision to send an event: its person, when it happened, its JSON as an item, what it says of them.
 
     `facts` is None when nothing is kept of the person. `now_ms` is when it was decided. `anonymous` is the anonymous id
     under which Customer.io has earlier events of the person who has logged in.

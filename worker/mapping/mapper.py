@@ -53,7 +53,7 @@ class Mapper:
     ) -> Decision:
         """What becomes of one event, as far as it can be said without knowing the person's past.
 
-        `suppressed` are people to whom nothing is sent, as `person_names` gives them. Each stage that the event comes
+        `suppressed` are people who are sent nothing, as `person_names` gives them. Each stage that the event comes
         to is added to `trace`; the last of them is the one that stopped it, if one did.
         """
         integration = self.integration
@@ -199,7 +199,7 @@ class Mapper:
         return self._composer.compose(decisions, states)
 
     def identify_again(self, states: Mapping[str, bytes | None], now_ms: int) -> tuple[list[str], list[Operation]]:
-        """The identifies that say again all that is known of these people, by digest: whom, and the operations."""
+        """The identifies that say again all that is known of these people: their digests, and the operations."""
         return self._composer.identify_again(states, now_ms)
 
 

@@ -1,4 +1,4 @@
-"""What Customer.io can be told, and its limits; the ULID."""
+"""Customer.io operations and their limits; the ULID."""
 
 import hashlib
 from functools import lru_cache

@@ -39,7 +39,7 @@ class Filtered(msgspec.Struct, frozen=True, gc=False):
 class Dead(msgspec.Struct, frozen=True, gc=False):
     """The event cannot be delivered as it is.
 
-    `stage` is where it ended (read, map, send), `field` what is at fault, `status` Customer.io's HTTP status (0: it
+    `stage` is where it ended (read, map, send), `field` what is wrong, `status` Customer.io's HTTP status (0: it
     was not asked), `message` what it said, or what was found before asking.
     """
 

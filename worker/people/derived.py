@@ -1,6 +1,6 @@
-"""The user properties that do not stand in a payload under their name, or not as they should be told.
+"""Derived user properties: those that no payload has under their name, or not in the right form.
 
-Each is a function of the speaker and the plans table: a value, None when the person was told one that holds no more,
+Each is a function of the speaker and the plans table: a value, None when one was set that holds no more,
 UNSET when it was never known. How Purchasely derives its own is not documented; the rules below follow the meanings it
 gives (its user-properties draft).
 """
@@ -21,14 +21,14 @@ _PAUSE_OFF = frozenset({"SUBSCRIPTION_UNPAUSED", "SUBSCRIPTION_WILL_NOT_PAUSE"})
 
 
 def _by_status(one: Speaker, status: str) -> object:
-    """Whether that is the status; unknown as long as none was told, unless the subscription is over."""
+    """Whether that is the status; unknown as long as none was said, unless the subscription is over."""
     if not one.subscription or (one.status is None and (one.live or one.standing in {NOTHING, ON_HOLD, PAUSED})):
         return UNSET
     return one.status == status
 
 
 def _by_offer(one: Speaker, offer_type: str) -> object:
-    """Whether that offer is running: not without access, and unknown while no event has told the offer."""
+    """Whether that offer is running: not without access, and unknown while no event has named the offer."""
     if not one.subscription:
         return UNSET
     if one.offer_type == offer_type or one.offer_type is None:

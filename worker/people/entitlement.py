@@ -150,10 +150,10 @@ def is_gone(status: str | None, at_ms: int, until_ms: int | None) -> bool:
 
 
 def standing(fact: int, status: str | None) -> int:
-    """How a subscription stands: GRANTED, ON_HOLD, PAUSED, ENDED, REVOKED, MOVED or REPLACED.
+    """The access that a subscription gives: GRANTED, ON_HOLD, PAUSED, ENDED, REVOKED, MOVED or REPLACED.
 
     NOTHING when no one ever said. `fact` is the last that was said about access, `status` the last
-    `subscription_status`: it decides alone where no event's name did, and tells why a bare DEACTIVATE
+    `subscription_status`: it decides alone where no event's name did, and says why a bare DEACTIVATE
     was sent.
     """
     if fact & 1:

@@ -6,7 +6,7 @@ fact is a register that only a greater one overwrites:
 - a field: the event of the greatest stamp among those that carry the field. One that the newest event
   lacks stays, with the stamp it came with in `older`;
 - access: the greatest (time, fact), kept apart so that a later neutral event leaves it alone; a transfer away apart
-  from that, since whether it takes anything away depends on to whom;
+  from that, since whether it takes anything away depends on who gets it;
 - the start: the least; the marks in `seen`: their union.
 """
 
@@ -195,7 +195,7 @@ def _marks(snapshot: Snapshot, fact: int, time_ms: int) -> tuple[int, Snapshot]:
     """What the event leaves behind for good, and its snapshot as far as it knows what it says."""
     seen = HAD_TRIAL if snapshot.offer_type == "FREE_TRIAL" else 0
     if fact == MOVED:
-        # what the one who loses it is told may be of either side (Purchasely's samples)
+        # the payload of the one who loses it may be of either side (Purchasely's samples)
         snapshot = msgspec.structs.replace(snapshot, subscription_status=None)
     if fact == DEACTIVATED and is_gone(snapshot.subscription_status, time_ms, snapshot.effective_next_renewal_at):
         return seen, snapshot

@@ -26,9 +26,9 @@ class Person(msgspec.Struct, array_like=True, gc=False):
     """The state of one person as one integration has seen it.
 
     Holdings by id; `revenues`, the ids and `moved_to` (the user who got what this one lost) each with the time of the
-    event that told them; `paired` has whoever this person was merged with (`pair`), and when; `who` is the person as
-    Customer.io is told (JSON), so that they can be told again. Times in Unix milliseconds. Stored by position: a new
-    field goes to the end and has a default.
+    event they came from; `paired` has whoever this person was merged with (`pair`), and when; `who` is the person as
+    Customer.io knows them (JSON), so that they can be identified again. Times in Unix milliseconds. Stored by position:
+    a new field goes to the end and has a default.
     """
 
     version: int = VERSION

@@ -5,9 +5,9 @@ Which subscription speaks when there are several is the rule of `worker.people.s
 newest of all events; all else but the `expired_` properties and the revenue is the speaker's: `last_event` is, as
 documented, the last event "for that subscription".
 
-A property has a value (dates in Unix milliseconds); or is None, when it was told once and holds no more, so that it
+A property has a value (dates in Unix milliseconds); or is None, when it was set once and holds no more, so that it
 must be cleared; or is absent, when it was never known. Cleared are the dates of a grace period, deferral, pause or
-trial that is over, the `expired_` properties of a subscription that came back, what another subscription told that
+trial that is over, the `expired_` properties of a subscription that came back, what another subscription set that
 the speaker does not have, and the periodicity of a plan that is not in a plans table.
 """
 
@@ -125,7 +125,7 @@ def _tell_speaker(one: Speaker, plans: Mapping[str, str], wanted: _Wanted, told:
 def _clear_others(
     person: Person, one: Speaker, plans: Mapping[str, str], wanted: _Wanted, told: dict[str, object]
 ) -> None:
-    """Clear what another subscription or purchase told when it was the speaker, and this one does not have."""
+    """Clear what another subscription or purchase set when it was the speaker, and this one does not have."""
     for other in others(person, one):
         values = msgspec.structs.astuple(other.holding.snapshot)
         for name, index in wanted.plain:

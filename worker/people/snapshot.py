@@ -86,7 +86,7 @@ def snapshot_of(told: Documented) -> Snapshot:
         or (told.defer_end_at_ms is None and told.defer_end_at is not None)
         or (told.auto_resume_at_ms is None and told.auto_resume_at is not None)
     ):
-        return read_snapshot(told)  # a date may stand there as text alone
+        return read_snapshot(told)  # a date may be there as text alone
     kind = told.purchase_type
     return Snapshot(
         told.environment,

@@ -2,13 +2,13 @@
 
 The speaker, by the first of these that tells two subscriptions apart:
 
-1. live; else without access for now (paused, billing retry); else over (ended, refunded, or never told); else gone
+1. live; else without access for now (paused, billing retry); else over (ended, refunded, or unknown); else gone
    elsewhere (transferred away, replaced by a plan change);
 2. for the first two kinds the latest `effective_next_renewal_at`, for the others the latest end;
 3. the latest `purchased_at`;
 4. the greatest id.
 
-A one-time purchase speaks only for a person of whom no subscription was ever seen: one that is held before one that was
+A one-time purchase speaks only for a person without any subscription ever seen: one that is held before one that was
 lost, then the latest `purchased_at`, then the greatest id.
 
 The ended subscription is the one that ended last among those that are over. A transfer or a plan change is no end: the
@@ -52,7 +52,7 @@ _PRECEDENCE: Mapping[int, int] = {
 
 
 class Speaker(msgspec.Struct, frozen=True, gc=False):
-    """A subscription (or one-time purchase) read as it stands now.
+    """A subscription (or one-time purchase) read as of now.
 
     `standing` is of `worker.people.entitlement`, as of `since_ms` (0: nobody ever said); `live` is whether that gives
     access. `status` and `offer_type` are the payload's, but for what the end made untrue.

@@ -1,4 +1,4 @@
-"""How a worker process uses memory: half a megabyte comes and goes with each batch, without fuss."""
+"""Memory of a worker process: allocator and garbage collector, set up for batches of half a megabyte."""
 
 import ctypes
 import gc

@@ -1,4 +1,4 @@
-"""The wish to stop, told from a worker's main process to its children."""
+"""Graceful-shutdown flag shared by a worker's main process and its children."""
 
 import mmap
 import os
@@ -32,7 +32,7 @@ class Stop:
         return self._alone or self._shared[0] == 1
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, but not past the wish to stop."""
+        """Sleep, but not past a request to stop."""
         ends = time.monotonic() + seconds
         while not self.asked() and (left := ends - time.monotonic()) > 0:
             time.sleep(min(_SLICE_S, left))

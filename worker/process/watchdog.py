@@ -1,4 +1,4 @@
-"""A worker that is alive but deaf is noticed, and ends so that its supervisor starts another.
+"""Watchdog: a worker that is alive but receives no tasks exits, so that its supervisor starts another.
 
 Known of Celery on Redis: after a reconnect the worker may stop consuming and look alive (celery #8030, #8091, #10205).
 """
@@ -56,5 +56,5 @@ class Watchdog:
         self._before = received
         self._deaf = self._deaf + 1 if idle and (self._queue_length() or 0) > 0 else 0
         if self._deaf >= self._looks:
-            log.critical("worker_deaf looks=%d every_s=%s exit=%d", self._deaf, self._every_s, EXIT_DEAF)
+            log.critical("worker_unresponsive looks=%d every_s=%s exit=%d", self._deaf, self._every_s, EXIT_DEAF)
             self._end(EXIT_DEAF)

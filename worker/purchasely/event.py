@@ -11,7 +11,7 @@ from worker.purchasely.moment import TimeFault, event_time
 from worker.purchasely.payload import read_repaired
 from worker.purchasely.person import ordering_person
 
-# What stands behind the bytes of an event that was stored under the id of another one: blanks, which mean nothing in
+# What follows the bytes of an event that was stored under the id of another one: blanks, which mean nothing in
 # JSON. The door strips them from what is sent, so only a conflict has them, wherever the bytes go.
 CONFLICT_MARK = b" \t \t"
 

@@ -83,8 +83,8 @@ def _letter(lane: Lane, dead_id: str, entry_id: str, raw: bytes) -> Letter:
         event_id=event.key if event else "",
         event_time_ms=event.time_ms if event else None,
         received_ms=received_ms,
-        died_ms=received_ms,
-        first_died_ms=received_ms,
+        failed_ms=received_ms,
+        first_failed_ms=received_ms,
         revision="",
         **as_text("raw", raw),
     )

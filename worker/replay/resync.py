@@ -1,4 +1,4 @@
-"""A job's turn on one lane that tells people's properties again, out of their states.
+"""A resync's turn on one lane: people's properties sent again, out of their states.
 
 No event is sent and the books do not move: an identify with the time of the newest event that it is about, which
 changes nothing where Customer.io knows it already. The lane's lease is held, so that no delivery comes in between.
@@ -23,7 +23,7 @@ class PeopleLanes(LetterLanes):
     """The lanes as a resync uses them: ids are digests of people."""
 
     def _was(self, _dead_id: str) -> str:
-        return "delivered"  # and stays so: told again is no other outcome
+        return "delivered"  # and stays so: identified again is no other outcome
 
 
 class Resync(Replay):

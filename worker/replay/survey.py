@@ -1,4 +1,4 @@
-"""What a replay would do, told before it is done."""
+"""The plan of a replay of dead letters: what it would do."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -57,7 +57,7 @@ _HEAD = msgspec.msgpack.Decoder(_Newest)
 class Surveyor:
     """Judges letters by the configuration in force.
 
-    `states` reads people's states by key; `suppressed` are people to whom nothing is sent.
+    `states` reads people's states by key; `suppressed` are people who are sent nothing.
     """
 
     def __init__(

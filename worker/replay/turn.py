@@ -1,4 +1,4 @@
-"""A job's turn on one lane: read dead letters, map them anew, send, settle.
+"""A job's turn on one lane: read dead letters, map them again, send, settle.
 
 A turn is short, one request, and takes the lane's own lease, so that live events and replays never write a person's
 state side by side. The mapping is that of live events with the person's state as it is now: an old event joins what is
@@ -128,7 +128,7 @@ class Replay:
     def _decide(self, letters: Sequence[Letter], turn: Turn) -> list[Decision]:
         if turn.deaths:
             log.warning(
-                "replay_with_deaths integration=%s shard=%d deaths=%d letters=%d",
+                "replay_with_crashes integration=%s shard=%d crashes=%d letters=%d",
                 self._lane.integration,
                 self._lane.shard,
                 turn.deaths,

@@ -114,7 +114,7 @@ def check_anonymous_event(body: Entity, rules: Rules) -> str:
 
 
 def has_anyone(body: Entity) -> bool:
-    """Whether an anonymous event says whose it is, or whom it invites."""
+    """Whether an anonymous event says whose it is, or who it invites."""
     return bool(body.get("anonymous_id") or body.get("data", {}).get("recipient"))
 
 

@@ -14,7 +14,7 @@ DEFECTS = {
     "event_id_not_ulid": "an event id that is no ULID: a resend of it may count twice",
     "name_with_spaces": "an event name with spaces around it",
     "cio_prefix": "cio_ in front of a v2 cio_id: nobody has that",
-    "timestamp_attribute": "_timestamp among v2 attributes: timestamp stands beside them",
+    "timestamp_attribute": "_timestamp among v2 attributes: timestamp goes beside them",
     "data_instead_of_attributes": "data in a v2 event: it is lost",
     "event_without_anyone": "an anonymous event with neither anonymous_id nor data.recipient",
     "concurrent_person": "one person in two requests at the same time: their order is lost",

@@ -37,7 +37,7 @@ class Visit(NamedTuple):
             self.workspace.refuse(status, req.path, why, describe(items[at]) if at < len(items) else "")
 
     def note_people(self, people: Iterable[tuple[str, str]]) -> None:
-        """Note whom the request is about; somebody who is in another one too is a defect."""
+        """Note who the request is about; somebody who is in another one too is a defect."""
         mine = {(self.account.site_id, *one) for one in people}
         for _, kind, value in sorted(self.exchange.touch(mine)):
             self.workspace.add_defect("concurrent_person", f"{kind}:{value}")

@@ -8,7 +8,7 @@ from worker.simulator.limits import Rules, canonical
 from worker.simulator.people import IDENTITIES, People, Person
 
 Entity = dict[str, Any]
-# Notes what was accepted with a 200 and yet not applied: why, on whom, what.
+# Notes what was accepted with a 200 and yet not applied: why, to which person, what.
 Ignore = Callable[[str, str, str], None]
 
 FAILURE = "Attribute Update Failure"

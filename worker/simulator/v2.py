@@ -92,7 +92,7 @@ def has_event(items: list[Any], names: frozenset[str]) -> bool:
 
 
 def apply(visit: Visit, entities: list[dict[str, Any]]) -> None:
-    """Apply entities that passed, and note whom they share with other requests under way."""
+    """Apply entities that passed, and note who they share with other requests under way."""
     visit.note_people(
         {
             address(entity[field])

@@ -27,7 +27,7 @@ TRACK_PATHS = ("/api/", "/unsubscribe/")
 
 
 class Exchange:
-    """One request as the resources see it: its body, and whom it turned out to be about."""
+    """One request as the resources see it: its body, and who it turned out to be about."""
 
     def __init__(self, overlaps: Overlaps) -> None:
         self.body = b""
@@ -35,7 +35,7 @@ class Exchange:
         self._ticket = overlaps.open()
 
     def touch(self, people: set[Any]) -> set[Any]:
-        """Say whom the request is about; those who are in another one at the same time."""
+        """Say who the request is about; those who are in another one at the same time."""
         return self._overlaps.touch(self._ticket, people)
 
     def close(self) -> None:

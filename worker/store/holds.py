@@ -1,4 +1,4 @@
-"""Which integrations wait, why, and until when: a destination or its key is at fault, or an operator said so."""
+"""Holds: which integrations wait, why, and until when; set by a failing destination, a wrong key or an operator."""
 
 import logging
 import random

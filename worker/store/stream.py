@@ -90,7 +90,7 @@ class Burial(msgspec.Struct, frozen=True):
     letter_id: str
     cause: str
     about: bytes
-    died_ms: int
+    failed_ms: int
     record: bytes
 
     def named(self) -> dict[str, str]:
@@ -99,7 +99,7 @@ class Burial(msgspec.Struct, frozen=True):
             "letter_id": self.letter_id,
             "cause": self.cause,
             "about": self.about.decode(),
-            "died_ms": str(self.died_ms),  # as text: Redis would format a number again at each use
+            "failed_ms": str(self.failed_ms),  # as text: Redis would format a number again at each use
             "record": self.record.decode(),
         }
 

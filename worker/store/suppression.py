@@ -1,4 +1,4 @@
-"""Of whom nothing is sent: people that on-call, or the person's own wish, has silenced."""
+"""Suppression list: people who are sent nothing, because on-call or they themselves asked for it."""
 
 import time
 from typing import Any

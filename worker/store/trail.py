@@ -143,7 +143,7 @@ def outcome_of(code: int) -> tuple[str, str]:
 
 
 def encode_record(record: Run | Change) -> bytes:
-    """The record as it is stored; of a change, what stands beside its entries."""
+    """The record as it is stored; of a change, what is beside its entries."""
     return _encode(record)
 
 

@@ -1,4 +1,4 @@
-"""`relay resync`: everyone known is told their properties again, and nothing else happens."""
+"""`relay resync`: everyone known is identified again with their properties, and nothing else happens."""
 
 import time
 import uuid

@@ -80,7 +80,7 @@ def test_what_waits_says_why(stack):
 
 
 def test_the_ulid_seen_in_customerio_finds_the_event(stack):
-    """As it stands in Customer.io, in any case."""
+    """As it is in Customer.io, in any case."""
     stack.deliver(event(1), event(2))
     (seen,) = [one for one in stack.arrived() if one.value == "user-2"]
     for ident in (seen.id, seen.id.lower()):

@@ -152,7 +152,7 @@ def test_sources_do_not_share_ids(run):
 
 
 def test_only_an_idle_lane_is_woken_and_once(run):
-    """A leased shard looks again by itself, a held integration is left alone, a mark stands until it is taken."""
+    """A leased shard looks again by itself, a held integration is left alone, a mark stays until it is taken."""
 
     async def scenario(bench):
         await bench.append(event("a"))

@@ -71,7 +71,7 @@ def test_a_server_that_is_killed_keeps_what_was_answered(tmp_path, own_redis):
         assert door.webhook(event("b")).json == {"accepted": 1, "duplicates": 0}
         server.kill()
         server.start()
-        # nothing was asked meanwhile: the connection is found dead, and made anew, within one request
+        # nothing was asked meanwhile: the connection is found closed, and opened again, within one request
         assert door.webhook(event("c")).json == {"accepted": 1, "duplicates": 0}
         assert names(door) == ["a", "b", "c"]
 
@@ -193,7 +193,7 @@ def test_the_script_itself_is_refused_by_a_full_server(tmp_path, own_redis):
 
 
 def test_a_replica_takes_nothing(tmp_path, own_redis):
-    """A failover has made it read-only: 503 until it is told otherwise."""
+    """A failover has made it read-only: 503 until that is over."""
     server = own_redis()
     with running(make_parts(tmp_path, server.url)) as door:
         assert door.webhook(event("a")).status == 200

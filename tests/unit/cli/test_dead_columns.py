@@ -7,7 +7,7 @@ from worker.cli.columns import columns, sparkline
 
 
 def test_columns_are_as_wide_as_their_widest_cell():
-    """Numbers stand to the right where that is asked for, and no line ends in blanks."""
+    """Numbers are aligned right where that is asked for, and no line ends in blanks."""
     assert columns([["a", "1", ""], ["bcd", "22", "x"]], right=[1]) == ["a     1", "bcd  22  x"]
     assert columns([]) == []
 

@@ -37,7 +37,7 @@ def test_one_object_over_many_lines_is_one_event():
 
 
 def test_a_line_is_sent_as_its_bytes():
-    """Without an event_id the bytes are the identity: they are not written anew."""
+    """Without an event_id the bytes are the identity: they are not encoded again."""
     assert list(read_events(io.BytesIO(b' {"a":  1.0} \n'))) == [b'{"a":  1.0}']
 
 

@@ -24,7 +24,7 @@ def test_what_is_written_is_usable(region, anonymous, sandbox):
 
 
 def test_a_file_that_is_there_stays(tmp_path):
-    """It is written over only with --force; the variables to set are told."""
+    """It is written over only with --force; the variables to set are named."""
     path = tmp_path / "i.toml"
     done = CliRunner().invoke(init, [str(path), "--source", "shop", "--region", "us"])
     assert done.exit_code == 0, done.output

@@ -32,7 +32,7 @@ def problems(text, environ=ENVIRON):
 
 
 def test_the_good_file_is_good():
-    """What the cases below spoil is in order before."""
+    """What the cases below break is in order before."""
     assert parse(GOOD, "f.toml", ENVIRON).warnings == (
         'f.toml:4: integrations.p.events: no event is enabled; write "*" = true, or the codes to send',
     )
@@ -144,7 +144,7 @@ def test_a_missing_or_impossible_value_is_told(right, wrong, problem):
     ],
 )
 def test_a_secret_in_clear_is_refused_and_not_repeated(reference, place, value):
-    """Secrets belong in variables, and what stands there instead is never printed."""
+    """Secrets belong in variables, and what is there instead is never printed."""
     (problem,) = problems(GOOD.replace(reference, value))
     assert problem.startswith(f"f.toml:{place}: ")
     assert "hunter2" not in problem
@@ -199,7 +199,7 @@ def test_a_base_url_is_scheme_host_and_port_alone(url):
     ],
 )  # fmt: skip
 def test_what_is_no_toml_is_told_with_its_key(text, problem):
-    """Syntax errors and repeated names, at the line where they stand."""
+    """Syntax errors and repeated names, at their line."""
     assert problems(text) == [f"f.toml:{problem}"]
 
 

@@ -1,4 +1,4 @@
-"""The example file: complete, and good as it stands."""
+"""The example file: complete, and good as it is."""
 
 import re
 from importlib import resources
@@ -44,7 +44,7 @@ def test_it_loads_without_a_warning():
 
 
 def test_it_asks_for_its_variables_by_name():
-    """Without any variable, each missing one is told in its own line."""
+    """Without any variable, each missing one is reported in its own line."""
     with pytest.raises(ConfigError) as caught:
         load(EXAMPLE, {})
     assert [re.findall("[A-Z_]{4,}", line.split("variable ")[1]) for line in caught.value.problems] == [

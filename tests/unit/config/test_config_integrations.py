@@ -233,7 +233,7 @@ tokens = ["env:TOKEN"]
             "Over",
             ("integrations.p.events.SUBSCRIPTION_EXPIRED", 9),
         ),
-        # unless the successor has an entry of its own, wherever it stands
+        # unless the successor has an entry of its own, wherever it is
         (
             "SUBSCRIPTION_EXPIRED = 'Over'\nSUBSCRIPTION_TERMINATED = false",
             "SUBSCRIPTION_TERMINATED",

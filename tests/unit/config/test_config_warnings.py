@@ -1,4 +1,4 @@
-"""What is hardly meant is told, and the file works all the same."""
+"""What is hardly intended is warned of, and the file works all the same."""
 
 # ruff: noqa: E501 - a case reads best in one line
 
@@ -71,10 +71,10 @@ def test_a_good_line_is_not_told(text):
 
 def test_an_integration_without_events_is_told():
     """Nothing enabled means nothing sent, which a forgotten table looks like."""
-    told = 'integrations.p.events: no event is enabled; write "*" = true, or the codes to send'
-    assert warnings(GOOD.replace("= true", "= false")) == [f"f.toml:8: {told}"]
-    assert warnings(GOOD.partition("[integrations.p.events]")[0]) == [f"f.toml:3: {told}"]
-    assert warnings(GOOD.replace('"*" = true', "ACTIVATE = false")) == [f"f.toml:8: {told}"]
+    warning = 'integrations.p.events: no event is enabled; write "*" = true, or the codes to send'
+    assert warnings(GOOD.replace("= true", "= false")) == [f"f.toml:8: {warning}"]
+    assert warnings(GOOD.partition("[integrations.p.events]")[0]) == [f"f.toml:3: {warning}"]
+    assert warnings(GOOD.replace('"*" = true', "ACTIVATE = false")) == [f"f.toml:8: {warning}"]
     assert warnings(GOOD.replace('"*" = true', "ACTIVATE = 'On'")) == []
 
 
@@ -102,7 +102,7 @@ def test_integrations_that_share_nothing_are_not_told(right, other):
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "warned"),
     [
         ("https://proxy.example", False),
         ("http://127.0.0.1:8085", False),
@@ -111,10 +111,10 @@ def test_integrations_that_share_nothing_are_not_told(right, other):
         ("http://simulator:8085", True),
     ],
 )
-def test_plain_http_off_this_machine_is_told(url, told):
+def test_plain_http_off_this_machine_is_warned_of(url, warned):
     """Customers' data would cross a network unencrypted."""
     text = GOOD.replace('region = "eu"', f'region = "eu"\nbase_url = "{url}"')
-    assert warnings(text) == told * [
+    assert warnings(text) == warned * [
         "f.toml:6: integrations.p.base_url: customers' data and the API key travel unencrypted; write https"
     ]
 

@@ -39,12 +39,12 @@ def test_a_success_is_sent_once():
 
 @pytest.mark.parametrize("status", [200, 207, 301, 400, 401, 403, 404, 413, 422])
 def test_what_would_not_change_is_not_repeated(status):
-    """One attempt for every answer but those another attempt may mend."""
+    """One attempt for every answer but those another attempt may fix."""
     assert len(send(Api(Answer(status)))[1]) == 1
 
 
 def test_trouble_is_tried_again_until_it_is_over():
-    """The same bytes each time, and all attempts are told."""
+    """The same bytes each time, and all attempts are reported."""
     api = Api(Answer(0, "no answer in time"), Answer(429), Answer(503, "busy"), Answer(200))
     answer, made, slept_s = send(api)
     assert (answer.status, len(slept_s), set(api.bodies)) == (200, 3, {b"body"})

@@ -1,4 +1,4 @@
-"""What on-call is told to do."""
+"""Advice for on-call."""
 
 import re
 from pathlib import Path

@@ -22,6 +22,16 @@ def test_a_letter_is_the_same_after_it_was_stored():
     )
 
 
+def test_a_letter_of_a_former_release_is_read():
+    """Records and exports that have `died_ms` are read; an event that has a field of that name keeps it."""
+    one = letter(b'{"event_name":"ACTIVATE","died_ms":1}')
+    former = (
+        encode_letter(one).replace(b'"failed_ms":', b'"died_ms":').replace(b'"first_failed_ms":', b'"first_died_ms":')
+    )
+    assert former != encode_letter(one)
+    assert decode_letter(former) == one
+
+
 @pytest.mark.parametrize(
     "raw", [b"\xff\x00 not text", b"not json", b'{"event_name":"A\\u00e9"}', '{"name":"é"}'.encode()]
 )
@@ -30,15 +40,15 @@ def test_the_bytes_received_are_kept_as_they_were(raw):
     assert raw_of(decode_letter(encode_letter(letter(raw)))) == raw
 
 
-def test_a_second_death_is_added_to_the_first():
-    """After a replay that failed the letter has its new cause, the old and new attempts, and its first death."""
+def test_a_second_failure_is_added_to_the_first():
+    """After a replay that failed the letter has its new cause, the old and new attempts, and when it failed first."""
     first = letter(attempts=[{"at_ms": 1, "status": 207, "message": "no", "took_ms": 3}])
     dead = Dead("too_large", "map", "plan", 0, "plan is 40000 bytes")
     again = bury_again(first, dead, [], [Attempt(5, 400, "still no", 4)], "ffff", 9_999)
     second = decode_letter(again.record)
     assert again.letter_id == first.id
     assert again.cause == second.cause != first.cause
-    assert (second.replays, second.first_died_ms, second.died_ms) == (1, first.died_ms, 9_999)
+    assert (second.replays, second.first_failed_ms, second.failed_ms) == (1, first.failed_ms, 9_999)
     assert (second.reason, second.field, second.status, second.message) == (
         "too_large",
         "plan",
@@ -48,7 +58,7 @@ def test_a_second_death_is_added_to_the_first():
     assert [attempt["at_ms"] for attempt in second.attempts] == [1, 5]
 
 
-def test_a_letter_does_not_grow_with_its_deaths():
+def test_a_letter_does_not_grow_with_its_failures():
     """However often it is replayed, the newest attempts are kept and the others dropped."""
     one = letter()
     for at_ms in range(50):

@@ -1,4 +1,4 @@
-"""A destination or a key at fault: the integration waits, in order, and nothing is buried."""
+"""A destination that fails or a wrong key: the integration waits, in order, and nothing is buried."""
 
 import threading
 
@@ -32,7 +32,7 @@ IDS = [f"E{n}-{n}" for n in range(10)]
     ],
 )
 def test_a_destination_at_fault_holds_the_integration(status, kind, requests):
-    """The events stay where they are; what another attempt may mend is tried four times first."""
+    """The events stay where they are; what another attempt may fix is tried four times first."""
     bench = Bench(RAWS)
     bench.api.answers = [Answer(status, "said so")] * 10
     assert bench.run() == "held"

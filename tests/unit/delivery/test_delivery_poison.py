@@ -113,7 +113,7 @@ def test_an_event_that_customerio_cannot_bear_is_buried(sorts, batch, budget_s, 
 
 @pytest.mark.parametrize("place", [0, 30, 49])
 def test_a_search_is_not_cut_short_by_the_budget(place):
-    """A lease that may only last for one request would begin it anew each time, for ever."""
+    """A lease that may only last for one request would start it over each time, for ever."""
     sorts = [REFUSED if n == place else GOOD for n in range(50)]
     bounds = msgspec.structs.replace(BOUNDS, budget_s=0.0)
     bench = Bench(
@@ -161,7 +161,7 @@ def test_an_outage_that_ends_during_the_search_buries_nothing():
 
 
 def test_an_outage_after_a_search_that_found_nobody_buries_nothing():
-    """The search is over: what fails later, in the same lease, is looked at anew."""
+    """The search is over: what fails later, in the same lease, is looked at from the start."""
     raws = [raw_event("POISON", n, PEOPLE[n % 2]) for n in range(90)]
     bench = Bench(
         raws, api=MemoryCustomerio(poison={"POISON"}), bounds=msgspec.structs.replace(BOUNDS, batch_events=30)
@@ -216,13 +216,14 @@ def test_after_a_death_nobody_elses_event_is_decided_on_ahead():
 
 
 @pytest.mark.parametrize(
-    "told", [Answer(400, "no"), Answer(422), Answer(413), Answer(409), Answer(207, "", (ItemError(-1, "", "invalid"),))]
+    "answer",
+    [Answer(400, "no"), Answer(422), Answer(413), Answer(409), Answer(207, "", (ItemError(-1, "", "invalid"),))],
 )
 @pytest.mark.parametrize("people", [1, 3])
-def test_a_destination_that_refuses_everything_buries_next_to_nothing(told, people):
+def test_a_destination_that_refuses_everything_buries_next_to_nothing(answer, people):
     """What is refused for every event alike is not about the event: the integration is held, and recovers."""
     bench = Bench([raw_event(GOOD, n, f"p{n % people}") for n in range(40)])
-    bench.api.answers = [told] * 10_000
+    bench.api.answers = [answer] * 10_000
     ended = bench.run()
     for _ in range(50):
         assert ended == "held"

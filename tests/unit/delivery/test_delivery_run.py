@@ -89,7 +89,7 @@ def test_what_comes_while_the_lease_is_let_go_is_served_too():
 
 
 def test_a_spent_budget_yields_with_the_wake_mark_set():
-    """Others get their turn: the lease is let go, and the caller told to send a message."""
+    """Others get their turn: the lease is let go, and the caller is asked to send a message."""
     bench = Bench(raws(120), bounds=msgspec.structs.replace(BOUNDS, budget_s=0))
     assert bench.run() == "more"
     assert (bench.shelf.lease, bench.shelf.woken, bench.shelf.flight) == ("", True, {})
@@ -97,7 +97,7 @@ def test_a_spent_budget_yields_with_the_wake_mark_set():
 
 
 def test_a_stop_ends_after_the_batch_in_hand():
-    """A process that is told to stop settles what was answered and lets the lease go."""
+    """A process that is asked to stop settles what was answered and lets the lease go."""
     stop = []
     bench = Bench(raws(120), stopping=lambda: bool(stop))
     bench.shelf.on_settle = lambda: stop.append(1)
@@ -107,7 +107,7 @@ def test_a_stop_ends_after_the_batch_in_hand():
 
 
 def test_a_stop_between_attempts_abandons_the_batch():
-    """A process that is told to stop while it retries settles nothing: the next holder sends again."""
+    """A process that is asked to stop while it retries settles nothing: the next holder sends again."""
     stop = []
     api = MemoryCustomerio()
     api.answers = [Answer(500)]

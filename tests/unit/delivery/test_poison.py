@@ -25,7 +25,7 @@ def test_each_death_makes_the_batches_smaller(deaths, events):
 
 
 def test_caution_lasts_until_the_batch_is_passed():
-    """It ends at the last entry of the batch that an earlier holder died in, in the stream's order."""
+    """It ends at the last entry of the batch that an earlier holder crashed in, in the stream's order."""
     caution = Caution(taken(1, until="10-0"))
     assert [caution.is_past(cursor) for cursor in ("9-99", "10-0", "11-0")] == [False, True, True]
     caution.end()

@@ -93,7 +93,7 @@ def test_anything_else_is_refused(signature, timestamp, body):
 
 @given(HEADER, HEADER, st.binary(max_size=50))
 def test_no_header_breaks_the_check(signature, timestamp, body):
-    """Whatever stands there, the answer is 401."""
+    """Whatever is there, the answer is 401."""
     refused(source(b"s3cret", b"other"), signature, timestamp, body)
 
 

@@ -48,5 +48,5 @@ def test_without_a_token_nothing_is_good():
 
 @given(st.binary(max_size=100))
 def test_no_header_breaks_the_check(authorization):
-    """Whatever stands there, the answer is 401."""
+    """Whatever is there, the answer is 401."""
     refused(source("ℵ".encode()), authorization)

@@ -38,7 +38,7 @@ def test_a_key_in_its_region_is_well():
 
 
 def test_a_wrong_region_is_named_with_the_right_one_and_the_line():
-    """The reader is told what to write and where."""
+    """The message says what to write and where."""
     fact = judge_key(production(), Region(200, "us", 3))
     assert (fact.level, fact.remedy) == ("wrong", 'write region = "us" (line 6 of the file)')
     assert 'region "us", not "eu"' in fact.text

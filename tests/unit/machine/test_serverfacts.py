@@ -57,10 +57,10 @@ def test_a_fault_is_named_with_what_to_do(changed, subject, level, message, reme
 
 @pytest.mark.parametrize(
     ("policy", "message"),
-    [("everysec", "the last second or two"), ("no", "30 seconds"), (None, "not told")],
+    [("everysec", "the last second or two"), ("no", "30 seconds"), (None, "is unknown")],
 )
 def test_a_slower_fsync_is_a_warning_that_says_what_can_be_lost(policy, message):
-    """What a power cut costs is told for each policy; a managed server may keep it to itself."""
+    """What a power cut costs is reported for each policy; a managed server may keep it to itself."""
     config = {} if policy is None else CONFIG | {"appendfsync": policy}
     (fact,) = [fact for fact in judge(config) if fact.level != "ok"]
     assert fact.level == "warning"

@@ -33,7 +33,7 @@ def test_an_event_that_is_sent_passes_every_stage():
 
 
 def test_a_suppressed_person_is_said_to_be_suppressed():
-    """It was told as if every stage had passed."""
+    """It was shown as if every stage had passed."""
     one = explained(suppressed=["ada"])
     assert (one["outcome"], one["reason"], stages(one)[-1]) == ("filtered", "suppressed", ("suppressed", "stopped"))
     assert "ada" in one["stages"][-1]["why"]

@@ -1,4 +1,4 @@
-"""Golden cases: an event and an integration in, what Customer.io is told out (tests/golden/README.md)."""
+"""Golden cases: an event and an integration in, what is sent to Customer.io out (tests/golden/README.md)."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ def test_case(case: dict[str, Any]) -> None:
 
 
 def test_no_two_cases_have_the_same_reason() -> None:
-    """A file's cases are told apart by their reasons."""
+    """A file's cases differ in their reasons."""
     from tests.support.golden import files
 
     assert len(cases()) == sum(len(json.loads(path.read_text("utf-8"))) for path in files())

@@ -180,7 +180,7 @@ def test_a_transfer_within_one_person_is_no_loss():
 @pytest.mark.parametrize("later_ms", [-40, 0, 3, 40])
 @pytest.mark.parametrize("named", [True, False])
 def test_a_transfer_to_oneself_takes_nothing_away(later_ms, named):
-    """One Customer.io id before and after the login: whichever side is told as the later one, in each order."""
+    """One Customer.io id before and after the login: whichever side comes later, in each order."""
     anonymous = {"user_id": ..., "anonymous_user_id": "6837C35A"}
     at = {"event_created_at_ms": START_MS + 5000 + later_ms}
     gone = payload("SUBSCRIPTION_TRANSFERRED", transferred_to_user_id="user_42", **anonymous, **at)

@@ -42,7 +42,7 @@ VALUES = st.recursive(
 )
 @settings(max_examples=150, deadline=None)
 def test_no_json_makes_it_fail(bodies):
-    """Whatever stands in the fields, the event is absorbed, stored, read again and told as values of known kinds."""
+    """Whatever is in the fields, the event is absorbed, stored, read again and sent as values of known kinds."""
     person = decode(None)
     for body in bodies:
         absorb(person, read_facts(read_event(f"{START_MS}-0", orjson.dumps(body))))

@@ -1,4 +1,4 @@
-"""The properties told of a person: the recipes they are for, who speaks, and what is cleared."""
+"""The properties of a person: the recipes they are for, who speaks, and what is cleared."""
 
 import pytest
 from hypothesis import given, settings
@@ -84,7 +84,7 @@ def test_recipe_billing_trouble():
     ],
 )
 def test_a_date_is_told_while_it_holds_and_then_cleared(name, kind, moment, until_day):
-    """Before: not told at all; while it holds: the date; after: None; of one who never had it: nothing."""
+    """Before: not sent at all; while it holds: the date; after: None; of one who never had it: nothing."""
     bodies = history(kind)
     assert told(*bodies[:moment])[name] == START_MS + until_day * DAY_MS
     assert told(*bodies)[name] is None
@@ -159,7 +159,7 @@ def test_the_start_is_the_first_one_told(order):
 
 
 def test_an_end_that_is_undone_is_cleared():
-    """After a reactivation nothing has expired, and what was told of the end is taken back."""
+    """After a reactivation nothing has expired, and what was said of the end is taken back."""
     result = told(*history("reactivated"))
     assert result["has_active_subscription"] is True
     assert result["has_expired_subscription"] is False
@@ -177,7 +177,7 @@ def test_flags_of_offers():
 
 
 def test_what_only_some_events_carry_is_remembered():
-    """The code of an offer and the former plan stand on few events; later ones do not erase them."""
+    """The code of an offer and the former plan are on few events; later ones do not erase them."""
     result = told(*history("code_converted"))
     assert some(result, "offer_identifier", "offer_code_ref_name") == {
         "offer_identifier": "SUMMER50",
@@ -221,7 +221,7 @@ def test_the_greatest_id_speaks_among_equals():
 
 
 def test_one_ending_of_two_leaves_the_person_active():
-    """With a live subscription in another store the end of one is told as an end, not as inactivity."""
+    """With a live subscription in another store the end of one is sent as an end, not as inactivity."""
     result = told(*both("ended", "renewing"))
     expected = {
         "has_active_subscription": True,
@@ -291,7 +291,7 @@ def test_a_person_with_a_one_time_purchase_only():
 
 
 def test_a_one_time_purchase_beside_a_subscription():
-    """Once a subscription was seen it speaks, even an ended one; of the purchase only its id is told."""
+    """Once a subscription was seen it speaks, even an ended one; of the purchase only its id is sent."""
     result = told(*history("ended"), *history("one_time", start_ms=START_MS + 99 * DAY_MS))
     assert some(result, "plan", "content_id", "last_event", "purchasely_one_time_purchase_id") == {
         "plan": "monthly",
@@ -305,7 +305,7 @@ def test_a_one_time_purchase_beside_a_subscription():
 
 
 def test_a_plain_subscription_as_a_whole():
-    """All that is told of a person with one subscription, by its own names."""
+    """All that is sent of a person with one subscription, by its own names."""
     assert told(*history("renewing")) == {
         "user_id": "user_42",
         "device_id": "1234567890abcdef",

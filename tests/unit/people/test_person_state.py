@@ -17,7 +17,7 @@ def absorbed(*bodies):
 
 
 def test_nobody_seen_is_an_empty_person():
-    """No stored state is a person of whom nothing is known, and nothing is told of them."""
+    """No stored state is a person without anything known, and nothing is sent of them."""
     assert decode(None) == Person()
     assert properties(decode(None), {"monthly": "P1M"}) == {}
     assert decode(encode(Person())) == Person()
@@ -104,7 +104,7 @@ def test_plan_changes_in_great_number_are_bounded():
 
 
 def test_endless_texts_are_cut():
-    """A text of any length costs a bounded place, and is still too long to be told."""
+    """A text of any length costs a bounded place, and is still too long to be sent."""
     person = absorbed(payload("ACTIVATE", plan="p" * 50_000, user_id="u" * 50_000, event_id="e" * 50_000))
     assert len(encode(person)) < 6000
     assert len(properties(person, {})["plan"]) > 1000

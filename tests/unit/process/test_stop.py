@@ -1,4 +1,4 @@
-"""The wish to stop, as one process sees it; signals to real ones are tried in the acceptance tests."""
+"""The shutdown flag, as one process sees it; signals to real ones are tried in the acceptance tests."""
 
 import threading
 import time

@@ -74,7 +74,7 @@ def test_an_identifier_is_text(written, text):
 
 @given(st.integers() | st.text(max_size=8) | st.floats(allow_nan=False, allow_infinity=False) | st.booleans())
 def test_door_and_worker_agree_on_the_shard(value):
-    """Whatever stands where an id belongs."""
+    """Whatever is where an id belongs."""
     raw = (
         orjson.dumps({"customerio_user_id": value, "event_id": "e"}, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
         if (not isinstance(value, int) or abs(value) < 2**63)

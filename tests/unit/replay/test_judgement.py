@@ -1,4 +1,4 @@
-"""What a replay would do, told beforehand."""
+"""The plan of a replay."""
 
 import pytest
 
@@ -118,7 +118,7 @@ def test_fixed_takes_only_what_would_be_sent():
 
 
 def test_people_with_newer_updates_are_counted_once():
-    """A person whose state is newer than one of the letters is told of: its properties stay as they are."""
+    """A person whose state is newer than one of the letters is reported: its properties stay as they are."""
     newer = event(1, event_created_at_ms=event(1)["event_created_at_ms"] + 5)
     person = Person()
     absorb(person, read_facts(event_of(letter(newer))))

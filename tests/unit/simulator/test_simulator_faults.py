@@ -9,7 +9,7 @@ NOW_S = 1_772_013_598
 
 
 def test_next_requests():
-    """A fault strikes the next N requests and then no more; faults stand in their order."""
+    """A fault strikes the next N requests and then no more; faults come in their order."""
     dice = Dice(Faults(arm={"status_500": Fault(next=2), "reset_after": Fault(next=1)}))
     assert [dice.draw() for _ in range(5)] == ["status_500", "status_500", "reset_after", "", ""]
     assert dice.counts == {"status_500": 2, "reset_after": 1}

@@ -11,7 +11,7 @@ LIFE_S = 0.3
 
 
 class Server:
-    """Counts renewals and answers as told."""
+    """Counts renewals and answers as set."""
 
     def __init__(self, *answers):
         self.answers = list(answers)

@@ -107,7 +107,7 @@ def _show(causes: Counter[tuple[str, str]]) -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most notes.")
 @JSON
 def dead_trail(integrations: tuple[str, ...], *, limit: int, as_json: bool) -> None:
-    """Show what was discarded, the newest first: which letter, when, by whom and why.
+    """Show what was discarded, the newest first: which letter, when, who and why.
 
     Kept are the newest thousand notes of each integration and shard, without the events.
     """

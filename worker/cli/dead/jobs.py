@@ -24,7 +24,7 @@ def jobs(ctx: click.Context, /, *, as_json: bool) -> None:
     if ctx.invoked_subcommand is None:
         ctx.invoke(jobs_list, as_json=as_json)
     elif as_json:
-        raise click.UsageError(f"--json stands behind the command: relay jobs {ctx.invoked_subcommand} --json")
+        raise click.UsageError(f"--json goes after the command: relay jobs {ctx.invoked_subcommand} --json")
 
 
 @jobs.command("list")

@@ -22,7 +22,7 @@ _WORDS_SHOWN = 60
 @click.option("--next", "cursor", metavar="CURSOR", help="The page after this cursor, as the last page gave it.")
 @JSON
 def dead_list(*, limit: int, cursor: str | None, as_json: bool, **flags: Any) -> None:
-    """List dead letters, the last to die first, page by page."""
+    """List dead letters, the last to fail first, page by page."""
     parts = open_parts()
     wanted = take_filter(flags, parts)
     letters, place = parts.dead_letters.page(chosen(parts, wanted), wanted, limit, _read_cursor(cursor))
@@ -31,11 +31,11 @@ def dead_list(*, limit: int, cursor: str | None, as_json: bool, **flags: Any) ->
         echo_json({"items": [summary(letter) for letter in letters], "next": following})
         return
     now_ms = time.time_ns() // 1_000_000
-    rows = [["letter", "died", "cause", "person", "message"]]
+    rows = [["letter", "failed", "cause", "person", "message"]]
     rows += [
         [
             letter.id,
-            f"{span(now_ms - letter.died_ms)} ago",
+            f"{span(now_ms - letter.failed_ms)} ago",
             cause_words(letter.reason, letter.field, letter.status, letter.event),
             letter.person or "-",
             " ".join(letter.message.split())[:_WORDS_SHOWN],
@@ -51,10 +51,10 @@ def dead_list(*, limit: int, cursor: str | None, as_json: bool, **flags: Any) ->
 def _read_cursor(text: str | None) -> tuple[int, str] | None:
     if text is None:
         return None
-    died_ms, _, dead_id = text.partition(":")
-    if not (died_ms.isascii() and died_ms.isdigit() and dead_id):
+    failed_ms, _, dead_id = text.partition(":")
+    if not (failed_ms.isascii() and failed_ms.isdigit() and dead_id):
         raise click.UsageError("--next takes the cursor that the page before ended with")
-    return int(died_ms), dead_id
+    return int(failed_ms), dead_id
 
 
 def summary(letter: "Letter") -> dict[str, Any]:

@@ -18,13 +18,13 @@ Option = Callable[[Any], Any]
 _FILTERS: tuple[Option, ...] = (
     click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Of this integration."),
     click.option("--reason", "reasons", multiple=True, metavar="WORD", help="As rejected, too_large, no_person."),
-    click.option("--field", "fields", multiple=True, metavar="NAME", help="The field that is at fault."),
+    click.option("--field", "fields", multiple=True, metavar="NAME", help="The field that is wrong."),
     click.option("--event", "events", multiple=True, metavar="CODE", help="The event's name."),
     click.option("--status", "statuses", multiple=True, type=int, help="Customer.io's HTTP status."),
     click.option("--cause", "causes", multiple=True, metavar="ID", help="A cause, as `relay dead` shows it."),
     click.option("--person", default="", metavar="ID", help="Any identifier of the person."),
-    click.option("--since", metavar="TIME", help="Died since: 30m, 2h, 3d, or 2026-01-31T08:00 (UTC)."),
-    click.option("--until", metavar="TIME", help="Died before."),
+    click.option("--since", metavar="TIME", help="Failed since: 30m, 2h, 3d, or 2026-01-31T08:00 (UTC)."),
+    click.option("--until", metavar="TIME", help="Failed before."),
     click.option(
         "--where",
         multiple=True,

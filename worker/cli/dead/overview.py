@@ -24,7 +24,7 @@ _COMMANDS = {
     "replay": "Try letters again, as a job of the workers.",
     "edit": "Change the event of a letter; the original is kept.",
     "discard": "Give letters up; a trail says who did it and why.",
-    "trail": "Show what was discarded, by whom, and why.",
+    "trail": "Show what was discarded, who did it, and why.",
     "export": "Write letters as NDJSON.",
     "import": "Put exported letters back that are not there.",
 }
@@ -62,7 +62,7 @@ def _load(name: str) -> click.Command:
 def dead(ctx: click.Context, /, *, limit: int, as_json: bool, **flags: Any) -> None:
     """Show dead letters by cause: how many, since when, how they come, and what to do.
 
-    With a command, options stand behind it: relay dead list --reason rejected.
+    With a command, options go after it: relay dead list --reason rejected.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_stray(ctx)
@@ -94,7 +94,7 @@ def _refuse_stray(ctx: click.Context) -> None:
     """An option before the command would be lost in silence, and the command act on more than was meant."""
     for name in ctx.params:
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"options stand behind the command: relay dead {ctx.invoked_subcommand} …")
+            raise click.UsageError(f"options go after the command: relay dead {ctx.invoked_subcommand} …")
 
 
 def _tell_causes(causes: "list[Cause]", shown: "list[Cause]", limit: int) -> None:

@@ -60,7 +60,7 @@ def dead_replay(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Replay LETTERs, or those of a filter: map them anew, send them to the one integration that failed.
+    """Replay LETTERs, or those of a filter: map them again, send them to the one integration that failed.
 
     Runs as a job of the workers, behind live events; Ctrl-C ends only the watching. ULIDs stay: what did arrive is not
     repeated. Exit 1 when letters failed again or the job was aborted.

@@ -110,7 +110,7 @@ def _show(letter: "Letter", told: dict[str, Any]) -> None:
         ("event id", letter.event_id or "-"),
         ("happened", f"{_moment(letter.event_time_ms)}{late}"),
         ("received", _moment(letter.received_ms)),
-        ("died", f"{_moment(letter.died_ms)}, {span(now_ms - letter.died_ms)} ago, at stage {letter.stage}"),
+        ("failed", f"{_moment(letter.failed_ms)}, {span(now_ms - letter.failed_ms)} ago, at stage {letter.stage}"),
         ("replays", str(letter.replays)),
         ("revision", f"{letter.revision} of the integration"),
         ("previous", _told(told["previous"])),

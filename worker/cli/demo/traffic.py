@@ -41,7 +41,7 @@ class Traffic:
 
     @property
     def is_on_pace(self) -> bool:
-        """Whether it went as fast as it was told to, so that its speed says nothing of the relay's."""
+        """Whether it went as fast as it was asked to, so that its speed says nothing of the relay's."""
         return self.took_s <= self.total / self._per_s + 1
 
     def start(self) -> None:

@@ -35,12 +35,12 @@ end
 -- The entry of a dead letter's id.
 local function entry_of(id) return string.match(id, '%d+%-%d+$') end
 
--- Write a dead letter {letter_id, cause, about, died_ms, record} under `dead`, `by_time`, `causes` and its cause's key.
+-- Write a dead letter {letter_id, cause, about, failed_ms, record} under `dead`, `by_time`, `causes` and its cause's key.
 local function write_letter(letter, dead, by_time, causes, cause_key)
   redis.call('HSET', dead, letter.letter_id, letter.record)
-  redis.call('ZADD', by_time, letter.died_ms, letter.letter_id)
+  redis.call('ZADD', by_time, letter.failed_ms, letter.letter_id)
   redis.call('HSETNX', causes, letter.cause, letter.about)
-  redis.call('ZADD', cause_key, letter.died_ms, letter.letter_id)
+  redis.call('ZADD', cause_key, letter.failed_ms, letter.letter_id)
 end
 
 -- Take a dead letter out of its cause, and the cause out of the list when it was the last; false when it is not in it.

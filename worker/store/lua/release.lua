@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Let a lease go, unless something still waits behind the cursor and the caller asked to be told. May be repeated.
+-- Let a lease go, unless something still waits behind the cursor and the caller asked to know. May be repeated.
 -- KEYS  lease, flight, stream, wake
 -- ARGV  token, cursor, '1' to keep the lease when events wait, life of a wake mark (ms; 0: the caller sends no message)
 -- Returns 'lost' | 'more' (kept, or let go with the wake mark set for the caller's message) | 'empty'

@@ -2,7 +2,7 @@
 -- Put a dead letter back that is not there. It counts as accepted again (`base` goes back by one), so the books balance
 -- whatever became of it before. Without `allow-oom`: a full server takes none.
 -- KEYS  ledger, dead, dead by time, dead causes, the cause's letters
--- ARGV  the letter (MessagePack: letter_id, cause, about, died_ms, record)
+-- ARGV  the letter (MessagePack: letter_id, cause, about, failed_ms, record)
 -- Returns 1, or 0 when it is there.
 -- include prelude
 local letter = cmsgpack.unpack(ARGV[1])

@@ -5,7 +5,7 @@
 --       last the trail
 -- ARGV  token, life of the lease (ms), group, cursor, events, life of a person's state (s), number of this step,
 --       '1' when the batch that killed earlier holders is passed, number of counts and of people, the dead letters
---       (MessagePack: letter_id, cause, about, died_ms, record; '' for none), then
+--       (MessagePack: letter_id, cause, about, failed_ms, record; '' for none), then
 --       count:  field, by how much
 --       person: state
 --       last the trail's record ('': none)
