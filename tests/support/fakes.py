@@ -58,7 +58,7 @@ def raw_event(name, at=0, person="ada", **fields):
 
 
 class MemoryShelf:
-    """The streams as one lane sees them; both it and the real scripts pass tests/integration/test_shelf_contract.py."""
+    """The streams as one lane sees them, held to the scripts by tests/integration/store/test_shelf_contract.py."""
 
     # ruff: noqa: ARG002 - the signatures are the real ones
 

@@ -70,7 +70,9 @@ def test_the_pages_name_files_that_exist() -> None:
         for name in names.findall(page.read_text("utf-8"))
         if not (ROOT / name).exists()
     }
-    assert missing == set()
+    tests = {path.name for path in ROOT.glob("tests/**/test_*.py")}
+    said = {name for page in pages for name in re.findall(r"\btest_\w+\.py\b", page.read_text("utf-8"))}
+    assert (missing, said - tests) == (set(), set())
 
 
 def test_the_judge_runs_the_readmes_own_test_command() -> None:
@@ -109,3 +111,16 @@ def _code(path: Path) -> list[str]:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     imports = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     return imports + [f"{ast.unparse(call.func)}({', '.join(map(ast.unparse, call.args))})" for call in calls]
+
+
+@pytest.mark.parametrize("kind", ["unit", "integration"])
+def test_the_test_tree_mirrors_the_packages(kind: str) -> None:
+    """Each folder of unit and integration tests is named for a package of the relay, or is config."""
+    rooms = {path.parent.name for path in ROOT.glob("worker/*/__init__.py")} | {"config"}
+    folders = {path.parent.relative_to(ROOT / "tests" / kind) for path in ROOT.glob(f"tests/{kind}/**/test_*.py")}
+    assert {folder.parts[0] for folder in folders if folder.parts} <= rooms
+
+
+def test_no_integration_test_is_outside_of_its_package() -> None:
+    """An integration test is in the folder of the package that it tries."""
+    assert [path.name for path in ROOT.glob("tests/integration/test_*.py")] == []
