@@ -1,4 +1,4 @@
-"""What differs between two configurations, in words."""
+"""Difference between two configurations, in words."""
 
 from collections.abc import Iterator
 from typing import Any

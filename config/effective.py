@@ -1,4 +1,4 @@
-"""What an integrations file comes to: the frozen structs that the hot path reads."""
+"""Effective configuration: the frozen structs that the hot path reads."""
 
 import hashlib
 from collections.abc import Iterable

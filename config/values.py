@@ -1,4 +1,4 @@
-"""What a single value of an integrations file may be, and the words for when it is not."""
+"""Values of an integrations file: what a single one may be, and the message when it is not."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Who does what, and why: the options of every command that changes something, and the record it leaves."""
+"""Options of every command that changes something: who does what, and why; and the record it leaves."""
 
 import contextlib
 import getpass

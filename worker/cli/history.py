@@ -1,4 +1,4 @@
-"""How fates of events are printed: one line an integration, in sentences."""
+"""Printing of fates of events: one line an integration, in sentences."""
 
 import time
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""How the commands print: JSON for programs, aligned lines for people."""
+"""Printing: JSON for programs, aligned lines for people."""
 
 import contextlib
 import sys

@@ -1,4 +1,4 @@
-"""What an HTTP answer of the Track API says: classified, or not understood."""
+"""Answers of the Track API: classified, or not understood."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How fast an integration may be asked: Customer.io's requests a second, over all workers together."""
+"""Rate limit: Customer.io's requests a second for an integration, over all workers together."""
 
 import logging
 import time

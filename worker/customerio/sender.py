@@ -1,4 +1,4 @@
-"""One request until it is answered: tenacity owns the clock here, and nowhere else."""
+"""Sender: one request with its retries, until it is answered; tenacity owns the clock here, and nowhere else."""
 
 import time
 from collections.abc import Callable

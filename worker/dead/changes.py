@@ -1,4 +1,4 @@
-"""What on-call does to dead letters short of replaying them: discard, restore, edit, forget; the books balance."""
+"""Changes of dead letters other than replays: discard, restore, edit, forget; the books balance after each."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Which dead letters are meant: the filter that every command takes, as facts, as text, as a test."""
+"""Filter of dead letters, as every command takes it: as facts, as text, as a test."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the same person's events were just before and just after one of them, as far as they are still kept."""
+"""Neighbours of a dead letter: the same person's events just before and after it, as far as they are kept."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""One request to Customer.io, for deliveries and replays alike: decide, compose, send, judge the answer."""
+"""Requests to Customer.io, for deliveries and replays alike: decide, compose, send, judge the answer."""
 
 import time
 import traceback

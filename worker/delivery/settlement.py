@@ -1,4 +1,4 @@
-"""What a settle writes: counts, the latency histogram, dead letters, the trail's record."""
+"""Settlement: the counts, latency histogram, dead letters and trail record that a settle writes."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""What one integration's deliveries and replays share: mapping, HTTP session, size of requests, dead limit."""
+"""Parts that one integration's deliveries and replays share: mapping, HTTP session, request sizes, dead limit."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""One integration under two revisions: what becomes of the same events and of people's properties, side by side."""
+"""Comparison of one integration under two revisions: fates of the same events, and people's properties."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NoReturn

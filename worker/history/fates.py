@@ -1,4 +1,4 @@
-"""What became of an event in one integration, read from the trail: exact, nothing is computed again.
+"""Fate of an event in one integration, read from the trail: exact, nothing is computed again.
 
 An event is `waiting` until its group's cursor is past it. Then the trail says how it was settled; if that is dead, the
 dead letter says why. An event settled before there was a trail, or whose trail was lost, is `unknown`: never guessed.

@@ -1,4 +1,4 @@
-"""Who an integration knows: the people whose states are kept, and whether they can be identified again."""
+"""People an integration knows: those whose states are kept, and whether they can be identified again."""
 
 from typing import Any
 

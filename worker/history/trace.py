@@ -1,4 +1,4 @@
-"""What became of one event: received when, from which sender, and its fate in every integration of its source."""
+"""Trace of one event: when and from which sender it was received, and its fate in every integration."""
 
 from collections.abc import Callable, Iterable
 

@@ -1,4 +1,4 @@
-"""Who may enqueue: signatures of webhooks, tokens of upstream services."""
+"""Authentication of senders: signatures of webhooks, tokens of upstream services."""
 
 import functools
 import hashlib

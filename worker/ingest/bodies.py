@@ -1,4 +1,4 @@
-"""What a request body holds: bytes in, events or a clear refusal out."""
+"""Request bodies: bytes in, events or a clear refusal out."""
 
 import functools
 import re

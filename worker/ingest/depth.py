@@ -1,4 +1,4 @@
-"""How deep JSON is nested: what is deeper than any event needs is refused before anything decodes it."""
+"""Nesting limit of JSON: what is deeper than any event needs is refused before anything decodes it."""
 
 import re
 from itertools import accumulate

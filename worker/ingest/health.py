@@ -1,4 +1,4 @@
-"""What the door says of itself: alive, ready, its figures, its OpenAPI description."""
+"""Health of the door: alive, ready, metrics, OpenAPI description."""
 
 import asyncio
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""What the door answers when it is not a 200: RFC 9457 problem details, without a word of the request."""
+"""Error responses of the door: RFC 9457 problem details, without a word of the request."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Commands to Redis in one round trip, and a fixed word for why one failed."""
+"""Commands to Redis in one round trip, and a fixed code for why one failed."""
 
 import asyncio
 from collections.abc import Iterable, Sequence

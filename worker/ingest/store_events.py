@@ -1,4 +1,4 @@
-"""One round trip of appends: the script's calls, lane by lane, and what they answer."""
+"""One round trip of appends: the script's calls, lane by lane, and their replies."""
 
 import hashlib
 import time

@@ -1,4 +1,4 @@
-"""Which processes run, which revision each of them runs, and what is amiss with that."""
+"""Fleet: which processes run, which revision each of them runs, and what is wrong with that."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""How near the bounds are: dead letters of each integration, and Redis's memory.
+"""Headroom: how near the bounds are, dead letters of each integration and Redis's memory.
 
 What is near is said, never met by dropping anything. A hold for too many dead letters ends here, once there is room.
 """

@@ -1,4 +1,4 @@
-"""What ends the children of a process that was killed: a shell that waits for its silence."""
+"""Lifeline: a shell that ends the children of a process that was killed."""
 
 import contextlib
 import signal

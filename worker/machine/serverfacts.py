@@ -1,4 +1,4 @@
-"""What the Redis server's own settings mean for the relay: what can be lost, and the command that changes it.
+"""Redis server settings and what they mean here: what can be lost, and the command that changes it.
 
 Pure: the facts are handed in as the server tells them (`INFO` and `CONFIG GET`).
 """

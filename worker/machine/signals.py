@@ -1,4 +1,4 @@
-"""Waits for signals and for the deaths of children, without looking every moment."""
+"""Signals: waits for them and for exits of children, without polling."""
 
 import contextlib
 import os

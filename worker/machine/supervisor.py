@@ -1,4 +1,4 @@
-"""Runs programs beside each other: starts them again when they die, stops them in order, leaves nothing behind."""
+"""Supervisor: runs programs beside each other, restarts them, stops them in order, leaves nothing behind."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""What is decided on one event: to send it, to learn from it alone, or why neither; and what a run of them becomes."""
+"""Decision on one event: to send it, to learn from it alone, or why neither; and the result of a run of them."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""What happens to one event, stage by stage, for each integration, and why."""
+"""Explanation of one event: what happens to it, stage by stage, for each integration, and why."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How an event ends when it is not delivered: filtered or dead, each with its reason."""
+"""Outcomes of events that are not delivered: filtered or dead, each with its reason."""
 
 from typing import Literal
 

@@ -1,1 +1,1 @@
-"""What is known of a person, and the user properties that follow from it."""
+"""State of people, and the user properties computed from it."""

@@ -1,4 +1,4 @@
-"""What an event's name decides: whether there is access, and which of several siblings speaks."""
+"""Access as an event's name decides it: granted or lost, and which of several siblings wins."""
 
 from collections.abc import Mapping
 from typing import Final

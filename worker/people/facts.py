@@ -1,4 +1,4 @@
-"""All that one event tells of a person, taken out of its payload at once, so that the payload need not be kept."""
+"""Facts of one event about its person, taken out of the payload at once, so that it need not be kept."""
 
 from collections.abc import Container
 from typing import Final

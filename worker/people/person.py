@@ -1,4 +1,4 @@
-"""What one integration has seen of a person: their subscriptions and one-time purchases.
+"""State of one person as one integration has seen them: subscriptions and one-time purchases.
 
 The state is a join of events (see `worker.people.holding`): any order and any repetition of a history ends in
 the same bytes. An event without a usable time counts as of when it was received.

@@ -1,4 +1,4 @@
-"""What one event says of its subscription or purchase: the fields that become properties."""
+"""Snapshot: what one event says of its subscription or purchase, the fields that become properties."""
 
 from typing import Annotated, Any, Final
 

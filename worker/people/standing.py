@@ -1,4 +1,4 @@
-"""Which subscription speaks for a person who has had several, and which is the one that ended last.
+"""Speaker: the subscription that speaks for a person who has had several; and the one that ended last.
 
 The speaker, by the first of these that tells two subscriptions apart:
 

@@ -1,1 +1,1 @@
-"""What every worker process needs: shutdown flag, watchdog, memory, logs."""
+"""Worker processes: shutdown flag, watchdog, pulse, memory, logs."""

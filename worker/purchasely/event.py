@@ -1,4 +1,4 @@
-"""What a Purchasely event is: its name, its time, its identity."""
+"""Event: the name, time and identity that a Purchasely payload gives."""
 
 import hashlib
 from typing import Any

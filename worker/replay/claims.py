@@ -1,4 +1,4 @@
-"""Who works on a job: one chain of tasks at a time, each task handing the claim on to its successor."""
+"""Claims on jobs: one chain of tasks at a time, each task handing the claim on to its successor."""
 
 import uuid
 from collections.abc import Iterable

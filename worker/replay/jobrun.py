@@ -1,4 +1,4 @@
-"""One task's work on a replay job: turn after turn on its lanes, at the job's rate, behind live events.
+"""One task's work on a replay job: turn after turn on its lanes, at the job's rate, after live events.
 
 Behind: a lane where live events wait, or are just being delivered, is passed over; live events need no lease for more
 than a moment unless they come faster than they are delivered. A job that finds no turn for `_PATIENCE_MS` takes small

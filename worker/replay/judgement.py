@@ -1,4 +1,4 @@
-"""What would become of a dead letter if it were replayed now: by the mapping alone, nothing is sent."""
+"""Judgement of a dead letter: what a replay would make of it now, by the mapping alone; nothing is sent."""
 
 from typing import Literal
 

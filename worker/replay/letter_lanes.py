@@ -1,4 +1,4 @@
-"""One lane's dead letters in the hands of a replay: take the lease and read them, settle what became of them."""
+"""Dead letters of one lane during a replay: take the lease and read them, settle what became of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal

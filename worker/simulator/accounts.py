@@ -1,4 +1,4 @@
-"""Who may call: workspaces' credentials, the region a host plays, the rate it allows."""
+"""Credentials: workspaces, the region a host plays, the rate it allows."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""The one place where the simulator's parts are made and joined: an ASGI application."""
+"""Composition root of the simulator: an ASGI application."""
 
 import time
 from collections import Counter

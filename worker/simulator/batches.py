@@ -1,4 +1,4 @@
-"""What v2 of the Track API says about a batch: which items fail, and when all of it does."""
+"""Batches of Track API v2: which items fail, and when all of it does."""
 
 from collections.abc import Container
 from typing import Any, NamedTuple

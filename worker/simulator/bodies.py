@@ -1,4 +1,4 @@
-"""What v1 of the Track API says about a body, and the v2 entity that means the same.
+"""Bodies of Track API v1: checked, and turned into the v2 entity that means the same.
 
 Every check answers the message of the 400, or an empty text.
 """

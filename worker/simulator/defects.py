@@ -1,4 +1,4 @@
-"""What Customer.io accepts but a correct client never sends."""
+"""Defects: what Customer.io accepts but a correct client never sends."""
 
 from collections.abc import Iterable
 from typing import Any

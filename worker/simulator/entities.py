@@ -1,4 +1,4 @@
-"""What v2 of the Track API says about one entity: facts in, errors out."""
+"""Entities of Track API v2: facts in, errors out."""
 
 from collections.abc import Callable, Container
 from typing import Any

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: which fault, how often, and the answer it makes."""
+"""Faults on purpose: which one, how often, and the answer it makes."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Who may look in: the page and `/_inspect` answer to local names only, never to another site's script."""
+"""Guard: the page and `/_inspect` answer to local names only, never to another site's script."""
 
 import ipaddress
 import socket

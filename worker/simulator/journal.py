@@ -1,4 +1,4 @@
-"""What arrived, in order: the events of a workspace, and what happened that no answer tells."""
+"""Journal: the events of a workspace in order of arrival, and what happened that no answer says."""
 
 from collections import Counter, deque
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What Customer.io's Track API accepts: limits, knobs where the documents are silent, values.
+"""Limits of Customer.io's Track API; settings where the documentation says nothing.
 
 Nothing here comes from the relay: a second reading of the documents cannot share the first one's
 mistakes. Where no source says what happens, `Rules` has a knob and its default is the likelier.

@@ -1,4 +1,4 @@
-"""What an identify, a merge, a deletion or a device does to a person."""
+"""Profiles: the effect of an identify, a merge, a deletion or a device on a person."""
 
 from collections.abc import Callable
 from typing import Any

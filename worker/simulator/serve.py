@@ -1,4 +1,4 @@
-"""Runs the simulator on a socket: in the foreground, or beside a test."""
+"""Server of the simulator: in the foreground, or beside a test."""
 
 import contextlib
 import socket

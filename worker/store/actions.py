@@ -1,4 +1,4 @@
-"""What people did: when, who, what, on what, why, and what came of it; never a payload or a key."""
+"""Action log: when, who, what, on what, why, and with which result; never a payload or a key."""
 
 from typing import Any
 

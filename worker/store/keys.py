@@ -1,4 +1,4 @@
-"""The names of everything the relay keeps in Redis.
+"""Key atlas: the names of everything the relay keeps in Redis.
 
 {S} is the shard's number and the hash tag: all keys of a shard live in one slot, so one script may touch them all.
 

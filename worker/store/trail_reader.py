@@ -1,4 +1,4 @@
-"""Reads the trail: how single entries were settled, exactly, or that nothing is kept of it."""
+"""Trail reader: how single entries were settled, exactly, or that nothing is kept of it."""
 
 import time
 from bisect import bisect_left

@@ -1,4 +1,4 @@
-"""Which replay jobs have nobody at work on them: just started, resumed, or left behind by a worker that was killed."""
+"""Idle replay jobs: just started, resumed, or left behind by a worker that was killed."""
 
 import time
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a removed integration or source leaves in Redis: its groups go, and its other keys if its name was given."""
+"""Retirement of an integration or source: its groups go, and its other keys if its name was given."""
 
 import logging
 from collections.abc import Iterable, Iterator

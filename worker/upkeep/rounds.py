@@ -1,4 +1,4 @@
-"""What beat asks for: sweep, trim, relieve, with the parts of a process."""
+"""Rounds of beat: sweep, trim, relieve, with the parts of a process."""
 
 import time
 from functools import cached_property

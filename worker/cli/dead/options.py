@@ -1,4 +1,4 @@
-"""Which dead letters a command is about: the options that all of them share."""
+"""Filter options that the commands of dead letters share."""
 
 import sys
 import time

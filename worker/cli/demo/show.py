@@ -1,4 +1,4 @@
-"""What the demo shows: its progress, and what came of it."""
+"""Output of the demo: its progress, and the result."""
 
 from datetime import UTC, datetime
 from typing import Any
