@@ -1,6 +1,6 @@
 """Servers for the tests: a real Redis protocol over a real socket.
 
-RELAY_REDIS_URL, when set, names the server (its databases 8 and 9 are emptied); else an embedded Valkey is started.
+RELAY_REDIS_URL, when set, names the server (its databases 6, 8 and 9 are emptied); else an embedded Valkey is started.
 A test that must kill or starve its server starts one of its own (`own_redis`).
 """
 

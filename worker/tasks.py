@@ -20,7 +20,7 @@ from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
 from worker.ledger.figures import Ledger
 from worker.ledger.headroom import watch
-from worker.process.foreign import guard
+from worker.process.foreign import QUEUE, guard
 from worker.process.logs import configure
 from worker.process.memory import settle_in
 from worker.process.stop import Stop
@@ -33,7 +33,6 @@ from worker.upkeep.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
-QUEUE = "relay"
 # Old messages need not be served, but clocks differ: a worker whose clock is ahead would drop all there are.
 _MESSAGE_LIFE_S = 600
 _SWEEP_LIFE_S = 120

@@ -12,6 +12,7 @@ import redis
 from celery import Celery
 
 from tests.support.payloads import payload
+from tests.support.stack import CONTROLLED
 from tests.support.waiting import until
 
 
@@ -81,7 +82,8 @@ def test_a_wrong_key_holds_and_a_probe_resumes(stack):
 
 def test_a_held_integration_costs_its_probes_only(make_stack):
     """Backlogs on all shards, many sweeps and more events: no deliver task but probes, no request but theirs."""
-    stack = make_stack(RELAY_HOLD_FIRST_S="2", RELAY_SWEEP_INTERVAL_S="0.2").start()
+    stack = make_stack(RELAY_HOLD_FIRST_S="2", RELAY_SWEEP_INTERVAL_S="0.2").start("simulator", "web", "beat")
+    stack.start_as("worker", "worker", app=CONTROLLED)
     stack.faults(arm={"unauthorized": {"probability": 1}})
     send(stack, 40)
     until(lambda: stack.account.hold, "it is held")

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.support.payloads import payload
-from tests.support.stack import ROOT, procfile
+from tests.support.stack import CONTROLLED, ROOT, procfile
 from tests.support.waiting import until
 
 LEASE_S = 2
@@ -143,10 +143,11 @@ def test_the_web_door_answers_what_it_accepted(make_stack):
 
 def test_a_worker_that_is_deaf_ends_for_its_supervisor(make_stack):
     """Known of Celery on Redis: it lives, and consumes no more. The watchdog sees messages wait, and exits 75."""
-    stack = make_stack(RELAY_WATCHDOG_S="0.5").start()
+    stack = make_stack(RELAY_WATCHDOG_S="0.5").start("simulator", "web", "beat")
+    stack.start_as("worker", "worker", app=CONTROLLED)
     send(stack, "ACTIVATE")
     until(lambda: len(stack.arrived()) == 1, "it works")
-    command = ["celery", "--quiet", "--app", "worker.tasks", "control", "cancel_consumer", "relay"]
+    command = ["celery", "--quiet", "--app", CONTROLLED, "control", "cancel_consumer", "relay"]
     subprocess.run(command, cwd=ROOT, env=stack.env, check=True, capture_output=True, timeout=60)
     assert stack.processes["worker"].wait(timeout=20) == 75
     assert "worker_unresponsive looks=4" in stack.log("worker")

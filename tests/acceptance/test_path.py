@@ -5,6 +5,7 @@ import time
 import pytest
 
 from tests.support.payloads import history, payload
+from tests.support.stack import CONTROLLED
 from tests.support.waiting import until
 
 
@@ -71,7 +72,8 @@ def test_an_idle_shard_delivers_at_once(make_stack):
 
 def test_a_busy_shard_costs_few_messages(make_stack):
     """Thousands of events on one shard need a handful of tasks, not one each."""
-    stack = make_stack(RELAY_SHARDS="1").start()
+    stack = make_stack(RELAY_SHARDS="1").start("simulator", "web", "beat")
+    stack.start_as("worker", "worker", app=CONTROLLED)
     events = [payload("ACTIVATE", user_id=f"user-{number}") for number in range(2000)]
     for start in range(0, 2000, 200):
         assert stack.post(events[start : start + 200]).json()["accepted"] == 200

@@ -60,6 +60,10 @@ def procfile() -> dict[str, str]:
     return {name.strip(): command.strip() for name, _, command in lines}
 
 
+# Workers of this application answer to remote control, which the relay's own do not.
+CONTROLLED = "tests.acceptance.controlled_app"
+
+
 class Stack:
     """Processes of one relay. `env` adds to or replaces environment variables."""
 
@@ -113,9 +117,9 @@ class Stack:
                 self.until_up(name)
         return self
 
-    def start_as(self, name: str, process: str, concurrency: int = 1) -> "Stack":
-        """Start one more process of the Procfile under a name of its own."""
-        command = procfile()[process]
+    def start_as(self, name: str, process: str, concurrency: int = 1, app: str = "worker.tasks") -> "Stack":
+        """Start one more process of the Procfile under a name of its own; `app` is another Celery application."""
+        command = procfile()[process].replace("worker.tasks", app)
         if process == "worker":
             command += f" --concurrency {concurrency} --hostname {name}@%h"
         self.spawn(name, command)
@@ -221,8 +225,8 @@ class Stack:
         return redis.Redis.from_url(self.parts.broker_url)
 
     def task_counts(self) -> dict[str, int]:
-        """How many tasks of each name the workers have got, as they say themselves."""
-        command = ["celery", "--quiet", "--app", "worker.tasks", "inspect", "--json", "stats"]
+        """How many tasks of each name the workers have got, as those of `CONTROLLED` say themselves."""
+        command = ["celery", "--quiet", "--app", CONTROLLED, "inspect", "--json", "stats"]
         answer = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=60, check=True)
         totals: dict[str, int] = {}
         for stats in json.loads(answer.stdout).values():

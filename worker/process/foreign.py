@@ -11,6 +11,7 @@ from kombu.transport import redis as kombu_redis
 
 log = logging.getLogger(__name__)
 
+QUEUE = "relay"
 TASKS = frozenset({"relay.deliver", "relay.replay", "relay.sweep", "relay.trim"})
 _BODY_LIMIT_BYTES = 10_000  # an integration and a shard, or a job and its token
 
@@ -36,7 +37,8 @@ class Transport(kombu_redis.Transport):
 
     def _deliver(self, message: Any, queue: str) -> None:
         # Before Celery sees it: what its consumer fails at it never acknowledges, and then it reads nothing more.
-        if is_ours(message):
+        # Other queues are read only where remote control is on, and hold its own messages.
+        if queue != QUEUE or is_ours(message):
             super()._deliver(message, queue)  # type: ignore[no-untyped-call]
         else:
             log.warning("foreign_message_dropped fault=form")
