@@ -1,10 +1,9 @@
 """The HTTP door: authenticate, append, answer."""
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import falcon.asgi
@@ -134,8 +133,10 @@ class Webhook:
         raw = body.at_hand(self._limit_bytes)
         if raw is None:
             raw = await body.read(self._limit_bytes)
-        with _admitting(known):
+        try:
             check_signature(known, signature, timestamp, raw, time.time(), self._tolerance_s)
+        except SenderError as refusal:
+            raise _refused(known, refusal) from None
         event = read_one(name, raw, self._door.settings.shards, self._limit_bytes, known.identity)
         return stored(await self._door.appender.post(event), 1)
 
@@ -149,8 +150,10 @@ class Events:
     async def __call__(self, name: str, headers: Headers, body: Body) -> bytes:
         """All of a request is stored, or none of it is accepted and the sender sends it again."""
         known = self._door.source(name)
-        with _admitting(known):
+        try:
             check_token(known, headers.get(b"authorization"))
+        except SenderError as refusal:
+            raise _refused(known, refusal) from None
         media = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         lines = media in _LINES
         if not lines and media not in _JSON and not media.endswith("+json"):
@@ -161,15 +164,9 @@ class Events:
         return stored(await self._door.appender.append(events), len(events))
 
 
-@contextlib.contextmanager
-def _admitting(source: Source) -> Iterator[None]:
+def _refused(source: Source, refusal: SenderError) -> SenderError | NotStoredError:
     """Whoever is refused may hold the very secret that is missing in this process: then they are to come again."""
-    try:
-        yield
-    except SenderError:
-        if source.unresolved:
-            raise NotStoredError("secret_missing") from None
-        raise
+    return NotStoredError("secret_missing") if source.unresolved else refusal
 
 
 def _integrations_of(integrations: Integrations) -> dict[str, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -25,6 +25,7 @@ _ABOUT = ("event_id", "event_name", "environment")
 
 _NOTHING = "nothing of this request was stored"
 _BLANK = b" \t\r\n"
+_BACKSLASH, _BRACKET, _BRACE = b"\\[{"
 _BOM = b"\xef\xbb\xbf"
 # A line from its first character that is not blank.
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
@@ -37,21 +38,9 @@ _DEFAULT_IDENTITY = default_identity()
 
 
 @functools.cache
-def _named(fields: tuple[str, ...]) -> Callable[[bytes], Any]:
+def _named(fields: tuple[str, ...]) -> Callable[[bytes], Payload]:
     """Reads what tells an event and its person apart, where it is text; whatever else a body holds is passed over."""
-    # members have names of their own: a field may be called as no Python name may be, or as a method
-    members = {name: f"f{n}" for n, name in enumerate(dict.fromkeys((*_ABOUT, *fields)))}
-
-    def get(self: msgspec.Struct, field: str, /) -> str | None:
-        value: str | None = getattr(self, members[field])
-        return value
-
-    kind = msgspec.defstruct(
-        "Named",
-        [(member, str | None, msgspec.field(default=None, name=name)) for name, member in members.items()],
-        namespace={"get": get},
-        gc=False,
-    )
+    kind: Any = TypedDict("Named", dict.fromkeys((*_ABOUT, *fields), str | None), total=False)  # type: ignore[misc]
     return msgspec.json.Decoder(kind).decode
 
 
@@ -178,7 +167,7 @@ def _incoming(
     if len(raw) > limit_bytes:
         message = f"{_at(where, position)} is {len(raw)} bytes; the limit is {limit_bytes}; {_NOTHING}"
         raise SenderError(413, "Too large", message)
-    if raw[:1] == b"\xef":
+    if raw.startswith(_BOM):
         raw = raw.removeprefix(_BOM)  # it is no part of the JSON (RFC 8259, section 8.1), and no decoder takes it
     if raw.endswith(CONFLICT_MARK):
         raw = raw.rstrip(_BLANK)  # only the relay itself may set it
@@ -195,13 +184,12 @@ def _read(raw: bytes, identity: Identity, where: str, position: int | None) -> P
     (as Purchasely's are; each follows another depth), but for a number that no machine holds (1e999): such an event is
     the worker's to refuse.
     """
-    if raw.isascii() and b"\\" not in raw and b"[" not in raw and raw.find(b"{", 1) < 0:
+    # by their codes: half the time of looking for bytes
+    if raw.isascii() and _BACKSLASH not in raw and _BRACKET not in raw and raw.find(_BRACE, 1) < 0:
         try:
-            named: Payload = _named(identity.shard_fields)(raw)
+            return _named(identity.shard_fields)(raw)
         except msgspec.DecodeError:
             pass  # the other one knows better, or says what is wrong
-        else:
-            return named
     if is_too_deep(raw):
         raise _too_deep(_at(where, position))
     try:

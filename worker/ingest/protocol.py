@@ -128,6 +128,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
+        if len(self.pipeline) >= PIPELINED_MOST:
+            raise _FloodError  # for the parser to stop at; those before it are answered, then the connection is closed
         super().on_message_begin()
         self.scope["extensions"] = self._extensions
         self.begun_s, self._bytes = self.loop.time(), 0
@@ -140,11 +142,8 @@ class Protocol(HttpToolsProtocol):
         if self.held_bytes:
             CROWD.let_go(self)
 
-    def on_headers_complete(self) -> None:
-        """The end of the head: what comes behind the body (trailers) is no header."""
-        if len(self.pipeline) >= PIPELINED_MOST:
-            raise _FloodError  # for the parser to stop at; those before it are answered, then the connection is closed
-        super().on_headers_complete()
+    def on_chunk_header(self) -> None:
+        """The head is over: what comes behind the chunks (trailers) is no header."""
         self.headers = []
 
     def whole_body(self, scope: Any) -> bytes | None:

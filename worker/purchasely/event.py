@@ -92,7 +92,9 @@ def event_key(payload: Payload, raw: bytes) -> str:
 
     An event that was stored under the id of another one (`CONFLICT_MARK`) has what it is about in its key besides.
     """
-    event_id = usable_event_id(payload)
+    event_id = payload.get("event_id")
+    if type(event_id) is not str or len(event_id) <= _LONGEST_PLACEHOLDER or event_id == _NIL_UUID:
+        event_id = usable_event_id(payload)
     if not event_id:
         return "sha256:" + hashlib.sha256(raw).hexdigest()
     if raw.endswith(CONFLICT_MARK):
@@ -105,9 +107,6 @@ def usable_event_id(payload: Payload) -> str:
     """The sender's `event_id`, or empty when it has none: nothing, blanks, or what a program writes for nothing."""
     event_id = payload.get("event_id")
     if isinstance(event_id, str):
-        # a real one is long, mostly a UUID
-        if len(event_id) > _LONGEST_PLACEHOLDER and event_id != _NIL_UUID:
-            return event_id
         return "" if event_id.strip().lower() in _PLACEHOLDERS else event_id
     if isinstance(event_id, int) and not isinstance(event_id, bool):
         return str(event_id)
@@ -122,5 +121,6 @@ def event_about(payload: Payload) -> str:
     """
     name, environment = payload.get("event_name"), payload.get("environment")
     named = name if type(name) is str else ""
-    real = environment.strip().upper() if type(environment) is str else ""
-    return f"{named}\x1f{ordering_person(payload)}\x1f{real or 'PRODUCTION'}"
+    if environment != "PRODUCTION":
+        environment = environment.strip().upper() or "PRODUCTION" if type(environment) is str else "PRODUCTION"
+    return f"{named}\x1f{ordering_person(payload)}\x1f{environment}"
