@@ -12,6 +12,9 @@ _COMMANDS = {
     "init": "Write an integrations file to begin with, from a few questions.",
     "demo": "Run everything on this machine with sample events, and show that the books balance.",
     "up": "Run web, worker and beat in the foreground, with an embedded Valkey if no Redis is set.",
+    "web": "Run the web door alone, as the Procfile does.",
+    "worker": "Run a worker alone, as the Procfile does.",
+    "beat": "Run beat alone, as the Procfile does.",
     "check": "Validate the integrations file, the keys and regions, and the server.",
     "status": "Show each integration: live or held, waiting, delivered, filtered, dead.",
     "audit": "Compare the books with what Redis itself counts.",
@@ -34,7 +37,7 @@ _COMMANDS = {
 }
 
 
-def _load(name: str) -> click.Command:  # noqa: C901, PLR0912 - one import a command
+def _load(name: str) -> click.Command:  # noqa: C901, PLR0912, PLR0915 - one import a command
     command: click.Command
     match name:
         case "init":
@@ -43,6 +46,12 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912 - one import a com
             from worker.cli.demo.command import demo as command
         case "up":
             from worker.cli.up import up as command
+        case "web":
+            from worker.cli.run import web as command
+        case "worker":
+            from worker.cli.run import worker as command
+        case "beat":
+            from worker.cli.run import beat as command
         case "check":
             from worker.cli.check import check as command
         case "status":
