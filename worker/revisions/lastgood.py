@@ -1,12 +1,11 @@
 """The last good revision on disk, for a process that starts while Redis is away or holds what it cannot read."""
 
-import contextlib
 import logging
-import os
 from pathlib import Path
 
 import msgspec
 
+from worker.process.private_file import private_file
 from worker.revisions.store import Revision
 
 log = logging.getLogger(__name__)
@@ -27,13 +26,9 @@ class LastGood:
 
     def write(self, revision: Revision) -> None:
         """Keep a revision: whole or not at all, and readable by its owner alone."""
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123 - a mode
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with private_file(self._path) as file:
                 file.write(msgspec.json.encode(revision))
-            draft.replace(self._path)
         except OSError as fault:
             log.info("config_not_kept fault=%s", type(fault).__name__)
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)

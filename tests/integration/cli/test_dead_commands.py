@@ -291,6 +291,28 @@ def test_exporting_and_importing(dead, tmp_path):
     assert dead.account().dead == 7
 
 
+def test_an_export_replaces_a_file_that_others_could_read(dead, tmp_path):
+    """Payloads are not written into a file that is 0644 already; one that stops half-way leaves the old file."""
+    file = tmp_path / "letters.ndjson"
+    file.write_text("old")
+    file.chmod(0o644)
+    with file.open() as reader:
+        run("dead", "export", "--output", str(file))
+        assert reader.read() == "old"
+    assert (file.stat().st_mode & 0o777, len(file.read_text().splitlines())) == (0o600, 7)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".letters")] == []
+
+
+def test_an_export_follows_no_link(dead, tmp_path):
+    """A link somebody left there must not choose what is overwritten; a folder is refused too."""
+    precious, link = tmp_path / "precious", tmp_path / "letters.ndjson"
+    precious.write_text("precious")
+    link.symlink_to(precious)
+    assert "it is a link; name the file itself" in run("dead", "export", "--output", str(link), code=1)
+    assert "it is no file" in run("dead", "export", "--output", str(tmp_path), code=1)
+    assert (precious.read_text(), link.is_symlink()) == ("precious", True)
+
+
 def test_letters_of_another_number_of_shards_come_home(dead, tmp_path):
     """Imported where the shards are fewer, each letter is on the shard that its person has here."""
     from worker.purchasely.person import shard_of

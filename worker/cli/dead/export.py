@@ -4,6 +4,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -22,7 +24,9 @@ _REFUSALS_TOLD = 20
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[LETTER]...")
 @filters
-@click.option("--output", metavar="FILE", help="Write there, readable by you alone.  [default: standard output]")
+@click.option(
+    "--output", metavar="FILE", help="Write there, to a file that only you may read.  [default: standard output]"
+)
 @JSON
 def dead_export(ids: tuple[str, ...], *, output: str | None, as_json: bool, **flags: Any) -> None:
     """Export LETTERs, those of a filter, or all: one JSON object a line, with everything that is known of it.
@@ -37,23 +41,27 @@ def dead_export(ids: tuple[str, ...], *, output: str | None, as_json: bool, **fl
         raise click.UsageError("give ids or filters, not both")
     letters = read_letters(parts, list(ids)) if ids else parts.dead_letters.find(chosen(parts, wanted), wanted)
     number = 0
-    with _opened(output) as file:
-        for letter in letters:
-            file.write(encode_letter(letter) + b"\n")
-            number += 1
+    try:
+        with _opened(output) as file:
+            for letter in letters:
+                file.write(encode_letter(letter) + b"\n")
+                number += 1
+    except OSError as error:
+        if output is None:
+            raise  # whoever read standard output has gone: click ends quietly
+        raise click.ClickException(f"cannot write {output}: {error.strerror}") from None
     if output and as_json:
         echo_json({"exported": number, "file": output})
     elif not as_json:
         click.echo(f"{count(number)} letters exported", err=True)
 
 
-def _opened(output: str | None) -> IO[bytes]:
+def _opened(output: str | None) -> AbstractContextManager[IO[bytes]]:
     if output is None:
         return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    try:
-        return os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-    except OSError as error:
-        raise click.ClickException(f"cannot write {output}: {error.strerror}") from None
+    from worker.process.private_file import private_file
+
+    return private_file(Path(output))
 
 
 @click.command()
