@@ -2,10 +2,11 @@
 
 import hashlib
 import hmac
+import ipaddress
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import orjson
@@ -61,6 +62,8 @@ class Poster:
         self._sleep = sleep
         self._jitter = wait_random_exponential(multiplier=0.5, max=8)
         self._session = requests.Session()
+        # a proxy of the surroundings has nothing to do with this machine, and would learn the token
+        self._session.trust_env = not is_this_machine(address)
         self._answered = False
 
     def post(self, chunk: list[bytes]) -> Sent:
@@ -156,6 +159,20 @@ def signing(secret: bytes, clock: Callable[[], float] = time.time) -> Callable[[
 def route(url: str, source: str, *, signed: bool) -> str:
     """The address of a source's webhook (signed) or of its route for upstream services."""
     return f"{url.rstrip('/')}{'/webhooks/purchasely' if signed else '/v1/events'}/{quote(source, safe='')}"
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether an address is one that never leaves this machine.
+
+    >>> is_this_machine("http://127.0.0.1:8080/x"), is_this_machine("http://[::1]/"), is_this_machine("http://10.0.0.1/")
+    (True, True, False)
+    """
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return found.is_loopback or found.is_unspecified
 
 
 def _unchanged(request: Any) -> Any:

@@ -94,6 +94,23 @@ def test_a_netrc_does_not_replace_the_token(door, poster, tmp_path, monkeypatch)
     assert door.requests[0][1]["Authorization"] == "Bearer t0ken"
 
 
+def test_a_proxy_of_the_surroundings_does_not_get_the_token(door, slept, monkeypatch):
+    """HTTP_PROXY is for what leaves this machine: to loopback the token goes directly."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with Door() as proxy:
+        proxy.timeout = 0
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        for host in ("127.0.0.1", "localhost"):
+            address = route(door.url.replace("127.0.0.1", host), "app", signed=False)
+            direct = Poster(address, with_token("t0ken"), 0, lambda _: None, slept.append)
+            assert direct.post([b"{}"]).requests == 1
+            direct.close()
+        proxy.handle_request()
+        assert (len(door.requests), proxy.requests) == (2, [])
+
+
 def test_later_is_tried_again_as_asked(door, poster, slept, told):
     """A 503 is waited for as long as the door says, and reported."""
     door.answers = [LATER, LATER, OK]
