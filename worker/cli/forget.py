@@ -16,6 +16,10 @@ from worker.cli.acting import BY, WHY, record
 def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: bool) -> None:
     """Remove PERSON (a user id, anonymous id or e-mail) from streams, dead letters and state, on all shards.
 
+    E-mail addresses are compared without regard to case. Other people's states and settled events that name the person
+    (transfers) are cleared too; what is left is listed with the reason. Exported dead letters and backups are not
+    looked at.
+
     Nothing is sent to Customer.io: delete the person there as well. Events that arrive later are taken as usual,
     unless the person is suppressed too. Redis frees the bytes of deleted stream entries with the blocks they are in,
     when the retention time is over.
@@ -38,11 +42,14 @@ def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: boo
     except Exception:  # noqa: BLE001 - a managed server may forbid it; the answer says so
         rewriting = False
     if as_json:
-        click.echo(orjson.dumps(msgspec.structs.asdict(removed) | {"aof_rewrite_started": rewriting}).decode())
+        click.echo(orjson.dumps(msgspec.to_builtins(removed) | {"aof_rewrite_started": rewriting}).decode())
         return
     click.echo(
         f"removed {removed.entries} stored events ({removed.waiting} of them still waited), "
-        f"{removed.dead_letters} dead letters, {removed.states} states"
+        f"{removed.dead_letters} dead letters, {removed.states} states; of other people's, which named the person, "
+        f"{removed.mentions} events, and the name out of {removed.cleared} states"
     )
+    for left in removed.left:
+        click.echo(f"left: {left.count} {left.what}: {left.why}")
     if not rewriting:
         click.echo("Redis did not start to rewrite its append-only file: ask for BGREWRITEAOF, and mind its backups")

@@ -1,7 +1,8 @@
 """Changes of dead letters other than replays: discard, restore, edit, forget; the books balance after each."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import compress, groupby
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from worker.dead.filters import Filter
 from worker.dead.letter import Letter, encode_letter, letter_id, raw_of, received_of
 from worker.dead.letters import DeadLetters
 from worker.purchasely.payload import read_object
-from worker.purchasely.person import person_names, plain_name
+from worker.purchasely.person import other_names, person_names, plain_name
 from worker.store.keys import cause_key, shard_key
 from worker.store.stream import Lane, pack, script
 from worker.store.trail import Change as Trailed
@@ -104,11 +105,20 @@ class DeadChanges:
             self._take_off("base", [after])
         return change, after
 
-    def forget(self, integration: str, name: str, sleep: Callable[[float], None] = time.sleep) -> int:
-        """Remove every letter that names a person (as `event.plain_name` has it); they count as filtered:forgotten."""
+    def forget(
+        self,
+        integration: str,
+        name: str,
+        fields: Collection[str] = (),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> int:
+        """Remove every letter of a person (named as by `plain_name`, `fields` are those of an identity chain).
+
+        They count as filtered:forgotten.
+        """
         removed = 0
         for chunk in _chunks(self._letters.find([integration], Filter())):
-            mine = [letter for letter in chunk if name in _names(letter)]
+            mine = [letter for letter in chunk if name in _names(letter, fields)]
             while mine:
                 changes = self._take_off("filtered:forgotten", mine)
                 removed += changes.count("done")
@@ -118,6 +128,11 @@ class DeadChanges:
                     sleep(0.2)
                 mine = [letter for letter in self._letters.get(left) if letter]
         return removed
+
+    def mentioning(self, integration: str, name: str) -> int:
+        """How many letters of other people name a person, as the other side of a transfer."""
+        letters = self._letters.find([integration], Filter())
+        return sum(name in other_names(payload) for letter in letters for payload in _payloads(letter)[:1])
 
     def _take_off(
         self, field: str, letters: Sequence[Letter], note: Callable[[Letter], bytes] = lambda _: b"", by: str = ""
@@ -152,11 +167,15 @@ def _chunks(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
             yield chunk
 
 
-def _names(letter: Letter) -> set[str]:
+def _names(letter: Letter, fields: Collection[str]) -> set[str]:
     names = {plain_name(letter.person)} if letter.person else set()
+    return names.union(*(person_names(payload, fields) for payload in _payloads(letter)))
+
+
+def _payloads(letter: Letter) -> list[dict[str, Any]]:
+    """The event as it would be replayed, then as it was received; without what is no JSON object."""
+    found = []
     for raw in (raw_of(letter), received_of(letter)):
-        try:
-            names |= person_names(read_object(raw))
-        except ValueError:
-            continue
-    return names
+        with suppress(ValueError):
+            found.append(read_object(raw))
+    return found

@@ -9,6 +9,10 @@ from worker.purchasely.documented import Payload
 
 # A device is no person: it may be shared, and it is only ever used where nothing else is known.
 _NAMES: Final = tuple(field for field in PERSON_FIELDS if field != "device_id")
+# Who had, or gets, what this event's person gets, or had (reference: event attributes, transfers).
+_TRANSFER: Final = tuple(
+    f"transferred_{way}_{kind}" for way in ("to", "from") for kind in ("user_id", "anonymous_user_id")
+)
 
 
 def text_id(value: object) -> str:
@@ -62,3 +66,8 @@ def person_names(payload: Payload, more_fields: Iterable[str] = ()) -> set[str]:
     """Every identifier by which an event names its person; `more_fields` are those of an identity chain."""
     fields = {*_NAMES, *more_fields}
     return {plain_name(name) for field in fields if (name := text_id(payload.get(field)))}
+
+
+def other_names(payload: Payload) -> set[str]:
+    """Every identifier by which an event names somebody else: the other side of a transfer."""
+    return {plain_name(name) for field in _TRANSFER if (name := text_id(payload.get(field)))}
