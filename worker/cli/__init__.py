@@ -29,7 +29,7 @@ _COMMANDS = {
     "trace": "Say what became of an event, in every integration.",
     "person": "Show the timeline of a person, and their properties with the event that gave each.",
     "replay": "Send retained events again, into one integration.",
-    "resync": "Send an integration the properties of everyone known again.",
+    "resync": "Send the properties of all known people to an integration again.",
     "explain": "Show what happens to an event, stage by stage, and why.",
     "suppress": "Send nothing about a person.",
     "forget": "Remove a person from everything the relay keeps.",

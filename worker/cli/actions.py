@@ -9,8 +9,10 @@ from worker.cli.printing import echo_json
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most actions.")
-@click.option("--after", type=click.IntRange(0), default=0, metavar="N", help="Leave out the newest N.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many actions to show."
+)
+@click.option("--after", type=click.IntRange(0), default=0, metavar="N", help="Skip the newest N.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def actions(*, limit: int, after: int, as_json: bool) -> None:
     """Show what people did with commands or the console, the newest first."""

@@ -19,7 +19,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Look at the integrations file only; ask no server.")
-@click.option("--strict", is_flag=True, help="Warnings are wrong too, as in CI: a misspelt event code, say.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors, for CI: a misspelt event code, for example.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(*, offline: bool, strict: bool, as_json: bool) -> None:
     """Look at the integrations file, at the keys and regions, and at the servers.

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("event")
 @click.option("--integration", metavar="NAME", help="Only this integration.")
-@click.option("--revision", type=click.IntRange(1), metavar="N", help="As that revision of the configuration decides.")
-@click.option("--file", "draft", type=click.Path(path_type=Path), help="As a draft of the integrations file decides.")
-@click.option("--line", type=click.IntRange(1), help="Of a file with an event a line: which.")
-@click.option("--offline", is_flag=True, help="Do not look at Redis: as if the person were new.")
+@click.option("--revision", type=click.IntRange(1), metavar="N", help="Decide by this revision of the configuration.")
+@click.option("--file", "draft", type=click.Path(path_type=Path), help="Decide by this draft of the integrations file.")
+@click.option("--line", type=click.IntRange(1), help="Which line, of a file with one event a line.")
+@click.option("--offline", is_flag=True, help="Do not ask Redis: treat the person as new.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain(
     event: str,

@@ -41,7 +41,7 @@ def hold(integration: str, message: str, by: str | None, *, as_json: bool) -> No
 @BY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def resume(integration: str, message: str, by: str | None, *, as_json: bool) -> None:
-    """Resume INTEGRATION: whatever holds it, its events are tried again at once.
+    """Resume INTEGRATION, whatever holds it: its events are sent at once, in order.
 
     Exit 1 when it was not held.
     """

@@ -53,7 +53,7 @@ effective_next_renewal_at = "next_renewal_at"
     type=click.Choice(["skip", "event", "profile"]),
     help="Customers who are not logged in.  [default: skip]",
 )
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def init(
     file: Path,

@@ -1,4 +1,4 @@
-"""`relay resync`: tell one integration the properties of everyone known again: plan, ask, start the job, watch it."""
+"""`relay resync`: send the properties of all known people to one integration again, as a job."""
 
 import time
 import uuid
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--integration", "name", required=True, metavar="NAME", help="Tell this integration.")
+@click.option("--integration", "name", required=True, metavar="NAME", help="Send to this integration.")
 @click.option("--person", default="", metavar="ID", help="Only this person.")
-@click.option("--rate", type=click.FloatRange(0), default=500.0, show_default=True, help="People a second; 0: any.")
+@click.option(
+    "--rate", type=click.FloatRange(0), default=500.0, show_default=True, help="People a second; 0: no limit."
+)
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Watch the job until it ends.")
 @YES
 @DRY_RUN
@@ -40,7 +42,7 @@ def resync(
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Tell the properties of everyone known again: after a property was switched on, or into a new workspace.
+    """Send the properties of all known people again: after a property was switched on, or into a new workspace.
 
     \b
     relay resync --integration production --dry-run
@@ -62,7 +64,7 @@ def resync(
         if as_json:
             echo_json({"plan": _figures(known), "job": None})
         return
-    confirm(f"tell {name} the properties of {count(known.people)} people?", yes=yes, as_json=as_json)
+    confirm(f"send {name} the properties of {count(known.people)} people?", yes=yes, as_json=as_json)
     meant = f"--integration {name}" + (" --person (one)" if person else "")
     job = _start(parts, name, known, meant, rate, doer(by))
     record(parts, "resync", meant, by=by, why=message, result=f"{known.people} people, job {job.id}")

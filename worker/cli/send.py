@@ -28,7 +28,7 @@ _CHUNK = 500
     type=click.FloatRange(0),
     default=60.0,
     show_default=True,
-    help="How long to try again what cannot be stored just now, in s.",
+    help="How long to retry while the relay cannot store, in seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def send(

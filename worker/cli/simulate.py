@@ -77,25 +77,31 @@ def knob_options(command: Any) -> Any:
     "faults",
     multiple=True,
     metavar="KIND=next:N|CHANCE",
-    help="What goes wrong: the next N requests, or each by chance (0 to 1); repeatable. The kinds are below.",
+    help="Fault to inject: in the next N requests, or in each by chance (0 to 1); repeatable. The kinds are below.",
 )
-@click.option("--seed", type=int, help="Make chance repeatable.")
-@click.option("--slow-s", type=float, default=15.0, show_default=True, help="A slow answer, in s.")
-@click.option("--drip-s", type=float, default=0.5, show_default=True, help="Between bytes, in s.")
+@click.option("--seed", type=int, help="Seed of the faults that come by chance.")
+@click.option("--slow-s", type=float, default=15.0, show_default=True, help="How long a slow answer takes, in seconds.")
+@click.option(
+    "--drip-s",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Pause between the bytes of a dripping answer, in seconds.",
+)
 @click.option(
     "--retry-after",
     type=click.Choice(["none", "seconds", "date"]),
     default="none",
     show_default=True,
-    help="Whether 408, 413, 429 and 503 say when to come again, and how.",
+    help="Form of Retry-After on 408, 413, 429 and 503.",
 )
-@click.option("--retry-after-s", type=int, default=1, show_default=True, help="When that is, in s.")
+@click.option("--retry-after-s", type=int, default=1, show_default=True, help="Value of Retry-After, in seconds.")
 @click.option(
     "--error-body",
     type=click.Choice(["json", "html", "empty"]),
     default="json",
     show_default=True,
-    help="The message of an error that was asked for.",
+    help="Body of an injected error.",
 )
 @click.option(
     "--reject-event-name",
@@ -124,14 +130,14 @@ def knob_options(command: Any) -> Any:
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Requests a second and workspace; 0: any number.",
+    help="Rate limit of a workspace, requests a second; 0: none.",
 )
 @click.option(
     "--over-limit",
     type=click.Choice(["429", "drop"]),
     default="429",
     show_default=True,
-    help="What happens above: refused, or accepted and lost.",
+    help="What happens above the limit: refused, or accepted and lost.",
 )
 @click.option("--keep-events", type=click.IntRange(min=1), help="Keep the newest N events.  [default: all]")
 @click.option("--lean", is_flag=True, help="Check, deduplicate and count, but keep nothing.")

@@ -23,7 +23,7 @@ _COLOURS = {"live": "green", "held": "red", "off": "dim"}
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh until Ctrl-C.")
 @click.option(
     "--every", "every_s", type=click.FloatRange(0.2), default=2.0, show_default=True, help="Seconds, with --watch."
 )
@@ -31,7 +31,7 @@ _COLOURS = {"live": "green", "held": "red", "off": "dim"}
 def status(*, watch: bool, every_s: float, as_json: bool) -> None:
     """Show each integration: live or held and why, what waits, what became of the rest.
 
-    p50 and p99 are upper bounds of the time from received to delivered, over everything since the start of the books.
+    p50 and p99 are upper bounds of the time from received to delivered, over everything that was ever counted.
     """
     from worker.app import relay
 

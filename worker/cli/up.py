@@ -28,12 +28,12 @@ _READY_WITHIN_S = 30
     type=click.IntRange(0, 65535),
     help="Port of the web door; 0: a free one.  [default: RELAY_PORT, or 8080]",
 )
-@click.option("--concurrency", type=click.IntRange(1, 256), help="Processes that deliver.  [default: one a core]")
-@click.option("--json", "as_json", is_flag=True, help="Print each piece of news as one JSON line.")
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Processes that deliver.  [default: one per core]")
+@click.option("--json", "as_json", is_flag=True, help="Print each change as one JSON line.")
 def up(data_dir: Path | None, host: str | None, port: int | None, concurrency: int | None, *, as_json: bool) -> None:
     """Run the relay on this machine: web, worker and beat, until Ctrl-C or SIGTERM.
 
-    Without RELAY_REDIS_URL it brings a Valkey of its own, which keeps every accepted event in the data folder.
+    Without RELAY_REDIS_URL it starts an embedded Valkey, which keeps every accepted event in the data folder.
     """
     from worker.app import read_settings
     from worker.machine.here import Machine, choose_address

@@ -54,7 +54,7 @@ class DeadChanges:
         self._rewrite = client.register_script(script("rewrite"))
 
     def discard(self, letters: Iterable[Letter], message: str, by: str) -> Iterator[tuple[Letter, Change]]:
-        """Give letters up: they count as filtered:discarded, and the trail says who did it and why."""
+        """Discard letters: they count as filtered:discarded, and the trail records who did it and why."""
         now_ms = time.time_ns() // 1_000_000
 
         def note(letter: Letter) -> bytes:

@@ -40,7 +40,7 @@ class DeadLetters:
     def page(
         self, integrations: Iterable[str], wanted: Filter, limit: int, before: Place | None = None
     ) -> tuple[list[Letter], Place | None]:
-        """Up to `limit` letters, the last to die first, and the place that the next page begins behind, if any."""
+        """Up to `limit` letters, newest first, and the place that the next page begins behind, if any."""
         places = self._places(integrations, wanted, before)
         found: list[tuple[Place, Letter]] = []
         while chunk := list(islice(places, _PAGE if wanted.reads_letters else limit + 1)):
@@ -97,7 +97,7 @@ class DeadLetters:
                 yield from ((shard, shard_key(shard, "deadtime", name)) for shard in range(self._shards))
 
     def _places(self, integrations: Iterable[str], wanted: Filter, before: Place | None) -> Iterator[Place]:
-        """Where the letters are that a filter may mean, the last to die first, read as far as they are asked for."""
+        """Where the letters are that a filter may mean, newest first, read as far as they are asked for."""
         keys = [key for _, key in self._keys(list(integrations), wanted)]
         return heapq.merge(*(self._descend(key, wanted, before) for key in keys), reverse=True)
 

@@ -45,7 +45,7 @@ FILTERS = [
 @pytest.mark.parametrize("wanted", FILTERS, ids=lambda wanted: wanted.text() or "all")
 @pytest.mark.parametrize("limit", [7, 100, 1000])
 def test_the_pages_together_are_every_letter_once(letters, wanted, limit):
-    """Whatever the filter and the size of a page: each letter once, the last to die first."""
+    """Whatever the filter and the size of a page: each letter once, newest first."""
     every = list(letters.find(ONE, Filter()))
     assert len(every) == NUMBER
     listed = list(pages(letters, wanted, limit))

@@ -6,7 +6,7 @@ from worker.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "plan": "Show what a file would change: in words, and on the traffic of the last days.",
-    "apply": "Plan, ask, and put a file in force on every host.",
+    "apply": "Show the plan, ask, and put a file in force on every host.",
     "show": "Show the revision in force, or another one.",
     "log": "Show all revisions: when, who, why.",
     "diff": "Show what differs between two revisions.",

@@ -37,7 +37,9 @@ def show(number: int | None, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most revisions.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many revisions to show."
+)
 @_JSON
 def log(*, limit: int, as_json: bool) -> None:
     """Show the revisions, the newest first: when, who, out of what, why."""

@@ -22,7 +22,10 @@ _SILENT_MS = 3_000
 
 _YES = click.option("--yes", is_flag=True, help="Do not ask; removes no integration by itself.")
 _REMOVE = click.option(
-    "--remove", multiple=True, metavar="NAME", help="Give up what waits for this integration, and its dead letters."
+    "--remove",
+    multiple=True,
+    metavar="NAME",
+    help="Remove this integration, with the events that wait for it and its dead letters.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -40,8 +43,8 @@ def apply(
 ) -> None:
     """Put FILE in force on every host: shows the plan, asks, publishes, and waits until all processes run it.
 
-    Refused when somebody else was quicker since the plan, and where RELAY_INTEGRATIONS names a file: that one owns the
-    configuration.
+    Refused when another revision was applied since the plan, and where RELAY_INTEGRATIONS names a file: the file owns
+    the configuration then.
     """
     from worker.cli.dead.options import open_parts
     from worker.revisions.live import read_file

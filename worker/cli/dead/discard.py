@@ -103,8 +103,8 @@ def _show(causes: Counter[tuple[str, str]]) -> None:
 
 
 @click.command()
-@click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Of this integration.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most notes.")
+@click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Only this integration.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many notes to show.")
 @JSON
 def dead_trail(integrations: tuple[str, ...], *, limit: int, as_json: bool) -> None:
     """Show what was discarded, the newest first: which letter, when, who and why.

@@ -25,7 +25,7 @@ _WHY = {
 @click.command()
 @click.argument("letter_id", metavar="LETTER")
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Set a field; VALUE is JSON, or text.")
-@click.option("--unset", "removals", multiple=True, metavar="PATH", help="Take a field out.")
+@click.option("--unset", "removals", multiple=True, metavar="PATH", help="Remove a field.")
 @click.option("--new-identity", is_flag=True, help="Make it another event for Customer.io: see below.")
 @DRY_RUN
 @WHY

@@ -89,7 +89,7 @@ _VERBS: "dict[JobState, str]" = {"paused": "pause", "running": "resume", "aborte
 @BY
 @JSON
 def jobs_pause(job_id: str, message: str, by: str | None, *, as_json: bool) -> None:
-    """Pause JOB: the request under way is finished, then it rests until it is resumed."""
+    """Pause JOB: the request under way is finished, the rest waits until it is resumed."""
     _move(job_id, "paused", as_json, by, message)
 
 

@@ -16,8 +16,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Any], Any]
 
 _FILTERS: tuple[Option, ...] = (
-    click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Of this integration."),
-    click.option("--reason", "reasons", multiple=True, metavar="WORD", help="As rejected, too_large, no_person."),
+    click.option(
+        "--integration", "integrations", multiple=True, metavar="NAME", help="Letters of this integration only."
+    ),
+    click.option(
+        "--reason", "reasons", multiple=True, metavar="WORD", help="A reason: rejected, too_large, no_person, …"
+    ),
     click.option("--field", "fields", multiple=True, metavar="NAME", help="The field that is wrong."),
     click.option("--event", "events", multiple=True, metavar="CODE", help="The event's name."),
     click.option("--status", "statuses", multiple=True, type=int, help="Customer.io's HTTP status."),
@@ -29,7 +33,7 @@ _FILTERS: tuple[Option, ...] = (
         "--where",
         multiple=True,
         metavar="'PATH OP VALUE'",
-        help="On the payload: = != > >= < <= ~ (regular expression), or 'PATH exists'; a.b.0 for what is nested.",
+        help="A condition on the payload: = != > >= < <= ~ (regular expression), or 'PATH exists'; nested: a.b.0.",
     ),
 )
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _HOURS = 12
 # name -> what `relay dead --help` says
 _COMMANDS = {
-    "list": "List dead letters, the last to die first.",
+    "list": "List dead letters, newest first.",
     "show": "Show one with everything that is known of it.",
     "replay": "Try letters again, as a job of the workers.",
     "edit": "Change the event of a letter; the original is kept.",
-    "discard": "Give letters up; a trail says who did it and why.",
+    "discard": "Discard letters; a trail records who did it and why.",
     "trail": "Show what was discarded, who did it, and why.",
     "export": "Write letters as NDJSON.",
     "import": "Put exported letters back that are not there.",
@@ -56,7 +56,7 @@ def _load(name: str) -> click.Command:
 
 @click.group(cls=LazyGroup, commands_help=_COMMANDS, load=_load, invoke_without_command=True)
 @filters
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Most causes shown.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many causes to show.")
 @JSON
 @click.pass_context
 def dead(ctx: click.Context, /, *, limit: int, as_json: bool, **flags: Any) -> None:

@@ -33,7 +33,7 @@ _LOOK_S = 0.15
 @click.command()
 @click.option("--people", type=click.IntRange(1, 100_000), default=120, show_default=True, help="How many customers.")
 @click.option("--keep", is_flag=True, help="Leave everything running at the end, until Ctrl-C, to look around.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Another number, other customers.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the sample customers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, and nothing else.")
 def demo(people: int, seed: int, *, keep: bool, as_json: bool) -> None:
     """Run the whole relay with sample events, and show that the books balance.
