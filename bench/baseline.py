@@ -6,12 +6,13 @@ import requests
 from celery import Celery
 
 from config.integrations import load
-from worker.app import next_database
+from worker.app import read_settings
 from worker.mapping.decision import Send
 from worker.mapping.mapper import Mapper
 from worker.purchasely.event import read_event
+from worker.store.connect import find_broker
 
-app = Celery("baseline", broker=next_database(os.environ["RELAY_REDIS_URL"]))
+app = Celery("baseline", broker=find_broker(read_settings()).url)
 app.conf.update(
     task_ignore_result=True, task_acks_late=True, task_default_queue="baseline", worker_hijack_root_logger=False
 )

@@ -17,6 +17,10 @@ class Settings(BaseSettings):
         "",
         description="Redis that carries Celery's wake-ups; empty: the next database of the same server.",
     )
+    redis_ca: Path | None = Field(
+        None,
+        description="PEM file of the authority that signed the certificates of Redis and broker; unset: the system's.",
+    )
     integrations: Path | None = Field(
         None,
         description="Path of the integrations file, which owns the configuration then; unset: `relay config` does.",

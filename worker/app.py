@@ -6,13 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import redis
 from pydantic import ValidationError
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
 
 from config.integrations import Integration, Integrations
 from config.secrets import Secrets
@@ -29,6 +26,7 @@ from worker.revisions.keyring import secret_keys, unseal
 from worker.revisions.lastgood import LastGood
 from worker.revisions.live import EMPTY, NO_CONFIG, Live
 from worker.revisions.store import Revisions
+from worker.store import connect
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
 from worker.store.processes import Process, Processes, Role
@@ -135,25 +133,22 @@ class Relay:
     @cached_property
     def redis_url(self) -> str:
         """The server that holds the events."""
-        return find_redis_url(self.settings)
+        return connect.find_url(self.settings)
 
     @cached_property
-    def broker_url(self) -> str:
-        """The server that carries Celery's wake-ups: by default the next database of the same one."""
-        return self.settings.broker_url or next_database(self.redis_url)
+    def address(self) -> connect.Address:
+        """The same, read."""
+        return connect.find_address(self.settings)
+
+    @cached_property
+    def broker(self) -> connect.Broker:
+        """The server that carries Celery's wake-ups."""
+        return connect.find_broker(self.settings)
 
     @cached_property
     def redis(self) -> redis.Redis:
-        """A client that rides over a restart of the server: every script may be repeated."""
-        return redis.Redis.from_url(
-            self.redis_url,
-            socket_timeout=10,
-            socket_connect_timeout=5,
-            socket_keepalive=True,
-            health_check_interval=30,
-            protocol=2,
-            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
-        )
+        """The client of all but the web door's appends."""
+        return connect.open_client(self.address)
 
     @cached_property
     def streams(self) -> Streams:
@@ -300,35 +295,3 @@ def read_settings() -> Settings:
         where = "_".join(str(part) for part in first["loc"]).upper()
         name = f"RELAY_{where}: " if where else ""
         raise OperatorError(f"{name}{first['msg']}") from None
-
-
-def find_redis_url(chosen: Settings) -> str:
-    """RELAY_REDIS_URL, else the server that `relay up` left the address of in the data folder.
-
-    Raises:
-        OperatorError: neither is there.
-    """
-    if chosen.redis_url:
-        return chosen.redis_url
-    address = address_file(chosen.data_dir)
-    if address.is_file():
-        return address.read_text("utf-8").strip()
-    raise OperatorError(
-        f"no Redis: set RELAY_REDIS_URL, or start `relay up`, which writes {address} (folder: RELAY_DATA_DIR)"
-    )
-
-
-def address_file(data_dir: Path) -> Path:
-    """Where `relay up` writes the address of its embedded server."""
-    return data_dir / "redis.url"
-
-
-def next_database(url: str) -> str:
-    """The same server, one database further: Celery's messages may be flushed without touching an event."""
-    parsed = redis.connection.parse_url(url)
-    base, _, query = url.partition("?")
-    path = f"/{int(parsed.get('db', 0)) + 1}"
-    scheme, rest = base.split("://", 1)
-    if scheme == "unix":
-        return f"redis+socket://{rest}?virtual_host={path[1:]}"
-    return f"{scheme}://{rest.split('/', 1)[0]}{path}" + (f"?{query}" if query else "")

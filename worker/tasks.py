@@ -6,6 +6,7 @@ running one twice, costs nothing.
 
 import atexit
 import logging
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from celery.worker import state
 from kombu.exceptions import OperationalError
 
 import worker.replay.serving  # noqa: F401 - loaded before the fork, so that children share it
+from config.variables import unknown_variables
 from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
 from worker.ledger.figures import Ledger
@@ -26,6 +28,7 @@ from worker.process.memory import settle_in
 from worker.process.stop import Stop
 from worker.process.watchdog import Watchdog
 from worker.replay.claims import Claims
+from worker.store.connect import open_once
 from worker.store.processes import Role
 from worker.store.stream import Lane
 from worker.upkeep.idle_jobs import idle_jobs
@@ -77,7 +80,9 @@ def configure_app() -> None:
         OperatorError: the settings or the integrations file are wrong.
     """
     chosen = read_settings()
-    app.conf.broker_url = relay().broker_url
+    broker = relay().broker
+    app.conf.broker_url = broker.url
+    app.conf.broker_use_ssl = broker.use_ssl
     app.conf.beat_schedule = {
         "sweep": {
             "task": "relay.sweep",
@@ -106,6 +111,8 @@ def _begin_beat(**_: object) -> None:
 
 def _begin(role: Role) -> None:
     configure(read_settings().log_level)
+    for warning in unknown_variables(os.environ):
+        log.warning("unknown_variable %s", warning)
     parts = relay()
     parts.role = role
     try:
@@ -128,7 +135,11 @@ def _begin_child(**_: object) -> None:
 
 @signals.worker_ready.connect
 def _watch(**_: object) -> None:
-    client = redis.Redis.from_url(relay().broker_url, socket_timeout=5, socket_connect_timeout=5)
+    relay().pulse.start()  # after the children were forked
+    address = relay().broker.address
+    if address is None:
+        return  # only Redis can be asked how many messages wait
+    client = open_once(address, 5)
 
     def queue_length() -> int | None:
         try:
@@ -139,7 +150,6 @@ def _watch(**_: object) -> None:
     def busy() -> bool:
         return bool(state.active_requests or state.reserved_requests)
 
-    relay().pulse.start()  # after the children were forked
     Watchdog(queue_length, lambda: sum(state.total_count.values()), busy, read_settings().watchdog_s).start()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from typing import Self
@@ -14,7 +15,9 @@ _CHUNK = 65_536
 class LossyProxy:
     """Passes bytes to and fro between a port of its own and the server's; runs in a thread."""
 
-    def __init__(self, server_port: int, loss: float = 0.0) -> None:
+    def __init__(self, server_port: int, loss: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+        self.heard = b""
         self._server_port = server_port
         self._loss = loss
         self._dice = random.Random(server_port)
@@ -40,7 +43,7 @@ class LossyProxy:
 
     async def _serve(self) -> None:
         self._end = asyncio.Event()
-        server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._join, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._end.wait()
@@ -75,6 +78,7 @@ class LossyProxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, lossy: bool) -> None:
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
+                self.heard += b"" if lossy else data
                 if lossy and self._loss and self._dice.random() < self._loss:
                     self.lost += 1
                     return

@@ -24,6 +24,7 @@ from tests.support.waiting import until
 from worker.app import Relay
 from worker.ledger.accounts import Account
 from worker.ledger.figures import Ledger
+from worker.store.connect import open_once
 
 ROOT = Path(__file__).parents[2]
 SECRET, TOKEN = "webhook-secret", "upstream-token"
@@ -222,7 +223,9 @@ class Stack:
     @cached_property
     def broker(self) -> redis.Redis:
         """A client of the broker's database."""
-        return redis.Redis.from_url(self.parts.broker_url)
+        address = self.parts.broker.address
+        assert address is not None
+        return open_once(address, 5)
 
     def task_counts(self) -> dict[str, int]:
         """How many tasks of each name the workers have got, as those of `CONTROLLED` say themselves."""

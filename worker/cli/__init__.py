@@ -1,5 +1,6 @@
 """The commands of ops and on-call."""
 
+import os
 import sys
 
 import click
@@ -106,6 +107,7 @@ def relay() -> None:
 def main() -> None:
     """The console command: exit 0 done, 1 found something wrong, 2 used or set up wrongly."""
     try:
+        _warn_of_variables()
         relay(prog_name="relay")
     except OperatorError as error:
         click.echo(f"relay: {error}", err=True)
@@ -118,3 +120,12 @@ def main() -> None:
             f"relay: Redis does not serve ({type(fault).__name__}); is it running? `relay check` says more", err=True
         )
         sys.exit(2)
+
+
+def _warn_of_variables() -> None:
+    """A misspelt variable would be ignored in silence."""
+    if any(name.startswith("RELAY_") for name in os.environ):
+        from config.variables import unknown_variables
+
+        for warning in unknown_variables(os.environ):
+            click.echo(f"relay: {warning}", err=True)

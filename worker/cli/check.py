@@ -47,7 +47,7 @@ def gather(*, offline: bool) -> "list[Fact]":
     """Everything that can be said of the present set-up."""
     from config.integrations import ConfigError
     from worker.app import Relay, read_settings
-    from worker.machine import inspection
+    from worker.machine import inspection, servers
     from worker.machine.serverfacts import Fact
 
     settings = read_settings()
@@ -63,7 +63,7 @@ def gather(*, offline: bool) -> "list[Fact]":
     if not offline:
         if integrations:
             facts += inspection.look_at_keys(integrations, settings.request_timeout_s)
-        facts += inspection.look_at_servers(settings)
+        facts += servers.look_at_servers(settings)
     return facts
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +10,10 @@ from typing import Any
 import falcon.asgi
 import redis.asyncio
 from falcon.asgi import Request, Response
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from config.integrations import Integrations, Source
+from config.variables import unknown_variables
 from worker.app import Relay, relay
 from worker.errors import NotStoredError, OperatorError, SenderError
 from worker.ingest.admission import RETRIES_S, check_signature, check_token, unsigned
@@ -26,6 +26,7 @@ from worker.ingest.single_flight import Errand
 from worker.ingest.waker import Waker, send
 from worker.process.logs import configure
 from worker.process.memory import settle_in
+from worker.store.connect import open_async
 from worker.store.stream import WAKE_MS
 
 log = logging.getLogger(__name__)
@@ -47,17 +48,7 @@ class Door:
         self.settings = parts.settings
         self._waker = waker
         self._join = Errand(parts.join, "join")
-        self.redis: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
-            parts.redis_url,
-            protocol=2,
-            # the appender has a timeout around each trip; one more around each call to the socket costs a third of it
-            socket_timeout=None,
-            socket_connect_timeout=3,
-            socket_keepalive=True,
-            health_check_interval=15,
-            # of everything but the appends, which do the same by themselves
-            retry=Retry(NoBackoff(), 1),
-        )
+        self.redis: redis.asyncio.Redis = open_async(parts.address)
         self.appender = Appender(
             self.redis,
             _integrations_of(loaded.integrations),
@@ -185,6 +176,8 @@ def create() -> Frame:
         parts = relay()
         parts.role = "web"
         configure(parts.settings.log_level)
+        for warning in unknown_variables(os.environ):
+            log.warning("unknown_variable %s", warning)
         app = build(parts)
         parts.begin()
     except OperatorError as error:

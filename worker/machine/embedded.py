@@ -12,12 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from worker.app import address_file
 from worker.errors import OperatorError
 from worker.machine.supervisor import Program
+from worker.store.connect import address_file, open_once, read_address
 
 _HOST = "127.0.0.1"
 _PORTS = range(16379, 26379)
@@ -90,8 +88,7 @@ class Embedded:
     def is_ready(self) -> bool:
         """Whether it answers and has read its file."""
         try:
-            never = Retry(NoBackoff(), 0)
-            with redis.Redis.from_url(self.url, socket_timeout=2, protocol=2, retry=never) as client:
+            with open_once(read_address(self.url, "the embedded server"), 2) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False

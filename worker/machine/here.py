@@ -18,6 +18,7 @@ from worker.machine.embedded import Embedded
 from worker.machine.processes import START, program
 from worker.machine.supervisor import Change, Supervisor
 from worker.revisions.keyring import make_key, secret_keys
+from worker.store.connect import open_once
 
 # A proxy of the surroundings has nothing to do with what runs on this machine.
 open_direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
@@ -81,7 +82,10 @@ class Machine:
         """Whether a worker waits for messages."""
         import redis  # noqa: PLC0415 - also Celery's own transport, and asked rarely
 
-        with contextlib.suppress(redis.RedisError), redis.Redis.from_url(self.relay.broker_url) as client:
+        address = self.relay.broker.address
+        if address is None:
+            return True  # only Redis can be asked
+        with contextlib.suppress(redis.RedisError), open_once(address, 5) as client:
             return any(one["cmd"] == "brpop" for one in client.client_list())
         return False
 

@@ -1,23 +1,14 @@
-"""Checks everything the relay depends on: the integrations file, Customer.io's keys, Redis and the broker."""
+"""Checks the integrations file and Customer.io's keys."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
-from typing import Any
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from config.integrations import Integration, Integrations
 from config.never_sent import ADDRESSES
-from config.settings import Settings
 from config.shape import REGION_URLS
-from worker.app import find_redis_url, next_database
 from worker.customerio.track_api import Region, TrackApi
-from worker.errors import OperatorError
-from worker.machine.serverfacts import Fact, judge_server
-from worker.store.keys import SHARDS
+from worker.machine.serverfacts import Fact
 
 _WAIT_S = 5
 _LEFT_OUT = (
@@ -100,86 +91,3 @@ def judge_key(integration: Integration, answer: Region) -> Fact:
         f"does not answer as Customer.io: {answer.message}{where}",
         "check base_url and region",
     )
-
-
-def look_at_servers(settings: Settings) -> list[Fact]:
-    """Redis with its settings, the shards of what it holds, and the broker."""
-    try:
-        url = find_redis_url(settings)
-    except OperatorError as error:
-        return [Fact("redis", "address", "wrong", str(error))]
-    facts = []
-    try:
-        with _client(url) as client:
-            info: dict[str, Any] = client.info()
-            facts.append(Fact("redis", "address", "ok", place(url)))
-            facts += judge_server(info, _config(client), settings.max_memory_percent)
-            facts += _shards(client.get(SHARDS), settings.shards)
-    except (redis.RedisError, OSError) as fault:
-        text = f"{place(url)} does not serve ({reason(fault)}); ingest answers 503"
-        return [*facts, Fact("redis", "address", "wrong", text, "start it, or correct RELAY_REDIS_URL")]
-    return [*facts, _broker(settings, url, clustered=bool(info.get("cluster_enabled")))]
-
-
-def _broker(settings: Settings, redis_url: str, *, clustered: bool) -> Fact:
-    if clustered and not settings.broker_url:
-        text = "a cluster has no second database for Celery's messages"
-        return Fact("broker", "address", "wrong", text, "set RELAY_BROKER_URL to a Redis of its own")
-    url = settings.broker_url or next_database(redis_url)
-    if url.partition("://")[0] not in {"redis", "rediss", "unix"}:
-        return Fact("broker", "address", "ok", f"{place(url)} (not looked at: only Redis is)")
-    try:
-        with _client(url) as client:
-            client.ping()
-    except (redis.RedisError, OSError) as fault:
-        text = f"{place(url)} does not serve ({reason(fault)}): nothing is delivered"
-        return Fact("broker", "address", "wrong", text, "start it, or correct RELAY_BROKER_URL")
-    return Fact("broker", "address", "ok", f"{place(url)}; all in it may be lost without harm")
-
-
-def _shards(stored: bytes | None, shards: int) -> Iterator[Fact]:
-    if stored is None:
-        yield Fact("redis", "shards", "ok", f"no events yet; they will be spread over {shards} shards")
-    elif int(stored) != shards:
-        text = f"RELAY_SHARDS is {shards}, but the stored events are spread over {int(stored)}"
-        yield Fact("redis", "shards", "wrong", text, f"set RELAY_SHARDS={int(stored)}, or use an empty Redis")
-    else:
-        yield Fact("redis", "shards", "ok", f"{shards}, as the stored events are spread")
-
-
-def _config(client: redis.Redis) -> dict[str, str]:
-    config: dict[str, Any] = {}
-    for name in ("save", "appendfsync", "maxmemory-policy", "stop-writes-on-bgsave-error"):
-        try:
-            told: Any = client.config_get(name)
-            config |= told
-        except redis.ResponseError:
-            return {}  # managed servers forbid it
-    return config
-
-
-def _client(url: str) -> redis.Redis:
-    never = Retry(NoBackoff(), 0)
-    return redis.Redis.from_url(url, socket_timeout=_WAIT_S, socket_connect_timeout=_WAIT_S, protocol=2, retry=never)
-
-
-def place(url: str) -> str:
-    """A server's address without the credentials in it.
-
-    >>> place("redis://user:secret@10.0.0.5:6379/2?ssl=1")
-    'redis://10.0.0.5:6379/2'
-    """
-    scheme, _, rest = url.partition("?")[0].partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
-
-
-def reason(fault: Exception) -> str:
-    """Why a server does not serve, without what the client library adds (it may hold the address with its password)."""
-    if isinstance(fault, redis.AuthenticationError):
-        return "it refuses the password"
-    if isinstance(fault, redis.TimeoutError):
-        return "no answer in time"
-    if isinstance(fault, redis.ResponseError):
-        return str(fault).split(" ", 1)[0][:30]
-    cause = fault.__cause__ or fault.__context__
-    return getattr(cause, "strerror", None) or type(fault).__name__

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from config.integrations import load
 from config.settings import Settings
 from worker.cli.init import init
-from worker.machine.inspection import look_at_keys, look_at_servers
+from worker.machine.inspection import look_at_keys
+from worker.machine.servers import look_at_servers
 from worker.simulator.accounts import Account
 from worker.simulator.app import Options
 from worker.simulator.serve import running

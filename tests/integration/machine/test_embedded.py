@@ -13,11 +13,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.support.waiting import until
-from worker.app import address_file
 from worker.errors import OperatorError
 from worker.machine import embedded as module
 from worker.machine.embedded import Embedded, choose_port
 from worker.machine.supervisor import Supervisor
+from worker.store.connect import address_file
 
 
 @pytest.fixture
@@ -120,6 +120,7 @@ import sys, time
 from pathlib import Path
 from worker.machine.embedded import Embedded
 from worker.machine.supervisor import Supervisor
+from worker.store.connect import address_file
 import redis
 supervisor, embedded = Supervisor(print), Embedded(Path(sys.argv[1]))
 supervisor.start(embedded.open())

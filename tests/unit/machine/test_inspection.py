@@ -5,7 +5,8 @@ import redis
 
 from config.integrations import parse
 from worker.customerio.track_api import Region
-from worker.machine.inspection import judge_key, look_at_file, place, reason
+from worker.machine.inspection import judge_key, look_at_file
+from worker.machine.servers import place, reason
 
 FILE = """
 [sources.app]
@@ -128,6 +129,6 @@ def test_an_address_is_shown_without_credentials(url, shown):
 
 def test_a_fault_is_told_without_the_clients_text():
     """The client's text may hold the address with its password."""
-    assert reason(redis.AuthenticationError("wrong secret")) == "it refuses the password"
+    assert reason(redis.AuthenticationError("wrong secret")) == "it refuses the user or password"
     assert reason(redis.TimeoutError("redis://:secret@host")) == "no answer in time"
     assert reason(redis.ConnectionError("redis://:secret@host")) == "ConnectionError"

@@ -1,0 +1,174 @@
+"""Checks Redis and the broker: opened as the processes open them, with what their answers mean."""
+
+import re
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
+from kombu.exceptions import KombuError
+
+from config.settings import Settings
+from worker.errors import OperatorError
+from worker.machine.serverfacts import Fact, judge_server
+from worker.store.connect import Address, Broker, find_address, find_broker, open_once
+from worker.store.keys import SHARDS
+
+_WAIT_S = 5
+QUEUE = "relay"
+
+
+def look_at_servers(settings: Settings) -> list[Fact]:
+    """Redis with its settings, the shards of what it holds, and the broker: opened as the processes open them."""
+    try:
+        address, broker = find_address(settings), find_broker(settings)
+    except OperatorError as error:
+        return [Fact("redis", "address", "wrong", str(error))]
+    facts = []
+    info: dict[str, Any] = {}
+    try:
+        with open_once(address, _WAIT_S) as client:
+            client.ping()
+            facts += [Fact("redis", "address", "ok", address.place), *_tls(address), *_options(address)]
+            info = _info(client)
+            facts += judge_server(info, _config(client), settings.max_memory_percent) if info else _unknown()
+            facts += _shards(client.get(SHARDS), settings.shards)
+    except (redis.RedisError, OSError) as fault:
+        text = f"{address.place} does not serve ({reason(fault)}); ingest answers 503"
+        return [*facts, Fact("redis", "address", "wrong", text, remedy(fault, "RELAY_REDIS_URL"))]
+    return [*facts, _broker(settings, broker, clustered=bool(info.get("cluster_enabled")))]
+
+
+def _tls(address: Address) -> Iterator[Fact]:
+    if not address.is_verified:
+        text = "its certificate is not verified: whoever answers at this address is given the password and the events"
+        yield Fact(
+            "redis", "tls", "warning", text, "name its authority in RELAY_REDIS_CA instead of ssl_cert_reqs=none"
+        )
+
+
+def _options(address: Address) -> Iterator[Fact]:
+    if address.unused:
+        text = f"not used: {', '.join(address.unused)}; the relay chooses these itself"
+        yield Fact("redis", "options", "warning", text, "leave them out of the address")
+
+
+def _info(client: redis.Redis) -> dict[str, Any]:
+    """What the server says of itself; nothing when this user may not ask."""
+    try:
+        answer: Any = client.info()
+    except redis.exceptions.NoPermissionError:
+        return {}
+    return dict(answer)
+
+
+def _unknown() -> Iterator[Fact]:
+    text = (
+        "this user may not ask (INFO): version, durability and memory are unknown, and no 503 comes before it is full"
+    )
+    yield Fact("redis", "server", "warning", text, "add +info to the user's rules; docs/redis.md has them all")
+
+
+def _broker(settings: Settings, broker: Broker, *, clustered: bool) -> Fact:
+    if clustered and not settings.broker_url:
+        text = "a cluster has no second database for Celery's messages"
+        return Fact("broker", "address", "wrong", text, "set RELAY_BROKER_URL to a Redis of its own")
+    if broker.address is None:
+        return Fact("broker", "address", "ok", f"{place(broker.url)} (not looked at: only Redis is)")
+    variable = "RELAY_BROKER_URL" if settings.broker_url else "RELAY_REDIS_URL"
+    where = broker.address.place
+    try:
+        open_broker(broker, _WAIT_S)
+    except (redis.RedisError, KombuError, OSError) as fault:
+        text = f"{where} does not serve ({reason(fault)}): nothing is delivered"
+        return Fact("broker", "address", "wrong", text, remedy(fault, variable))
+    return Fact("broker", "address", "ok", f"{where}; all in it may be lost without harm")
+
+
+def open_broker(broker: Broker, wait_s: float) -> None:
+    """Connect and declare the queue as Celery's own client does, and ask whether messages may be put and taken."""
+    options = {"socket_timeout": wait_s, "socket_connect_timeout": wait_s, "ack_emulation": False}
+    make: Any = Connection  # kombu has no types
+    queue: Any = Queue
+    exchange: Any = Exchange
+    with make(broker.url, ssl=broker.use_ssl or False, transport_options=options) as connection:
+        connection.connect()
+        queue(QUEUE, exchange(QUEUE, "direct"), QUEUE, channel=connection.default_channel).declare()
+    assert broker.address is not None
+    with open_once(broker.address, wait_s) as client:
+        client.lrem(QUEUE, 1, "no message of anybody")
+        client.brpop(["relay:nothing"], timeout=0.01)
+        client.lpushx("relay:nothing", "")
+
+
+def _shards(stored: bytes | None, shards: int) -> Iterator[Fact]:
+    if stored is None:
+        yield Fact("redis", "shards", "ok", f"no events yet; they will be spread over {shards} shards")
+    elif int(stored) != shards:
+        text = f"RELAY_SHARDS is {shards}, but the stored events are spread over {int(stored)}"
+        yield Fact("redis", "shards", "wrong", text, f"set RELAY_SHARDS={int(stored)}, or use an empty Redis")
+    else:
+        yield Fact("redis", "shards", "ok", f"{shards}, as the stored events are spread")
+
+
+def _config(client: redis.Redis) -> dict[str, str]:
+    config: dict[str, Any] = {}
+    for name in ("save", "appendfsync", "maxmemory-policy", "stop-writes-on-bgsave-error"):
+        try:
+            answer: Any = client.config_get(name)
+            config |= answer
+        except redis.ResponseError:
+            return {}  # managed servers forbid it
+    return config
+
+
+def place(url: str) -> str:
+    """A server's address without the credentials in it.
+
+    >>> place("redis://user:secret@10.0.0.5:6379/2?ssl=1")
+    'redis://10.0.0.5:6379/2'
+    """
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def reason(fault: Exception) -> str:
+    """Why a server does not serve, without what the client library adds (it may hold the address with its password)."""
+    if isinstance(fault, redis.exceptions.NoPermissionError):
+        return f"this user may not: {_forbidden(str(fault))}"
+    if isinstance(fault, redis.AuthenticationError):
+        return "it refuses the user or password"
+    if is_certificate(fault):
+        return "its certificate cannot be verified"
+    if isinstance(fault, redis.TimeoutError):
+        return "no answer in time"
+    if isinstance(fault, redis.ResponseError):
+        return "it has no database of this number" if "DB index" in str(fault) else str(fault).split(" ", 1)[0][:30]
+    cause = fault.__cause__ or fault.__context__
+    return getattr(cause, "strerror", None) or type(fault).__name__
+
+
+def remedy(fault: BaseException, variable: str) -> str:
+    """What to do about it."""
+    if isinstance(fault, redis.exceptions.NoPermissionError):
+        return "docs/redis.md has the rules that its user needs"
+    if is_certificate(fault):
+        return f"name the authority that signed it in RELAY_REDIS_CA; the host of {variable} must be in the certificate"
+    return f"start it, or correct {variable}"
+
+
+def is_certificate(fault: BaseException | None) -> bool:
+    """Whether the server's certificate is what is wrong."""
+    while fault is not None:
+        if isinstance(fault, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(fault):
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False
+
+
+def _forbidden(text: str) -> str:
+    """What the server refuses: `the 'info' command`, or `its keys` (their names are left out)."""
+    found = re.search(r"'([a-z|]{1,30})' command", text)
+    return f"the command {found[1].upper()}" if found else "these keys or channels"
