@@ -119,7 +119,7 @@ class Frame:
             before, _, source = path[:-1].rpartition("/")
             taker = self._takers.get(before)
         try:
-            if b"%" in scope.get("raw_path", b""):
+            if _PERCENT in scope.get("raw_path", b""):
                 # no path needs it, and whoever guards one in front of the door looks at it as it is written
                 answer = problem(404, "Not Found", f"{ROUTES}; none of them is written with %")
             elif taker is None or not source:
@@ -153,6 +153,7 @@ class Frame:
         await self._rest(scope, receive, send)
 
 
+_PERCENT = ord("%")
 # HTTP/0.9, a line without a version, has no answer in this form, and Falcon takes it for a fault.
 _VERSIONS = frozenset({"1.0", "1.1", "2", "3"})
 _JSON = ((b"content-type", b"application/json"),)

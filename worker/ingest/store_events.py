@@ -48,7 +48,7 @@ def encode_events(events: Sequence[Incoming]) -> dict[InLane, list[bytes]]:
         if pieces is None:
             lanes[lane] = pieces = []
         # whoever sends the same id on purpose may as well send the same event: four bytes are enough
-        about = crc32(event.about.encode("utf-8", "surrogatepass")).to_bytes(4)
+        about = crc32(event.about.encode()).to_bytes(4)
         pieces += (b"\r\n$16\r\n%b\r\n$4\r\n%b\r\n$%d\r\n" % (digest, about, len(raw)), raw)
     return lanes
 

@@ -119,6 +119,7 @@ def test_an_event_nested_too_deep_is_refused_and_half_a_character_is_stored(door
     assert door.webhook(half).status == 200
     assert door.post(b"[%b,{}]" % half).json == {"accepted": 1, "duplicates": 1}
     assert sorted(door.stored()) == [rb'{"event_id":"h","plan":"caf\ud83d"}', b"{}"]
+    assert door.webhook(rb'{"event_id":"\ud83d","event_name":"\ud83d","user_id":"\ud83d"}').json["accepted"] == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"NaN", b"[" * 60])
