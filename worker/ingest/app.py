@@ -93,11 +93,11 @@ class Door:
         loop, live = asyncio.get_running_loop(), self._parts.live
         live.swapped = lambda new: loop.call_soon_threadsafe(self.adopt, new.integrations)
         self.adopt(live.loaded.integrations)  # what was taken up since the door was made
-        if self._parts.role == "web":  # else these are somebody's parts who does not run for long
+        if self._parts.role == "web":  # else the caller owns these parts and does not run for long
             self._parts.pulse.start()
 
     async def process_shutdown(self, _scope: Any, _event: Any) -> None:
-        """Send the wake-ups of what was accepted, and let Redis go; every request has its answer by now."""
+        """Send the wake-ups that are queued and close the connections to Redis; every request has been answered."""
         self._parts.live.swapped = lambda _: None
         await asyncio.to_thread(self._parts.end)
         await asyncio.to_thread(self._waker.stop, _DRAIN_S)
@@ -109,9 +109,9 @@ class Webhook:
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        # before the signature is checked nobody is known: no more is kept of a request than one event may have
+        # the sender is unknown until the signature is checked: no more is kept than one event may have
         self._limit_bytes = min(door.settings.max_body_bytes, door.settings.max_event_bytes)
-        # with a shorter window Purchasely's late retries count more: its ULID makes a repetition harmless
+        # with a shorter window Purchasely's late retries would be refused; a repetition is harmless, by its ULID
         self._tolerance_s = max(door.settings.dedup_window_s, RETRIES_S)
 
     async def __call__(self, name: str, headers: Headers, body: Body) -> bytes:
@@ -156,17 +156,17 @@ class Events:
 
 
 def _refused(source: Source, refusal: SenderError) -> SenderError | NotStoredError:
-    """Whoever is refused may hold the very secret that is missing in this process: then they are to come again."""
+    """While a secret is missing in this process, the sender may hold it: 503, so that it retries."""
     return NotStoredError("secret_missing") if source.unresolved else refusal
 
 
 def _integrations_of(integrations: Integrations) -> dict[str, tuple[str, ...]]:
-    """The integrations of each source, by name."""
+    """Names of the integrations of each source."""
     return {name: tuple(one.name for one in integrations.of_source(name)) for name in integrations.sources}
 
 
 def stored(new: int, events: int) -> bytes:
-    """What is said when Redis has all of a request."""
+    """The body of a 200: all of the request is stored."""
     return b'{"accepted": %d, "duplicates": %d}' % (new, events - new)
 
 

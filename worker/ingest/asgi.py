@@ -13,7 +13,7 @@ from falcon.asgi import Request, Response
 from worker.errors import SenderError
 from worker.ingest.problems import ROUTES, Answer, Answers, install, problem
 
-# Any other is answered like TRACE: 405. Falcon would serve OPTIONS by itself, and take what it does not know for a 400.
+# Any other method is a 405. Falcon would serve OPTIONS itself, and answer an unknown method with 400.
 _METHODS = frozenset({"GET", "HEAD", "POST"})
 
 Headers = dict[bytes, bytes]
@@ -35,18 +35,18 @@ class Direct(Protocol):
     """
 
     def whole_body(self, scope: Any) -> bytes | None:
-        """The request's body, if all of it is there and nobody has read of it; else ask ASGI."""
+        """The request's body, if it is complete and unread; else ask ASGI."""
 
     def answer_whole(self, scope: Any, head: bytes, body: bytes) -> bool:
         """Send a 200 with these header lines and this body; False when nothing was sent, and ASGI has to."""
 
 
 class GoneError(Exception):
-    """The sender hung up; what came of its request is not a request."""
+    """The sender hung up before its request was complete."""
 
 
 class Body:
-    """A request's body, on its way."""
+    """A request's body, complete or still being received."""
 
     def __init__(self, headers: Headers, receive: _Receive, whole: bytes | None = None) -> None:
         self._headers = headers
@@ -54,7 +54,7 @@ class Body:
         self._whole = whole
 
     def at_hand(self, limit_bytes: int) -> bytes | None:
-        """The body, when all of it is there and nothing speaks against it; else it has to be read, which says what."""
+        """The body, when it is complete and acceptable; else None: `read` waits for it, or says what is wrong."""
         whole = self._whole
         if whole is None or len(whole) > limit_bytes or b"content-encoding" in self._headers:
             return None
@@ -115,12 +115,12 @@ class Frame:
         before, _, source = path.rpartition("/")
         taker = self._takers.get(before)
         if taker is None and not source:
-            # one slash more at the end names the same
+            # a trailing slash makes no difference
             before, _, source = path[:-1].rpartition("/")
             taker = self._takers.get(before)
         try:
             if _PERCENT in scope.get("raw_path", b""):
-                # no path needs it, and whoever guards one in front of the door looks at it as it is written
+                # no path needs it, and a proxy that guards one may compare it undecoded
                 answer = problem(404, "Not Found", f"{ROUTES}; none of them is written with %")
             elif taker is None or not source:
                 if scope.get("http_version", "1.1") not in _VERSIONS:
@@ -167,7 +167,7 @@ def _by_name(pairs: list[tuple[bytes, bytes]]) -> Headers:
         return headers
     headers.clear()
     for name, value in pairs:
-        # one that is given twice is not what it should be: neither is picked
+        # a header that is given twice is ambiguous: neither is used
         headers[name] = headers[name] + b"," + value if name in headers else value
     return headers
 

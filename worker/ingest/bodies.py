@@ -17,10 +17,10 @@ from worker.purchasely.payload import NotAnObjectError, read_object
 from worker.purchasely.person import shard_key, shard_of
 from worker.purchasely.surrogates import replace_lone_surrogates
 
-# One request is parsed in one go, and nobody else is served meanwhile.
+# A request is parsed in one go, which blocks the event loop.
 MOST_EVENTS = 10_000
 
-# What tells an event apart, but for its person.
+# The fields that identify an event, besides those of its person.
 _ABOUT = ("event_id", "event_name", "environment")
 
 _NOTHING = "nothing of this request was stored"
@@ -39,7 +39,7 @@ _DEFAULT_IDENTITY = default_identity()
 
 @functools.cache
 def _named(fields: tuple[str, ...]) -> Callable[[bytes], Payload]:
-    """Reads what tells an event and its person apart, where it is text; whatever else a body holds is passed over."""
+    """Decodes the fields that identify an event and its person, where they are text; all else is skipped."""
     kind: Any = TypedDict("Named", dict.fromkeys((*_ABOUT, *fields), str | None), total=False)  # type: ignore[misc]
     return msgspec.json.Decoder(kind).decode
 
@@ -49,7 +49,7 @@ class _TooManyError(Exception):
 
 
 class _Counted(msgspec.Struct, gc=False):
-    """An element that is passed over, and counted."""
+    """An element that is skipped and counted."""
 
     def __post_init__(self) -> None:
         _count[0] += 1
@@ -149,7 +149,7 @@ def _split(body: bytes) -> list[bytes]:
 
 def _decoded(body: bytes) -> list[msgspec.Raw]:
     if body.count(b",") >= MOST_EVENTS:
-        # a list of millions of elements would be made before it could be refused, and hold up everybody else
+        # a list of millions of elements would block the event loop before it could be refused
         _count[0] = 0
         _COUNTED.decode(body)
     return _ELEMENTS.decode(body)
@@ -168,7 +168,7 @@ def _incoming(
         message = f"{_at(where, position)} is {len(raw)} bytes; the limit is {limit_bytes}; {_NOTHING}"
         raise SenderError(413, "Too large", message)
     if raw.startswith(_BOM):
-        raw = raw.removeprefix(_BOM)  # it is no part of the JSON (RFC 8259, section 8.1), and no decoder takes it
+        raw = raw.removeprefix(_BOM)  # a byte order mark is not JSON (RFC 8259, section 8.1), and no decoder accepts it
     if raw.endswith(CONFLICT_MARK):
         raw = raw.rstrip(_BLANK)  # only the relay itself may set it
     value = _read(raw, identity, where, position)
@@ -178,18 +178,17 @@ def _incoming(
 
 
 def _read(raw: bytes, identity: Identity, where: str, position: int | None) -> Payload:
-    """What tells an event apart; the rest is only looked at as far as to be sure that it is JSON.
+    """The fields that identify an event; the rest is only checked to be JSON.
 
-    What the first decoder passes over it takes for JSON as the second one does, as long as it is plain ASCII and flat
-    (as Purchasely's are; each follows another depth), but for a number that no machine holds (1e999): such an event is
-    the worker's to refuse.
+    The fast decoder accepts the same JSON as the strict one, as long as it is plain ASCII and flat (as Purchasely's
+    is; their depth limits differ), except for a number that no machine holds (1e999): the worker refuses that event.
     """
-    # by their codes: half the time of looking for bytes
+    # compared by character code: half the time of a search for bytes
     if raw.isascii() and _BACKSLASH not in raw and _BRACKET not in raw and raw.find(_BRACE, 1) < 0:
         try:
             return _named(identity.shard_fields)(raw)
         except msgspec.DecodeError:
-            pass  # the other one knows better, or says what is wrong
+            pass  # the strict decoder decides, or says what is wrong
     if is_too_deep(raw):
         raise _too_deep(_at(where, position))
     try:

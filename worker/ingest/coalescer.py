@@ -129,14 +129,14 @@ class Appender:
                 for (lane, parts), reply in zip(trip, replies, strict=True):
                     self._answer(lane, parts, reply)
             except BaseException as fault:
-                # whatever it is, nobody may be left without an answer
+                # whatever failed, every request needs an answer
                 for lane, parts in trip:
                     self._fail(lane, parts, fault)
                 if not isinstance(fault, Exception):
                     raise
 
     def _board(self) -> list[tuple[InLane, _Parts]]:
-        """What goes with the next trip: of each lane, in order, as much as one script may carry."""
+        """What the next trip carries: of each lane, in order, as much as one script may hold."""
         if self._next_integrations_of is not None:
             self._integrations_of, self._next_integrations_of = self._next_integrations_of, None
             self._storing.adopt(self._integrations_of)
@@ -151,7 +151,7 @@ class Appender:
         return trip
 
     def _expire(self, lane: InLane) -> None:
-        """Fail what would be answered too late: a queue of several trips, and a Redis that is slow."""
+        """Fail what would be answered too late: several trips are queued and Redis is slow."""
         latest_s = asyncio.get_running_loop().time() - self._trip_s
         late = [part for part in self._lanes[lane] if part[0].born_s < latest_s]
         if late:

@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 # A connection costs some 15 kB while nothing happens on it.
 CONNECTIONS_MOST = 10_000
-# For Redis, the broker, files: who stores events must not lack descriptors because of who connects.
+# Reserved for Redis, the broker and files: connections must not use up the descriptors that storing needs.
 SPARE_DESCRIPTORS = 64
-# Strangers fill it: a webhook's signature is checked once its body is whole.
+# Anybody can fill it: a webhook's signature is checked only when its body is complete.
 HELD_MOST_BYTES = 64 * 1024 * 1024
 _LOG_EVERY_S = 10.0
 
@@ -54,7 +54,7 @@ class Crowd:
     def hold(self, one: Unfinished, size: int, others: Iterable[Any]) -> None:
         """Note more bytes of a request that is not whole; beyond the most, the oldest such requests are refused.
 
-        Those of honest senders are whole within moments.
+        Requests of honest senders are complete within moments.
         """
         one.held_bytes += size
         self.held_bytes += size
@@ -74,11 +74,11 @@ class Crowd:
         one.held_bytes = 0
 
     def stalled(self) -> None:
-        """Say that somebody who does not read was dropped."""
+        """Log that a connection whose peer does not read was dropped."""
         self._say("connections_dropped", "answers were not read")
 
     def _say(self, name: str, why: str) -> None:
-        """A line in ten seconds and kind."""
+        """Log at most one line per kind in ten seconds."""
         logged_s, unsaid = self._logged.get(name, (-_LOG_EVERY_S, 0))
         now_s = self._clock()
         if now_s - logged_s < _LOG_EVERY_S:
@@ -89,7 +89,7 @@ class Crowd:
 
 
 def raise_descriptor_limit() -> int:
-    """Let this process open as many files as it may; how many that are."""
+    """Raise this process's limit of open files as far as it may; the limit then."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS_MOST + SPARE_DESCRIPTORS
     if hard != resource.RLIM_INFINITY:

@@ -70,7 +70,7 @@ class Answers:
         return _later("Unavailable", "the relay failed to serve this request; send again later")
 
     def _log(self, level: int, line: str) -> None:
-        """A line a second and kind: a server that is away must not fill the disk."""
+        """Log at most one line per kind and second: an outage must not fill the disk."""
         logged_s, unsaid = self._logged.get(line, (-_LOG_EVERY_S, 0))
         now_s = self._clock()
         if now_s - logged_s < _LOG_EVERY_S:
@@ -81,7 +81,7 @@ class Answers:
 
 
 def place(fault: BaseException) -> str:
-    """File, line and function where a fault came up."""
+    """File, line and function where an exception was raised."""
     trace = fault.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -92,7 +92,7 @@ def place(fault: BaseException) -> str:
 
 
 def install(app: "falcon.asgi.App[Request, Response]", answers: Answers) -> None:
-    """Let Falcon answer every error in this form, its own too: their words may quote the request."""
+    """Let Falcon answer every error in this form, its own too: their messages may quote the request."""
 
     async def fault(req: Request, resp: Response, fault: Exception, _params: Any) -> None:
         _fill(resp, answers.to(fault, req.path))

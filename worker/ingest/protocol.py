@@ -18,7 +18,7 @@ from worker.ingest.crowd import CROWD
 from worker.ingest.problems import problem
 
 HEAD_MOST_BYTES = 65_536
-# From the first byte of a request, or from the connection's begin, to the last byte of the request.
+# From the first byte of a request, or the start of the connection, to the last byte of the request.
 PATIENCE_S = 30.0
 _LOOK_S = 2.0
 # Requests sent ahead of their answers: no client needs many, and each takes memory before anyone is known.
@@ -89,7 +89,7 @@ class Protocol(HttpToolsProtocol):
         self.scope: Any = {}
         self._extensions = {DIRECT: self}
         if isinstance(self.app, ProxyHeadersMiddleware) and not self.access_log:
-            # it finds out whose address a proxy passed on, and nobody here asks: a twentieth of a webhook's time
+            # it would work out the client's address behind a proxy, which is not used: a twentieth of a webhook's time
             self.app = self.app.app
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -104,7 +104,7 @@ class Protocol(HttpToolsProtocol):
             CROWD.turn_away(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of what leads in a circle, as uvicorn does with its parser."""
+        """Break circular references, as uvicorn does with its parser."""
         super().connection_lost(exc)
         CROWD.let_go(self)
         self.pipeline.clear()
@@ -193,7 +193,7 @@ class Protocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are not a problem document
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's message is not a problem document
         """What is no HTTP at all; the answer to a whole request before it comes first, and is the last."""
         if self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete:
             self.cycle.keep_alive = False
@@ -227,7 +227,7 @@ _watched: weakref.WeakSet[ServerState] = weakref.WeakSet()
 
 
 def _look(loop: asyncio.AbstractEventLoop, state: ServerState) -> None:
-    """Look at all connections of a server every now and then: a timer for each request would cost more."""
+    """Check all connections of a server periodically: a timer for each request would cost more."""
     now_s = loop.time()
     for connection in list(state.connections):
         if isinstance(connection, Protocol):

@@ -10,8 +10,8 @@ from redis.exceptions import ResponseError
 
 from worker.errors import NotStoredError
 
-# A command in Redis's protocol, in pieces: the number of its arguments, then each with its length. Encoded by whoever
-# has it: redis-py encodes argument by argument, which took more time than all the rest of an append.
+# A command in Redis's protocol, in pieces: the number of its arguments, then each with its length. Encoded by the
+# caller: redis-py encodes argument by argument, which took more time than all the rest of an append.
 Command = list[bytes]
 
 
@@ -23,8 +23,8 @@ def encode(arguments: Iterable[str | int]) -> bytes:
 class Line:
     """The connections of a client that round trips go over: as many as there are trips at one time.
 
-    They stay out of the client's pool, whose taking and giving back cost as much as a trip; closing the client closes
-    them.
+    They are not of the client's pool, where taking and returning one costs as much as a trip; closing the client
+    closes them.
     """
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
@@ -32,7 +32,7 @@ class Line:
         self._idle: list[Any] = []
 
     async def take(self) -> Any:
-        """A connection that is up, and that no reply is left on."""
+        """A connection that is open and has no unread reply."""
         if not self._idle:
             return await self._pool.get_connection()
         connection = self._idle.pop()
@@ -44,11 +44,11 @@ class Line:
         return connection
 
     def give(self, connection: Any) -> None:
-        """Keep it for the next trip; one that is closed is opened again then."""
+        """Keep it for the next trip; a closed one is opened again then."""
         self._idle.append(connection)
 
     async def hang_up(self) -> None:
-        """Close what is kept: replies on it may be those to other commands."""
+        """Close the connections that are kept: unread replies on them may belong to other commands."""
         for connection in self._idle:
             await connection.disconnect()
 
@@ -89,7 +89,7 @@ async def round_trip(line: Line, commands: Sequence[Command]) -> list[Any]:
 
 
 def refusal(fault: BaseException) -> str:
-    """A fixed word for why Redis did not store."""
+    """A fixed code for why Redis did not store."""
     if isinstance(fault, NotStoredError):
         return fault.reason
     for kinds, word in _KINDS:

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Errand(Generic[T]):
-    """`call` in a thread. Who asks while it runs gets the same answer; the process may end without waiting for it."""
+    """`call` in a thread. Callers that ask while it runs get the same answer; the process may end without waiting."""
 
     def __init__(self, call: Callable[[], T], name: str) -> None:
         self._call = call
@@ -36,5 +36,5 @@ class Errand(Generic[T]):
 
 
 def _hand(loop: asyncio.AbstractEventLoop, give: Callable[[Any], None], what: object) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits any more
         loop.call_soon_threadsafe(give, what)

@@ -38,7 +38,7 @@ PIECES, ARGUMENTS = 2, 3
 
 
 def encode_events(events: Sequence[Incoming]) -> dict[InLane, list[bytes]]:
-    """The arguments that say the events of each lane to the script, in order; each piece begins the line it is on."""
+    """The script's arguments for each lane's events, in order; each piece continues the protocol line before it."""
     lanes: dict[InLane, list[bytes]] = {}
     for event in events:
         raw = event.raw
@@ -80,14 +80,14 @@ class Storing:
         self._memory_full = False
 
     def adopt(self, integrations_of: dict[str, tuple[str, ...]]) -> None:
-        """Look at the marks of these integrations from the next trip on."""
+        """Check the wake and hold marks of these integrations from the next trip on."""
         self._integrations_of = integrations_of
         self._prefixes.clear()
 
     async def store(self, lanes: Sequence[tuple[InLane, list[bytes]]]) -> list[Any]:
         """The script's answer for each lane's encoded events, in order, errors among them as values: see `append.lua`.
 
-        An answer of any other form is an error: whatever said it, it is not known that the events are stored.
+        An answer of any other form is an error: it does not prove that the events are stored.
 
         Raises:
             NotStoredError: nothing was tried.

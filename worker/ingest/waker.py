@@ -20,7 +20,7 @@ class Waker:
         self._thread = threading.Thread(target=self._run, name="wake", daemon=True)
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         self._thread.start()
 
     def wake(self, integration: str, shard: int) -> None:
@@ -28,7 +28,7 @@ class Waker:
         self._asked.put((integration, shard))
 
     def stop(self, within_s: float) -> None:
-        """Send what was asked for, but wait no longer than that."""
+        """Send what is queued, for at most this long."""
         self._asked.put(None)
         if self._thread.is_alive():
             self._thread.join(within_s)
