@@ -42,7 +42,7 @@ class Actions:
         pipe.execute()
 
     def newest(self, start: int, most: int) -> list[Action]:
-        """So many actions from that position on, the newest first; foreign entries are left out."""
+        """Up to `most` actions from position `start`, newest first; foreign entries are skipped."""
         found = []
         for raw in self._redis.lrange(ACTIONS, start, start + most - 1):
             try:

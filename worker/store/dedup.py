@@ -8,7 +8,7 @@ import redis
 from worker.store.keys import shard_key
 
 AGES = 3
-"""How many tables are looked at: the present one and two before, each for half of the dedup window."""
+"""How many tables are read: the present one and the two before it, each for half of the dedup window."""
 
 _AGAIN = b"#"
 

@@ -41,7 +41,7 @@ class Exchange:
         try:
             replies: list[Any] = connection.retry.call_with_retry(once, lambda _: connection.disconnect())
         except BaseException:
-            connection.disconnect()  # answers may be left in it
+            connection.disconnect()  # unread replies may be left in it
             raise
         finally:
             self._pool.release(connection)

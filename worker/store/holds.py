@@ -33,7 +33,7 @@ class Hold(msgspec.Struct, frozen=True):
     fingerprint: str = ""
 
     def is_over(self, fingerprint: str) -> bool:
-        """Whether what it was for is gone: another key after a refused one, another address after a wrong one."""
+        """Whether its cause is gone: another key after a refused one, another address after a wrong one."""
         key, _, address = self.fingerprint.partition("/")
         new_key, _, new_address = fingerprint.partition("/")
         if not self.fingerprint or self.by != "relay":
@@ -107,7 +107,7 @@ class Holds:
         return {name: _hold(row) for name, row in zip(names, pipe.execute(), strict=True) if row}
 
     def claim_probe(self, integration: str, now_ms: int, claim_ms: int) -> bool:
-        """Whether a probe is due and nobody else makes it; the next one is then put off by `claim_ms`."""
+        """Claim the probe, if one is due and unclaimed; the next one is then put off by `claim_ms`."""
         return bool(self._claim(keys=[hold_key(integration)], args=[now_ms, claim_ms, self._longest_ms]))
 
 

@@ -8,7 +8,7 @@ relay:{S}:ids:<source>:<bucket>      hash    16-byte digest of an event id -> 4 
                                              field more for each further thing; the dedup window; expires
 relay:{S}:seen:<source>:<bucket>     set     the ids alone, as earlier releases kept them; read only; expires
 relay:{S}:intake:<source>            hash    accepted, duplicates, conflicting; 3 fields; nobody
-relay:{S}:lease:<integration>        string  token of the one who delivers; 1; expires, or its holder
+relay:{S}:lease:<integration>        string  token of its holder; 1; expires, or its holder
 relay:{S}:wake:<integration>         string  a wake-up is on its way; 1; expires, or `take`
 relay:{S}:hold:<integration>         string  the integration is held; 1; `resume`
 relay:{S}:flight:<integration>       hash    a lease not let go: token, step; after unexplained deaths also deaths,
@@ -21,9 +21,9 @@ relay:{S}:changes:<integration>      zset    what became of single entries later
 relay:{S}:forgotten:<source>         zset    entries that `relay forget` deleted, by their time; as the events; `trim`
 relay:{S}:person:<integration>:<digest>  string  what is known of a person; one a person; expires when idle
 relay:{S}:dead:<integration>         hash    id -> dead letter; the dead limit, then a hold; replay, discard
-relay:{S}:deadtime:<integration>     zset    id by time of death; as dead; as dead
+relay:{S}:deadtime:<integration>     zset    id by time of failure; as dead; as dead
 relay:{S}:deadcauses:<integration>   hash    cause -> what it is; one a cause; replay, discard
-relay:{S}:deadcause:<integration>:<cause>  zset  id by time of death; as dead; as dead
+relay:{S}:deadcause:<integration>:<cause>  zset  id by time of failure; as dead; as dead
 relay:{S}:deadtrail:<integration>    list    who discarded what, and why; 1000; trimmed as it grows
 relay:{S}:inhand:<integration>       hash    token, ids of the dead letters a replay is sending, deaths; 100; its end
 relay:{S}:replay:<integration>:<job> zset    ids of the dead letters a job has yet to try; as dead; their outcome, abort
@@ -34,7 +34,7 @@ relay:{jobs}:all                     zset    job by when it was made; as the job
 relay:{jobs}:open                    set     jobs that are not closed; as the jobs; the job's end
 relay:integrations                   set     integrations of which something is kept; 1 an integration; its removal
 relay:sources                        set     names of all sources whose streams are kept; 1 a source; `trim`, once empty
-relay:warned:<what>                  string  it was logged lately; minutes; expires
+relay:warned:<what>                  string  a warning was logged recently; minutes; expires
 relay:hold:<integration>             hash    why, since, next probe, failures; 1 an integration; `resume`
 relay:suppressed                     hash    person -> since; one a person suppressed; `suppress remove`
 relay:suppressed:version             string  changes with the list; 1; nobody
@@ -68,12 +68,12 @@ def shard_key(shard: int, kind: str, name: str) -> str:
 
 
 def person_key(shard: int, integration: str, digest: str) -> str:
-    """Where a person's state lies; `digest` keeps identifiers out of key names."""
+    """The key of a person's state; `digest` keeps identifiers out of key names."""
     return f"relay:{{{shard}}}:person:{integration}:{digest}"
 
 
 def cause_key(shard: int, integration: str, cause: str) -> str:
-    """The dead letters of one cause, by time of death."""
+    """The dead letters of one cause, by time of failure."""
     return f"relay:{{{shard}}}:deadcause:{integration}:{cause}"
 
 

@@ -15,7 +15,7 @@ class Lease:
     """A lease that one process holds, with the time until which it is surely its own.
 
     Renewal is a thread's work, since the holder may be waiting for Customer.io. A holder that shows no progress for
-    `patience_s` is not renewed any more: another worker shall take over. The monotonic clock goes on while a process
+    `patience_s` is no longer renewed, so that another worker takes over. The monotonic clock goes on while a process
     is stopped, so a holder that wakes up late knows it.
     """
 
@@ -44,7 +44,7 @@ class Lease:
         self._ends = since_s + self._life_s
 
     def progressed(self) -> None:
-        """Whoever holds the lease is no hanging one: something has been answered."""
+        """The holder makes progress: something has been answered."""
         self._progressed = time.monotonic()
 
     def check(self) -> None:

@@ -10,7 +10,7 @@ from worker.store.stream import script
 
 Role = Literal["web", "worker", "child", "beat", "console", "up", "command"]
 
-# A process that was silent for so long is not alive, or cannot reach Redis; who was silent for long is forgotten.
+# After this long without a heartbeat a process is dead or cannot reach Redis; after an hour it is forgotten.
 SILENT_MS = 15_000
 _FORGOTTEN_MS = 3_600_000
 
@@ -34,7 +34,7 @@ class Process(msgspec.Struct, frozen=True):
 
     @property
     def alive(self) -> bool:
-        """Whether its last sign is recent."""
+        """Whether its last heartbeat is recent."""
         return self.silent_ms < SILENT_MS
 
 
@@ -57,7 +57,7 @@ class Processes:
         self._redis.hdel(PROCESSES, _name(process))
 
     def all(self) -> list[Process]:
-        """Everyone who was alive within the last hour, by role, host and pid."""
+        """All processes with a heartbeat within the last hour, by role, host and pid."""
         seconds, micros = self._redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         found, gone = [], []

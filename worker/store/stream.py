@@ -39,7 +39,7 @@ LATENCY_BOUNDS_MS = (
 )
 
 
-# A wake mark outlives the sweep many times over: it stops needless messages, the sweep looks past it.
+# A wake mark lives much longer than a sweep's interval: it saves messages, and the sweep ignores old ones.
 WAKE_MS = 60_000
 
 
@@ -263,7 +263,7 @@ class Streams:
     def release(
         self, lane: Lane, token: str, cursor: str, *, keep: bool, mark: bool = True
     ) -> Literal["lost", "more", "empty"]:
-        """Let the lease go; "more" says that events wait (with `keep` the lease is then kept).
+        """Release the lease; "more" says that events wait (with `keep` the lease is then kept).
 
         `mark` promises that the caller sends a wake-up then.
         """

@@ -18,7 +18,7 @@ class Suppressed:
         self._people: frozenset[str] = frozenset()
 
     def people(self) -> frozenset[str]:
-        """The suppressed, as `person_names` gives them; one small look at Redis, the list only when it changed."""
+        """The suppressed, as `person_names` gives them; reads the list only when its version in Redis changed."""
         version = self._redis.get(SUPPRESSED_VERSION)
         if version != self._version:
             self._people = frozenset(name.decode() for name in self._redis.hkeys(SUPPRESSED))
@@ -32,7 +32,7 @@ class Suppressed:
         return bool(new)
 
     def remove(self, person: str) -> bool:
-        """Let a person be spoken of again; False when they were not suppressed."""
+        """End a person's suppression; False when they were not suppressed."""
         known = self._redis.hdel(SUPPRESSED, plain_name(person))
         self._redis.incr(SUPPRESSED_VERSION)
         return bool(known)

@@ -9,8 +9,8 @@ that changes it; the last one counts.
 The codes of a run belong to the entries that were in the stream when it was settled. Entries that were deleted since
 are in `relay:{S}:forgotten:<source>`, and trimmed ones are the oldest: so a code is counted from the run's end.
 
-Both are msgpack arrays that open with a number, which is their version: a reader that meets a number it does not know
-says so, and guesses nothing. Codes are never reused.
+Both are msgpack arrays that open with a number, which is their version: a reader that meets an unknown number
+reports it and guesses nothing. Codes are never reused.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ DISCARDED: Final = 3
 FILTERED_OTHER: Final = 63
 DEAD_OTHER: Final = 127
 
-# What became of an event, as "kind:reason"; the ledger counts under the same words.
+# What became of an event, as "kind:reason"; the ledger counts under the same names.
 CODES: Final[Mapping[str, int]] = {
     "delivered": DELIVERED,
     "delivered:properties_rejected": 2,

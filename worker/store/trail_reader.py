@@ -46,7 +46,7 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class TrailReader:
-    """Reads what became of entries; keeps the runs that it has read last."""
+    """Reads what became of entries; caches the runs that it read last."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._exchange = Exchange(client)

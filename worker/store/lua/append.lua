@@ -15,7 +15,7 @@ for i = 5, #ARGV, 3 do
   digests[events] = ARGV[i]
 end
 local function about(n) return ARGV[3 + 3 * n] end
--- By number; nearly always none is. `rival`: what else the id is in use for.
+-- By position; nearly always empty. `rival`: what else the id is in use for.
 local known, rival, some = {}, {}, false
 if events > 0 then
   for set = 2, 4 do
@@ -80,7 +80,7 @@ for n = 1, events do
     local entry = redis.pcall('XADD', stream, '*', 'b', rival[n] and body .. ARGV[4] or body)
     if type(entry) == 'table' then
       fault = entry
-      -- Whatever happened: what is stored is known from now on, and nothing else.
+      -- Whatever happened: the ids of stored events are known from now on, and no others.
       for rest = n, events do
         if not known[rest] then call('HDEL', ids, field(rest)) end
       end
@@ -98,7 +98,7 @@ if conflicts > 0 then call('HINCRBY', KEYS[8], 'conflicting', conflicts) end
 if fault then return fault end
 if events > stored then
   call('HINCRBY', KEYS[8], 'duplicates', events - stored)
-  -- How often each came again, beside its id, for whoever asks what became of it.
+  -- How often each was received again, beside its id, for `relay trace`.
   for n = 1, events do
     if known[n] then call('HINCRBY', ids, digests[n] .. '#', 1) end
   end

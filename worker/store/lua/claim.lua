@@ -6,7 +6,7 @@
 local due = tonumber(redis.call('HGET', KEYS[1], 'next') or 0)
 if due == 0 then return 0 end -- not held, or only an operator resumes
 local now, longest = tonumber(ARGV[1]), math.max(tonumber(ARGV[2]), tonumber(ARGV[3]))
--- No wait is that long: a clock was wrong when it was written, or is now.
+-- A longer wait than possible: a clock was wrong when it was written, or is now.
 if due > now and due - now <= longest then return 0 end
 redis.call('HSET', KEYS[1], 'next', string.format('%.0f', now + tonumber(ARGV[2])))
 return 1

@@ -16,7 +16,7 @@ elseif by == 'operator' and ARGV[5] ~= 'operator' then
 end
 local former = redis.call('HGET', KEYS[1], 'kind')
 redis.call('HSET', KEYS[1], 'kind', ARGV[2], 'status', ARGV[3], 'message', ARGV[4], 'fingerprint', ARGV[10])
--- No probe ends what an operator said, nor finds room for dead letters.
+-- No probe ends an operator's hold, nor makes room for dead letters.
 if ARGV[5] == 'operator' or ARGV[2] == 'dead_limit' then
   redis.call('HSET', KEYS[1], 'next', 0)
   return {0, 0}

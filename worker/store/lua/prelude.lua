@@ -1,6 +1,6 @@
--- What several scripts share; the loader puts it where a script says `-- include prelude`.
+-- Shared functions; the loader puts them where a script says `-- include prelude`.
 
--- How long what a replay has in hand is remembered after its worker vanished (ms).
+-- How long the letters in a replay's hands are remembered after its worker vanished (ms).
 local IN_HAND_MS = 86400000
 
 -- Whether one entry id comes before another in the stream's order.

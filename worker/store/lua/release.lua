@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Let a lease go, unless something still waits behind the cursor and the caller asked to know. May be repeated.
+-- Release a lease, unless something still waits behind the cursor and the caller asked to know. May be repeated.
 -- KEYS  lease, flight, stream, wake
 -- ARGV  token, cursor, '1' to keep the lease when events wait, life of a wake mark (ms; 0: the caller sends no message)
--- Returns 'lost' | 'more' (kept, or let go with the wake mark set for the caller's message) | 'empty'
+-- Returns 'lost' | 'more' (kept, or released with the wake mark set for the caller's message) | 'empty'
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   -- The first answer was lost: the message that the mark promises is still the caller's to send.
   if redis.call('GET', KEYS[4]) == ARGV[1] then return 'more' end

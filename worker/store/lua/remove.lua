@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Take dead letters off the books' dead and onto another count.
+-- Remove dead letters: the books count them under another field instead of dead.
 -- KEYS  lease, in hand, ledger, dead, dead by time, dead causes, trail, then the keys of the causes; last the changes
 -- ARGV  field of the ledger that gains, most notes in the trail, the letters (MessagePack: id, cause, place of its key
 --       among the causes, note for the trail or ''), what is noted in the changes

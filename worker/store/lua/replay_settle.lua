@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- End a replay's turn on a lane: what became of its letters, people's states, the job's counts and the books move
--- together or not at all; then the lease is let go. A letter that is gone by now is counted for the job alone.
+-- together or not at all; then the lease is released. A letter that is gone by now is counted for the job alone.
 -- KEYS  lease, stream, wake, ledger, in hand, the job's ids, the job's counts, dead, dead by time, dead causes, then what
 --       ARGV names: person keys, keys of causes; last the changes
 -- ARGV  token, group, life of a wake mark (ms), life of a person's state (s), life of the job's counts (s),
@@ -56,7 +56,7 @@ local known = redis.call('HMGET', KEYS[5], 'deaths', 'caution', 'alone', 'trials
 redis.call('DEL', KEYS[5])
 local caution = tonumber(known[2] or 0) - #letters
 if known[1] and caution > 0 then
-  -- A turn that ended without an answer was no trial.
+  -- A turn that ended without an answer does not count as a trial.
   local trials = #letters == 0 and math.max(0, tonumber(known[4]) - 1) or known[4]
   redis.call('HSET', KEYS[5], 'deaths', known[1], 'caution', caution, 'alone', known[3], 'trials', trials)
   redis.call('PEXPIRE', KEYS[5], IN_HAND_MS)

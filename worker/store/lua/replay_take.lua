@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Take a lane's lease for a replay and read the dead letters that a job is to try next. May be repeated with one token.
 -- The flight of live deliveries is left alone: a replay that kills its worker must not make live events look like poison.
--- Whether the integration is held is the caller's to know: some holds are ended by replaying.
+-- The caller checks whether the integration is held: some holds are ended by replaying.
 -- KEYS  lease, stream, in hand, the job's ids, the job's counts, dead
 -- ARGV  token, life of the lease (ms), group, most letters, '1' to go before waiting events,
 --       then most letters after one, two, … unexplained deaths, the last of them 1
@@ -17,7 +17,7 @@ local known = redis.call('HMGET', KEYS[3], 'token', 'size', 'deaths', 'caution',
 local size, deaths = tonumber(known[2] or 0), tonumber(known[3] or 0)
 local caution, alone, trials = tonumber(known[4] or 0), known[5] or '', tonumber(known[6] or 0)
 if known[1] and known[1] ~= ARGV[1] then
-  -- Whoever had letters in hand vanished: as many letters as that are tried with caution, until one is found out.
+  -- A holder vanished with letters in hand: that many letters are tried with caution, until the poison is found.
   deaths, caution = deaths + 1, math.max(caution, size)
 end
 local most = tonumber(ARGV[4])

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Take the lease of one integration on one shard and read what waits. May be repeated with the same token: a client
--- that lost the connection does not know whether it was heard.
+-- that lost the connection does not know whether the script ran.
 -- KEYS  lease, wake, flight, stream, hold
 -- ARGV  token, life of the lease (ms), group, most entries, '1' when the caller is a probe,
 --       then most entries after one, two, … unexplained deaths
@@ -8,7 +8,7 @@
 --         and while it was sent, entries}; an error, with nothing changed, when the stream or the group is missing.
 -- include prelude
 if ARGV[5] ~= '1' and redis.call('EXISTS', KEYS[5]) == 1 then
-  redis.call('DEL', KEYS[2]) -- the message has come: its mark must not cost a later event its own
+  redis.call('DEL', KEYS[2]) -- the message has arrived: its mark must not suppress a later event's wake-up
   return 'held'
 end
 local cursor = cursor_of(KEYS[4], ARGV[3])
