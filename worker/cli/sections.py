@@ -8,7 +8,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Workspaces and regions": ("workspaces", "region", "wrong_region", "redirect_status", "redirect_base"),
     "Faults": (
         *("faults", "seed", "slow_s", "drip_s", "retry_after", "retry_after_s", "error_body"),
-        *("rejected", "refused", "failing"),
+        *("rejected", "attributes", "refused", "failing"),
     ),
     "Limits and memory": ("rate_limit", "over_limit", "keep_events", "lean"),
 }

@@ -111,6 +111,13 @@ def knob_options(command: Any) -> Any:
     help="An event name that is the invalid item of a 207; repeatable.",
 )
 @click.option(
+    "--reject-attribute",
+    "attributes",
+    multiple=True,
+    metavar="NAME",
+    help="A person's attribute that makes its identify the invalid item of a 207; repeatable.",
+)
+@click.option(
     "--refuse-event-name",
     "refused",
     multiple=True,
@@ -220,6 +227,7 @@ def read_faults(flags: dict[str, Any]) -> "Faults":
         retry_after_s=flags["retry_after_s"],
         body=flags["error_body"],
         reject_event_names=frozenset(flags["rejected"]),
+        reject_attributes=frozenset(flags["attributes"]),
         refuse_event_names=frozenset(flags["refused"]),
         fail_event_names=frozenset(flags["failing"]),
     )

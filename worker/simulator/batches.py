@@ -1,6 +1,6 @@
 """Batches of Track API v2: which items fail, and when all of it does."""
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,11 +24,17 @@ class Verdict(NamedTuple):
     whole: list[Problem]
 
 
-def judge_batch(items: list[Any], sizes: list[int] | None, rules: Rules, rejected: Container[str] = ()) -> Verdict:
+def judge_batch(
+    items: list[Any],
+    sizes: list[int] | None,
+    rules: Rules,
+    rejected: Container[str] = (),
+    attributes: Collection[str] = (),
+) -> Verdict:
     """Check every item of a batch.
 
-    `sizes` are the items' lengths as sent (None: none can be too large); `rejected` are event
-    names that fail on purpose. With `whole` filled nothing is to be applied.
+    `sizes` are the items' lengths as sent (None: none can be too large); `rejected` are event names that fail on
+    purpose, `attributes` those of a person. With `whole` filled nothing is to be applied.
     """
     errors: list[dict[str, Any]] = []
     good: list[dict[str, Any]] = []
@@ -40,7 +46,7 @@ def judge_batch(items: list[Any], sizes: list[int] | None, rules: Rules, rejecte
         elif not isinstance(item, dict) and rules.non_object_item == "whole":
             return Verdict([], [], check_entity(item, rules))
         else:
-            problems = check_entity(item, rules, rejected)
+            problems = check_entity(item, rules, rejected, attributes)
         if problems:
             errors += [{"batch_index": index, **problem._asdict()} for problem in problems]
         else:

@@ -1,6 +1,6 @@
 """Entities of Track API v2: facts in, errors out."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from typing import Any
 
 from worker.simulator.limits import (
@@ -34,8 +34,13 @@ PLATFORMS = frozenset({"ios", "android"})
 DELIVERY_EVENTS = frozenset({"opened", "converted", "delivered"})
 
 
-def check_entity(entity: Any, rules: Rules, rejected: Container[str] = ()) -> list[Problem]:
-    """What is wrong with one entity; empty when it is accepted."""
+def check_entity(
+    entity: Any, rules: Rules, rejected: Container[str] = (), attributes: Collection[str] = ()
+) -> list[Problem]:
+    """What is wrong with one entity; empty when it is accepted.
+
+    On purpose: an event named as in `rejected`, an identify with one of these `attributes`.
+    """
     if not isinstance(entity, dict):
         return [Problem("invalid", "", "must be an object")]
     kind, action = entity.get("type"), entity.get("action")
@@ -55,6 +60,9 @@ def check_entity(entity: Any, rules: Rules, rejected: Container[str] = ()) -> li
         problems += check(entity, rules)
     if action in EVENT_ACTIONS and not problems and entity["name"] in rejected:
         problems.append(Problem("invalid", "name", "is rejected by the simulator, as asked"))
+    if action == "identify" and attributes and not problems:
+        refused = sorted(set(attributes).intersection(entity.get("attributes") or ()))
+        problems += [Problem("invalid", f"attributes.{name}", "is rejected by the simulator") for name in refused]
     return problems
 
 

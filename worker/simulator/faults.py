@@ -72,6 +72,8 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     redirect_to: str = "https://track-eu.customer.io"
     reject_event_names: frozenset[str] = frozenset()
     """Events that are the invalid item of a 207."""
+    reject_attributes: frozenset[str] = frozenset()
+    """Attributes of a person whose identify is the invalid item of a 207."""
     refuse_event_names: frozenset[str] = frozenset()
     """Events that make their whole batch a 400."""
     fail_event_names: frozenset[str] = frozenset()

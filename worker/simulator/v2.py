@@ -31,7 +31,7 @@ class EntityDoor:
             fail(self._desk, resp)
             return
         refused = faults.reject_event_names | faults.refuse_event_names
-        problems = [MALFORMED] if entity is None else check_entity(entity, rules, refused)
+        problems = [MALFORMED] if entity is None else check_entity(entity, rules, refused, faults.reject_attributes)
         if problems or entity is None:
             visit.workspace.reject([{}])
             fill_errors(visit, req, resp, 400, problems, [entity])
@@ -66,7 +66,7 @@ class BatchDoor:
             fill_errors(visit, req, resp, 400, [problem])
             return
         sizes = item_sizes(visit.body, rules)
-        verdict = judge_batch(items, sizes, rules, faults.reject_event_names)
+        verdict = judge_batch(items, sizes, rules, faults.reject_event_names, faults.reject_attributes)
         if verdict.whole:
             fill_errors(visit, req, resp, 400, verdict.whole)
             return
