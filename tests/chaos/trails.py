@@ -50,7 +50,8 @@ def _lane(client: Any, trail: str, changes: str) -> Counter[str]:
     runs = [run for _, fields in client.xrange(trail) if (run := decode_run(fields[b"b"])) is not None]
     total: Counter[str] = Counter()
     for outcome, count in counts(runs).items():
-        total["dead" if outcome.startswith("dead") else outcome] += count
+        kind = outcome.partition(":")[0]
+        total[outcome if kind == "filtered" else kind] += count
     for member in client.zrange(changes, 0, -1):
         changed = decode_change(member)
         if changed is not None and changed.outcome.startswith(("delivered", "filtered")):

@@ -57,6 +57,10 @@ def raw_event(name, at=0, person="ada", **fields):
     return orjson.dumps(body)
 
 
+def _book(settled):
+    return "properties" if settled else "dead"
+
+
 class MemoryShelf:
     """The streams as one lane sees them, held to the scripts by tests/integration/store/test_shelf_contract.py."""
 
@@ -159,8 +163,10 @@ class MemoryShelf:
         self.ledger["position"] += done.events
         self.people.update(done.people)
         for burial in done.burials:
-            self.ledger["base"] += burial.letter_id in self.dead
-            self.ledger["dead"] += burial.letter_id not in self.dead
+            if (former := self.dead.get(burial.letter_id)) is not None:
+                self.ledger[_book(former.get("settled"))] -= 1
+                self.ledger["base"] += not former.get("settled")
+            self.ledger[_book(burial.settled)] += 1
             self.dead[burial.letter_id] = orjson.loads(burial.record)
         if "stuck" in self.flight and order(done.cursor) >= order(self.flight["stuck"]):
             del self.flight["stuck"], self.flight["refusals"]

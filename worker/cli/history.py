@@ -51,13 +51,11 @@ def sentence(passed: "Passed") -> str:
             tries = "" if passed.attempts <= 1 else f" after {passed.attempts} attempts"
             status = f", Customer.io {passed.status}" if passed.status else ""
             by = f", by replay {passed.by}" if passed.by else ""
-            text = f"✓ sent as {passed.name}{status}{tries}, {span(passed.took_ms)}{by}"
+            text = f"✓ sent as {passed.name}{status}{tries}, {span(passed.took_ms)}{by}{_refused(passed)}"
         case "filtered":
-            text = f"- not sent: {_FILTERED.get(passed.reason, passed.reason)}{_where(passed)}"
+            text = f"- not sent: {_FILTERED.get(passed.reason, passed.reason)}{_where(passed)}{_refused(passed)}"
         case "dead":
-            said = f": {passed.message}" if passed.message else ""
-            letter = f"  → relay dead show {passed.letter}" if passed.letter else ""
-            text = f"✗ failed, {passed.reason}{said}{letter}"
+            text = f"✗ failed, {passed.reason}{_said(passed)}"
         case "waiting":
             said = f" ({passed.message})" if passed.reason != "queued" and passed.message else ""
             return f"… {_WAITING.get(passed.reason, passed.reason)}{said}"
@@ -80,6 +78,19 @@ def lines(trace: "Trace", *, utc: bool = False) -> list[str]:
         f"{moment(event.received_ms, utc=utc)}  {event.event_name or '(no event_name)'}  {what}",
         *(f"   {one.integration.ljust(width)}  {sentence(one)}" for one in trace.integrations),
     ]
+
+
+def _refused(passed: "Passed") -> str:
+    """That Customer.io refused what the event says of its person."""
+    if passed.reason != "properties_rejected" and not passed.letter:
+        return ""
+    return f"; what it says of the person was refused{_said(passed)}"
+
+
+def _said(passed: "Passed") -> str:
+    """What a dead letter says, and where to read more."""
+    said = f": {passed.message}" if passed.message else ""
+    return said + (f"  → relay dead show {passed.letter}" if passed.letter else "")
 
 
 def _where(passed: "Passed") -> str:

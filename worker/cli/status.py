@@ -96,6 +96,7 @@ def _item(account: "Account") -> dict[str, Any]:
         "delivered": account.delivered,
         "filtered": dict(sorted(account.filtered.items())),
         "dead": account.dead,
+        "properties_rejected": account.properties,
         "unaccounted": account.unaccounted,
         "p50_ms": percentile_ms(account.latency, 0.5),
         "p99_ms": percentile_ms(account.latency, 0.99),
@@ -198,6 +199,9 @@ def _details(item: dict[str, Any]) -> Iterator[str]:
     if item["filtered"]:
         reasons = sorted(item["filtered"].items(), key=lambda pair: -pair[1])
         yield f"{item['integration']} filtered: {', '.join(f'{reason} {count(number)}' for reason, number in reasons)}"
+    if item["properties_rejected"]:
+        number = count(item["properties_rejected"])
+        yield f"{item['integration']} properties refused: {number}; `relay dead list --reason properties_rejected`"
     if item["waiting"]:
         yield f"{item['integration']} oldest waiting: {span(item['oldest_waiting_ms'])}"
     if item["unaccounted"]:

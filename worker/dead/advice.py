@@ -34,6 +34,11 @@ ADVICE: Final[dict[DeadReason, str]] = {
         "Customer.io refused it. Read its message (dead show). Fix what it names, in the integrations "
         "file or in the letters (dead edit), then replay with --fixed: it skips what would be refused again unchanged."
     ),
+    "properties_rejected": (
+        "Customer.io took the event and refused what it says of the person: the event is counted as delivered, the "
+        "profile is not up to date. Switch off or correct the property it names ([user_properties], a plan's name), "
+        "then replay with --fixed: the properties are sent as they are then, and the event has no second effect."
+    ),
     "crashed_mapping": (
         "The relay itself failed at it; the message says where in its code. Keep one for a bug report (dead export), "
         "upgrade, then replay with --fixed."

@@ -36,8 +36,12 @@ def bury(
     attempts: Sequence[Attempt],
     revision: str,
     failed_ms: int,
+    settled: str = "",
 ) -> Burial:
-    """The dead letter of an event, ready for the settle that writes it; `identity` is the chain of its source."""
+    """The dead letter of an event, ready for the settle that writes it; `identity` is the chain of its source.
+
+    `settled`: how the event itself was settled, if the letter is about its person's properties alone.
+    """
     name = event.name[:EVENT_NAME_KEPT] if event else ""
     about: dict[str, Any] = {"reason": dead.reason, "field": dead.field, "status": dead.status, "event": name}
     letter = Letter(
@@ -56,6 +60,7 @@ def bury(
         failed_ms=failed_ms,
         first_failed_ms=failed_ms,
         revision=revision,
+        settled=settled,
         attempts=msgspec.to_builtins(attempts[-ATTEMPTS_KEPT:]),
         operations=[body.decode() for body in operations],
         **as_text("raw", raw),
@@ -64,9 +69,18 @@ def bury(
 
 
 def bury_again(
-    letter: Letter, dead: Dead, made: list[str], tried: Sequence[Attempt], revision: str, failed_ms: int
+    letter: Letter,
+    dead: Dead,
+    made: list[str],
+    tried: Sequence[Attempt],
+    revision: str,
+    failed_ms: int,
+    settled: str = "",
 ) -> Burial:
-    """The same dead letter after a replay that failed; `made` are the operations now, `tried` the attempts."""
+    """The same dead letter after a replay that failed; `made` are the operations now, `tried` the attempts.
+
+    `settled` as for `bury`; an event that was settled before stays so, whatever a replay ends in.
+    """
     about: dict[str, Any] = {**letter.about, "reason": dead.reason, "field": dead.field, "status": dead.status}
     return burial(
         msgspec.structs.replace(
@@ -78,6 +92,7 @@ def bury_again(
             failed_ms=failed_ms,
             revision=revision,
             replays=letter.replays + 1,
+            settled=letter.settled or settled,
             attempts=[*letter.attempts, *msgspec.to_builtins(tried)][-ATTEMPTS_KEPT:],
             operations=made,
         )
@@ -86,4 +101,5 @@ def bury_again(
 
 def burial(letter: Letter) -> Burial:
     """A letter on its way into Redis."""
-    return Burial(letter.id, letter.cause, orjson.dumps(letter.about), letter.failed_ms, encode_letter(letter))
+    about = orjson.dumps(letter.about)
+    return Burial(letter.id, letter.cause, about, letter.failed_ms, encode_letter(letter), letter.settled)

@@ -144,6 +144,7 @@ class DeadChanges:
         for letter in letters:
             place = causes.setdefault(letter.cause, len(causes) + 1)
             rows.append({"id": letter.id, "cause": letter.cause, "place": place, "note": note(letter).decode()})
+            rows[-1]["settled"] = letter.settled
         kinds = ("lease", "inhand", "ledger", "dead", "deadtime", "deadcauses", "deadtrail")
         keys = [lane.key(kind) for kind in kinds]
         keys += [cause_key(lane.shard, lane.integration, cause) for cause in causes]

@@ -91,7 +91,8 @@ def _of_person(
 def _neighbour(server: Any, lane: Lane, entry: str, payload: dict[str, Any]) -> Neighbour:
     name = payload.get("event_name")
     became = "settled"
-    if server.hexists(lane.key("dead"), letter_id(lane.integration, lane.shard, entry)):
+    record = server.hget(lane.key("dead"), letter_id(lane.integration, lane.shard, entry))
+    if record is not None and not decode_letter(record).settled:
         became = "dead"
     else:
         groups = server.xinfo_groups(lane.key("events")) if server.exists(lane.key("events")) else []

@@ -16,7 +16,7 @@ from worker.mapping.batching import Fill, request_body, request_size_bytes
 from worker.mapping.decision import Composed, Decision
 from worker.mapping.mapper import Mapper
 from worker.mapping.operation import REQUEST_LIMIT_BYTES
-from worker.mapping.outcome import Dead
+from worker.mapping.outcome import Dead, DeadReason
 from worker.purchasely.event import Event, read_event
 from worker.store.holds import HoldKind
 from worker.store.keys import person_key
@@ -112,13 +112,20 @@ class Request(msgspec.Struct):
             case Verdict.DONE | Verdict.SPLIT if self.events > 1:
                 return "split"
             case Verdict.DONE | Verdict.SPLIT:
-                refused = Dead("rejected", "send", status=self.answer.status, message=self.answer.message)
-                self.composed.outcomes[0] = refused
+                self._refuse_alone(self.answer)
                 return "settle"
             case Verdict.AGAIN | Verdict.HOLD:
                 return "hold"
             case _:
                 assert_never(judged)
+
+    def _refuse_alone(self, answer: Answer) -> None:
+        """The end of a single event that was refused as a whole; of one that is not sent, only properties can be."""
+        if any(operation.kind == "event" for operation in self.composed.operations):
+            self.composed.outcomes[0] = Dead("rejected", "send", status=answer.status, message=answer.message)
+        else:
+            dead = Dead("properties_rejected", "send", status=answer.status, message=answer.message)
+            self.composed.refused[0] = dead
 
     def made_of(self, position: int) -> list[bytes]:
         """The operations that one event answers for."""
@@ -283,21 +290,36 @@ def hold_kind(status: int) -> HoldKind:
 def name_refused(composed: Composed, answer: Answer) -> bool:
     """Turn the answer's item errors into outcomes of the events that answer for those items.
 
+    An event whose own item was refused is dead. Where only what it says of its person was refused (identify, merge),
+    the event was taken: its outcome stays, and the composed `refused` says what became of the rest.
+
     False when an error does not say which item it means: then nothing is known of any of them, and sending again in
     parts, with the same ULIDs, finds out.
     """
     if any(not 0 <= error.position < len(composed.operations) for error in answer.errors):
         return False
+    events: dict[int, Dead] = {}
+    people: dict[int, Dead] = {}
     for error in answer.errors:
-        cause = composed.operations[error.position].cause
-        found = composed.outcomes[cause]
-        if not isinstance(found, Dead):  # a filtered event may have said something of its person
-            composed.outcomes[cause] = Dead("rejected", "send", error.field, answer.status, error.message)
-        else:  # several errors may share an item
-            also = ": ".join(text for text in (error.field, error.message) if text)
-            said = "; ".join(text for text in (found.message, also) if text)[:MESSAGE_LIMIT]
-            composed.outcomes[cause] = msgspec.structs.replace(found, message=said)
+        operation = composed.operations[error.position]
+        reason: DeadReason = "rejected" if operation.kind == "event" else "properties_rejected"
+        refused = Dead(reason, "send", error.field, answer.status, error.message)
+        found = events if operation.kind == "event" else people
+        known = found.get(operation.cause)
+        found[operation.cause] = refused if known is None else _joined(known, refused)
+    for position, dead in events.items():  # one letter an event: the refused event says both
+        composed.outcomes[position] = _joined(dead, people.pop(position, None))
+    composed.refused.update(people)
     return True
+
+
+def _joined(first: Dead, other: Dead | None) -> Dead:
+    """A refusal with the message of another one: several errors may share an item, or an event."""
+    if other is None:
+        return first
+    also = ": ".join(text for text in (other.field, other.message) if text)
+    said = "; ".join(text for text in (first.message, also) if text)[:MESSAGE_LIMIT]
+    return msgspec.structs.replace(first, message=said)
 
 
 def _crashed(fault: Exception) -> Dead:

@@ -10,7 +10,7 @@ from worker.delivery.request import Request, Waiting
 from worker.mapping.outcome import Dead, Filtered
 from worker.store.entry_id import order, received_ms
 from worker.store.stream import LATENCY_BOUNDS_MS, Burial, Lane
-from worker.store.trail import DELIVERED, Change, Run, code_of, encode_record
+from worker.store.trail import DELIVERED, PROPERTIES_REJECTED, Change, Run, code_of, encode_record
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +34,21 @@ class Settler:
         counts = latency_counts([w.entry_id for w, o in zip(done, outcomes, strict=True) if o is None], now_ms)
         burials: list[Burial] = []
         for position, (waiting, outcome) in enumerate(zip(done, outcomes, strict=True)):
+            refused = request.composed.refused.get(position)
+            if refused is not None and not isinstance(outcome, Dead):
+                burials.append(self._bury(waiting, refused, position, request, now_ms, settled_as(outcome)))
             if outcome is None:
                 continue
             if isinstance(outcome, Filtered):
-                field = f"filtered:{outcome.reason}"
+                field = settled_as(outcome)
                 counts[field] = counts.get(field, 0) + 1
             else:
                 burials.append(self._bury(waiting, outcome, position, request, now_ms))
         return counts, burials, trail_run(done, request, self._number)
 
-    def _bury(self, waiting: Waiting, dead: Dead, position: int, request: Request, now_ms: int) -> Burial:
+    def _bury(
+        self, waiting: Waiting, dead: Dead, position: int, request: Request, now_ms: int, settled: str = ""
+    ) -> Burial:
         try:
             event = waiting.event()
         except Exception:  # noqa: BLE001 - what cannot be read is buried as it is
@@ -68,17 +73,30 @@ class Settler:
             attempts=request.attempts if dead.stage == "send" else (),
             revision=self._revision,
             failed_ms=now_ms,
+            settled=settled,
         )
+
+
+def settled_as(outcome: Filtered | None) -> str:
+    """The ledger's field that counts an event which is not dead.
+
+    >>> settled_as(None), settled_as(Filtered("event_off"))
+    ('delivered', 'filtered:event_off')
+    """
+    return "delivered" if outcome is None else f"filtered:{outcome.reason}"
 
 
 def trail_run(done: Sequence[Waiting], request: Request, number: int) -> bytes:
     """The trail's record of these events; empty when there are none."""
     if not done:
         return b""
-    outcomes = request.composed.outcomes
-    codes = bytes([DELIVERED if outcome is None else _code(outcome) for outcome in outcomes])
+    composed = request.composed
+    codes = bytearray(DELIVERED if outcome is None else _code(outcome) for outcome in composed.outcomes)
+    for position in composed.refused:
+        if codes[position] == DELIVERED:
+            codes[position] = PROPERTIES_REJECTED
     first, last = order(done[0].entry_id), order(done[-1].entry_id)
-    return encode_record(Run(first, last, number, *_sent(request), codes))
+    return encode_record(Run(first, last, number, *_sent(request), bytes(codes)))
 
 
 def trail_change(request: Request | None, number: int, by: str) -> bytes:

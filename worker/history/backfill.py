@@ -81,7 +81,7 @@ class Backfill:
             return False
         plan = self.plan
         plan.matched += 1
-        fate = self._fates.of(lane, entry_id)
+        fate = self._fates.of(lane, entry_id, quick=True)
         if fate.outcome == "waiting":
             plan.waiting += 1
             return False

@@ -23,7 +23,8 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=False):
     """An event's end in one integration, or why it waits; times in Unix milliseconds, 0: not known.
 
     `revision` 0: decided by a file that is no revision. `by`: the replay job that settled it last. `message`: what a
-    dead letter says, or why it waits.
+    dead letter says, or why it waits. An event that was not dead has a `letter` where what it says of its person was
+    refused.
     """
 
     outcome: Outcome
@@ -45,8 +46,11 @@ class Fates:
         self._trail = TrailReader(client)
         self._cursors: dict[tuple[str, int], dict[str, Place]] = {}
 
-    def of(self, lane: Lane, entry_id: str, hold: Hold | None = None) -> Fate:
-        """What became of an entry in the lane's integration; `hold` is the integration's, for what still waits."""
+    def of(self, lane: Lane, entry_id: str, hold: Hold | None = None, *, quick: bool = False) -> Fate:
+        """What became of an entry in the lane's integration; `hold` is the integration's, for what still waits.
+
+        `quick`: without looking whether the properties of an event that was filtered were refused.
+        """
         place = order(entry_id)
         cursor = self._cursor(lane)
         if cursor is None:
@@ -55,7 +59,9 @@ class Fates:
             return _waiting(hold)
         settled = self._trail.settled(lane, place)
         fate = _fate(settled) if settled else Fate("unknown", "no_trail")
-        return fate if fate.outcome in {"delivered", "filtered", "forgotten"} else self._letter(lane, entry_id, fate)
+        taken = fate.outcome == "delivered" and not fate.reason
+        unsent = fate.outcome == "filtered" and (quick or not fate.status)
+        return fate if taken or unsent or fate.outcome == "forgotten" else self._letter(lane, entry_id, fate)
 
     def is_forgotten(self, source: str, shard: int, entry_id: str) -> bool:
         """Whether the entry was deleted because its person was forgotten."""
@@ -74,6 +80,8 @@ class Fates:
         if record is None:
             return fate
         letter = decode_letter(record)
+        if letter.settled:
+            return msgspec.structs.replace(fate, message=letter.message, letter=dead_id)
         return msgspec.structs.replace(
             fate, outcome="dead", reason=letter.reason, status=letter.status, message=letter.message, letter=dead_id
         )

@@ -20,6 +20,8 @@ class Account(msgspec.Struct):
 
     `accepted` is what its source's streams took since the integration joined; `oldest_ms` the age of the oldest
     waiting event in milliseconds (0: none waits); `latency` counts deliveries by upper bound in milliseconds.
+    `properties` are dead letters about what an event says of its person; the event itself counts as delivered (or
+    filtered), so they are no part of the sum.
     """
 
     integration: str
@@ -33,6 +35,7 @@ class Account(msgspec.Struct):
     waiting: int = 0
     oldest_ms: int = 0
     latency: dict[str, int] = {}
+    properties: int = 0
 
     @property
     def unaccounted(self) -> int:
@@ -71,6 +74,7 @@ def _add(client: redis.Redis, account: Account, stream: str, ledger: str, now_ms
     account.accepted += counts.accepted
     account.delivered += counts.delivered
     account.dead += counts.dead
+    account.properties += counts.properties
     account.waiting += counts.waiting
     for total, here in ((account.filtered, counts.filtered), (account.latency, counts.latency)):
         for what, count in here.items():

@@ -23,7 +23,8 @@ class Books(msgspec.Struct, frozen=True):
 
     `added`, `read`, `lag` and `length` are the stream's and the group's own (-1: Redis does not know; a lag that it
     does not know is counted); `letters`, `by_time` and `by_cause` count dead letters in the three places that hold
-    them; `timed` are the deliveries with a time in the ledger (replays have none).
+    them; `timed` are the deliveries with a time in the ledger (replays have none). `properties` are letters of events
+    that are not dead: only what they say of a person was refused.
     """
 
     integration: str
@@ -43,6 +44,7 @@ class Books(msgspec.Struct, frozen=True):
     letters: int
     by_time: int
     by_cause: int
+    properties: int = 0
 
     @property
     def unaccounted(self) -> int:
@@ -153,6 +155,7 @@ def _books(
         letters=letters,
         by_time=by_time,
         by_cause=by_cause,
+        properties=counts.properties,
     )
 
 
@@ -175,8 +178,9 @@ def differences(books: Books) -> list[str]:
         found.append(f"the ledger is at {books.position} events, Redis's group at {books.read} (entries-read)")
     if books.lag not in {-1, books.waiting}:
         found.append(f"{books.waiting} events wait by the ledger, {books.lag} by Redis")
-    if books.letters != books.dead:
-        found.append(f"{books.dead} dead by the ledger, {books.letters} dead letters are kept")
+    if books.letters != books.dead + books.properties:
+        also = f" and {books.properties} with refused properties" if books.properties else ""
+        found.append(f"{books.dead} dead{also} by the ledger, {books.letters} dead letters are kept")
     if books.by_time != books.letters:
         found.append(f"{books.letters} dead letters are kept, {books.by_time} are listed by time")
     if books.by_cause != books.letters:

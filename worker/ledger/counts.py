@@ -9,6 +9,7 @@ class Counts(msgspec.Struct, frozen=True):
     """What the ledger says of one integration on one shard, given what was added to its stream; counts of events.
 
     `position` is how many entries of the stream it is past; `filtered` is by reason, `latency` by upper bound (ms).
+    `properties` are dead letters of events that count as delivered or filtered: what they say of a person was refused.
     """
 
     accepted: int
@@ -18,6 +19,7 @@ class Counts(msgspec.Struct, frozen=True):
     waiting: int
     position: int
     latency: dict[str, int]
+    properties: int = 0
 
 
 def read_counts(ledger: Mapping[bytes, bytes], added: int) -> Counts:
@@ -32,6 +34,7 @@ def read_counts(ledger: Mapping[bytes, bytes], added: int) -> Counts:
         waiting=added - position,
         position=position,
         latency=_of_kind(fields, "late_ms"),
+        properties=fields.get("properties", 0),
     )
 
 

@@ -62,7 +62,12 @@ def _of_integrations(found: list[Account]) -> Iterator[Metric]:
     accepted = CounterMetricFamily("relay_accepted_events", "Events the integration answers for.", labels=label)
     delivered = CounterMetricFamily("relay_delivered_events", "Events Customer.io accepted.", labels=label)
     filtered = CounterMetricFamily("relay_filtered_events", "Events kept out, by reason.", labels=[*label, "reason"])
-    dead = GaugeMetricFamily("relay_dead_events", "Dead letters.", labels=label)
+    dead = GaugeMetricFamily("relay_dead_events", "Events that are dead letters.", labels=label)
+    untold = GaugeMetricFamily(
+        "relay_rejected_properties_events",
+        "Dead letters of events that were taken, and their properties refused.",
+        labels=label,
+    )
     waiting = GaugeMetricFamily("relay_waiting_events", "Events not settled yet.", labels=label)
     oldest = GaugeMetricFamily("relay_oldest_waiting_seconds", "Age of the oldest waiting event.", labels=label)
     held = GaugeMetricFamily("relay_held", "1 while the integration is held, by kind.", labels=[*label, "kind"])
@@ -75,12 +80,13 @@ def _of_integrations(found: list[Account]) -> Iterator[Metric]:
         for reason, count in account.filtered.items():
             filtered.add_metric([*name, reason], count)
         dead.add_metric(name, account.dead)
+        untold.add_metric(name, account.properties)
         waiting.add_metric(name, account.waiting)
         oldest.add_metric(name, account.oldest_ms / 1000)
         held.add_metric([*name, account.hold.kind if account.hold else ""], 1 if account.hold else 0)
         lost.add_metric(name, account.unaccounted)
         took.add_metric(name, _buckets(account), None)
-    yield from (accepted, delivered, filtered, dead, waiting, oldest, held, lost, took)
+    yield from (accepted, delivered, filtered, dead, untold, waiting, oldest, held, lost, took)
 
 
 def _of_bounds(found: list[Bound]) -> Iterator[Metric]:

@@ -21,7 +21,8 @@ from worker.purchasely.person import text_id
 class _Known(msgspec.Struct):
     """A person within a run: state, where the identify is, which event answers for it (-1: nothing new).
 
-    `cause` is an event that is sent, `learnt` one that is not. `anonymous` is an anonymous id that joins them.
+    `cause` is an event that is sent, `learnt` one that is not. `anonymous` is an anonymous id that joins them. `again`:
+    their properties were refused before.
     """
 
     who: Who
@@ -31,6 +32,7 @@ class _Known(msgspec.Struct):
     learnt: int = -1
     now_ms: int = 0
     anonymous: str = ""
+    again: bool = False
 
     def note(self, decision: Send | Learn, position: int) -> None:
         """The event at this position has said something new."""
@@ -76,8 +78,9 @@ class Composer:
                 if known is None:
                     known = people[who.digest] = _Known(who, decode(states.get(who.digest)), len(operations))
                     operations.append(None)
-                if absorb(known.person, facts):
+                if absorb(known.person, facts) or decision.again:
                     known.note(decision, position)
+                    known.again = known.again or decision.again
             if decision.anonymous:
                 _join(decision, position, known, operations)
             if type(decision) is Send:
@@ -102,7 +105,7 @@ class Composer:
         attributes = person_attributes(self._properties(known.person), self._integration)
         if isinstance(attributes, Dead):
             return attributes
-        if known.cause < 0 and not known.anonymous:
+        if known.cause < 0 and not known.anonymous and not known.again:
             # only events that are not sent said something: it is worth a word if it changed what is known
             former = person_attributes(self._properties(decode(before)), self._integration)
             if former == attributes:

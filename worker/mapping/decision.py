@@ -12,7 +12,8 @@ class Send(msgspec.Struct, frozen=True, gc=False):
     """The decision to send an event: its person, when it happened, its JSON as an item, what it says of them.
 
     `facts` is None when nothing is kept of the person. `now_ms` is when it was decided. `anonymous` is the anonymous id
-    under which Customer.io has earlier events of the person who has logged in.
+    under which Customer.io has earlier events of the person who has logged in. `again`: the person's properties are
+    sent even if nothing about them is new, since they were refused before.
     """
 
     raw: bytes
@@ -22,6 +23,7 @@ class Send(msgspec.Struct, frozen=True, gc=False):
     facts: Facts | None
     now_ms: int
     anonymous: str = ""
+    again: bool = False
 
 
 class Learn(msgspec.Struct, frozen=True, gc=False):
@@ -36,9 +38,15 @@ class Learn(msgspec.Struct, frozen=True, gc=False):
     facts: Facts | None
     now_ms: int
     anonymous: str = ""
+    again: bool = False
 
 
 Decision = Send | Learn | Filtered | Dead
+
+
+def again(decision: Decision) -> Decision:
+    """The same decision, with the person's properties sent whether or not they are new."""
+    return msgspec.structs.replace(decision, again=True) if isinstance(decision, Send | Learn) else decision
 
 
 class Composed(msgspec.Struct):
@@ -46,9 +54,11 @@ class Composed(msgspec.Struct):
 
     `outcomes` has one place an event, None for those whose fate Customer.io decides; `people` maps a person's digest
     to the state after this run. An operation's cause may be an event that is filtered: it said something new of its
-    person.
+    person. `refused` has, by position, the events whose item about the person Customer.io refused: their outcome is
+    the event's own, and their properties become a dead letter.
     """
 
     operations: list[Operation]
     outcomes: list[Filtered | Dead | None]
     people: dict[str, bytes]
+    refused: dict[int, Dead] = {}

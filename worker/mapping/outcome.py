@@ -25,6 +25,7 @@ DeadReason = Literal[
     "invalid_time",
     "too_large",  # a limit of the API, checked before sending
     "rejected",  # Customer.io refused this event
+    "properties_rejected",  # Customer.io took the event and refused what it says of its person
     "crashed_mapping",  # the relay's own code fails at it
     "crashed_worker",  # processing it kills the worker process
 ]

@@ -6,7 +6,7 @@ import msgspec
 import orjson
 
 from worker.dead.letter import Letter
-from worker.mapping.decision import Decision, Learn, Send
+from worker.mapping.decision import Decision, Learn, Send, again
 from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Dead, Filtered
 
@@ -34,6 +34,9 @@ def judge(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | Non
         outcome = mapper.compose([decision], {digest: state} if digest else {}).outcomes[0]
         if isinstance(outcome, Dead):
             return Judged("dead", outcome.reason)
+    if letter.reason == "properties_rejected":
+        same = _are_same(mapper, letter, again(decision), state)
+        return Judged("same", letter.reason) if same else Judged("sent")
     if isinstance(decision, Learn):
         return Judged("filtered", decision.outcome.reason)
     if letter.reason == "rejected" and _is_same(mapper, letter, decision, state):
@@ -42,9 +45,12 @@ def judge(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | Non
 
 
 def _is_same(mapper: Mapper, letter: Letter, decision: Send, state: bytes | None) -> bool:
-    """Whether a replay would tell Customer.io what it has refused before."""
-    if decision.body.decode() not in letter.operations:
-        return False
+    """Whether a replay would send Customer.io the event that it has refused before."""
+    return decision.body.decode() in letter.operations and _are_same(mapper, letter, decision, state)
+
+
+def _are_same(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | None) -> bool:
+    """Whether a replay would send Customer.io the properties that were sent before, if any were."""
     refused = [properties for text in letter.operations if (properties := _properties(text)) is not None]
     if not refused:
         return True

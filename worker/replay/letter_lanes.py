@@ -31,18 +31,18 @@ class Turn(msgspec.Struct):
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """What became of one letter, as the script reads it; a place is that of a cause's key, 0 for none.
-
-    `was`: of an event that is no dead letter, the field of the books that counts it.
-    """
+    """What became of one letter, as the script reads it; a place is that of a cause's key, 0 for none."""
 
     id: str
-    became: str
+    tally: str  # what the job counts
+    was: str = ""  # the field of the books that counts the event until now; empty: neither letter nor event is left
+    became: str = ""  # the same from now on
+    note: str = ""
+    held: int = 0
     cause: str = ""
     place: int = 0
     now: dict[str, str] | None = None
     now_place: int = 0
-    was: str = ""
 
 
 class LetterLanes:
@@ -105,24 +105,51 @@ class LetterLanes:
 
 
 def _row(dead_id: str, letter: Letter | None, became: Became, was: str, causes: dict[str, int]) -> _Row:
-    """One letter as the script reads it; `causes` gives each cause its place among the keys."""
+    """One letter as the script reads it; `causes` gives each cause its place among the keys.
+
+    `was`: where the books count an event that is no dead letter; empty for a dead letter.
+    """
+    former = letter if not was else None
+    if former is not None:
+        was = former.settled or "dead"
+    if not was:  # the script finds it gone
+        return _Row(dead_id, "gone")
+    if became == "refused":  # no event: the books know nothing of it
+        return _Row(dead_id, "refused", was, was)
+    ended = _field(became)
+    if former is None and was == "delivered" and ended == "dead":
+        return _Row(dead_id, "refused", was, was)  # Customer.io has it from the first time: no dead letter
+    burial = became if isinstance(became, Burial) else None
+    if former is not None and former.settled:
+        ended = former.settled
+    held = bool(burial and burial.settled) - bool(former and former.settled)
 
     def place(cause: str) -> int:
         return causes.setdefault(cause, len(causes) + 1)
 
-    if became == "refused":  # no event: the books know nothing of it
-        return _Row(dead_id, "refused", was="refused")
-    if letter is None and not was:  # the script finds it gone
-        return _Row(dead_id, "delivered")
-    if letter is None or was:
-        now, now_place = (became.named(), place(became.cause)) if isinstance(became, Burial) else (None, 0)
-        return _Row(dead_id, _what(became), now=now, now_place=now_place, was=was)
-    if isinstance(became, Burial):
-        return _Row(dead_id, "dead", letter.cause, place(letter.cause), became.named(), place(became.cause))
-    return _Row(dead_id, _what(became), letter.cause, place(letter.cause))
+    return _Row(
+        dead_id,
+        "dead" if burial else _field(became),
+        was,
+        ended,
+        _note(was, ended, burial, held),
+        held,
+        former.cause if former else "",
+        place(former.cause) if former else 0,
+        burial.named() if burial else None,
+        place(burial.cause) if burial else 0,
+    )
 
 
-def _what(became: Became) -> str:
+def _field(became: Burial | Filtered | None) -> str:
+    """The field of the books that counts the event from now on."""
     if isinstance(became, Burial):
-        return "dead"
+        return became.settled or "dead"
     return f"filtered:{became.reason}" if isinstance(became, Filtered) else "delivered"
+
+
+def _note(was: str, ended: str, burial: Burial | None, held: int) -> str:
+    """What the trail's changes say: nothing, where the event is counted as before and its properties are as before."""
+    if was == ended and not held:
+        return ""
+    return f"{ended}:properties_rejected" if burial and ended == "delivered" else ended

@@ -60,7 +60,8 @@ class Resync(Replay):
             return self._settle("settled", token, [], {}, max(1, len(digests) // 2))
         if probe and request.answer is not None:
             self._gate.resume()
-        refused = {digest for digest, one in zip(told, request.composed.outcomes, strict=True) if isinstance(one, Dead)}
+        composed = request.composed
+        refused = {told[n] for n, one in enumerate(composed.outcomes) if isinstance(one, Dead) or n in composed.refused}
         became: Mapping[str, Became] = dict.fromkeys(refused, "refused")
         outcomes: list[Outcome] = [(digest, None, became.get(digest)) for digest in digests]
         search = min(TURN_LETTERS, turn.search * 2) % TURN_LETTERS

@@ -19,9 +19,9 @@ from worker.dead.letter import Letter, event_of
 from worker.delivery.lease_run import Bounds
 from worker.delivery.poison import DEATHS_MAPPING, crashed_worker
 from worker.delivery.request import Gate, Request, Requests, hold
-from worker.delivery.settlement import trail_change
+from worker.delivery.settlement import settled_as, trail_change
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
-from worker.mapping.decision import Decision
+from worker.mapping.decision import Decision, again
 from worker.mapping.outcome import Dead
 from worker.replay.letter_lanes import Became, Turn
 from worker.store.lease import Lease
@@ -136,19 +136,24 @@ class Replay:
             )
         if letters and turn.trials > DEATHS_MAPPING:
             return [crashed_worker(turn.deaths, DEATHS_MAPPING)]
-        return self._requests.decide_each([partial(event_of, letter) for letter in letters])
+        decisions = self._requests.decide_each([partial(event_of, letter) for letter in letters])
+        return [again(one) if letter.settled else one for letter, one in zip(letters, decisions, strict=True)]
 
     def _outcomes(self, letters: Sequence[Letter], request: Request) -> list[Outcome]:
         now_ms = time.time_ns() // 1_000_000
         found: list[Outcome] = []
         for position, (letter, outcome) in enumerate(zip(letters, request.composed.outcomes, strict=True)):
-            if not isinstance(outcome, Dead):
+            if isinstance(outcome, Dead):
+                dead, settled = outcome, ""
+            elif (refused := request.composed.refused.get(position)) is not None:
+                dead, settled = refused, settled_as(outcome)
+            else:
                 found.append((letter.id, letter, outcome))
                 continue
-            log.info("letter_buried_again id=%s reason=%s status=%d", letter.id, outcome.reason, outcome.status)
+            log.info("letter_buried_again id=%s reason=%s status=%d", letter.id, dead.reason, dead.status)
             made = [body.decode() for body in request.made_of(position)]
-            tried = request.attempts if outcome.stage == "send" else []
-            burial = bury_again(letter, outcome, made, tried, self._requests.revision, now_ms)
+            tried = request.attempts if dead.stage == "send" else []
+            burial = bury_again(letter, dead, made, tried, self._requests.revision, now_ms, settled)
             found.append((letter.id, letter, burial))
         return found
 

@@ -14,8 +14,8 @@ relay:{S}:hold:<integration>         string  the integration is held; 1; `resume
 relay:{S}:flight:<integration>       hash    a lease not let go: token, step; after unexplained deaths also deaths,
                                              until, alone, mapping, sending, phase; where the destination fails
                                              also stuck, refusals; 10 fields; its holder
-relay:{S}:ledger:<integration>       hash    base, position, delivered, filtered:<reason>, dead, late_ms:<bound>;
-                                             a field a reason; nobody
+relay:{S}:ledger:<integration>       hash    base, position, delivered, filtered:<reason>, dead, late_ms:<bound>,
+                                             properties (letters of events that are not dead); a field a reason; nobody
 relay:{S}:trail:<integration>        stream  b = a settled batch: its entries, request, outcomes; as the events; `trim`
 relay:{S}:changes:<integration>      zset    what became of single entries later, by their time; as the events; `trim`
 relay:{S}:forgotten:<source>         zset    entries that `relay forget` deleted, by their time; as the events; `trim`

@@ -84,7 +84,7 @@ class Taken(msgspec.Struct):
 class Burial(msgspec.Struct, frozen=True):
     """A dead letter on its way into Redis: its id, its cause's id and description (JSON), and the record (JSON).
 
-    The scripts read these names.
+    `settled`: the ledger's field that counts its event; empty: the event counts as dead. The scripts read these names.
     """
 
     letter_id: str
@@ -92,6 +92,7 @@ class Burial(msgspec.Struct, frozen=True):
     about: bytes
     failed_ms: int
     record: bytes
+    settled: str = ""
 
     def named(self) -> dict[str, str]:
         """Its parts by name, as `pack` takes them."""
@@ -101,6 +102,7 @@ class Burial(msgspec.Struct, frozen=True):
             "about": self.about.decode(),
             "failed_ms": str(self.failed_ms),  # as text: Redis would format a number again at each use
             "record": self.record.decode(),
+            "settled": self.settled,
         }
 
 

@@ -22,6 +22,7 @@ from worker.store.entry_id import order
 from worker.store.keys import shard_key
 
 DELIVERED: Final = 1
+PROPERTIES_REJECTED: Final = 2  # delivered, and what the event says of its person was refused
 DISCARDED: Final = 3
 FILTERED_OTHER: Final = 63
 DEAD_OTHER: Final = 127
@@ -29,7 +30,7 @@ DEAD_OTHER: Final = 127
 # What became of an event, as "kind:reason"; the ledger counts under the same names.
 CODES: Final[Mapping[str, int]] = {
     "delivered": DELIVERED,
-    "delivered:properties_rejected": 2,
+    "delivered:properties_rejected": PROPERTIES_REJECTED,
     "filtered:discarded": DISCARDED,
     "filtered:disabled": 16,
     "filtered:environment": 17,

@@ -156,3 +156,14 @@ def test_a_new_integration_is_filled_to_the_same_workspace(stack):
             states.setdefault(key.decode().rsplit(":", 1)[1], []).append(stack.parts.redis.get(key))
     assert len(states) == 5
     assert all(one == other for one, other in states.values())
+
+
+def test_an_event_of_the_past_whose_properties_are_refused_now_stays_delivered(stack):
+    """The properties are a dead letter beside it."""
+    stack.deliver(event(1))
+    _, ids = plan(stack, only="all")
+    stack.faults(reject_attributes=frozenset({"plan"}))
+    assert replay(stack, ids).counts == {"dead": 1}
+    account = books(stack)
+    assert (account.accepted, account.delivered, account.dead, account.properties) == (1, 1, 0, 1)
+    assert [one.reason for one in stack.letters()] == ["properties_rejected"]

@@ -67,7 +67,26 @@ def test_refused_properties_of_an_event_that_is_off_are_a_dead_letter():
     """Nothing else would say that they never arrived."""
     bench = Bench([raw_event("OFF", 1)], api=MemoryCustomerio(rejected={"identify"}))
     assert bench.run() == "empty"
-    assert bench.shelf.dead_events() == [("OFF-1", "rejected")]
+    assert bench.shelf.dead_events() == [("OFF-1", "properties_rejected")]
+    assert bench.shelf.books() == {"filtered:event_off": 1, "properties": 1, "position": 1}
+
+
+def test_refused_properties_do_not_kill_their_event():
+    """Customer.io took the event: it is delivered, and the properties are the letter."""
+    bench = Bench([raw_event("E", 1), raw_event("E", 2)], api=MemoryCustomerio(rejected={"identify"}))
+    assert bench.run() == "empty"
+    assert bench.api.events == ["E-1", "E-2"]
+    assert bench.shelf.dead_events() == [("E-2", "properties_rejected")]
+    assert bench.shelf.books() == {"delivered": 2, "properties": 1, "position": 2}
+
+
+def test_an_event_that_is_refused_with_its_properties_is_one_dead_letter():
+    """Which says both."""
+    bench = Bench([raw_event("E", 1)], api=MemoryCustomerio(rejected={"identify", "E"}))
+    assert bench.run() == "empty"
+    assert bench.shelf.dead_events() == [("E-1", "rejected")]
+    assert [letter["message"] for letter in bench.shelf.dead.values()] == ["invalid; name: invalid"]
+    assert bench.shelf.books() == {"dead": 1, "position": 1}
 
 
 def test_bytes_that_are_no_event_become_a_dead_letter():

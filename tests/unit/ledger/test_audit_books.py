@@ -41,6 +41,12 @@ def test_replays_have_no_delivery_time():
     assert differences(msgspec.structs.replace(SOUND, timed=3)) == []
 
 
+def test_letters_about_properties_are_no_dead_events():
+    """They are kept beside the sum, and counted by themselves."""
+    letters = {"properties": 2, "letters": 3, "by_time": 3, "by_cause": 3}
+    assert differences(msgspec.structs.replace(SOUND, **letters)) == []
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -50,6 +56,7 @@ def test_replays_have_no_delivery_time():
         ({"read": 7}, "the ledger is at 8 events, Redis's group at 7"),
         ({"lag": 5}, "2 events wait by the ledger, 5 by Redis"),
         ({"letters": 2, "by_time": 2, "by_cause": 2}, "1 dead by the ledger, 2 dead letters are kept"),
+        ({"properties": 1}, "1 dead and 1 with refused properties by the ledger, 1 dead letters are kept"),
         ({"by_time": 0}, "1 dead letters are kept, 0 are listed by time"),
         ({"by_cause": 3}, "1 dead letters are kept, 3 are listed by cause"),
         ({"timed": 5}, "4 delivered, 5 with a delivery time"),

@@ -65,6 +65,15 @@ def test_what_customerio_refused_is_the_same_until_something_changes():
     assert judged(letter(operations=other_properties)).fate == "sent"
 
 
+def test_refused_properties_are_the_same_until_something_changes():
+    """Also of an event that is not sent: what was refused are its person's properties."""
+    for name in ("E", "OFF"):
+        one = letter(event(1, name), dead=Dead("properties_rejected", "send"), settled="delivered")
+        made = letter(event(1, name), operations=made_of(one), dead=Dead("properties_rejected", "send"))
+        assert judged(made) == Judged("same", "properties_rejected")
+        assert judged(made, Mapper(integration("last_event = true\n"))).fate == "sent"
+
+
 def survey(letters, *, fixed=False, states=None):
     """The survey of letters and those that pass it."""
     known = states or {}

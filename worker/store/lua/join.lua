@@ -14,8 +14,11 @@ for i = 1, #info, 2 do about[info[i]] = info[i + 1] end
 local cursor, base = about['last-generated-id'], about['entries-added']
 if ARGV[2] == 'archive' then cursor, base = '0-0', base - about['length'] end
 redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], cursor, 'ENTRIESREAD', base)
--- Dead letters that outlived a lost group stay on the books: they count as accepted before.
-local dead = redis.call('HLEN', KEYS[3])
+-- Dead letters that outlived a lost group stay on the books: they count as accepted before; not those that are about
+-- properties alone, whose events counted as delivered.
+local properties = tonumber(redis.call('HGET', KEYS[2], 'properties') or 0)
+local dead = redis.call('HLEN', KEYS[3]) - properties
 redis.call('DEL', KEYS[2])
 redis.call('HSET', KEYS[2], 'base', base - dead, 'position', base, 'dead', dead)
+if properties > 0 then redis.call('HSET', KEYS[2], 'properties', properties) end
 return 1

@@ -35,6 +35,10 @@ end
 -- The entry of a dead letter's id.
 local function entry_of(id) return string.match(id, '%d+%-%d+$') end
 
+-- The ledger's field that counts a letter: one of an event that is settled otherwise (`settled` says how) is about its
+-- person's properties alone, and none of the events that are dead.
+local function book_of(settled) return (settled or '') == '' and 'dead' or 'properties' end
+
 -- Write a dead letter {letter_id, cause, about, failed_ms, record} under `dead`, `by_time`, `causes` and its cause's key.
 local function write_letter(letter, dead, by_time, causes, cause_key)
   redis.call('HSET', dead, letter.letter_id, letter.record)

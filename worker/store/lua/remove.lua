@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
 -- Remove dead letters: the books count them under another field instead of dead.
+-- Those that are about properties alone are removed alone: their events keep the count they have.
 -- KEYS  lease, in hand, ledger, dead, dead by time, dead causes, trail, then the keys of the causes; last the changes
 -- ARGV  field of the ledger that gains, most notes in the trail, the letters (MessagePack: id, cause, place of its key
---       among the causes, note for the trail or ''), what is noted in the changes
+--       among the causes, note for the trail or '', settled), what is noted in the changes
 -- Returns one character a letter: '1' removed, 'g' gone already, 'h' a replay has it in hand, 'c' its cause has changed.
 -- include prelude
 local results, removed, noted = {}, 0, false
@@ -20,9 +21,13 @@ for n, letter in ipairs(cmsgpack.unpack(ARGV[3])) do
       redis.call('LPUSH', KEYS[7], letter.note)
       noted = true
     end
-    removed = removed + 1
     results[n] = '1'
-    note_change(KEYS[#KEYS], entry_of(letter.id), ARGV[1] == 'base' and 'moved' or ARGV[1], ARGV[#ARGV])
+    if book_of(letter.settled) == 'dead' then
+      removed = removed + 1
+      note_change(KEYS[#KEYS], entry_of(letter.id), ARGV[1] == 'base' and 'moved' or ARGV[1], ARGV[#ARGV])
+    else
+      redis.call('HINCRBY', KEYS[3], 'properties', -1)
+    end
   end
 end
 if removed > 0 then

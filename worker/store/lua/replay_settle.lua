@@ -6,9 +6,11 @@
 -- ARGV  token, group, life of a wake mark (ms), life of a person's state (s), life of the job's counts (s),
 --       most letters of the next turn (0: no bound), the letters, what is noted beside their entries in the changes,
 --       then a state for each person key
--- letters  MessagePack, of each: id, became ('delivered' | 'filtered:<reason>' | 'dead'), cause until now and the place
---       of its key (place 0: it was gone when it was read), and for 'dead' the new letter with the place of its cause;
---       of an event that is no dead letter: `was`, the field of the books that counts it ('base': none does), place 0
+-- letters  MessagePack, of each: id; tally, what the job counts; was and became, the fields of the books that count its
+--       event until now and from now on ('delivered' | 'filtered:<reason>' | 'dead'; was 'base': none did); note, what the
+--       changes say of it ('': nothing); held, by how much the letters about properties alone grow; cause until now and
+--       the place of its key (place 0: it was no letter when it was read); if it is a letter from now on: that, with the
+--       place of its cause
 -- Returns 'lost' (nothing is changed) | 'more' (live events wait; the wake mark is set for the caller's message) | 'empty'
 -- include prelude
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
@@ -17,37 +19,27 @@ local causes = 10 + people
 for n = 1, people do redis.call('SET', KEYS[10 + n], ARGV[8 + n], 'EX', ARGV[4]) end
 for _, letter in ipairs(letters) do
   redis.call('ZREM', KEYS[6], letter.id)
-  local is_dead = redis.call('HEXISTS', KEYS[8], letter.id) == 1
-  if letter.was ~= '' and not is_dead then
-    if letter.became == 'dead' and letter.was == 'delivered' then
-      redis.call('HINCRBY', KEYS[7], 'refused', 1) -- Customer.io has it from the first time: no dead letter
-    else
-      if letter.became == 'dead' then
-        write_letter(letter.now, KEYS[8], KEYS[9], KEYS[10], KEYS[causes + letter.now_place])
-      end
-      if letter.became ~= letter.was then
-        redis.call('HINCRBY', KEYS[4], letter.was, -1)
-        redis.call('HINCRBY', KEYS[4], letter.became, 1)
-        note_change(KEYS[#KEYS], entry_of(letter.id), letter.became, ARGV[8])
-      end
-      redis.call('HINCRBY', KEYS[7], letter.became, 1)
-    end
-  elseif letter.place == 0 or not is_dead then
+  -- a letter that is gone by now, or one that an event has become meanwhile, is whoever's did that
+  local is_letter = redis.call('HEXISTS', KEYS[8], letter.id) == 1
+  if is_letter ~= (letter.place > 0) or letter.was == '' then
     redis.call('HINCRBY', KEYS[7], 'gone', 1)
   else
-    if letter.became == 'dead' then
+    if letter.now then
       write_letter(letter.now, KEYS[8], KEYS[9], KEYS[10], KEYS[causes + letter.now_place])
-    else
+    elseif is_letter then
       redis.call('HDEL', KEYS[8], letter.id)
       redis.call('ZREM', KEYS[9], letter.id)
-      redis.call('HINCRBY', KEYS[4], 'dead', -1)
-      redis.call('HINCRBY', KEYS[4], letter.became, 1)
-      note_change(KEYS[#KEYS], entry_of(letter.id), letter.became, ARGV[8])
     end
-    if letter.now_place ~= letter.place then
+    if is_letter and letter.now_place ~= letter.place then
       leave_cause(letter.id, letter.cause, KEYS[10], KEYS[causes + letter.place])
     end
-    redis.call('HINCRBY', KEYS[7], letter.became, 1)
+    if letter.became ~= letter.was then
+      redis.call('HINCRBY', KEYS[4], letter.was, -1)
+      redis.call('HINCRBY', KEYS[4], letter.became, 1)
+    end
+    if letter.held ~= 0 then redis.call('HINCRBY', KEYS[4], 'properties', letter.held) end
+    if letter.note ~= '' then note_change(KEYS[#KEYS], entry_of(letter.id), letter.note, ARGV[8]) end
+    redis.call('HINCRBY', KEYS[7], letter.tally, 1)
   end
 end
 if ARGV[6] == '0' then redis.call('HDEL', KEYS[7], 'most') else redis.call('HSET', KEYS[7], 'most', ARGV[6]) end

@@ -5,7 +5,7 @@
 --       last the trail
 -- ARGV  token, life of the lease (ms), group, cursor, events, life of a person's state (s), number of this step,
 --       '1' when the batch that killed earlier holders is passed, number of counts and of people, the dead letters
---       (MessagePack: letter_id, cause, about, failed_ms, record; '' for none), then
+--       (MessagePack: letter_id, cause, about, failed_ms, record, settled; '' for none), then
 --       count:  field, by how much
 --       person: state
 --       last the trail's record ('': none)
@@ -38,15 +38,17 @@ for _, letter in ipairs(ARGV[11] ~= '' and cmsgpack.unpack(ARGV[11]) or {}) do
   write_letter(letter, KEYS[5], KEYS[6], KEYS[7], KEYS[key])
   if former then
     -- Its group was lost and made again from the archive: the event was accepted twice, and is one dead letter.
-    redis.call('HINCRBY', KEYS[3], 'base', 1)
     local readable, old = pcall(cjson.decode, former)
-    local was = readable and type(old) == 'table' and old['cause']
+    if not readable or type(old) ~= 'table' then old = {} end
+    local book = book_of(old['settled'])
+    redis.call('HINCRBY', KEYS[3], book, -1)
+    if book == 'dead' then redis.call('HINCRBY', KEYS[3], 'base', 1) end
+    local was = old['cause']
     if type(was) == 'string' and was ~= letter.cause then
       leave_cause(letter.letter_id, was, KEYS[7], string.sub(KEYS[key], 1, #KEYS[key] - #letter.cause) .. was)
     end
-  else
-    redis.call('HINCRBY', KEYS[3], 'dead', 1)
   end
+  redis.call('HINCRBY', KEYS[3], book_of(letter.settled), 1)
   key = key + 1
 end
 if ARGV[#ARGV] ~= '' then redis.call('XADD', KEYS[#KEYS], '*', 'b', ARGV[#ARGV]) end
