@@ -76,7 +76,7 @@ class Delivery:
         self.gate = gate
         self.bounds = bounds
         self.stopping = stopping
-        self.full = full  # whether there are too many dead letters, after so many more
+        self.full = full  # whether the dead limit is reached, after so many more burials
 
     def run(self, token: str, *, probe: bool = False) -> Ended:
         """Deliver until nothing waits, the budget is spent, or the destination fails."""
@@ -118,7 +118,7 @@ class _Run:
         self._cursor = taken.cursor
         self.probe = probe
         self._steps = 0
-        self._buried = 0  # events that became dead letters since somebody asked whether there are too many
+        self._buried = 0  # events buried since the dead limit was last checked
 
     def serve(self) -> Ended:
         """Step after step, until nothing waits, the budget is spent, or the integration is held."""
@@ -130,9 +130,9 @@ class _Run:
                 left = self.release(keep=True)
                 if left != "more":
                     return left
-                self._settle(Request(0, Composed([], [], {})), self._more())  # events came in between: only read
+                self._settle(Request(0, Composed([], [], {})), self._more())  # events arrived meanwhile: only read them
                 continue
-            # a search that was broken off would begin again from its start
+            # an interrupted search would start over
             if (spent and not self._search.events) or self._parts.stopping():
                 return self.release()
             ended = self._step()
@@ -144,7 +144,7 @@ class _Run:
             spent = time.monotonic() - started > self._parts.bounds.budget_s
 
     def release(self, *, keep: bool = False, mark: bool = True) -> Literal["lost", "more", "empty"]:
-        """Let the lease go; with `keep` not while events wait."""
+        """Release the lease; with `keep`, not while events wait."""
         return self._parts.shelf.release(self._parts.lane, self._token, self._cursor, keep=keep, mark=mark)
 
     def _step(self) -> Literal["settled", "answered", "held"]:
@@ -162,7 +162,7 @@ class _Run:
             return "held"
         if judged == "split":
             self._search.split(request.events)
-            return "settled"  # nobody is served yet: a probe is not over
+            return "settled"  # nothing was delivered yet: the probe goes on
         self._search.settled(request.events, found=request.events == 1 and request.composed.outcomes[0] is not None)
         # twice what the next request takes: the one after it is decided on while that one is settled
         more = 0 if len(self._queue) - request.events >= 2 * self._requests.size else self._more()
@@ -194,7 +194,7 @@ class _Run:
     def _look_ahead(self) -> list[str]:
         """While Redis settles the last request, decide on what is queued for the next; the keys of its people."""
         if self._caution.events or self._search.events:
-            return []  # then each is decided by itself, when its turn comes
+            return []  # each is then decided alone, when its turn comes
         return self._requests.keys_of(self._requests.decide(self._queue[: self._requests.size]))
 
     def _bury_poison(self) -> None:
@@ -213,10 +213,10 @@ class _Run:
             self._settle(Request(1, Composed([], [dead], {})), 0)
 
     def _is_poisoned(self, request: Request) -> bool:
-        """Whether Customer.io fails (5xx) at something in this request, or refuses an event that was sent alone.
+        """Whether this request holds poison: Customer.io fails (5xx) at it, or refuses an event that was sent alone.
 
-        Not if it fails at everything: again and again at the same place, though others were served in between. An event
-        alone is poison only if another one is served right now.
+        An outage is no poison: it counts only if the same place fails repeatedly while others are served in between. An
+        event alone is poison only if another one is accepted right now.
         """
         served: bool | None = None
         if self.probe or request.refused_alone:
@@ -257,7 +257,7 @@ class _Run:
         self._note("sending")
 
     def _note(self, phase: Phase) -> None:
-        """Note the event that is tried alone: should this process be killed by it, the next one knows."""
+        """Note the event that is tried alone, so that the next process knows if it kills this one."""
         if self._caution.alone:
             self._parts.shelf.caution(self._parts.lane, self._token, self._queue[0].entry_id, phase)
 

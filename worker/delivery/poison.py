@@ -16,7 +16,7 @@ DEATHS_SENDING = 8
 # In between means: another shard's probe has ended the hold, or an operator has.
 REFUSALS = 6
 REFUSALS_ALONE = 12
-# Events of other people that are tried, at most, to see whether anybody is served.
+# At most this many events of other people are tried, to see whether Customer.io accepts any.
 WITNESSES = 3
 
 
@@ -32,7 +32,7 @@ class Caution:
 
     @property
     def alone(self) -> bool:
-        """Whether events are tried one by one, each noted before: should the process be killed, the next one knows."""
+        """Whether events are tried one by one, each noted first, so that the next process knows what was in hand."""
         return self.events == 1
 
     def poison(self) -> Dead | None:
@@ -58,8 +58,8 @@ class Search:
 
     def __init__(self) -> None:
         self.events = 0  # events at the head of the queue with poison among them; 0: no search
-        self.refusals = 0  # failures at this place, when the search for what Customer.io fails at began
-        self.failing = False  # it is a search for what Customer.io fails at
+        self.refusals = 0  # failures at this place when the search began
+        self.failing = False  # the search is for an event that Customer.io fails at (5xx)
 
     def begins(self, refusals: int) -> None:
         """Customer.io has failed at one place this many times: enough of them begin a search."""
@@ -86,7 +86,7 @@ class Search:
 
 
 def witnesses(decisions: Iterable[Decision]) -> Iterator[Send]:
-    """Events of other people than the first event's, the first of each, to see whether anybody is served."""
+    """The first event of each other person, to see whether Customer.io accepts any."""
     first, *others = decisions
     known = {first.who.digest} if isinstance(first, Send | Learn) else set[str]()
     found = 0

@@ -86,7 +86,7 @@ class Request(msgspec.Struct):
 
     @property
     def refused_alone(self) -> bool:
-        """Whether a single event was refused, and not by its position: everybody's may be."""
+        """Whether a single event was refused without its item being named: any event might be refused so."""
         if self.answer is None or self.events != 1 or self._is_stray:
             return False
         judged = verdict(self.answer.status)
@@ -94,7 +94,7 @@ class Request(msgspec.Struct):
 
     @property
     def _is_stray(self) -> bool:
-        """Whether the answer names items that were not sent: it is about another request, or nonsense."""
+        """Whether the answer names items that were not sent: it belongs to another request, or is invalid."""
         return self.answer is not None and any(
             error.position >= len(self.composed.operations) for error in self.answer.errors
         )
@@ -179,7 +179,7 @@ class Requests:
             if decision is None:
                 try:
                     decision = quick(read_event(waiting.entry_id, waiting.raw), now_ms, suppressed)
-                except Exception:  # noqa: BLE001 - once more, by the way that says what it was
+                except Exception:  # noqa: BLE001 - tried again one by one, which says what failed
                     decision = decide(self._mapper, waiting.event, now_ms, suppressed)
                 waiting.decision = decision
             decisions.append(decision)
@@ -215,7 +215,7 @@ class Requests:
                 composed = self._mapper.compose(decisions[:events], known)
             except (RelayError, MemoryError):
                 raise  # not about the event
-            except Exception as fault:  # noqa: BLE001 - whatever it is, it must stop no other event
+            except Exception as fault:  # noqa: BLE001 - no fault may stop other events
                 if events <= 1:
                     return Request(events, Composed([], [_crashed(fault)], {}))
                 events //= 2
@@ -239,7 +239,7 @@ class Requests:
             if self._stopping():
                 raise StoppedError
             note()
-            lease.check()  # last: nothing may come between it and the request
+            lease.check()  # last: nothing may come between this check and the request
 
         request.answer, request.attempts = self._post.send(request_body(request.composed.operations), before, once=once)
         lease.progressed()
@@ -265,7 +265,7 @@ def decide(mapper: Mapper, read: Callable[[], Event], now_ms: int, suppressed: f
         return mapper.decide(event, now_ms, suppressed)
     except (RelayError, MemoryError):
         raise  # not about the event
-    except Exception as fault:  # noqa: BLE001 - whatever it is, it must stop no other event
+    except Exception as fault:  # noqa: BLE001 - no fault may stop other events
         return _crashed(fault)
 
 
@@ -273,7 +273,7 @@ def hold(gate: Gate, request: Request, lease: Lease, *, probe: bool) -> None:
     """Hold the integration for what a request was answered.
 
     Raises:
-        LeaseLostError: whoever was stopped for too long has seen a timeout of its own making; nothing is held.
+        LeaseLostError: this process was stopped for too long, so the timeout is its own; nothing is held.
     """
     lease.check()
     answer = request.answer or Answer(0)
@@ -323,7 +323,7 @@ def _joined(first: Dead, other: Dead | None) -> Dead:
 
 
 def _crashed(fault: Exception) -> Dead:
-    """The end of an event that the mapping fails at. Not with the fault's text: it may hold a part of the event."""
+    """The outcome of an event that the mapping fails at; without the exception's text, which may quote the event."""
     frame = traceback.extract_tb(fault.__traceback__)[-1]
     where = f"{PurePath(frame.filename).name}:{frame.lineno}"
     return Dead("crashed_mapping", "map", message=f"the relay failed at it: {type(fault).__name__} in {where}")

@@ -51,7 +51,7 @@ class Settler:
     ) -> Burial:
         try:
             event = waiting.event()
-        except Exception:  # noqa: BLE001 - what cannot be read is buried as it is
+        except Exception:  # noqa: BLE001 - an unreadable event is buried as it is
             event = None
         log.info(
             "event_buried integration=%s shard=%d entry=%s reason=%s field=%s status=%d",

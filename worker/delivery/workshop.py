@@ -56,7 +56,7 @@ class Workshop:
         self._stop = stop
 
     def serves(self, integration: Integration) -> bool:
-        """Whether it can serve this one too, from now on: another revision, to the same address with the same key."""
+        """Whether it can serve this integration too: another revision, but the same address and key."""
         former = self._integration
         if former is not integration:
             if former.fingerprint != integration.fingerprint:
@@ -98,7 +98,7 @@ class Workshop:
 
 
 def bounds(chosen: Settings) -> Bounds:
-    """How much and how long one task may."""
+    """The bounds of one task: events a batch and a probe, budget, lease and patience in seconds."""
     one_request_s = chosen.request_timeout_s + chosen.retry_max_s
     patience_s = chosen.request_attempts * one_request_s + 30
     return Bounds(chosen.batch_events, chosen.probe_events, chosen.budget_s, chosen.lease_s, patience_s)

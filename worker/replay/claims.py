@@ -8,7 +8,7 @@ import redis
 
 from worker.store.keys import job_key
 
-# How long a job that was woken is nobody else's, should the message be long on its way.
+# How long a job that was woken stays claimed while its message is under way.
 _WAKE_MS = 10_000
 
 
@@ -36,7 +36,7 @@ class Claims:
             return True
 
     def wake(self, job_id: str) -> str | None:
-        """The token of the message that is to wake an idle job; None when somebody works on it."""
+        """The token for a message that wakes an idle job; None when a task works on it."""
         token = uuid.uuid4().hex
         return token if self.take(job_id, token, token, _WAKE_MS) else None
 
@@ -45,7 +45,7 @@ class Claims:
         self._redis.pexpire(job_key(job_id, "lease"), life_ms)
 
     def drop(self, job_id: str, token: str) -> None:
-        """Let the claim go, if it is still this token's."""
+        """Release the claim, if it is still this token's."""
         if self._redis.get(job_key(job_id, "lease")) == token.encode():
             self._redis.delete(job_key(job_id, "lease"))
 

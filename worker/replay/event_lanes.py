@@ -16,7 +16,7 @@ from worker.store.entry_id import order
 from worker.store.stream import Lane, read_range
 from worker.store.trail_reader import TrailReader
 
-# The ledger's field that an event leaves which the integration never counted: what is accepted begins there.
+# The ledger field for an event that the integration never counted: the base of its accepted count.
 UNCOUNTED = "base"
 
 

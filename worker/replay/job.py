@@ -46,14 +46,14 @@ class Job(msgspec.Struct):
 
 
 def write_job(job: Job) -> dict[str, Any]:
-    """A job that begins, as the fields of a hash; what is counted on the lanes is not among them."""
+    """A new job as the fields of a hash, without the counts that are kept on the lanes."""
     row: dict[str, Any] = msgspec.to_builtins(job)
     del row["left"], row["closed"]
     return row | {"integrations": " ".join(job.integrations), "counts": "{}"}
 
 
 def read_job(row: Mapping[bytes, bytes]) -> Job:
-    """The job of a hash."""
+    """The job that a hash describes."""
     facts: dict[str, Any] = {key.decode(): value.decode("utf-8", "replace") for key, value in row.items()}
     facts["integrations"] = facts["integrations"].split()
     facts["counts"] = msgspec.json.decode(facts["counts"], type=dict[str, int])

@@ -2,7 +2,7 @@
 
 Behind: a lane where live events wait, or are just being delivered, is passed over; live events need no lease for more
 than a moment unless they come faster than they are delivered. A job that finds no turn for `_PATIENCE_MS` takes small
-ones in between all the same, so that a lane which never empties does not keep its dead letters for ever.
+ones in between all the same, so that a lane which never empties does not block its dead letters for ever.
 """
 
 import time
@@ -19,7 +19,7 @@ from worker.replay.jobs import Jobs
 from worker.replay.turn import TURN_LETTERS, Ended, Replay
 from worker.store.holds import Hold, Holds
 
-# How long one task works on a replay: with a single worker process, live events wait no longer than that.
+# How long one task works on a replay; with a single worker process, live events wait that long at most.
 JOB_BUDGET_S = 0.5
 
 _PATIENCE_MS = 30_000
@@ -134,14 +134,14 @@ class JobRun:
         if replay is None:
             return None
         probe = False
-        if hold is not None and hold.kind != "dead_limit":  # replaying is what ends that one
+        if hold is not None and hold.kind != "dead_limit":  # a replay is what ends that hold
             probe = self._holds.claim_probe(integration, _now_ms(), self._pace.probe_ms)
             if not probe:
                 return Ended("held")
         most = _OVERTAKING_LETTERS if overtake else TURN_LETTERS
         if job.rate:
             most = min(most, max(1, int(job.rate / 4)))
-        # what waits on a held lane waits for the hold, not for its turn
+        # on a held lane, events wait for the hold to end, not for their turn
         ended = replay.turn(most, overtake=overtake or hold is not None, probe=probe)
         if ended.wake:
             self._wake(integration, shard)

@@ -13,7 +13,7 @@ from worker.replay.job import NEXT, Job, JobState, read_job, write_job
 from worker.store.keys import JOBS, OPEN_JOBS, job_key, job_part_key
 
 HISTORY = 200
-# How long what a job's command has prepared is kept when the command dies before it starts the job.
+# How long a prepared job is kept if its command is killed before it starts the job.
 PREPARED_S = 3600
 # How long the counts of a job outlive its last turn; they are summed up when it ends.
 COUNTS_S = 90 * 86_400
@@ -28,7 +28,7 @@ class Jobs:
         self._shards = shards
 
     def start(self, job: Job, ids: Sequence[str]) -> None:
-        """Write down which letters a job is to replay, in this order, and let it run."""
+        """Store which letters a job is to replay, in this order, and start it."""
         lanes: dict[tuple[str, int], list[str]] = {}
         for dead_id in ids:
             integration, shard, _ = split_id(dead_id)
@@ -36,7 +36,7 @@ class Jobs:
         self.start_on(job, lanes)
 
     def start_on(self, job: Job, lanes: Mapping[tuple[str, int], Sequence[str]]) -> None:
-        """Write down what a job has to do on each lane (integration and shard), in this order, and let it run."""
+        """Store what a job has to do on each lane (integration and shard), in this order, and start it."""
         keys = []
         for (integration, shard), here in lanes.items():
             key = job_part_key(shard, "replay", integration, job.id)
@@ -69,7 +69,7 @@ class Jobs:
         return job
 
     def peek(self, job_id: str) -> Job | None:
-        """One job without its counts: one small look."""
+        """One job without its counts: a single read."""
         row = self._redis.hgetall(job_key(job_id))
         return read_job(row) if row else None
 
@@ -114,7 +114,7 @@ class Jobs:
                 return state
 
     def note(self, job_id: str, **facts: str | int) -> None:
-        """Write facts of a job that is there."""
+        """Update fields of an existing job."""
         if self._redis.exists(job_key(job_id)):
             self._redis.hset(job_key(job_id), mapping=facts)
 
@@ -133,7 +133,7 @@ class Jobs:
         self._redis.srem(OPEN_JOBS, job.id)
 
     def forget(self, name: str) -> None:
-        """Take a person's name out of the filters that are kept."""
+        """Remove a person's identifier from the filters of stored jobs."""
         for job_id in self._redis.zrange(JOBS, 0, -1):
             key = job_key(job_id.decode())
             if name.casefold() in (self._redis.hget(key, "filter") or b"").decode().casefold():

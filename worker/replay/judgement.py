@@ -12,7 +12,7 @@ from worker.mapping.outcome import Dead, Filtered
 
 Fate = Literal["sent", "same", "filtered", "dead", "unknown"]
 """Sent: the relay finds nothing wrong with it. Same: neither did it before, and Customer.io refused just this.
-Unknown: it killed its worker, so nobody but a worker shall try it."""
+Unknown: it killed its worker, so only a worker may try it."""
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ def judge(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | Non
         return Judged("filtered", decision.reason)
     if isinstance(decision, Dead):
         return Judged("dead", decision.reason)
-    # The person's past decides only over these two, and asking it is what takes time.
+    # Only these two depend on the person's state, and reading that takes time.
     if letter.reason == "too_large":
         digest = mapper.person_of(decision)
         outcome = mapper.compose([decision], {digest: state} if digest else {}).outcomes[0]

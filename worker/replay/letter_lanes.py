@@ -84,7 +84,7 @@ class LetterLanes:
         search: int,
         change: bytes = b"",
     ) -> bool:
-        """End the turn: write what became of letters and people, let the lease go; whether live events wait.
+        """End the turn: write what became of letters and people, release the lease; whether live events wait.
 
         `change` is what the trail's changes say of this turn.
 

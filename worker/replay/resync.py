@@ -23,7 +23,7 @@ class PeopleLanes(LetterLanes):
     """The lanes as a resync uses them: ids are digests of people."""
 
     def _was(self, _dead_id: str) -> str:
-        return "delivered"  # and stays so: identified again is no other outcome
+        return "delivered"  # stays delivered: identifying again changes no outcome
 
 
 class Resync(Replay):
@@ -75,4 +75,4 @@ class Resync(Replay):
 
 
 def _nothing() -> None:
-    """Nothing is noted before an attempt: telling properties kills no worker that deliveries did not."""
+    """Nothing is noted before an attempt: sending properties kills no worker that deliveries would not."""

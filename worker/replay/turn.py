@@ -1,8 +1,8 @@
 """A job's turn on one lane: read dead letters, map them again, send, settle.
 
 A turn is short, one request, and takes the lane's own lease, so that live events and replays never write a person's
-state side by side. The mapping is that of live events with the person's state as it is now: an old event joins what is
-known and takes nothing back. A letter that kills its worker is found as delivery finds such events: by smaller turns.
+state side by side. The mapping is that of live events with the person's state as it is now: an old event adds to it and
+reverts nothing. A letter that kills its worker is found as delivery finds such events: by smaller turns.
 """
 
 import logging
@@ -29,7 +29,7 @@ from worker.store.stream import Lane
 
 log = logging.getLogger(__name__)
 
-# Most letters of a turn: one request, and live events that come meanwhile wait no longer than for one.
+# Most letters of a turn: one request, so live events that arrive meanwhile wait for one request at most.
 TURN_LETTERS = 100
 
 Outcome = tuple[str, Letter | None, Became]
@@ -120,7 +120,7 @@ class Replay:
             return self._settle("settled", token, gone, {}, request.events // 2)
         if probe and request.answer is not None:
             self._gate.resume()
-        search = min(TURN_LETTERS, turn.search * 2) % TURN_LETTERS  # found or not, the turns grow again
+        search = min(TURN_LETTERS, turn.search * 2) % TURN_LETTERS  # whether it was found or not, turns grow again
         outcomes = gone + self._outcomes(present, request)
         people = self._requests.keyed(request.composed.people)
         return self._settle("settled", token, outcomes, people, search, request)
