@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     append_timeout_s: float = Field(5, gt=0, description="Longest wait for Redis before ingest answers 503.")
 
     retention_s: int = Field(259_200, ge=0, description="How long settled events stay in the stream, seconds.")
+    archive_url: str = Field(
+        "",
+        description="Folder or bucket that keeps what is trimmed (file, s3, gs, az); needs the extra archive.",
+    )
     dedup_window_s: int = Field(1_814_400, ge=60, description="How long an event id is remembered, seconds.")
     person_ttl_s: int = Field(34_560_000, ge=3600, description="How long an idle person's state is kept, seconds.")
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from worker.delivery.lease_run import Delivery
     from worker.replay.jobrun import JobRun
     from worker.replay.serving import Serving
+    from worker.store.archive import Archive
 
 
 class Relay:
@@ -155,6 +156,17 @@ class Relay:
         """The event streams."""
         chosen = self.settings
         return Streams(self.redis, int(chosen.lease_s * 1000), chosen.person_ttl_s, WAKE_MS)
+
+    @cached_property
+    def archive(self) -> "Archive | None":
+        """The archive of what was trimmed; None where there is none.
+
+        Raises:
+            OperatorError: RELAY_ARCHIVE_URL is wrong, or the extra is not installed.
+        """
+        from worker.store.archive import open_archive  # noqa: PLC0415 - most commands have no use for it
+
+        return open_archive(self.settings.archive_url)
 
     @cached_property
     def holds(self) -> Holds:

@@ -117,8 +117,8 @@ def _plan(parts: "Relay", name: str, wanted: "Wanted") -> "tuple[Plan, list[str]
     Raises:
         click.UsageError: there is no such integration.
     """
+    from worker.dead.fates import Fates
     from worker.history.backfill import Backfill
-    from worker.history.fates import Fates
     from worker.history.scan import Scan
 
     known = parts.integrations.integrations.get(name)

@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
+from worker.dead.fates import Fates
 from worker.dead.letter import letter_id
 from worker.delivery.request import decide
-from worker.history.fates import Fates
 from worker.history.scan import ALWAYS, Scan, Span
 from worker.mapping.decision import Learn, Send
 from worker.mapping.mapper import LATE_MS, Mapper

@@ -12,8 +12,8 @@ import redis
 
 from config.integrations import ConfigError, Integration, Integrations, parse
 from worker.app import Relay, relay
+from worker.dead.fates import Fates
 from worker.errors import OperatorError
-from worker.history.fates import Fates
 from worker.history.find import Finder, Found
 from worker.history.scan import Scan
 from worker.history.timeline import PropertyValue, Spot, Timeline, property_values

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from config.integrations import Integration, Integrations
-from worker.history.fates import Fate, Fates
+from worker.dead.fates import Fate, Fates
 from worker.history.find import Found
 from worker.purchasely.person import shard_key
 from worker.store.holds import Hold

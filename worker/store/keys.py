@@ -44,6 +44,8 @@ relay:config:revisions               hash    number -> revision of the integrati
 relay:processes                      hash    process -> when it was last alive, and what it runs; 1 a process; the
                                              reader, an hour after its last sign
 relay:actions                        list    what people did: who, what, on what, why; 10000; trimmed as it grows
+relay:archive                        hash    files, events, written_ms; failing_since_ms, reason; 5 fields; nobody
+relay:archive:lease                  string  token of who archives; 1; expires, or its holder
 relay:shards                         string  how many shards there are; 1; nobody
 """
 
@@ -57,6 +59,8 @@ SOURCES = "relay:sources"
 REVISIONS = "relay:config:revisions"
 PROCESSES = "relay:processes"
 ACTIONS = "relay:actions"
+ARCHIVE = "relay:archive"
+ARCHIVE_LEASE = "relay:archive:lease"
 JOBS = "relay:{jobs}:all"
 OPEN_JOBS = "relay:{jobs}:open"
 

@@ -52,6 +52,7 @@ class TrailReader:
         self._exchange = Exchange(client)
         self._runs: dict[Lane, list[tuple[int, Run]]] = {}
         self._places: dict[tuple[Lane, Place], list[Place]] = {}
+        self._expected: dict[Lane, tuple[int, int, dict[int, list[Changed]]]] = {}
 
     def settled(self, lane: Lane, place: Place) -> Settled | None:
         """How an entry was settled; None: nothing is kept of it, or it is not settled yet."""
@@ -69,6 +70,13 @@ class TrailReader:
         if at == len(places) or places[at] != place or behind > len(run.outcomes):
             return None
         return Settled(*outcome_of(run.outcomes[-behind]), run, settled_ms)
+
+    def expect(self, lane: Lane, first_ms: int, last_ms: int) -> None:
+        """Read the changes of entries received in this time once, and answer from that; as of now."""
+        by_ms: dict[int, list[Changed]] = {}
+        for one in self._changes(lane, first_ms, last_ms):
+            by_ms.setdefault(one.place[0], []).append(one)
+        self._expected[lane] = first_ms, last_ms, by_ms
 
     def cursors(self, stream: str) -> dict[str, Place]:
         """Where each group of a stream is; nothing where there is no stream."""
@@ -140,5 +148,8 @@ class TrailReader:
 
     def _changes(self, lane: Lane, first_ms: int, last_ms: int) -> list[Changed]:
         """The changes of entries received in these milliseconds."""
+        expected = self._expected.get(lane)
+        if expected is not None and first_ms == last_ms and expected[0] <= first_ms <= expected[1]:
+            return expected[2].get(first_ms, [])
         reply: Any = self.ask("ZRANGE", changes_key(lane.shard, lane.integration), first_ms, last_ms, "BYSCORE")
         return [changed for member in reply if (changed := decode_change(member)) is not None]

@@ -48,7 +48,8 @@ class Rounds:
         """Drop what every group is past and the retention no longer asks for; how many events."""
         self.retirement.retire()
         oldest_ms = time.time_ns() // 1_000_000 - self._settings.retention_s * 1000
-        trimmed = trim(self._redis, self.retirement.sources(), self._groups(), self._settings.shards, oldest_ms)
+        sources, archive = self.retirement.sources(), self._parts.archive
+        trimmed = trim(self._redis, sources, self._groups(), self._settings.shards, oldest_ms, archive)
         self.retirement.drop_empty()
         return trimmed
 
@@ -56,4 +57,5 @@ class Rounds:
         """Shorten the past when Redis's memory presses; how many events were dropped."""
         chosen = self._settings
         sources = self.retirement.sources()
-        return relieve(self._redis, sources, self._groups(), chosen.shards, chosen.max_memory_percent)
+        archive = self._parts.archive
+        return relieve(self._redis, sources, self._groups(), chosen.shards, chosen.max_memory_percent, archive)

@@ -3,16 +3,21 @@
 Only what every group of a stream is past may go, whether this process knows the group's integration or not: a host with
 an older configuration must not drop what waits for a newer one. The trail goes with its events. When Redis nears the
 memory that ingest may fill, the oldest tenth of the past goes at each look, rather than the next event be refused.
+Where there is an archive, nothing goes that it does not have, and what goes by age goes by whole hours.
 """
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import redis
 
+from worker.store.archive import HOUR_MS, Archive
 from worker.store.entry_id import order
 from worker.store.keys import shard_key
+from worker.store.past import since_ms
+from worker.upkeep.archive import Archiving
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +28,17 @@ _STEP = 0.1
 Place = tuple[int, int]
 
 
-def trim(client: redis.Redis, sources: list[str], groups: list[str], shards: int, oldest_ms: int) -> int:
+def trim(
+    client: redis.Redis,
+    sources: list[str],
+    groups: list[str],
+    shards: int,
+    oldest_ms: int,
+    archive: Archive | None = None,
+) -> int:
     """Drop settled events received before `oldest_ms` (Unix ms); how many."""
+    if archive is not None:
+        return _move(client, archive, sources, groups, shards, oldest_ms // HOUR_MS * HOUR_MS)
     return sum(
         _trim_stream(client, shard, source, groups, oldest_ms, exact=False)
         for source in sources
@@ -32,7 +46,14 @@ def trim(client: redis.Redis, sources: list[str], groups: list[str], shards: int
     )
 
 
-def relieve(client: redis.Redis, sources: list[str], groups: list[str], shards: int, max_memory_percent: float) -> int:
+def relieve(
+    client: redis.Redis,
+    sources: list[str],
+    groups: list[str],
+    shards: int,
+    max_memory_percent: float,
+    archive: Archive | None = None,
+) -> int:
     """Shorten the past when memory presses; how many events were dropped."""
     server: Any = client
     memory = server.info("memory")
@@ -42,39 +63,67 @@ def relieve(client: redis.Redis, sources: list[str], groups: list[str], shards: 
     now_ms = time.time_ns() // 1_000_000
     oldest_ms = since_ms(client, sources, shards) or now_ms
     cut_ms = oldest_ms + max(1, int((now_ms - oldest_ms) * _STEP))
-    dropped = sum(
-        _trim_stream(client, shard, source, groups, cut_ms, exact=True) for source in sources for shard in range(shards)
-    )
+    if archive is not None:
+        dropped = _move(client, archive, sources, groups, shards, cut_ms)
+    else:
+        dropped = sum(
+            _trim_stream(client, shard, source, groups, cut_ms, exact=True)
+            for source in sources
+            for shard in range(shards)
+        )
     if dropped:
         log.warning("trimmed_early entries=%d past_s=%d", dropped, (now_ms - cut_ms) // 1000)
     return dropped
 
 
-def since_ms(client: redis.Redis, sources: list[str], shards: int) -> int | None:
-    """When the oldest event that is kept was received (Unix ms); None: none is kept."""
-    pipe = client.pipeline(transaction=False)
-    for source in sources:
-        for shard in range(shards):
-            pipe.xrange(shard_key(shard, "events", source), count=1)
-    firsts = [order(rows[0][0])[0] for rows in pipe.execute() if rows]
-    return min(firsts, default=None)
+def _move(
+    client: redis.Redis, archive: Archive, sources: list[str], groups: list[str], shards: int, oldest_ms: int
+) -> int:
+    """Archive settled events received before `oldest_ms` (Unix ms), and drop them then; how many."""
+    archiving = Archiving(client, archive)
+    dropped = 0
+    with archiving.run() as is_ours:
+        for source in sources if is_ours else ():
+            for shard in range(shards):
+                found = _groups_of(client, shard, source)
+                limit = _limit(found, oldest_ms)
+                for cut in archiving.cuts(source, shard, list(found), limit):
+                    dropped += _cut(client, shard, source, {*groups, *found}, cut, exact=True)
+    return dropped
 
 
 def _trim_stream(
     client: redis.Redis, shard: int, source: str, groups: list[str], oldest_ms: int, *, exact: bool
 ) -> int:
+    if not client.exists(shard_key(shard, "events", source)):
+        return 0
+    found = _groups_of(client, shard, source)
+    return _cut(client, shard, source, {*groups, *found}, _limit(found, oldest_ms), exact=exact)
+
+
+def _groups_of(client: redis.Redis, shard: int, source: str) -> dict[str, Place]:
+    """Every group of a stream, and the last entry that it is past."""
     server: Any = client
     key = shard_key(shard, "events", source)
-    if not server.exists(key):
-        return 0
-    found = server.xinfo_groups(key)
-    limit: Place = min([(oldest_ms, 0), *(order(group["last-delivered-id"]) for group in found)])
+    found = server.xinfo_groups(key) if server.exists(key) else ()
+    return {group["name"].decode(): order(group["last-delivered-id"]) for group in found}
+
+
+def _limit(found: Mapping[str, Place], oldest_ms: int) -> Place:
+    """What is received before it may go: old enough, and every group is past it."""
+    return min([(oldest_ms, 0), *found.values()])
+
+
+def _cut(client: redis.Redis, shard: int, source: str, groups: set[str], limit: Place, *, exact: bool) -> int:
+    """Drop a stream's entries below a limit, and what speaks of them."""
+    server: Any = client
+    key = shard_key(shard, "events", source)
     dropped = int(server.xtrim(key, minid=f"{limit[0]}-{limit[1]}", approximate=not exact))
     first = server.xrange(key, count=1)
     # nothing is settled before it is received: older records speak of events that are gone
     gone_ms = order(first[0][0])[0] if first else limit[0]
     pipe = server.pipeline(transaction=False)
-    for name in {*groups, *(group["name"].decode() for group in found)}:
+    for name in groups:
         pipe.xtrim(shard_key(shard, "trail", name), minid=gone_ms, approximate=True)
         pipe.zremrangebyscore(shard_key(shard, "changes", name), "-inf", f"({gone_ms}")
     pipe.zremrangebyscore(shard_key(shard, "forgotten", source), "-inf", f"({gone_ms}")

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from tests.support.deadstack import event, opened
+from worker.dead.fates import Fates
 from worker.history.backfill import Backfill, Plan, Wanted
-from worker.history.fates import Fates
 from worker.history.room import open_history
 from worker.history.scan import Scan
 from worker.ledger.figures import Ledger

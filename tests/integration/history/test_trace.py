@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio
 
 from tests.support.deadstack import SHARDS, event, opened
-from worker.history.fates import Fates
+from worker.dead.fates import Fates
 from worker.history.room import open_history
 from worker.ingest.bodies import read_one
 from worker.ingest.store_events import Storing, encode_events

@@ -5,10 +5,10 @@ import os
 import pytest
 
 from tests.support.parts import append, make_parts
+from worker.store.past import since_ms
 from worker.store.stream import Settlement, Taken
 from worker.store.trail import Run, encode_record
 from worker.upkeep.rounds import Rounds
-from worker.upkeep.trim import since_ms
 
 
 @pytest.fixture

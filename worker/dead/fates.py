@@ -63,6 +63,10 @@ class Fates:
         unsent = fate.outcome == "filtered" and (quick or not fate.status)
         return fate if taken or unsent or fate.outcome == "forgotten" else self._letter(lane, entry_id, fate)
 
+    def expect(self, lane: Lane, first: str, last: str) -> None:
+        """Read what is needed for all the entries of this range at once, since they are asked for one by one."""
+        self._trail.expect(lane, order(first)[0], order(last)[0])
+
     def is_forgotten(self, source: str, shard: int, entry_id: str) -> bool:
         """Whether the entry was deleted because its person was forgotten."""
         return self._trail.ask("ZSCORE", forgotten_key(shard, source), entry_id) is not None
