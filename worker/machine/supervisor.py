@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -118,7 +119,7 @@ class Supervisor:
     def _spawn(self, running: _Running) -> None:
         program = running.program
         with contextlib.ExitStack() as stack:
-            output = stack.enter_context(program.log.open("ab")) if program.log else None
+            output = stack.enter_context(_open_log(program.log)) if program.log else None
             # in a session of its own: signals of the terminal are for the supervisor alone
             running.process = self._lifeline.start(
                 program.argv,
@@ -177,3 +178,8 @@ def backoff_s(deaths: int, dice: float) -> float:
     """
     full_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(deaths - 1, 30))
     return full_s * (0.5 + dice / 2)
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    """A log to add to, for its owner alone."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")

@@ -5,7 +5,6 @@ import signal
 import stat
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import redis
@@ -15,7 +14,8 @@ from redis.retry import Retry
 from tests.support.waiting import until
 from worker.errors import OperatorError
 from worker.machine import embedded as module
-from worker.machine.embedded import Embedded, choose_port
+from worker.machine.binary import Server, find_server
+from worker.machine.embedded import Embedded
 from worker.machine.supervisor import Supervisor
 from worker.store.connect import address_file
 
@@ -75,15 +75,64 @@ def test_its_settings_keep_accepted_events(run, tmp_path):
 
 
 def test_it_is_for_its_owner_only(run, tmp_path):
-    """It listens on loopback, asks for a password, and the files that hold it are private."""
+    """No port of loopback, which any local user could take while it is down: a socket in a folder of 0700."""
     _, embedded = run(tmp_path / "data")
-    once = Retry(NoBackoff(), 0)
-    with redis.Redis(port=embedded.port, retry=once) as stranger, pytest.raises(redis.AuthenticationError):
-        stranger.ping()
     with client(embedded) as known:
-        assert known.config_get("bind")["bind"] == "127.0.0.1"
+        known.set("payload", "x")
+        assert known.config_get("port")["port"] == "0"
+    assert embedded.socket.parent == tmp_path / "data"
+    assert modes(tmp_path / "data") <= {0o600, 0o700}
     assert mode(tmp_path / "data") == 0o700
-    assert mode(tmp_path / "data" / "valkey.conf") == mode(address_file(tmp_path / "data")) == 0o600
+    once = Retry(NoBackoff(), 0)
+    path = str(embedded.socket)
+    with redis.Redis(unix_socket_path=path, retry=once) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.ping()
+
+
+def modes(folder):
+    return {mode(path) for path in folder.rglob("*")}
+
+
+def test_a_folder_that_others_could_read_is_tightened(run, tmp_path):
+    """Mkdir by hand, and a release that left payloads 0644: neither stays readable."""
+    folder = tmp_path / "data"
+    supervisor, embedded = run(folder)
+    with client(embedded) as known:
+        known.set("kept", "yes")
+    supervisor.stop()
+    embedded.close()
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    _, again = run(folder)
+    assert mode(folder) == 0o700
+    assert modes(folder) <= {0o600, 0o700}
+    with client(again) as known:
+        assert known.get("kept") == "yes"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_refused(tmp_path):
+    """Its owner could read every event, or put another server's socket in it."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    os.chown(folder, 12345, -1)
+    with pytest.raises(OperatorError, match=r"belongs to another user \(uid 12345\).*chown"):
+        Embedded(folder).open()
+
+
+def test_a_folder_with_a_long_name_has_its_socket_elsewhere(run, tmp_path):
+    """A socket's path has 100 letters; a private folder of its own is made, used again after a crash, and removed."""
+    folder = tmp_path / ("long" * 30)
+    supervisor, embedded = run(folder)
+    short = embedded.socket.parent
+    assert short != folder
+    assert mode(short) == 0o700
+    again = Embedded(folder)
+    assert module.read_former(folder).socket == embedded.socket
+    assert again.socket == folder
+    supervisor.stop()
+    embedded.close()
+    assert not short.exists()
 
 
 def test_the_address_is_there_while_it_runs(run, tmp_path):
@@ -174,16 +223,47 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path):
         Embedded(tmp_path / "data").open()
 
 
-def test_a_port_in_use_is_not_taken():
-    """Somebody who took the former port meanwhile keeps it."""
-    port = choose_port(0)
-    assert choose_port(port) == port
-    with module.socket.socket() as other:
-        other.bind(("127.0.0.1", port))
-        other.listen()
-        assert choose_port(port) != port
+def program(folder, name, says, runs=""):
+    """A program on the PATH that says which server it is."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "{says}" && exit 0\nexec {runs} "$@"\n')
+    path.chmod(0o755)
+    return path
 
 
-def test_the_server_is_that_of_the_package():
-    """The binary that comes with the relay is there and may be run."""
-    assert os.access(Path(module.find_server()), os.X_OK)
+def test_the_server_of_the_package_is_there():
+    """The binary that comes with the relay may be run, and says its version."""
+    server = find_server()
+    assert os.access(server.path, os.X_OK)
+    assert server.version >= (7, 0, 0)
+
+
+def test_a_server_of_the_system_comes_first(run, tmp_path, monkeypatch):
+    """It gets the system's updates; the folder notes which one it is."""
+    own = find_server().path
+    path = program(tmp_path / "bin", "valkey-server", "Valkey server v=99.1.0 sha=0:0", own)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    _, embedded = run(tmp_path / "data")
+    assert str(embedded.server) == f"Valkey 99.1.0 ({path})"
+    assert module.read_former(tmp_path / "data").writer == Server("Valkey", (99, 1, 0), "")
+
+
+def test_an_old_server_of_the_system_is_left_alone(tmp_path, monkeypatch):
+    """Streams of Redis 6 do not count what is read."""
+    program(tmp_path / "bin", "redis-server", "Redis server v=6.2.14 sha=0:0")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert find_server().product == "Valkey"
+    assert find_server().is_packaged
+
+
+def test_a_folder_keeps_a_server_that_can_read_it(tmp_path, monkeypatch):
+    """A Redis 7 that is installed later cannot read what a Valkey 9 has written: the relay's own goes on."""
+    program(tmp_path / "bin", "redis-server", "Redis server v=7.0.15 sha=0:0")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert find_server().product == "Redis"
+    packaged = find_server(Server("Valkey", (9, 0, 0), ""))
+    assert packaged.is_packaged
+    assert find_server(Server("Redis", (7, 0, 10), "")).product == "Redis"
+    with pytest.raises(OperatorError, match=r"put Redis 8\.0\.0 or newer on the PATH"):
+        find_server(Server("Redis", (8, 0, 0), ""))

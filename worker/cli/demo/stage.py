@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from worker.cli.demo.events import REFUSED_EVENT
 from worker.errors import OperatorError
-from worker.machine.embedded import write_private
+from worker.machine.folder import write_private
 from worker.machine.here import Machine, choose_address, open_direct
 from worker.machine.supervisor import Change, Program
 
