@@ -32,6 +32,7 @@ class Survey(msgspec.Struct):
     people: int = 0
     newer: int = 0
     sent: int = 0
+    unsure: int = 0
     same: int = 0
     unknown: int = 0
     filtered: dict[str, int] = {}
@@ -124,6 +125,8 @@ class Surveyor:
         match judged.fate:
             case "sent":
                 survey.sent += 1
+            case "unsure":
+                survey.unsure += 1
             case "same":
                 survey.same += 1
             case "unknown":

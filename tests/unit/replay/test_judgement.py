@@ -1,5 +1,6 @@
 """The plan of a replay."""
 
+import msgspec
 import pytest
 
 from tests.support.deadletter import letter
@@ -51,18 +52,40 @@ def test_a_letter_is_judged_by_the_present_configuration(one, fate):
     assert judged(one) == fate
 
 
-def test_what_customerio_refused_is_the_same_until_something_changes():
-    """A refused event counts as fixed once what would be sent is no longer what was refused."""
+def test_a_refused_name_is_the_same_until_the_name_changes():
+    """Neither another property of the person nor another attribute is a fix of the event's name."""
     one = letter(operations=made_of(letter()))
     assert judged(one) == Judged("same", "rejected")
-    assert (
-        judged(one, Mapper(integration('[integrations.production.event_attributes]\nexclude = ["plan"]\n'))).fate
-        == "sent"
-    )
+    no_plan = Mapper(integration('[integrations.production.event_attributes]\nexclude = ["plan"]\n'))
+    assert judged(one, no_plan) == Judged("same", "rejected")
     event_alone = letter(operations=made_of(letter())[1:])
     assert judged(event_alone).fate == "same"
     other_properties = [made_of(letter())[0].replace("monthly", "yearly"), made_of(letter())[1]]
-    assert judged(letter(operations=other_properties)).fate == "sent"
+    assert judged(letter(operations=other_properties)).fate == "same"
+    renamed = letter(event(1, "SUBSCRIPTION_STARTED"), operations=made_of(letter()))
+    assert judged(renamed) == Judged("sent")
+
+
+def test_a_refused_attribute_is_the_same_until_that_attribute_changes():
+    """The field that Customer.io named decides; where it named all attributes, another one may have changed."""
+    refused = Dead("rejected", "send", "attributes.plan", 207, "invalid")
+    one = letter(dead=refused, operations=made_of(letter()))
+    assert judged(one).fate == "same"
+    renamed = letter(event(1, "SUBSCRIPTION_STARTED"), dead=refused, operations=made_of(letter()))
+    assert judged(renamed).fate == "same"
+    no_plan = Mapper(integration('[integrations.production.event_attributes]\nexclude = ["plan"]\n'))
+    assert judged(one, no_plan).fate == "sent"
+    vague = letter(dead=Dead("rejected", "send", "attributes", 207, "invalid"), operations=made_of(letter()))
+    assert (judged(vague).fate, judged(vague, no_plan).fate) == ("same", "unsure")
+
+
+def test_a_refused_request_is_the_same_while_each_item_is():
+    """A 400 names no item: whatever changes, nobody knows whether it was that."""
+    refused = Dead("rejected", "send", status=400, message="invalid")
+    one = letter(dead=refused, operations=made_of(letter()))
+    assert judged(one).fate == "same"
+    no_plan = Mapper(integration('[integrations.production.event_attributes]\nexclude = ["plan"]\n'))
+    assert judged(one, no_plan).fate == "unsure"
 
 
 def test_refused_properties_are_the_same_until_something_changes():
@@ -71,7 +94,10 @@ def test_refused_properties_are_the_same_until_something_changes():
         one = letter(event(1, name), dead=Dead("properties_rejected", "send"), settled="delivered")
         made = letter(event(1, name), operations=made_of(one), dead=Dead("properties_rejected", "send"))
         assert judged(made) == Judged("same", "properties_rejected")
-        assert judged(made, Mapper(integration("last_event = true\n"))).fate == "sent"
+        assert judged(made, Mapper(integration("last_event = true\n"))).fate == "unsure"  # no field was named
+        named = msgspec.structs.replace(made, field="attributes.plan", status=207)
+        assert judged(named, Mapper(integration("last_event = true\n"))).fate == "same"
+        assert judged(msgspec.structs.replace(named, raw=named.raw.replace("monthly", "yearly"))).fate == "sent"
 
 
 def survey(letters, *, fixed=False, states=None):

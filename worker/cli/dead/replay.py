@@ -131,6 +131,7 @@ def told(survey: "Survey", parts: "Relay") -> list[str]:
     lines.append(f"{count(survey.matched)} letters: {where}")
     facts = [
         (survey.sent, "pass the relay's checks and would be sent"),
+        (survey.unsure, "are not quite what Customer.io refused, and it did not say which part of them: they may pass"),
         (survey.late, "are older than 72 h: they arrive, but start no campaign"),
         (survey.unknown, "killed their worker: not tried here"),
         (survey.same, "would fail again: Customer.io refused them just as they would be sent now"),
