@@ -7,7 +7,7 @@ from worker.store.holds import HoldKind
 
 ADVICE: Final[dict[DeadReason, str]] = {
     "not_json": (
-        "Something wrote past the web door: these bytes are no event. Read one (dead show), find the writer, "
+        "These bytes are no event: something wrote to Redis past the web door. Read one (dead show), find the writer, "
         "then discard."
     ),
     "no_event_name": (

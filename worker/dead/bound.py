@@ -8,17 +8,17 @@ import redis
 from worker.store.keys import shard_key
 
 NEAR = 0.8
-# A hold for too many dead letters ends when so much of the bound is free again.
+# A hold for too many dead letters ends when this share of the bound is free again.
 RELIEF = 0.05
 
 _LOOK_S = 1.0
 
 
 class DeadBound:
-    """The bound of one integration, as a worker that buries asks after it.
+    """The bound of one integration, as a worker that buries checks it.
 
-    Every look sums up all shards, so one is taken once a second, and sooner the nearer the bound is: after a twentieth
-    of the room that was left has been used by this process alone.
+    A check sums up all shards, so there is one a second, and sooner the nearer the bound is: after this process alone
+    has used a twentieth of the room that was left.
     """
 
     def __init__(self, client: redis.Redis, shards: int, integration: str, limit: int) -> None:

@@ -18,7 +18,7 @@ HOUR_MS = 3_600_000
 class Cause(msgspec.Struct):
     """One cause of an integration's dead letters, over all shards.
 
-    `oldest_ms` and `newest_ms` are times of death, `hours` the deaths of the last hours, one figure each, newest last.
+    `oldest_ms` and `newest_ms` are times of failure, `hours` the failures of each of the last hours, newest last.
     """
 
     integration: str
@@ -41,7 +41,7 @@ class Causes:
         self._shards = shards
 
     def list(self, integrations: Iterable[str], wanted: Filter) -> list[Cause]:
-        """The causes that a filter means, the most frequent first, without their times."""
+        """The causes that match a filter, the most frequent first, without their times."""
         found: dict[tuple[str, str], Cause] = {}
         rows = list(self.abouts(integrations, wanted))
         least, most = _scores(wanted)
@@ -72,7 +72,7 @@ class Causes:
             cause.hours = [sum(counts) for counts in zip(*(row[2:] for row in rows), strict=True)]
 
     def abouts(self, integrations: Iterable[str], wanted: Filter) -> Iterator[tuple[str, int, str, dict[str, Any]]]:
-        """Integration, shard, id and description of the causes that a filter means."""
+        """Integration, shard, id and description of the causes that match a filter."""
         places = [(name, shard) for name in integrations for shard in range(self._shards)]
         pipe = self._redis.pipeline(transaction=False)
         for name, shard in places:
@@ -106,5 +106,5 @@ def _sorted(causes: Iterable[Cause]) -> list[Cause]:
 
 
 def _scores(wanted: Filter) -> tuple[Any, Any]:
-    """The bounds of time of death as Redis takes them."""
+    """The bounds of the time of failure, as Redis takes them."""
     return wanted.since_ms, f"({wanted.until_ms}" if wanted.until_ms else "+inf"

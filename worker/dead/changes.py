@@ -24,7 +24,7 @@ TRAIL = 1000
 _CHUNK = 200
 
 Change = Literal["done", "gone", "in hand", "changed"]
-"""A letter is done, or left alone: no longer there, just being replayed, or not what the caller has read."""
+"""What became of a letter: changed, or left alone since it is gone, being replayed, or not what the caller read."""
 
 _WORDS: dict[str, Change] = {"1": "done", "g": "gone", "h": "in hand", "c": "changed"}
 
@@ -90,7 +90,7 @@ class DeadChanges:
     def move(self, before: Letter, after: Letter, shard: int) -> tuple[Change, Letter]:
         """Replace a letter by one on another shard: that of the person an edit has named.
 
-        The new one is there before the old one goes: a crash between the two leaves both, of one event and one ULID.
+        The new one is written before the old one is removed: a crash in between leaves both, with the same ULID.
         """
         ms, _, seq = after.entry_id.partition("-")
         number = int(seq or 0)
@@ -156,7 +156,7 @@ class DeadChanges:
 
 
 def _chunks(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
-    """Letters by lane, as they come, a script's worth at a time."""
+    """Letters by lane, in the order given, as many at a time as one script takes."""
     for _, lane in groupby(letters, key=lambda letter: (letter.integration, letter.shard)):
         chunk: list[Letter] = []
         for letter in lane:

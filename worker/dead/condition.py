@@ -22,7 +22,7 @@ class Condition(msgspec.Struct, frozen=True):
     value: str = ""
 
     def holds(self, payload: Any) -> bool:
-        """Whether the payload meets it. A field that is missing meets `!=` alone."""
+        """Whether the payload meets it. A missing field meets only `!=`."""
         found = look_up(payload, self.path)
         if self.op == "exists":
             return found is not _MISSING

@@ -77,9 +77,9 @@ def changed_paths(before: bytes, after: bytes) -> list[str]:
 def edit(
     letter: Letter, raw: bytes, by: str, at_ms: int, *, new_identity: bool = False, identity: Identity | None = None
 ) -> Letter:
-    """The letter with other bytes for its event.
+    """The letter with new bytes for its event.
 
-    The bytes as received are kept beside. The event stays the one it was: its ULID is that of the original, so that
+    The bytes as received are kept too. The event keeps its identity: its ULID is that of the original, so that
     Customer.io ignores what it may have taken already; with `new_identity` it is another event from now on. An original
     that has no usable time never had a ULID; then the key stays and the new time decides. `identity` is the identity
     chain of the letter's source (None: the default one): it decides the shard the letter belongs to.

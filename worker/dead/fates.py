@@ -40,7 +40,7 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=False):
 
 
 class Fates:
-    """Reads what became of events; one for a question, since it keeps what it has read."""
+    """Reads what became of events; make one per question, since it caches what it reads."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._trail = TrailReader(client)

@@ -17,7 +17,7 @@ _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_8
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """All that is given must be met; of several values of one kind, any. Times of death in Unix ms, until excluded."""
+    """All conditions must be met; of several values of one kind, any. Times of failure in Unix ms, `until` excluded."""
 
     integrations: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Filter(msgspec.Struct, frozen=True):
         return bool(self.person or self.where)
 
     def takes_cause(self, cause: str, about: dict[str, Any]) -> bool:
-        """Whether letters of this cause are meant."""
+        """Whether letters of this cause match."""
         return (
             (not self.causes or cause in self.causes)
             and (not self.reasons or about["reason"] in self.reasons)
@@ -51,7 +51,7 @@ class Filter(msgspec.Struct, frozen=True):
         )
 
     def takes(self, letter: Letter) -> bool:
-        """Whether this letter is meant."""
+        """Whether this letter matches."""
         if self.integrations and letter.integration not in self.integrations:
             return False
         if letter.failed_ms < self.since_ms or (self.until_ms and letter.failed_ms >= self.until_ms):
@@ -85,7 +85,7 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 def read_time_ms(text: str, now_ms: int) -> int:
-    """A moment: so long ago (`90s`, `30m`, `2h`, `3d`, `1w`), ISO 8601 (UTC unless it says otherwise), or Unix ms.
+    """A moment: an age (`90s`, `30m`, `2h`, `3d`, `1w`), ISO 8601 (UTC unless it says otherwise), or Unix ms.
 
     Raises:
         ValueError: it is none of these.

@@ -40,7 +40,7 @@ class DeadLetters:
     def page(
         self, integrations: Iterable[str], wanted: Filter, limit: int, before: Place | None = None
     ) -> tuple[list[Letter], Place | None]:
-        """Up to `limit` letters, newest first, and the place that the next page begins behind, if any."""
+        """Up to `limit` letters, newest first, and the cursor of the next page, if any."""
         places = self._places(integrations, wanted, before)
         found: list[tuple[Place, Letter]] = []
         while chunk := list(islice(places, _PAGE if wanted.reads_letters else limit + 1)):
@@ -52,7 +52,7 @@ class DeadLetters:
         return [letter for _, letter in found], None
 
     def find(self, integrations: Iterable[str], wanted: Filter) -> Iterator[Letter]:
-        """Every letter that a filter means, by integration and shard, in order of arrival within one."""
+        """Every letter that matches a filter, by integration and shard, in order of arrival within one."""
         for name in integrations:
             ids: dict[int, set[str]] = {}
             keys = list(self._keys([name], wanted))
@@ -88,7 +88,7 @@ class DeadLetters:
                     yield letter
 
     def _keys(self, integrations: Iterable[str], wanted: Filter) -> Iterator[tuple[int, str]]:
-        """The sorted sets in which the letters that a filter may mean are found, each with its shard."""
+        """The sorted sets that hold the letters which may match a filter, each with its shard."""
         if wanted.names_causes:
             for name, shard, cause, _ in self.causes.abouts(integrations, wanted):
                 yield shard, cause_key(shard, name, cause)
@@ -97,7 +97,7 @@ class DeadLetters:
                 yield from ((shard, shard_key(shard, "deadtime", name)) for shard in range(self._shards))
 
     def _places(self, integrations: Iterable[str], wanted: Filter, before: Place | None) -> Iterator[Place]:
-        """Where the letters are that a filter may mean, newest first, read as far as they are asked for."""
+        """The places of the letters that may match a filter, newest first; read lazily."""
         keys = [key for _, key in self._keys(list(integrations), wanted)]
         return heapq.merge(*(self._descend(key, wanted, before) for key in keys), reverse=True)
 
@@ -111,7 +111,7 @@ class DeadLetters:
                 place = (int(failed_ms), dead_id.decode())
                 if before is None or place < before:
                     yield place
-            offset, number = offset + len(rows), 1000  # who reads on will read far
+            offset, number = offset + len(rows), 1000  # a caller that reads on will read far
 
 
 def arrival(dead_id: str) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from worker.purchasely.person import shard_key
 from worker.store.entry_id import order
 from worker.store.stream import Lane, read_range
 
-# How far is looked in each direction; a person's events are seldom far apart, and a look must not take long.
+# How far to search in each direction; a person's events are seldom far apart, and a search must be quick.
 _ENTRIES = 2000
 _LETTERS = 500
 

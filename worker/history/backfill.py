@@ -99,7 +99,7 @@ class Backfill:
                 return True
             case Learn():
                 _add(plan.filtered, decision.outcome.reason)
-                return fate.outcome == "unknown"  # never seen here: what it says of the person is not known either
+                return fate.outcome == "unknown"  # never counted here: what it says of the person is not known either
             case Filtered():
                 _add(plan.filtered, decision.reason)
             case Dead():

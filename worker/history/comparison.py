@@ -17,7 +17,7 @@ from worker.store.stream import Entry, Lane
 
 Effect = Literal["newly_sent", "no_longer_sent", "renamed", "newly_dead", "no_longer_dead", "changed"]
 
-# Enough to look at, few enough to read.
+# How many examples are shown.
 SAMPLES = 5
 _RUN = 400
 
@@ -90,7 +90,7 @@ class _Side:
             self._requests = Requests(lane, mapper, _NoPost(), _unknown, self._fill, lambda: False)
 
     def fates(self, run: Sequence[tuple[Entry, Callable[[], Event]]]) -> list[_Fate]:
-        """What becomes of these events, in order; what they tell of people is known to the next ones."""
+        """What becomes of these events, in order; each updates its person's state for the next ones."""
         mapper = self._mapper
         if mapper is None:
             return [_ABSENT] * len(run)
@@ -220,7 +220,7 @@ def _differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def reader(entry: Entry) -> Callable[[], Event]:
-    """What reads an entry, once however often it is asked; a fault comes again each time."""
+    """Reads an entry once, however often it is called; an exception is raised again each time."""
     known: list[Event] = []
 
     def read() -> Event:

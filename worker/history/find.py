@@ -82,7 +82,7 @@ class Finder:
         return person_names(event.payload, (*identity.id_fields, *identity.email_fields))
 
     def shard_of(self, found: Found) -> int:
-        """The shard that decides an event now; another than its own: the identity chain was changed since."""
+        """The shard of an event by the present identity chain; another than its own if the chain has changed since."""
         identity = self._identities[found.source]
         return shard_of(shard_key(found.event.payload, identity) or found.event.key, self._shards)
 

@@ -37,7 +37,7 @@ class PersonPage(msgspec.Struct, frozen=True):
 
 
 class History:
-    """Everything that can be asked about the past; made for one question, since it keeps what it has read."""
+    """Every question about the past; make one per question, since it caches what it reads."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class History:
         """A page of what is kept of a person.
 
         Raises:
-            ValueError: the cursor is none of ours.
+            ValueError: the cursor is invalid.
         """
         timeline = Timeline(self.finder)
         names = timeline.names(ident)
@@ -151,5 +151,5 @@ def _read_cursor(cursor: str | None) -> Spot | None:
         return None
     found = _CURSOR.fullmatch(cursor)
     if found is None:
-        raise ValueError(f"{cursor!r} is no cursor; take the one that the page before printed")
+        raise ValueError(f"{cursor!r} is no cursor; use the one that the previous page printed")
     return -int(found[1]), -int(found[2]), int(found[3]), found[4]

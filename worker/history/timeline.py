@@ -1,7 +1,7 @@
 """A person's timeline: what Purchasely said of them, what each integration made of it, their properties now.
 
 Every identifier that an event names besides the one asked for is followed, two steps far: a login, a Customer.io id
-given later, a transfer. What a device shares by mistake is not followed further than that.
+given later, a transfer. What people share by mistake, as a device, is not followed further.
 """
 
 import heapq
@@ -26,7 +26,7 @@ _TRANSFERS: Final = (
     "transferred_to_anonymous_user_id",
     "transferred_from_anonymous_user_id",
 )
-# A person has a handful of names; a shared placeholder id must not draw in half the customers.
+# A person has a handful of identifiers; a shared placeholder must not pull in half the customers.
 _NAMES: Final = 12
 _ROUNDS: Final = 2
 _LOOKED_AT: Final = 1000

@@ -58,7 +58,7 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 class Tracer:
-    """Puts together what the streams, the trail, the holds and the revisions say of an event."""
+    """Joins what the streams, the trail, the holds and the revisions say of an event."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ def secret_keys(chosen: Settings) -> tuple[str, ...]:
 
 
 def make_key(data_dir: Path) -> None:
-    """Make a key of this machine's own in the data folder, readable by its owner alone; one that is there stays."""
+    """Make a key for this machine in the data folder, readable only by its owner; an existing key stays."""
     data_dir.mkdir(parents=True, exist_ok=True)
     key = base64.urlsafe_b64encode(os.urandom(32)) + b"\n"  # what Fernet takes
     with (
@@ -42,7 +42,7 @@ def unseal(keys: tuple[str, ...], token: str) -> str:
     Raises:
         UnresolvedError: no key opens it, or a key is none.
     """
-    from worker.revisions.seal import Seal  # noqa: PLC0415 - a tenth of a second that most have no use for
+    from worker.revisions.seal import Seal  # noqa: PLC0415 - an import of a tenth of a second that most processes do not need
 
     try:
         return Seal(keys).open(token)

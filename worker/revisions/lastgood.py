@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class LastGood:
-    """One file in the data folder; a folder that cannot be written costs the copy, nothing else."""
+    """One file in the data folder; if the folder cannot be written, there is no copy, and nothing else fails."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "config.json"
@@ -25,7 +25,7 @@ class LastGood:
             return None
 
     def write(self, revision: Revision) -> None:
-        """Keep a revision: whole or not at all, and readable by its owner alone."""
+        """Keep a revision: atomically, and readable only by its owner."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with private_file(self._path) as file:

@@ -1,7 +1,7 @@
 """The configuration as one process has it: taken up from Redis, looked after once a second, kept on disk.
 
-Every process runs the revision in force. What it cannot read or does not understand leaves it on its last good one, and
-is said once in the log; what it knows and Redis has lost (a fail-over, an emptied server) it publishes again.
+Every process runs the revision in force. A revision that it cannot read leaves it on its last good one, and is
+logged once; a revision that Redis has lost (a fail-over, an emptied server) it publishes again.
 """
 
 import logging
@@ -79,7 +79,7 @@ class Live:
 
     @property
     def loaded(self) -> Loaded:
-        """What this process runs; the first time, what it finds.
+        """What this process runs; the first call looks for it.
 
         Raises:
             OperatorError: the file that owns the configuration has an error, and nothing else is known.
@@ -136,7 +136,7 @@ class Live:
         return True
 
     def _newer(self, known: Loaded) -> Loaded | None:
-        """What is to be run instead of what is known, if anything."""
+        """The configuration to run instead of the present one, if any."""
         if self._revisions is None:
             return None
         head = self._revisions.head()
@@ -202,7 +202,7 @@ class Live:
             try:
                 number = revisions.publish(new, head, once=True)
             except MovedError:
-                continue  # another process was quicker, perhaps with the same file
+                continue  # another process published first, perhaps the same file
             except SeenError as seen:
                 self._compare(revisions, digest, seen.number, head)
                 return
@@ -221,14 +221,14 @@ class Live:
             )
 
     def _restore(self, revisions: Revisions, revision: Revision, head: int) -> None:
-        """Redis knows less than this process (emptied, or a replica that lagged): publish what is in force again."""
+        """Redis has lost revisions (emptied, or a replica that lagged): publish the one in force again."""
         if self._last_good is None or not revision.number:
             return
         again = msgspec.structs.replace(revision, origin="restored")
         try:
             number = revisions.publish(again, head, least=revision.number)
         except MovedError:
-            return  # another process was quicker
+            return  # another process published first
         log.warning("config_restored revision=%d: Redis had %s", number, head or "none")
 
     def _swap(self, new: Loaded) -> None:
@@ -265,7 +265,7 @@ def read_file(path: Path) -> str:
 
 
 def check(text: str, path: str, secrets: Secrets) -> Integrations:
-    """What a text comes to; a secret that is missing here is no error of the text.
+    """The configuration of a text; a secret that is missing here is no error of the text.
 
     Raises:
         OperatorError: it has errors, a line each.

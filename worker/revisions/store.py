@@ -14,7 +14,7 @@ from worker.errors import OperatorError
 from worker.store.keys import REVISIONS
 from worker.store.stream import script
 
-# A revision is as large as the file; the digests of all stay, so that an old file is known for ever.
+# A revision is as large as the file; all digests are kept, so that an old file is always recognised.
 KEPT = 1000
 
 Origin = Literal["file", "command", "console", "rollback", "restored"]
@@ -60,7 +60,7 @@ _DECODER = msgspec.json.Decoder(Revision)
 
 
 def digest_of(text: str) -> str:
-    """What tells one text from another."""
+    """A digest that tells one text from another."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -154,7 +154,7 @@ def _number(raw: bytes | None) -> int:
 
 def _foreign() -> str:
     remedy = "remove that key, then restart a process or apply a file"
-    return f"{REVISIONS} in Redis holds something else than revisions; {remedy}"
+    return f"{REVISIONS} in Redis holds something other than revisions; {remedy}"
 
 
 def _read(raw: bytes, number: int) -> Revision:
