@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
+NAMES = ("Celery", "Customer.io", "Pydantic", "Purchasely", "Redis")  # keep their capital
 
 
 def rooms() -> str:
@@ -15,7 +16,7 @@ def rooms() -> str:
         name = path.relative_to(ROOT).as_posix()
         if not name.startswith("worker/cli/"):
             said = sentence(path)
-            begins_with_a_name = not (said[1:2].islower() or said.startswith("A "))
+            begins_with_a_name = not (said[1:2].islower() or said.startswith("A ")) or said.startswith(NAMES)
             said = said if begins_with_a_name else said[:1].lower() + said[1:]
             lines.append(f"- `{name.removesuffix('/__init__.py')}` {said}")
     return "\n".join(lines)
