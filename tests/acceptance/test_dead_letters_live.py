@@ -117,7 +117,7 @@ def test_the_runbook_is_true(stack, live, tmp_path):
     said = ran.stdout + ran.stderr
     for message in (
         "100 dead letters",
-        "would be sent",
+        "would pass",
         "job replay-",
         "is done: delivered 50",
         "replayed now it would be sent",

@@ -58,7 +58,7 @@ def test_a_refused_event_is_buried_and_replayed(stack):
         ("rejected", bad["event_id"], 400)
     ]
     stack.faults()
-    replay = stack.relay("dead", "replay", letters[0]["id"], "--yes")
+    replay = stack.relay("dead", "replay", letters[0]["id"], "--include-failing", "--yes")
     assert replay.returncode == 0, replay.stdout + replay.stderr
     until(lambda: stack.account.delivered == 9, "it is delivered")
     assert (arrived(stack), stack.account.dead) == (sorted([*ids, bad["event_id"]]), 0)

@@ -36,6 +36,15 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def several(number: int, one: str, many: str = "") -> str:
+    """A number of things for people.
+
+    >>> several(1, "letter"), several(2_000, "letter"), several(0, "person", "people")
+    ('1 letter', '2,000 letters', '0 people')
+    """
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
 def span(milliseconds: float) -> str:
     """A length of time in its largest fitting unit.
 

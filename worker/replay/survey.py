@@ -58,7 +58,8 @@ _HEAD = msgspec.msgpack.Decoder(_Newest)
 class Surveyor:
     """Judges letters by the configuration in force.
 
-    `states` reads people's states by key; `suppressed` are people who are sent nothing.
+    `states` reads people's states by key; `suppressed` are people who are sent nothing. Letters that are known to fail
+    again are counted and left out, unless `failing` takes them too; `fixed` counts and takes only what passes.
     """
 
     def __init__(
@@ -69,18 +70,20 @@ class Surveyor:
         now_ms: int,
         *,
         fixed: bool = False,
+        failing: bool = False,
     ) -> None:
         self._mappers = mappers
         self._states = states
         self._suppressed = suppressed
         self._now_ms = now_ms
         self._fixed = fixed
+        self._failing = failing
         self._people: set[tuple[str, bytes]] = set()
         self._newer: set[tuple[str, bytes]] = set()
         self.survey = Survey()
 
     def pass_on(self, letters: Iterable[Letter]) -> Iterator[Letter]:
-        """The letters that can be replayed (with `fixed`, that now pass), each counted in the survey as it goes by."""
+        """The letters to replay, each letter counted in the survey as it goes by."""
         for (integration, shard), lane in groupby(letters, key=lambda letter: (letter.integration, letter.shard)):
             mapper = self._mappers.get(integration)
             while chunk := list(islice(lane, _CHUNK)):
@@ -104,8 +107,10 @@ class Surveyor:
         for letter, decision in zip(letters, decisions, strict=True):
             state = states.get(mapper.person_of(decision) or "") if decision else None
             judged = judge(mapper, letter, decision, state) if decision else Judged("unknown")
-            if not self._fixed or judged.fate == "sent":
-                self._count(integration, letter, decision, judged, state)
+            if self._fixed and judged.fate != "sent":
+                continue
+            self._count(integration, letter, decision, judged, state)
+            if self._failing or judged.fate not in {"same", "dead"}:
                 yield letter
 
     def _count(

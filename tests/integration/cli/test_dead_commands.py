@@ -101,7 +101,8 @@ def test_what_is_typed_wrongly_does_nothing(dead):
         ["show", "nonsense"],
         ["replay"],
         ["replay", "--yes"],
-        ["replay", "--all"],
+        ["replay", "--all", "--include-failing"],
+        ["replay", "--all", "--include-failing", "--fixed"],
         ["replay", "--all", "production.1.1-1", "--yes"],
         ["discard", "--all", "--yes"],
         ["discard", "--all", "-m", " ", "--yes"],
@@ -168,30 +169,52 @@ def test_the_curl_command_does_what_the_relay_did(dead):
 def test_what_a_replay_would_do(dead):
     """How many, of which people, how late, what would fail again; nothing happens."""
     text = run("dead", "replay", "--all", "--dry-run")
-    assert "7 letters: production 7" in text
-    assert "7 are older than 72 h" in text
-    assert "6 would fail again: Customer.io refused them just as they would be sent now" in text
-    assert "1 would fail again: no_person" in text
+    assert text.splitlines() == [
+        "7 letters: production 7; 6 people",
+        "  would pass        0",
+        "  would fail again  6  sent just as Customer.io refused them",
+        "  would fail again  1  no_person",
+        "note: all 7 are older than 72 h: what arrives starts no campaign",
+        "nothing to replay (--include-failing tries all the same)",
+    ]
     survey = told("dead", "replay", "--all", "--fixed", "--dry-run")["survey"]
     assert survey["matched"] == 0
     assert "nothing to replay" in run("dead", "replay", "--all", "--fixed", "--yes")
     assert dead.parts.jobs.page(10) == []
 
 
+def test_a_plan_comes_true(working):
+    """What it says will pass is delivered, and what is known to fail again is not tried."""
+    working.deliver(*[event(n, plan="yearly") for n in range(6)])
+    letter = working.letters(reasons=("rejected",))[0]
+    run("dead", "edit", letter.id, "--set", "event_name=GOOD")
+    working.faults(reject_event_names=frozenset({"BAD"}))
+    found = told("dead", "replay", "--all", "--yes")
+    assert (found["survey"]["sent"], found["survey"]["same"], found["survey"]["dead"]) == (1, 5, {"no_person": 1})
+    assert found["job"]["counts"] == {"delivered": 1}
+    tried = told("dead", "replay", "--all", "--include-failing", "--yes", code=1)
+    assert tried["job"]["counts"] == {"dead": tried["survey"]["same"] + sum(tried["survey"]["dead"].values())}
+
+
 def test_a_replay_asks_first(dead, monkeypatch):
     """No is no, and exit 1."""
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    ran = CliRunner().invoke(relay, ["dead", "replay", "--all"], input="n\n")
+    ran = CliRunner().invoke(relay, ["dead", "replay", "--all", "--include-failing"], input="n\n")
     assert ran.exit_code in {1, 2}
     assert dead.parts.jobs.page(10) == []
 
 
 def test_a_replay_is_watched_to_its_end(working):
     """The job is announced, followed, summed up; exit 0 when all were delivered."""
-    text = run("dead", "replay", "--reason", "rejected", "--yes", "--by", "me")
+    text = run("dead", "replay", "--reason", "rejected", "--include-failing", "--yes", "--by", "me")
     assert "is done: delivered 6" in text
     job = told("jobs")["items"][0]
-    assert (job["by"], job["filter"], job["matched"], job["left"]) == ("me", "--reason rejected", 6, 0)
+    assert (job["by"], job["filter"], job["matched"], job["left"]) == (
+        "me",
+        "--reason rejected --include-failing",
+        6,
+        0,
+    )
     assert (job["state"], job["counts"]) == ("done", {"delivered": 6})
     shown = run("jobs", "show", job["id"])
     assert "delivered 6" in shown
@@ -201,15 +224,15 @@ def test_a_replay_is_watched_to_its_end(working):
 
 def test_a_replay_that_fails_again_is_exit_1(working):
     """What stayed dead is counted, for people and for programs."""
-    found = told("dead", "replay", "--reason", "no_person", "--yes", code=1)
+    found = told("dead", "replay", "--reason", "no_person", "--include-failing", "--yes", code=1)
     assert found["job"]["counts"] == {"dead": 1}
-    assert "failed again 1" in run("dead", "replay", "--all", "--yes", code=1)
+    assert "failed again 1" in run("dead", "replay", "--all", "--include-failing", "--yes", code=1)
 
 
 def test_a_job_is_paused_resumed_and_aborted(dead):
     """Each says how the job is now; what is impossible is exit 1."""
-    started = told("dead", "replay", "--all", "--yes", "--no-wait")["job"]
-    assert (started["by"], started["filter"], started["left"]) == ("oncall", "--all", 7)
+    started = told("dead", "replay", "--all", "--include-failing", "--yes", "--no-wait")["job"]
+    assert (started["by"], started["filter"], started["left"]) == ("oncall", "--all --include-failing", 7)
     assert told("jobs", "pause", started["id"])["state"] == "paused"
     dead.work()
     assert dead.arrived() == []

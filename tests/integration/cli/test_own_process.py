@@ -76,7 +76,7 @@ def test_the_books_are_read(dead, name):
 
 def test_a_replay_sends_its_own_wake_up(dead):
     """The message is in the broker when the command returns: no sweep is waited for."""
-    code, said = command(dead, "dead", "replay", "--all", "--yes", "--no-wait", "--json")
+    code, said = command(dead, "dead", "replay", "--all", "--include-failing", "--yes", "--no-wait", "--json")
     assert code == 0, said
     job_id = json.loads(said)["job"]["id"]
     with redis.Redis.from_url(dead.settings.redis_url.replace("/8", "/9")) as broker:
@@ -93,7 +93,9 @@ def test_a_replay_sends_its_own_wake_up(dead):
 def test_a_replay_without_a_broker_is_the_sweeps(dead):
     """The command does its work all the same, and the next sweep finds the job idle."""
     away = "redis://127.0.0.1:9/0"
-    code, said = command(dead, "dead", "replay", "--all", "--yes", "--no-wait", RELAY_BROKER_URL=away)
+    code, said = command(
+        dead, "dead", "replay", "--all", "--include-failing", "--yes", "--no-wait", RELAY_BROKER_URL=away
+    )
     assert code == 0, said
     assert [job_id for job_id, _ in dead.idle()] == [job.id for job in dead.parts.jobs.open()] != []
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.acting import BY, WHY, doer, record
+from worker.cli.columns import columns
 from worker.cli.dead.follow import ending, follow
 from worker.cli.dead.jobs import job_row, wake
 from worker.cli.dead.options import (
@@ -21,11 +22,13 @@ from worker.cli.dead.options import (
     open_parts,
     take_filter,
 )
-from worker.cli.printing import count, echo_json
+from worker.cli.printing import count, echo_json, several
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from worker.app import Relay
-    from worker.dead.filters import Filter
+    from worker.dead.letter import Letter
     from worker.replay.job import Job
     from worker.replay.survey import Survey
 
@@ -37,6 +40,7 @@ _RATE = 500.0
 @filters
 @ALL
 @click.option("--fixed", is_flag=True, help="Only those that pass under the present configuration and code.")
+@click.option("--include-failing", "failing", is_flag=True, help="Also those that are known to fail again.")
 @click.option(
     "--rate", type=click.FloatRange(0), default=_RATE, show_default=True, help="Letters a second; 0: no limit."
 )
@@ -51,6 +55,7 @@ def dead_replay(
     *,
     everything: bool,
     fixed: bool,
+    failing: bool,
     rate: float,
     wait: bool,
     yes: bool,
@@ -62,23 +67,33 @@ def dead_replay(
 ) -> None:
     """Replay LETTERs, or those of a filter: map them again, send them to the one integration that failed.
 
-    Runs as a job of the workers, behind live events; Ctrl-C ends only the watching. ULIDs stay: what did arrive is not
-    repeated. Exit 1 when letters failed again or the job was aborted.
+    Letters that are known to fail again are left out. Runs as a job of the workers, behind live events; Ctrl-C ends
+    only the watching. ULIDs stay: what did arrive is not repeated. Exit 1 when letters failed again or the job was
+    aborted.
     """
+    if fixed and failing:
+        raise click.UsageError("--fixed leaves out what --include-failing takes in: give one of them")
     parts = open_parts()
     wanted = take_filter(flags, parts)
-    survey, chosen = _survey(parts, ids, wanted, everything, fixed)
+    survey, chosen = _survey(parts, choose(parts, ids, wanted, everything), fixed=fixed, failing=failing)
     if not as_json:
-        for line in told(survey, parts):
+        for line in plan(survey, len(chosen), parts):
             click.echo(line)
     if dry_run or not chosen:
         if as_json:
             echo_json({"survey": survey, "job": None})
         return
-    confirm(f"replay {count(len(chosen))} letters?", yes=yes, as_json=as_json)
-    meant = described(ids, wanted, everything) + (" --fixed" if fixed else "")
+    confirm(f"replay {several(len(chosen), 'letter')}?", yes=yes, as_json=as_json)
+    meant = described(ids, wanted, everything) + " --fixed" * fixed + " --include-failing" * failing
     job = _start(parts, survey, chosen, meant, rate, doer(by))
-    record(parts, "dead replay", meant.strip(), by=by, why=message, result=f"{len(chosen)} letters, job {job.id}")
+    record(
+        parts,
+        "dead replay",
+        meant.strip(),
+        by=by,
+        why=message,
+        result=f"{several(len(chosen), 'letter')}, job {job.id}",
+    )
     if not as_json:
         click.echo(f"job {job.id} (relay jobs show {job.id})")
     ended = follow(parts, job.id, quiet=as_json) if wait else job
@@ -88,16 +103,15 @@ def dead_replay(
         raise click.exceptions.Exit(ending(ended))
 
 
-def _survey(
-    parts: "Relay", ids: tuple[str, ...], wanted: "Filter", everything: bool, fixed: bool
-) -> "tuple[Survey, list[str]]":
-    """What a replay would do, and the ids of the letters it is about."""
+def _survey(parts: "Relay", letters: "Iterable[Letter]", *, fixed: bool, failing: bool) -> "tuple[Survey, list[str]]":
+    """What a replay would do, and the ids of the letters it would try."""
     from worker.replay.survey import Surveyor
 
     mappers = {name: parts.mapper(known) for name, known in parts.integrations.integrations.items()}
     now_ms = time.time_ns() // 1_000_000
-    surveyor = Surveyor(mappers, parts.streams.states, parts.suppressed.people(), now_ms, fixed=fixed)
-    chosen = [letter.id for letter in surveyor.pass_on(choose(parts, ids, wanted, everything))]
+    suppressed = parts.suppressed.people()
+    surveyor = Surveyor(mappers, parts.streams.states, suppressed, now_ms, fixed=fixed, failing=failing)
+    chosen = [letter.id for letter in surveyor.pass_on(letters)]
     return surveyor.survey, chosen
 
 
@@ -119,31 +133,41 @@ def _start(parts: "Relay", survey: "Survey", ids: list[str], text: str, rate: fl
     return job
 
 
-def told(survey: "Survey", parts: "Relay") -> list[str]:
-    """What a replay would do, in lines."""
+def plan(survey: "Survey", chosen: int, parts: "Relay") -> list[str]:
+    """What a replay would do, in lines: outcomes that add up, then remarks."""
     lines = [
-        f"{name} is not in the integrations file any more: its {count(number)} letters cannot be replayed"
+        f"{name} is not in the integrations file any more: its {several(number, 'letter')} cannot be replayed"
         for name, number in survey.orphans.items()
     ]
-    if not survey.matched:
-        return [*lines, "nothing to replay"]
-    where = ", ".join(f"{name} {count(number)}" for name, number in survey.integrations.items())
-    lines.append(f"{count(survey.matched)} letters: {where}")
-    facts = [
-        (survey.sent, "pass the relay's checks and would be sent"),
-        (survey.unsure, "are not quite what Customer.io refused, and it did not say which part of them: they may pass"),
-        (survey.late, "are older than 72 h: they arrive, but start no campaign"),
-        (survey.unknown, "killed their worker: not tried here"),
-        (survey.same, "would fail again: Customer.io refused them just as they would be sent now"),
-        *((number, f"would fail again: {reason}") for reason, number in survey.dead.items()),
-        *((number, f"would be filtered: {reason}") for reason, number in survey.filtered.items()),
+    if survey.matched:
+        where = ", ".join(f"{name} {count(number)}" for name, number in survey.integrations.items())
+        people = several(survey.people, "person", "people")
+        lines += [f"{several(survey.matched, 'letter')}: {where}; {people}", *columns(_outcomes(survey), right=[1])]
+        lines += [f"note: {remark}" for remark in _remarks(survey, parts)]
+    if not chosen:
+        lines.append("nothing to replay" + (" (--include-failing tries all the same)" if survey.again else ""))
+    return lines
+
+
+def _outcomes(survey: "Survey") -> list[list[str]]:
+    """What would become of the letters: every letter in one row."""
+    rows = [
+        (survey.sent, "would pass", ""),
+        (survey.unsure, "may pass", "something has changed, and Customer.io did not say which part it refused"),
+        (survey.unknown, "not tried here", "they crashed their worker"),
+        (survey.same, "would fail again", "sent just as Customer.io refused them"),
+        *((number, "would fail again", reason) for reason, number in survey.dead.items()),
+        *((number, "would be filtered", reason) for reason, number in survey.filtered.items()),
     ]
-    lines += [f"  {count(number):>9} {message}" for number, message in facts if number]
-    newer = "nobody has newer updates"
+    return [[f"  {message}", count(number), why] for number, message, why in rows if number or message == "would pass"]
+
+
+def _remarks(survey: "Survey", parts: "Relay") -> "Iterator[str]":
+    if survey.late:
+        late = f"all {count(survey.late)}" if survey.late == survey.matched else f"{count(survey.late)} of them"
+        yield f"{late} are older than 72 h: what arrives starts no campaign"
     if survey.newer:
-        newer = f"{count(survey.newer)} of them have newer updates: their properties do not go backwards"
-    lines.append(f"{count(survey.people)} people; {newer}")
+        yield f"{several(survey.newer, 'person', 'people')} with newer updates: their properties do not go backwards"
     for name, hold in parts.holds.get(survey.integrations).items():
         waits = "replaying goes on all the same" if hold.kind == "dead_limit" else "the job waits for its resume"
-        lines.append(f"{name} is held ({hold.kind}): {waits}")
-    return lines
+        yield f"{name} is held ({hold.kind}): {waits}"
