@@ -6,6 +6,7 @@ RelayError
 ├── LeaseLostError         nobody: another worker has taken the shard over, this one steps back
 ├── StoppedError           nobody: this process was asked to stop, what it holds is unsettled
 ├── UnknownStateError      an operator: what is stored of a person was written by a newer release, or is damaged
+├── ArchiveError           an operator: the archive neither takes nor gives a file; to trim waits for it
 └── OperatorError          an operator must change the set-up (settings, integrations file, server)
 """
 
@@ -46,6 +47,10 @@ class StoppedError(RelayError):
 
 class UnknownStateError(RelayError, ValueError):
     """What is stored of a person cannot be read by this release; the message says why, without the person."""
+
+
+class ArchiveError(RelayError):
+    """The archive does not take or give a file; says why, without an address or a key."""
 
 
 class OperatorError(RelayError):

@@ -6,7 +6,7 @@ import sys
 import click
 
 from worker.cli.lazy import LazyGroup
-from worker.errors import OperatorError
+from worker.errors import ArchiveError, OperatorError
 
 # name -> what `relay --help` says
 _COMMANDS = {
@@ -109,7 +109,7 @@ def main() -> None:
     try:
         _warn_of_variables()
         relay(prog_name="relay")
-    except OperatorError as error:
+    except (ArchiveError, OperatorError) as error:
         click.echo(f"relay: {error}", err=True)
         sys.exit(2)
     except Exception as fault:

@@ -29,6 +29,7 @@ _WAITING = {
 }
 _UNKNOWN = {
     "not_joined": "not read yet: the integration has not joined this stream",
+    "letter_gone": "failed, and its dead letter was replayed or discarded since",
     "no_trail": "settled, and its trail is not kept",
 }
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli.archive import ARCHIVE, wanted
 from worker.cli.explain import value
 from worker.cli.printing import echo_json
 
@@ -16,10 +17,18 @@ if TYPE_CHECKING:
 @click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Only this integration.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Events on a page.")
 @click.option("--next", "cursor", metavar="CURSOR", help="The page after this cursor.")
+@ARCHIVE
 @click.option("--utc", is_flag=True, help="Times in UTC.  [default: this machine's zone]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def person(
-    ident: str, integrations: tuple[str, ...], limit: int, cursor: str | None, *, utc: bool, as_json: bool
+    ident: str,
+    integrations: tuple[str, ...],
+    limit: int,
+    cursor: str | None,
+    *,
+    with_archive: bool,
+    utc: bool,
+    as_json: bool,
 ) -> None:
     """Show what is kept of a person, newest first: user id, Customer.io id, e-mail or anonymous id.
 
@@ -29,10 +38,12 @@ def person(
 
     Exit 1: nothing of this person is kept.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    from worker.app import relay
     from worker.cli.history import lines, moment
     from worker.history.room import open_history
 
-    room = open_history()
+    parts = relay()
+    room = open_history(parts, wanted(parts, with_archive=with_archive))
     try:
         page = room.person(ident, limit, cursor, integrations)
     except ValueError as error:

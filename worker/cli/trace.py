@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from worker.cli.archive import ARCHIVE, wanted
 from worker.cli.printing import echo_json
 
 if TYPE_CHECKING:
@@ -17,9 +18,19 @@ if TYPE_CHECKING:
 @click.option(
     "--at", metavar="TIME", help="About when it was received (one hour around): 2h, or 2026-01-31T08:00 (UTC)."
 )
+@ARCHIVE
 @click.option("--utc", is_flag=True, help="Times in UTC.  [default: this machine's zone]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def trace(ident: str, integrations: tuple[str, ...], person: str, at: str | None, *, utc: bool, as_json: bool) -> None:
+def trace(
+    ident: str,
+    integrations: tuple[str, ...],
+    person: str,
+    at: str | None,
+    *,
+    with_archive: bool,
+    utc: bool,
+    as_json: bool,
+) -> None:
     """Say what became of an event: ID is Purchasely's event id, the ULID seen in Customer.io, or SHARD/ENTRY.
 
     \b
@@ -29,10 +40,12 @@ def trace(ident: str, integrations: tuple[str, ...], person: str, at: str | None
 
     Exit 1: nothing of this id is kept.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    from worker.app import relay
     from worker.cli.history import lines, moment
     from worker.history.room import open_history
 
-    room = open_history()
+    parts = relay()
+    room = open_history(parts, wanted(parts, with_archive=with_archive))
     traces = [
         room.tracer.trace(found, integrations) for found in room.finder.event(ident, person=person, span=_near(at))
     ]

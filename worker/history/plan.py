@@ -15,10 +15,12 @@ from config.settings import Settings
 from worker.app import Relay
 from worker.dead.filters import read_time_ms
 from worker.errors import OperatorError
+from worker.history.archive import ArchivedScan
 from worker.history.comparison import Comparison, Found, Tally, reader
+from worker.history.scan import Span
 from worker.process.memory import settle_in
 from worker.store.keys import shard_key
-from worker.store.stream import Entry, read_range
+from worker.store.stream import Entry, entries, read_range
 
 _PAGE = 2000
 _RUN = 400
@@ -69,6 +71,7 @@ class _Job(msgspec.Struct, frozen=True):
     until: str
     names: list[str]
     silent: frozenset[str]
+    archive: bool = False
 
 
 class _Answer(msgspec.Struct):
@@ -77,11 +80,17 @@ class _Answer(msgspec.Struct):
 
 
 def make_plan(
-    parts: Relay, text: str, path: str, since_ms: int, progress: Callable[[int, int, int], None] = lambda *_: None
+    parts: Relay,
+    text: str,
+    path: str,
+    since_ms: int,
+    progress: Callable[[int, int, int], None] = lambda *_: None,
+    *,
+    archive: bool = False,
 ) -> Plan:
     """Compare a text (of a file `path`) with what is in force.
 
-    `progress` gets shards done, shards in all, events so far.
+    With `archive` also on what was trimmed. `progress` gets shards done, shards in all, events so far.
 
     Raises:
         ConfigError: the text has errors, a line each.
@@ -91,7 +100,15 @@ def make_plan(
     changes = [Change(name, kind, Found()) for name, kind in compare_names(before, after)]
     plan = Plan(now.number, Coverage(asked_since_ms=since_ms), changes, sorted(before.sources.keys() - after.sources))
     _count_left(parts, plan, before)
-    _run(parts, plan, list(_jobs(parts, plan, now.revision.text, text, (before, after))), progress)
+    _run(
+        parts,
+        plan,
+        [
+            msgspec.structs.replace(job, archive=archive)
+            for job in _jobs(parts, plan, now.revision.text, text, (before, after))
+        ],
+        progress,
+    )
     return plan
 
 
@@ -127,7 +144,7 @@ def _of(integrations: Integrations, name: str, source: str) -> Integration | Non
 def _run(parts: Relay, plan: Plan, jobs: list[_Job], progress: Callable[[int, int, int], None]) -> None:
     changes = {one.integration: one.found for one in plan.changes}
     processes = min(len(jobs), cores())
-    if processes > 1 and _size(parts, jobs) > _PAGE:
+    if processes > 1 and (jobs[0].archive or _size(parts, jobs) > _PAGE):
         # spawned, not forked: a copy of this process would share its connections
         with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), settle_in) as pool:
             waiting = [pool.submit(_look, job) for job in jobs]
@@ -194,6 +211,10 @@ def _look(job: _Job) -> _Answer:
 
 def _pages(parts: Relay, job: _Job) -> Iterator[list[Entry]]:
     key, after = shard_key(job.shard, "events", job.source), job.since
+    if job.archive and parts.archive is not None:
+        scan = ArchivedScan(parts.redis, parts.archive, _PAGE)
+        yield from (entries(rows) for _, rows in scan.pages([key], Span(int(job.since), int(job.until))))
+        return
     while True:
         page = read_range(parts.redis, key, after, job.until, count=_PAGE)
         if page:

@@ -14,11 +14,13 @@ from config.integrations import ConfigError, Integration, Integrations, parse
 from worker.app import Relay, relay
 from worker.dead.fates import Fates
 from worker.errors import OperatorError
+from worker.history.archive import ArchivedFates, ArchivedScan
 from worker.history.find import Finder, Found
 from worker.history.scan import Scan
 from worker.history.timeline import PropertyValue, Spot, Timeline, property_values
 from worker.history.trace import AtRevision, Trace, Tracer
 from worker.mapping.mapper import Mapper
+from worker.store.archive import Archive
 from worker.store.dedup import bucket_s, received_again
 from worker.store.holds import Hold
 from worker.store.keys import person_key
@@ -47,12 +49,15 @@ class History:
         holds: dict[str, Hold],
         at_revision: AtRevision,
         dedup_window_s: int,
+        archive: Archive | None = None,
     ) -> None:
         self._config = config
         self._shards = shards
-        self.scan = Scan(client)
+        archived = ArchivedScan(client, archive) if archive else None
+        self.scan = archived or Scan(client)
         self.finder = Finder(self.scan, {name: one.identity for name, one in config.sources.items()}, shards)
-        self._fates = Fates(client)
+        self._fates = ArchivedFates(client, archived) if archived else Fates(client)
+        self._archived = archived
         bucket = int(time.time()) // bucket_s(dedup_window_s)
 
         def again(found: Found) -> int:
@@ -64,6 +69,8 @@ class History:
     def since_ms(self) -> int:
         """When the oldest event that is kept was received, Unix ms; now, when there is none."""
         oldest = [time.time_ns() // 1_000_000]
+        if self._archived and (since_ms := self._archived.since_ms(list(self.finder.streams()))):
+            oldest.append(since_ms)
         for source in self._config.sources:
             for shard in range(self._shards):
                 rows: Any = self.scan.ask("XRANGE", stream_key(shard, "events", source), "-", "+", "COUNT", 1)
@@ -111,13 +118,15 @@ class History:
         return found
 
 
-def open_history(parts: Relay | None = None) -> History:
-    """The history as this process's settings and configuration see it."""
+def open_history(parts: Relay | None = None, archive: Archive | None = None) -> History:
+    """The history as this process's settings and configuration see it; with the archive, if one is given."""
     parts = parts or relay()
     config = parts.integrations
     holds = parts.holds.get(config.integrations)
     chosen = parts.settings
-    return History(parts.redis, config, chosen.shards, holds, _Former(parts).integration, chosen.dedup_window_s)
+    return History(
+        parts.redis, config, chosen.shards, holds, _Former(parts).integration, chosen.dedup_window_s, archive
+    )
 
 
 class _Former:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from worker.errors import OperatorError
+from worker.errors import ArchiveError, OperatorError
 from worker.store.entry_id import order
 
 HOUR_MS: Final = 3_600_000
@@ -32,10 +32,6 @@ _WORDS: Final = (
     ({"UnauthenticatedError"}, "it refuses the key"),
     ({"NotFoundError", "FileNotFoundError"}, "there is no such bucket, folder or file"),
 )
-
-
-class ArchiveError(Exception):
-    """The archive does not take or give a file; says why, without an address or a key."""
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):

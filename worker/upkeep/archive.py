@@ -15,7 +15,8 @@ import msgspec
 import redis
 
 from worker.dead.fates import Fate, Fates
-from worker.store.archive import HOUR_MS, Archive, ArchiveError, Line, line
+from worker.errors import ArchiveError
+from worker.store.archive import HOUR_MS, Archive, Line, line
 from worker.store.archive_state import ArchiveRecord
 from worker.store.entry_id import order, received_ms
 from worker.store.keys import shard_key
@@ -81,6 +82,8 @@ class Archiving:
 
     def _parts(self, key: str, limit: Place) -> Iterator[list[Entry]]:
         """The entries below a limit, in the runs that become one file each."""
+        if limit <= (0, 0):
+            return  # a group that has read nothing yet; Redis knows no entry before the first
         part: list[Entry] = []
         size, after = 0, "-"
         while page := read_range(self._redis, key, after, f"({limit[0]}-{limit[1]}", count=_PAGE):

@@ -1,13 +1,19 @@
 """Rounds of beat: sweep, trim, relieve, with the parts of a process."""
 
+import logging
 import time
 from functools import cached_property
 
 from worker.app import Relay
+from worker.errors import OperatorError
+from worker.store.archive import Archive
+from worker.store.archive_state import ArchiveRecord
 from worker.store.stream import Lane
 from worker.upkeep.retire import Retirement
 from worker.upkeep.sweep import Backlog, Sweep
 from worker.upkeep.trim import relieve, trim
+
+log = logging.getLogger(__name__)
 
 
 class Rounds:
@@ -48,14 +54,28 @@ class Rounds:
         """Drop what every group is past and the retention no longer asks for; how many events."""
         self.retirement.retire()
         oldest_ms = time.time_ns() // 1_000_000 - self._settings.retention_s * 1000
-        sources, archive = self.retirement.sources(), self._parts.archive
+        sources = self.retirement.sources()
+        archive, is_open = self._archive()
+        if not is_open:
+            return 0
         trimmed = trim(self._redis, sources, self._groups(), self._settings.shards, oldest_ms, archive)
         self.retirement.drop_empty()
         return trimmed
+
+    def _archive(self) -> tuple[Archive | None, bool]:
+        """The archive, and whether to trim is allowed: not where there should be one that cannot be opened."""
+        try:
+            return self._parts.archive, True
+        except OperatorError as error:
+            log.warning("archive_failed trimming=held reason=%s", error)
+            ArchiveRecord(self._redis).failed(str(error))
+            return None, False
 
     def relieve(self) -> int:
         """Shorten the past when Redis's memory presses; how many events were dropped."""
         chosen = self._settings
         sources = self.retirement.sources()
-        archive = self._parts.archive
+        archive, is_open = self._archive()
+        if not is_open:
+            return 0
         return relieve(self._redis, sources, self._groups(), chosen.shards, chosen.max_memory_percent, archive)

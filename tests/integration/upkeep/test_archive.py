@@ -107,6 +107,18 @@ def test_an_hour_that_is_not_over_waits_for_its_end(made):
     assert kept(parts) == [young]
 
 
+def test_a_stream_that_nobody_has_read_yet_is_left_alone(made):
+    """Its group is before the first entry, and so is the limit."""
+    parts = made()
+    (lane,) = parts.lanes()
+    parts.redis.xgroup_destroy(lane.key("events"), "production")
+    parts.redis.xadd(lane.key("events"), {"b": b"{}"}, id=f"{OLD_MS}-0")
+    parts.redis.xgroup_create(lane.key("events"), "production", id="0")
+    assert Rounds(parts).trim() == 0
+    assert len(kept(parts)) == 1
+    assert ArchiveRecord(parts.redis).read().message == ""
+
+
 def test_a_real_s3_server_takes_the_archive(made, bucket, monkeypatch):  # noqa: F811
     """Over HTTP, with keys and endpoint as for every other tool of the provider."""
     for name, value in bucket.environment.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
+from worker.cli.archive import ARCHIVE, wanted
 from worker.cli.printing import count, echo_json, span
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ _KINDS = 5
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @SINCE
+@ARCHIVE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--offline", is_flag=True, help="Do not ask Customer.io about the keys.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 when something would change, as in CI.")
-def plan(file: Path, since: str, *, as_json: bool, offline: bool, exit_code: bool) -> None:
+def plan(file: Path, since: str, *, with_archive: bool, as_json: bool, offline: bool, exit_code: bool) -> None:
     """Show what FILE would change: in words, and on the events still stored. Nothing changes.
 
     Both revisions are run over the same events, as if they came again: which are newly sent, no longer sent, renamed
@@ -46,7 +48,8 @@ def plan(file: Path, since: str, *, as_json: bool, offline: bool, exit_code: boo
 
     parts = open_parts()
     text = read_file(file)
-    found, lines = look(parts, text, str(file), since, quiet=as_json)
+    archive = wanted(parts, with_archive=with_archive) is not None
+    found, lines = look(parts, text, str(file), since, quiet=as_json, archive=archive)
     keys = [] if offline else ask_keys(parts, found, text, str(file))
     if as_json:
         from worker.history.plan import plan_dict
@@ -59,7 +62,9 @@ def plan(file: Path, since: str, *, as_json: bool, offline: bool, exit_code: boo
         raise click.exceptions.Exit(1)
 
 
-def look(parts: "Relay", text: str, path: str, since: str, *, quiet: bool) -> "tuple[Plan, list[str]]":
+def look(
+    parts: "Relay", text: str, path: str, since: str, *, quiet: bool, archive: bool = False
+) -> "tuple[Plan, list[str]]":
     """The plan of a text, and the difference in words; progress on a terminal.
 
     Raises:
@@ -77,7 +82,7 @@ def look(parts: "Relay", text: str, path: str, since: str, *, quiet: bool) -> "t
         if not quiet and sys.stderr.isatty() and time.monotonic() - began_s > 1:
             click.echo(f"\r{done} of {shards} shards, {count(events)} events", err=True, nl=done == shards)
 
-    return make_plan(parts, text, path, since_of(since), progress), lines
+    return make_plan(parts, text, path, since_of(since), progress, archive=archive), lines
 
 
 def ask_keys(parts: "Relay", found: "Plan", text: str, path: str) -> "list[Fact]":
