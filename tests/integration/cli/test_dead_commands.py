@@ -148,7 +148,9 @@ def test_showing_a_letter(dead):
     assert '-u "$CUSTOMERIO_SITE_ID:$CUSTOMERIO_API_KEY"' in text
     assert "dead-key" not in text
     found = told("dead", "show", letter.id)
-    assert (found["now"]["outcome"], found["previous"], found["next"]) == ("sent", None, None)
+    assert (found["now"]["outcome"], found["now"]["reason"]) == ("dead", "rejected")
+    assert (found["previous"], found["next"]) == (None, None)
+    assert "replayed now it would be:\n  dead (rejected): refused by Customer.io as before" in text
     assert found["curl"].startswith("curl -sS -X POST http://127.0.0.1:")
     nobody = told("dead", "show", dead.letters(reasons=("no_person",))[0].id)
     assert (nobody["now"]["outcome"], nobody["now"]["reason"], nobody["curl"]) == ("dead", "no_person", "")

@@ -14,6 +14,7 @@ from worker.cli.printing import echo_json, span
 if TYPE_CHECKING:
     from worker.app import Relay
     from worker.dead.letter import Letter
+    from worker.replay.judgement import Judged
 
 
 @click.command()
@@ -56,6 +57,7 @@ def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     """What would become of the letter under the present configuration; nothing is tried that killed a worker."""
     from worker.dead.letter import event_of
     from worker.mapping.explain import explain
+    from worker.replay.judgement import judge
     from worker.store.keys import person_key
 
     integration = parts.integrations.integrations.get(letter.integration)
@@ -70,12 +72,27 @@ def _now(parts: "Relay", letter: "Letter") -> dict[str, Any]:
     mapper = parts.mapper(integration)
     suppressed, now_ms = parts.suppressed.people(), time.time_ns() // 1_000_000
     try:
-        digest = mapper.person_of(mapper.decide(event, now_ms, suppressed))
+        decision = mapper.decide(event, now_ms, suppressed)
+        digest = mapper.person_of(decision)
         key = person_key(letter.shard, letter.integration, digest) if digest else ""
-        told = explain(event, mapper, parts.streams.states([key])[0] if key else None, now_ms, suppressed)
+        state = parts.streams.states([key])[0] if key else None
+        told = explain(event, mapper, state, now_ms, suppressed) | _judged(judge(mapper, letter, decision, state))
     except (ValueError, TypeError, RecursionError) as fault:
         return {"outcome": "dead", "reason": f"it cannot be read or written as JSON ({type(fault).__name__})"}
     return {name: told[name] for name in ("outcome", "reason", "field", "message", "operations") if name in told}
+
+
+def _judged(judged: "Judged") -> dict[str, str]:
+    """The fate of a letter where Customer.io's refusal decides it, as the plan of a replay has it."""
+    match judged.fate:
+        case "same":
+            message = "refused by Customer.io as before: what it refused has not changed"
+            return {"outcome": "dead", "reason": judged.reason, "message": message}
+        case "unsure":
+            message = "something has changed, and Customer.io did not say which part it refused"
+            return {"outcome": "unsure", "reason": "", "message": message}
+        case _:
+            return {"outcome": judged.fate, "reason": judged.reason}
 
 
 def curl(parts: "Relay", letter: "Letter") -> str:
