@@ -8,7 +8,7 @@ from zlib import crc32
 
 import msgspec
 import redis.asyncio
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 
 from worker.errors import NotStoredError
 from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
@@ -131,7 +131,10 @@ class Storing:
         """Stop short of maxmemory, so that wake-ups and settles keep room and a full server can drain."""
         now_s = time.monotonic()
         if now_s - self._memory_looked_s >= _MEMORY_LOOK_S:
-            info = await self._redis.info("memory")
+            try:
+                info = await self._redis.info("memory")
+            except NoPermissionError:  # this user may not ask: a full server refuses the events by itself
+                info = {"used_memory": 0}
             if type(info.get("used_memory")) is not int:
                 await self._line.hang_up()
                 raise NotStoredError("unexpected_reply")

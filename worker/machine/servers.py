@@ -32,6 +32,7 @@ def look_at_servers(settings: Settings) -> list[Fact]:
         with open_once(address, _WAIT_S) as client:
             client.ping()
             facts += [Fact("redis", "address", "ok", address.place), *_tls(address), *_options(address)]
+            ask_permissions(client)
             info = _info(client)
             facts += judge_server(info, _config(client), settings.max_memory_percent) if info else _unknown()
             facts += _shards(client.get(SHARDS), settings.shards)
@@ -53,6 +54,49 @@ def _options(address: Address) -> Iterator[Fact]:
     if address.unused:
         text = f"not used: {', '.join(address.unused)}; the relay chooses these itself"
         yield Fact("redis", "options", "warning", text, "leave them out of the address")
+
+
+# What the scripts and commands use, each in a form that leaves nothing behind.
+_PERMISSIONS = """
+local key = KEYS[1]
+local tries = {
+  {'GET', key}, {'EXISTS', key}, {'SET', key, 1, 'XX'}, {'PEXPIRE', key, 1}, {'DEL', key}, {'TIME'},
+  {'HGET', key, 1}, {'HDEL', key, 1}, {'HINCRBY', key, 1, 1}, {'HSET', key, 1, 1}, {'HKEYS', key}, {'DEL', key},
+  {'ZREM', key, 1}, {'ZADD', key, 1, 1}, {'ZRANGE', key, 0, 0}, {'DEL', key},
+  {'LPUSH', key, 1}, {'LTRIM', key, 1, 0}, {'DEL', key}, {'SADD', key, 1}, {'SREM', key, 1}, {'DEL', key},
+  {'XADD', key, 'NOMKSTREAM', '*', 1, 1}, {'XRANGE', key, '-', '+', 'COUNT', 1}, {'XDEL', key, '1-1'},
+  {'XLEN', key}, {'XTRIM', key, 'MAXLEN', 0}, {'XINFO', 'GROUPS', key}, {'XGROUP', 'DESTROY', key, 1}, {'DEL', key},
+}
+for _, command in ipairs(tries) do
+  local answer = redis.pcall(unpack(command))
+  if type(answer) == 'table' and answer.err then
+    local why = answer.err
+    if why:find('NOPERM') or why:find('ACL failure') or why:find('permission') then
+      return command[1]
+    end
+  end
+end
+return ''
+"""
+
+
+def ask_permissions(client: redis.Redis) -> None:
+    """Whether this user may do what storing and settling do.
+
+    Raises:
+        redis.exceptions.NoPermissionError: a command or the keys are refused.
+    """
+    try:
+        script = client.script_load(_PERMISSIONS)
+        answer: Any = client.evalsha(script, 1, "relay:check")
+    except redis.exceptions.ReadOnlyError:
+        return  # a replica, which another fact says
+    if answer:
+        raise redis.exceptions.NoPermissionError(f"no permissions to run the '{answer.decode().lower()}' command")
+    with client.pipeline(transaction=True) as pipe:
+        pipe.get("relay:check")
+        pipe.execute()
+    client.scan(0, match="relay:check", count=1)
 
 
 def _info(client: redis.Redis) -> dict[str, Any]:
@@ -98,7 +142,7 @@ def open_broker(broker: Broker, wait_s: float) -> None:
         queue(QUEUE, exchange(QUEUE, "direct"), QUEUE, channel=connection.default_channel).declare()
     assert broker.address is not None
     with open_once(broker.address, wait_s) as client:
-        client.lrem(QUEUE, 1, "no message of anybody")
+        client.lrem(QUEUE, 1, "nobody's message")
         client.brpop(["relay:nothing"], timeout=0.01)
         client.lpushx("relay:nothing", "")
 
