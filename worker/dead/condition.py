@@ -1,7 +1,7 @@
 """A condition on a payload, as on-call types it: 'path op value'."""
 
 import re
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 import orjson
@@ -9,8 +9,11 @@ import orjson
 Operator = Literal["=", "!=", ">", ">=", "<", "<=", "~", "exists"]
 
 _CONDITION = re.compile(
-    r"\s*(?P<path>[^\s=!<>~]+)(?:\s*(?P<op>!=|>=|<=|=|>|<|~)\s*(?P<value>.*?)|\s+(?P<is>exists))\s*", re.DOTALL
+    r"\s*(?P<path>[^\s=!<>~]+)(?:\s*(?P<op>[=!<>~]+)\s*(?P<value>.*?)|\s+(?P<is>exists))\s*", re.DOTALL
 )
+_OPERATORS = frozenset(get_args(Operator)) - {"exists"}
+# as other languages write them
+_MEANT = {"==": "=", "===": "=", "=>": ">=", "=<": "<=", "<>": "!=", "!==": "!=", "=~": "~", "~=": "~"}
 _MISSING: Any = object()
 
 
@@ -48,6 +51,10 @@ def read_condition(text: str) -> Condition:
         )
     if found["is"]:
         return Condition(found["path"], "exists")
+    if found["op"] not in _OPERATORS:
+        meant = _MEANT.get(found["op"])
+        hint = f"did you mean '{found['path']} {meant} {found['value']}'?" if meant else "op is one of = != > >= < <= ~"
+        raise ValueError(f"{text!r} is no condition: unknown operator {found['op']}; {hint}")
     if found["op"] == "~":
         try:
             re.compile(found["value"])

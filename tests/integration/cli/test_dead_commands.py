@@ -114,6 +114,36 @@ def test_what_is_typed_wrongly_does_nothing(dead):
     assert dead.account().dead == 7
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--reason", "rejeted"], 'unknown reason "rejeted"; did you mean "rejected"?'),
+        (
+            ["--event", "SUBSCRIPTION_RENEWD"],
+            'unknown event "SUBSCRIPTION_RENEWD"; did you mean "SUBSCRIPTION_RENEWED"?',
+        ),
+        (["--integration", "prodction"], 'unknown integration "prodction"; did you mean "production"?'),
+        (["--cause", "xyz"], 'unknown cause "xyz"; there are:'),
+        (["--where", "plan == monthly"], "did you mean 'plan = monthly'?"),
+        (["--where", "n =< 3"], "did you mean 'n <= 3'?"),
+        (["--where", "n !~ 3"], "op is one of"),
+    ],
+)
+@pytest.mark.parametrize("command", [[], ["list"], ["replay", "--dry-run"]])
+def test_a_mistyped_filter_is_refused(dead, command, arguments, message):
+    """An empty answer would look as if all were well: exit 2, with what may have been meant."""
+    assert message in run("dead", *command, *arguments, code=2)
+
+
+def test_a_unique_prefix_is_enough(dead):
+    """Of a reason and of a cause; the whole id of a cause whose letters are gone means none of them."""
+    assert [item["count"] for item in told("dead", "--reason", "rej")["items"]] == [6]
+    cause = told("dead", "--reason", "no_person")["items"][0]["cause"]
+    assert [item["count"] for item in told("dead", "--cause", cause[:6])["items"]] == [1]
+    assert told("dead", "--cause", "0123456789ab")["items"] == []
+    assert "begins several: no_event_name, no_person" in run("dead", "--reason", "no_", code=2)
+
+
 def test_a_letter_that_is_not_there(dead):
     """Exit 1 with words, for every command that takes an id."""
     for command in (

@@ -1,11 +1,15 @@
 """Filter options that the commands of dead letters share."""
 
+import difflib
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from worker.cli.choices import chosen_word
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Any], Any]
+
+_CAUSE = re.compile("[0-9a-f]{12}")  # the id of a cause, whole
 
 _FILTERS: tuple[Option, ...] = (
     click.option(
@@ -56,7 +62,7 @@ def take_filter(flags: dict[str, Any], parts: "Relay") -> "Filter":
     """The filter, taken out of a command's flags.
 
     Raises:
-        click.UsageError: it cannot be read, or names an integration that never was.
+        click.UsageError: it cannot be read, or names what never was.
     """
     from worker.dead.condition import read_condition
     from worker.dead.filters import Filter, read_time_ms
@@ -78,11 +84,40 @@ def take_filter(flags: dict[str, Any], parts: "Relay") -> "Filter":
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    known = parts.known_integrations()
     for name in found.integrations:
-        if name not in known:
-            raise click.UsageError(f"no integration {name!r}; there are: {', '.join(known) or 'none'}")
-    return found
+        chosen_word("integration", name, parts.known_integrations(), prefix=False)
+    return _known(parts, found) if found.names_causes else found
+
+
+def _known(parts: "Relay", typed: "Filter") -> "Filter":
+    """The filter with its reasons and causes as they are called.
+
+    An id of a cause that is written whole may be of letters that are gone; so may a name of an event or a field.
+
+    Raises:
+        click.UsageError: there is no such reason, cause or event: an empty answer would look as if all were well.
+    """
+    import msgspec
+
+    from config.catalogue import catalogue
+    from worker.dead.advice import ADVICE
+    from worker.dead.filters import Filter
+
+    places = list(parts.dead_letters.causes.abouts(parts.known_integrations(), Filter()))
+    abouts = [about for _, _, _, about in places]
+    reasons = {*ADVICE, *(about["reason"] for about in abouts)}
+    causes = {cause for _, _, cause, _ in places}
+    events = {*catalogue().events, *(about["event"] for about in abouts)}
+    for name in typed.events:
+        if name not in events and difflib.get_close_matches(name, events, 1, 0.85):
+            chosen_word("event", name, events, prefix=False)
+    return msgspec.structs.replace(
+        typed,
+        reasons=tuple(chosen_word("reason", word, reasons) for word in typed.reasons),
+        causes=tuple(
+            word if _CAUSE.fullmatch(word) else chosen_word("cause", word, sorted(causes)) for word in typed.causes
+        ),
+    )
 
 
 def chosen(parts: "Relay", wanted: "Filter") -> list[str]:
