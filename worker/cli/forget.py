@@ -14,7 +14,7 @@ from worker.cli.acting import BY, WHY, record
 @BY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; needs --yes.")
 def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: bool) -> None:
-    """Remove PERSON (a user id, anonymous id or e-mail) from streams, dead letters and state, on all shards.
+    """Remove PERSON (a user id, anonymous id or e-mail) from streams, dead letters, state and the archive.
 
     E-mail addresses are compared without regard to case. Other people's states and settled events that name the person
     (transfers) are cleared too; what is left is listed with the reason. Exported dead letters and backups are not
@@ -44,10 +44,12 @@ def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: boo
     if as_json:
         click.echo(orjson.dumps(msgspec.to_builtins(removed) | {"aof_rewrite_started": rewriting}).decode())
         return
+    archived = f"; {removed.archived} archived events" if removed.archived else ""
     click.echo(
         f"removed {removed.entries} stored events ({removed.waiting} of them still waited), "
         f"{removed.dead_letters} dead letters, {removed.states} states; of other people's, which named the person, "
         f"{removed.mentions} events, and the name out of {removed.cleared} states"
+        f"{archived}"
     )
     for left in removed.left:
         click.echo(f"left: {left.count} {left.what}: {left.why}")

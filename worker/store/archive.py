@@ -117,15 +117,26 @@ class Archive:
         Raises:
             ArchiveError: it cannot be read.
         """
-        import obstore  # noqa: PLC0415 - an extra
-
-        with _faults():
-            paths = [meta["path"] for page in obstore.list(self._store, _prefix(source, shard)) for meta in page]
-        found = [_file(path) for path in paths if path.endswith(_SUFFIX)]
+        found = self._list(_prefix(source, shard))
         return sorted(
             (one for one in found if one.hour_ms + HOUR_MS > first_ms and (last_ms is None or one.first[0] <= last_ms)),
             key=lambda one: one.first,
         )
+
+    def all(self) -> list[File]:
+        """Every file of every source and shard.
+
+        Raises:
+            ArchiveError: it cannot be read.
+        """
+        return self._list(None)
+
+    def _list(self, prefix: str | None) -> list[File]:
+        import obstore  # noqa: PLC0415 - an extra
+
+        with _faults():
+            paths = [meta["path"] for page in obstore.list(self._store, prefix) for meta in page]
+        return [_file(path) for path in paths if path.endswith(_SUFFIX)]
 
     def read(self, file: File) -> Iterator[Line]:
         """The lines of a file, in order.

@@ -8,8 +8,10 @@ import msgspec
 from worker.app import Relay
 from worker.mapping.identity import state_name
 from worker.purchasely.person import plain_name
+from worker.store.archive_state import ArchiveRecord
 from worker.store.keys import person_key
 from worker.store.stream import Lane
+from worker.upkeep.forget_archive import forget_archived
 from worker.upkeep.forget_entries import Removed, forget_entries, person_fields, streams
 from worker.upkeep.forget_states import clear_states, find_states
 from worker.upkeep.lane_leases import hold_lanes
@@ -27,7 +29,7 @@ class Forgotten(msgspec.Struct):
     """What was removed: stream entries, those among them that still waited, dead letters, states of people.
 
     `mentions` are settled events of other people that named this one, removed too; `cleared` are other people's states
-    that the name was taken out of.
+    that the name was taken out of; `archived` are events of the archive.
     """
 
     entries: int = 0
@@ -36,6 +38,7 @@ class Forgotten(msgspec.Struct):
     states: int = 0
     mentions: int = 0
     cleared: int = 0
+    archived: int = 0
     left: list[Left] = []
 
 
@@ -47,6 +50,7 @@ def forget(parts: Relay, person: str, sleep: Callable[[float], None] = time.slee
     once every integration is past them; those that wait are theirs, and left.
 
     Raises:
+        ArchiveError: everything else is done; the archive does not answer.
         OperatorError: a lane stayed busy; running it again goes on where this ended.
     """
     removed, gone = Forgotten(), Removed()
@@ -67,13 +71,21 @@ def forget(parts: Relay, person: str, sleep: Callable[[float], None] = time.slee
         letters += parts.dead_changes.mentioning(integration, name)
     parts.jobs.forget(name)
     removed.left = _left(parts, name, gone.left, letters, unreadable)
+    if parts.archive is not None:  # last: what is archived meanwhile has left the streams before
+        removed.archived = forget_archived(parts, parts.archive, name, person_fields(parts), sleep)
     return removed
 
 
 def _left(parts: Relay, name: str, waiting: int, letters: int, unreadable: int) -> list[Left]:
     """What still names the person."""
     listed = int(name in parts.suppressed.people())
+    elsewhere = ArchiveRecord(parts.redis).read().files if parts.archive is None else 0
     found = [
+        Left(
+            "files of an archive",
+            elsewhere,
+            "RELAY_ARCHIVE_URL is not set here, so they were not looked at; set it and run this again",
+        ),
         Left(
             "events of other people that wait and name the person in a transfer",
             waiting,

@@ -12,6 +12,7 @@ from tests.support.stack import ROOT
 from worker.history.plan import make_plan
 from worker.history.room import open_history
 from worker.store.archive import HOUR_MS
+from worker.upkeep.forget import forget
 from worker.upkeep.trim import trim
 
 pytest.importorskip("obstore")
@@ -130,6 +131,29 @@ def test_a_failed_event_follows_its_dead_letter(stack):
     trim_all(stack)
     (told,) = traced(stack, "bad", archive=True)
     assert told.integrations[0].outcome in {"filtered", "unknown"}
+
+
+def test_forgetting_a_person_covers_the_archive(stack):
+    """Their events are in no file any more; everybody else's are, with their fates."""
+    before = filled(stack)
+    removed = forget(stack.parts, "user-1")
+    assert removed.archived > 0
+    assert removed.entries + removed.archived == 4
+    assert "user-1" not in "".join(
+        line.raw for file in stack.parts.archive.all() for line in stack.parts.archive.read(file)
+    )
+    for ident, told in before.items():
+        mine = told[0].event.person == "user-1"
+        assert traced(stack, ident, archive=True) == ([] if mine else told), ident
+
+
+def test_forgetting_says_which_archive_it_did_not_look_at(stack):
+    """Where the address is not set."""
+    filled(stack)
+    stack.settings = stack.settings.model_copy(update={"archive_url": ""})
+    stack.restart()
+    (left,) = forget(stack.parts, "user-1").left
+    assert "RELAY_ARCHIVE_URL" in left.why
 
 
 def test_the_commands_take_the_option(stack):
