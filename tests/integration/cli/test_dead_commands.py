@@ -61,7 +61,7 @@ def working(dead):
 def test_causes_on_one_screen(dead):
     """The most frequent first, with figures and advice; the same for programs."""
     text = run("dead")
-    assert text.startswith("7 dead letters (production 7; an integration is held at 1,000,000)")
+    assert text.startswith("7 dead letters (production 7; room for 999,993 more)")
     assert "      6  production   rejected · name · 207 · BAD" in text
     assert "rejected: Customer.io refused it." in text
     found = told("dead")

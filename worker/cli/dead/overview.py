@@ -9,7 +9,7 @@ import click
 from worker.cli.columns import columns, sparkline
 from worker.cli.dead.options import JSON, chosen, filters, open_parts, take_filter
 from worker.cli.lazy import LazyGroup
-from worker.cli.printing import count, echo_json, span
+from worker.cli.printing import count, echo_json, several, span
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -120,10 +120,12 @@ def _show_causes(causes: "list[Cause]", shown: "list[Cause]", now_ms: int, limit
     if not causes:
         click.echo("no dead letters")
         return
-    totals = ", ".join(f"{name} {count(total)}" for name, total in _totals(causes).items())
-    number = sum(c.count for c in causes)
-    letters = f"{count(number)} dead letter{'' if number == 1 else 's'}"
-    click.echo(f"{letters} ({totals}; an integration is held at {count(limit)})\n")
+    totals = _totals(causes)
+    whose = ", ".join(f"{name} {count(total)}" for name, total in totals.items())
+    fullest = max(totals, key=lambda name: totals[name])
+    room = count(max(0, limit - totals[fullest])) + (f" of {fullest}" if len(totals) > 1 else "")
+    letters = several(sum(c.count for c in causes), "dead letter")
+    click.echo(f"{letters} ({whose}; room for {room} more)\n")
     rows = [["letters", "integration", "cause", "oldest", "newest", f"last {_HOURS} h", "id"]]
     rows += [
         [
