@@ -30,6 +30,7 @@ from worker.store import connect
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
 from worker.store.processes import Process, Processes, Role
+from worker.store.schema import check_shards, check_store, note_schema
 from worker.store.stream import WAKE_MS, Lane, Streams
 from worker.store.suppression import Suppressed
 
@@ -47,6 +48,7 @@ class Relay:
         self.settings = chosen
         self.role: Role = role  # before the configuration is first asked for
         self._begun = False
+        self._checked = False
 
     @property
     def integrations(self) -> Integrations:
@@ -219,10 +221,10 @@ class Relay:
         then all that it holds was accepted and offered to no group yet, and groups begin at its first event.
 
         Raises:
-            OperatorError: the number of shards is not the one the stored events were spread over.
+            OperatorError: the number of shards is not the one the stored events were spread over, or a newer release
+                wrote them.
         """
-        known = self.redis.get(SHARDS)
-        self.check_shards(known)
+        known = self.check_store()
         chosen = of or self.integrations
         integrations = chosen.integrations
         for key, names in ((SOURCES, chosen.sources.keys()), (INTEGRATIONS, integrations.keys())):
@@ -233,20 +235,28 @@ class Relay:
         for lane in self.lanes(of):
             start = integrations[lane.integration].start if known else "archive"
             self.streams.join(lane, start)
-        if not known:
-            self.check_shards(self.redis.set(SHARDS, self.settings.shards, nx=True, get=True))
+        if not known and (other := self.redis.set(SHARDS, self.settings.shards, nx=True, get=True)) is not None:
+            check_shards(other, self.settings.shards)
+        with suppress(redis.exceptions.OutOfMemoryError):  # then a later join writes it
+            note_schema(self.redis)
 
-    def check_shards(self, known: Any) -> None:
-        """Compare the number of shards with the stored one, as Redis gave it (None: none is stored).
+    def check_store(self) -> bool:
+        """Whether this Redis was joined before.
 
         Raises:
-            OperatorError: they differ.
+            OperatorError: it holds what this release, or these settings, would misread.
         """
-        if known is not None and int(known) != self.settings.shards:
-            raise OperatorError(
-                f"RELAY_SHARDS is {self.settings.shards}, but this Redis holds events spread over {int(known)} shards: "
-                f"set RELAY_SHARDS={int(known)}, or use an empty Redis"
-            )
+        return check_store(self.redis, self.settings.shards)
+
+    def check_once(self) -> None:
+        """The same, once: for a process that may have begun while Redis was away.
+
+        Raises:
+            OperatorError: it holds what this release, or these settings, would misread.
+        """
+        if not self._checked:
+            self.check_store()
+            self._checked = True
 
     def known_integrations(self) -> list[str]:
         """The integrations of the file, and those that were in it once: their dead letters are still there."""

@@ -264,9 +264,15 @@ def _continue_job(job_id: str, token: str, wait_s: float) -> bool:
 
 @contextmanager
 def _redis_may_be_away() -> Iterator[None]:
-    """Redis's absence is no fault of a task: nothing is lost, the next sweep begins again."""
+    """Redis's absence is no fault of a task: nothing is lost, the next sweep begins again.
+
+    Nothing is served of a Redis that holds what this release, or these settings, would misread.
+    """
     try:
+        relay().check_once()
         yield
+    except OperatorError as error:
+        log.critical("cannot_serve %s", error)
     except redis.ResponseError as fault:
         # Redis answers, but not with our keys: it was emptied, or is a replica now
         log.error("redis_refused error=%s", str(fault).split(" ", 1)[0][:20])  # noqa: TRY400 - no traceback: the text may hold a key

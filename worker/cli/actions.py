@@ -16,10 +16,10 @@ from worker.cli.printing import echo_json
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def actions(*, limit: int, after: int, as_json: bool) -> None:
     """Show what people did with commands or the console, the newest first."""
-    from worker.app import relay
+    from worker.cli.parts import open_parts
     from worker.store.actions import Actions
 
-    found = Actions(relay().redis).newest(after, limit)
+    found = Actions(open_parts().redis).newest(after, limit)
     if as_json:
         echo_json({"items": found, "next": after + limit if len(found) == limit else None})
         return

@@ -20,10 +20,10 @@ def audit(*, as_json: bool) -> None:
 
     The ledger is compared with what Redis itself counts. Exit 1 when something does not add up.
     """
-    from worker.app import relay
+    from worker.cli.parts import open_parts
     from worker.ledger.figures import Ledger
 
-    found = Ledger(relay()).audit()
+    found = Ledger(open_parts()).audit()
     if as_json:
         items = [_item(name, books) for name, books in _by_integration(found).items()]
         echo_json({"items": items, "next": None, "findings": found.findings})

@@ -24,14 +24,14 @@ def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: boo
     unless the person is suppressed too. Redis frees the bytes of deleted stream entries with the blocks they are in,
     when the retention time is over.
     """
-    from worker.app import relay
+    from worker.cli.parts import open_parts
     from worker.upkeep.forget import forget as forget_person
 
     if not yes:
         if as_json:
             raise click.UsageError("--json needs --yes")
         click.confirm("Their events that wait will not be sent, their dead letters are gone. Go on?", abort=True)
-    parts = relay()
+    parts = open_parts()
     removed = forget_person(parts, person)
     result = f"{removed.entries} events, {removed.dead_letters} dead letters, {removed.states} states removed"
     record(parts, "forget", "a person", by=by, why=message, result=result)

@@ -83,9 +83,9 @@ def _mark_backlogs(parts: "Relay", integration: str) -> "list[Lane]":
 
 def _parts(integration: str) -> "Relay":
     """The relay's parts, once the name is known to be right."""
-    from worker.app import relay
+    from worker.cli.parts import open_parts
 
-    parts = relay()
+    parts = open_parts()
     if integration not in parts.integrations.integrations:
         names = ", ".join(parts.integrations.integrations) or "none"
         raise OperatorError(f"no integration is called {integration}; there are: {names}")

@@ -9,7 +9,8 @@ import click
 from worker.cli.acting import BY, WHY, doer, record
 from worker.cli.dead.follow import ending, follow
 from worker.cli.dead.jobs import job_row, wake
-from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm, open_parts
+from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
+from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json
 
 if TYPE_CHECKING:

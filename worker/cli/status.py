@@ -33,9 +33,9 @@ def status(*, watch: bool, every_s: float, as_json: bool) -> None:
 
     p50 and p99 are upper bounds of the time from received to delivered, over everything that was ever counted.
     """
-    from worker.app import relay
+    from worker.cli.parts import open_parts
 
-    parts = relay()
+    parts = open_parts()
     if as_json:
         _tell(parts, every_s if watch else 0)
     elif watch and sys.stdout.isatty():

@@ -20,9 +20,9 @@ def suppress() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def add(person: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Suppress PERSON (a user id, anonymous id or e-mail), from the next batch on."""
-    from worker.app import relay
+    from worker.cli.parts import open_parts
 
-    parts = relay()
+    parts = open_parts()
     new = parts.suppressed.add(person)
     result = "suppressed" if new else "was suppressed already"
     record(parts, "suppress add", discreet(person), by=by, why=message, result=result)
@@ -36,9 +36,9 @@ def add(person: str, message: str, by: str | None, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def remove(person: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Send events about PERSON again; what was filtered meanwhile stays filtered."""
-    from worker.app import relay
+    from worker.cli.parts import open_parts
 
-    parts = relay()
+    parts = open_parts()
     known = parts.suppressed.remove(person)
     result = "no longer suppressed" if known else "was not suppressed"
     record(parts, "suppress remove", discreet(person), by=by, why=message, result=result)
@@ -51,9 +51,9 @@ def remove(person: str, message: str, by: str | None, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(*, as_json: bool) -> None:
     """Show who is suppressed, and since when."""
-    from worker.app import relay
+    from worker.cli.parts import open_parts
 
-    found = relay().suppressed.list()
+    found = open_parts().suppressed.list()
     items = [{"person": person, "since_ms": since_ms} for person, since_ms in found.items()]
     lines = [f"{datetime.fromtimestamp(since // 1000, UTC):%Y-%m-%d %H:%M:%S}  {who}" for who, since in found.items()]
     _say({"items": items, "next": None}, "\n".join(lines) or "nobody is suppressed", as_json)

@@ -119,8 +119,13 @@ class History:
 
 
 def open_history(parts: Relay | None = None, archive: Archive | None = None) -> History:
-    """The history as this process's settings and configuration see it; with the archive, if one is given."""
+    """The history as this process's settings and configuration see it; with the archive, if one is given.
+
+    Raises:
+        OperatorError: Redis holds what this release, or these settings, would misread.
+    """
     parts = parts or relay()
+    parts.check_store()
     config = parts.integrations
     holds = parts.holds.get(config.integrations)
     chosen = parts.settings

@@ -14,7 +14,8 @@ from config.settings import Settings
 from worker.errors import OperatorError
 from worker.machine.serverfacts import Fact, judge_server
 from worker.store.connect import Address, Broker, find_address, find_broker, open_once
-from worker.store.keys import SHARDS
+from worker.store.keys import SCHEMA, SHARDS
+from worker.store.schema import check_schema
 
 _WAIT_S = 5
 QUEUE = "relay"
@@ -35,7 +36,7 @@ def look_at_servers(settings: Settings) -> list[Fact]:
             ask_permissions(client)
             info = _info(client)
             facts += judge_server(info, _config(client), settings.max_memory_percent) if info else _unknown()
-            facts += _shards(client.get(SHARDS), settings.shards)
+            facts += [*_schema(client.get(SCHEMA)), *_shards(client.get(SHARDS), settings.shards)]
     except (redis.RedisError, OSError) as fault:
         text = f"{address.place} does not serve ({reason(fault)}); ingest answers 503"
         return [*facts, Fact("redis", "address", "wrong", text, remedy(fault, "RELAY_REDIS_URL"))]
@@ -145,6 +146,14 @@ def open_broker(broker: Broker, wait_s: float) -> None:
         client.lrem(QUEUE, 1, "nobody's message")
         client.brpop(["relay:nothing"], timeout=0.01)
         client.lpushx("relay:nothing", "")
+
+
+def _schema(stored: bytes | None) -> Iterator[Fact]:
+    try:
+        if stored is not None:
+            check_schema(stored)
+    except OperatorError as error:
+        yield Fact("redis", "schema", "wrong", str(error), "upgrade the relay here too")
 
 
 def _shards(stored: bytes | None, shards: int) -> Iterator[Fact]:

@@ -47,11 +47,13 @@ relay:actions                        list    what people did: who, what, on what
 relay:archive                        hash    files, events, written_ms; failing_since_ms, reason; 5 fields; nobody
 relay:archive:lease                  string  token of who archives; 1; expires, or its holder
 relay:shards                         string  how many shards there are; 1; nobody
+relay:schema                         string  version of all these formats (`schema`); 1; nobody
 """
 
 import functools
 
 SHARDS = "relay:shards"
+SCHEMA = "relay:schema"
 SUPPRESSED = "relay:suppressed"
 SUPPRESSED_VERSION = "relay:suppressed:version"
 INTEGRATIONS = "relay:integrations"

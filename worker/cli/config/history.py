@@ -43,9 +43,9 @@ def show(number: int | None, *, as_json: bool) -> None:
 @_JSON
 def log(*, limit: int, as_json: bool) -> None:
     """Show the revisions, the newest first: when, who, out of what, why."""
-    from worker.app import relay
+    from worker.cli.parts import open_parts
 
-    revisions = relay().revisions.all()
+    revisions = open_parts().revisions.all()
     if as_json:
         echo_json({"items": [_about(one) for one in revisions[:limit]], "next": None})
         return
@@ -99,10 +99,10 @@ def export(number: int | None, *, as_json: bool) -> None:
 
 
 def _find(number: int | None) -> "tuple[Relay, Revision]":
-    from worker.app import relay
+    from worker.cli.parts import open_parts
     from worker.revisions.live import NO_CONFIG
 
-    parts = relay()
+    parts = open_parts()
     wanted = number or parts.revisions.head()
     if not wanted:
         raise OperatorError(NO_CONFIG)

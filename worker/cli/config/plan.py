@@ -43,7 +43,7 @@ def plan(file: Path, since: str, *, with_archive: bool, as_json: bool, offline: 
     Both revisions are run over the same events, as if they came again: which are newly sent, no longer sent, renamed
     or dead, and whose properties would differ. Keys that are new are tried, where their secrets are at hand.
     """
-    from worker.cli.dead.options import open_parts
+    from worker.cli.parts import open_parts
     from worker.revisions.live import read_file
 
     parts = open_parts()

@@ -46,7 +46,7 @@ def apply(
     Refused when another revision was applied since the plan, and where RELAY_INTEGRATIONS names a file: the file owns
     the configuration then.
     """
-    from worker.cli.dead.options import open_parts
+    from worker.cli.parts import open_parts
     from worker.revisions.live import read_file
 
     parts = open_parts()
@@ -67,7 +67,7 @@ def rollback(
     number: int, message: str, *, yes: bool, remove: tuple[str, ...], since: str, by: str | None, as_json: bool
 ) -> None:
     """Put the content of revision N in force again, as a new revision, through the same plan."""
-    from worker.cli.dead.options import open_parts
+    from worker.cli.parts import open_parts
 
     parts = open_parts()
     text = parts.revisions.get(number).text

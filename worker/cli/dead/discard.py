@@ -8,19 +8,9 @@ import click
 
 from worker.cli.acting import BY, doer, record
 from worker.cli.columns import columns
-from worker.cli.dead.options import (
-    ALL,
-    DRY_RUN,
-    JSON,
-    YES,
-    choose,
-    confirm,
-    described,
-    filters,
-    open_parts,
-    take_filter,
-)
+from worker.cli.dead.options import ALL, DRY_RUN, JSON, YES, choose, confirm, described, filters, take_filter
 from worker.cli.dead.overview import cause_words
+from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, span
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import click
 import orjson
 
 from worker.cli.acting import BY, WHY, doer, record
-from worker.cli.dead.options import DRY_RUN, JSON, open_parts, read_letters
+from worker.cli.dead.options import DRY_RUN, JSON, read_letters
 from worker.cli.dead.show import describe, verdict
+from worker.cli.parts import open_parts
 from worker.cli.printing import echo_json
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from worker.cli.acting import BY, WHY, doer, record
-from worker.cli.dead.options import DRY_RUN, JSON, chosen, filters, open_parts, read_letters, take_filter
+from worker.cli.dead.options import DRY_RUN, JSON, chosen, filters, read_letters, take_filter
+from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import click
 from worker.cli.acting import BY, WHY, record
 from worker.cli.columns import columns
 from worker.cli.dead.follow import ending, find_job, follow, outcome
-from worker.cli.dead.options import JSON, open_parts
+from worker.cli.dead.options import JSON
+from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, span
 
 if TYPE_CHECKING:

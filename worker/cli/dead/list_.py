@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.columns import columns
-from worker.cli.dead.options import JSON, chosen, filters, open_parts, take_filter
+from worker.cli.dead.options import JSON, chosen, filters, take_filter
 from worker.cli.dead.overview import cause_words
+from worker.cli.parts import open_parts
 from worker.cli.printing import echo_json, span
 
 if TYPE_CHECKING:

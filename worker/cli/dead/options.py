@@ -181,17 +181,3 @@ def confirm(question: str, *, yes: bool, as_json: bool) -> None:
     if as_json or not sys.stdin.isatty():
         raise click.UsageError("nobody can be asked here: add --yes to do it, or --dry-run to see what it would do")
     click.confirm(question, abort=True)
-
-
-def open_parts() -> "Relay":
-    """The relay's parts, once Redis is known to hold what these settings speak of.
-
-    Raises:
-        OperatorError: it does not.
-    """
-    from worker.app import relay
-    from worker.store.keys import SHARDS
-
-    parts = relay()
-    parts.check_shards(parts.redis.get(SHARDS))
-    return parts

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.columns import columns, sparkline
-from worker.cli.dead.options import JSON, chosen, filters, open_parts, take_filter
+from worker.cli.dead.options import JSON, chosen, filters, take_filter
 from worker.cli.lazy import LazyGroup
+from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, several, span
 
 if TYPE_CHECKING:

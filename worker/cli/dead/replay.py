@@ -19,9 +19,9 @@ from worker.cli.dead.options import (
     confirm,
     described,
     filters,
-    open_parts,
     take_filter,
 )
+from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, several
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from worker.cli.dead.options import JSON, open_parts, read_letters
+from worker.cli.dead.options import JSON, read_letters
 from worker.cli.dead.overview import cause_words
+from worker.cli.parts import open_parts
 from worker.cli.printing import echo_json, span
 
 if TYPE_CHECKING:
