@@ -83,6 +83,7 @@ def configure_app() -> None:
     broker = relay().broker
     app.conf.broker_url = broker.url
     app.conf.broker_use_ssl = broker.use_ssl
+    app.conf.broker_transport_options = {**app.conf.broker_transport_options, **broker.options}
     app.conf.beat_schedule = {
         "sweep": {
             "task": "relay.sweep",

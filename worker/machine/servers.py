@@ -134,7 +134,7 @@ def _broker(settings: Settings, broker: Broker, *, clustered: bool) -> Fact:
 
 def open_broker(broker: Broker, wait_s: float) -> None:
     """Connect and declare the queue as Celery's own client does, and ask whether messages may be put and taken."""
-    options = {"socket_timeout": wait_s, "socket_connect_timeout": wait_s, "ack_emulation": False}
+    options = {"socket_timeout": wait_s, "socket_connect_timeout": wait_s, "ack_emulation": False, **broker.options}
     make: Any = Connection  # kombu has no types
     queue: Any = Queue
     exchange: Any = Exchange

