@@ -13,21 +13,28 @@ if TYPE_CHECKING:
     from worker.app import Relay
     from worker.machine.serverfacts import Fact
 
-_TITLES = {"file": "Integrations file", "customer.io": "Customer.io", "redis": "Redis", "broker": "Broker"}
+_TITLES = {
+    "file": "Integrations file",
+    "customer.io": "Customer.io",
+    "redis": "Redis",
+    "broker": "Broker",
+    "archive": "Archive",
+}
 _COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
 
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Look at the integrations file only; ask no server.")
 @click.option("--strict", is_flag=True, help="Treat warnings as errors, for CI: a misspelt event code, for example.")
+@click.option("--rate", type=click.FloatRange(0), help="Events a second to size memory for.  [default: as retained]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(*, offline: bool, strict: bool, as_json: bool) -> None:
+def check(*, offline: bool, strict: bool, rate: float | None, as_json: bool) -> None:
     """Look at the integrations file, at the keys and regions, and at the servers.
 
     Says what is wrong, what can be lost, and the command that changes it. Exit 1 when something is
     wrong; warnings alone are exit 0, with --strict 1.
     """
-    facts = gather(offline=offline)
+    facts = gather(offline=offline, rate=rate)
     if strict:
         facts = [_strictly(fact) for fact in facts]
     if as_json:
@@ -43,11 +50,11 @@ def _strictly(fact: "Fact") -> "Fact":
     return msgspec.structs.replace(fact, level="wrong") if fact.level == "warning" else fact
 
 
-def gather(*, offline: bool) -> "list[Fact]":
+def gather(*, offline: bool, rate: float | None = None) -> "list[Fact]":
     """Everything that can be said of the present set-up."""
     from config.integrations import ConfigError
     from worker.app import Relay, read_settings
-    from worker.machine import inspection, servers
+    from worker.machine import inspection, servers, sizing
     from worker.machine.serverfacts import Fact
 
     settings = read_settings()
@@ -63,7 +70,10 @@ def gather(*, offline: bool) -> "list[Fact]":
     if not offline:
         if integrations:
             facts += inspection.look_at_keys(integrations, settings.request_timeout_s)
-        facts += servers.look_at_servers(settings)
+        answers = servers.look_at_servers(settings)
+        if integrations and not any(fact.area == "redis" and fact.level == "wrong" for fact in answers):
+            answers.append(sizing.look_at_room(Relay(settings).redis, settings, list(integrations.sources), rate))
+        facts += [*answers, *sizing.look_at_archive(settings)]
     return facts
 
 

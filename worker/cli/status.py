@@ -54,6 +54,7 @@ def read(parts: "Relay") -> dict[str, Any]:
     found = ledger.fleet()
     sources = [{"source": name, **counts} for name, counts in ledger.intake().items()]
     items = [_item(account) for account in ledger.accounts()]
+    past = ledger.past()
     return {
         "items": items,
         "next": None,
@@ -61,7 +62,8 @@ def read(parts: "Relay") -> dict[str, Any]:
         "near": [bound.message for bound in near(ledger.bounds())],
         "revision": found.revision,
         "processes": [_process(one, found) for one in found.processes],
-        "wrong": list(found.messages()),
+        "wrong": [*found.messages(), *filter(None, [past.archive.message])],
+        "past": {"since_ms": past.since_ms, "retention_s": parts.settings.retention_s, "archive": past.archive},
     }
 
 
@@ -148,7 +150,7 @@ def picture(state: dict[str, Any]) -> "RenderableType":
     lines += [Text(message, style="red") for message in state["wrong"]]
     lines += [Text(message, style="yellow") for message in state["near"]]
     lines += [Text(_source_line(one)) for one in state["sources"]]
-    lines.append(Text(_processes_line(state)))
+    lines += [Text(_past_line(state["past"], now_ms)), Text(_processes_line(state))]
     if not state["items"]:
         lines.insert(0, Text("the integrations file has no integration"))
     return Group(integrations_table(state["items"]), *lines)
@@ -159,6 +161,15 @@ def _source_line(source: dict[str, Any]) -> str:
     if not source["conflicting"]:
         return line
     return f"{line}; {count(source['conflicting'])} stored under an event id that was in use for another event"
+
+
+def _past_line(past: dict[str, Any], now_ms: int) -> str:
+    files = past["archive"].files
+    archived = f"; {count(files)} {'file' if files == 1 else 'files'} archived" if files else ""
+    if past["since_ms"] is None:
+        return f"no event is kept{archived}"
+    reach = span(max(0, now_ms - past["since_ms"]))
+    return f"the past reaches back {reach} (retention {span(past['retention_s'] * 1000)}){archived}"
 
 
 def _processes_line(state: dict[str, Any]) -> str:

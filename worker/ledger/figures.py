@@ -6,6 +6,7 @@ from worker.ledger.audit import Audit, audit
 from worker.ledger.fleet import Fleet, fleet
 from worker.ledger.headroom import Bound, bounds
 from worker.ledger.metrics import Figures
+from worker.ledger.past import Past, past
 
 
 class Ledger:
@@ -43,6 +44,10 @@ class Ledger:
         """The books against Redis's own counts."""
         return audit(self._redis, self._parts.integrations, self._settings.shards)
 
+    def past(self) -> Past:
+        """How far back the past reaches."""
+        return past(self._redis, list(self._parts.integrations.sources), self._settings.shards)
+
     def figures(self) -> Figures:
         """Everything that is exported."""
-        return Figures(self.intake(), self.accounts(), self.bounds(), self.fleet())
+        return Figures(self.intake(), self.accounts(), self.bounds(), self.fleet(), self.past())

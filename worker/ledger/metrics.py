@@ -15,16 +15,18 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from worker.ledger.accounts import Account
 from worker.ledger.fleet import NEEDED, Fleet
 from worker.ledger.headroom import Bound
+from worker.ledger.past import Past
 from worker.store.stream import LATENCY_BOUNDS_MS
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What is exported: the intake of each source, every integration's account, the bounds, the processes."""
+    """What is exported: the intake of each source, every integration's account, the bounds, processes, the past."""
 
     intake: dict[str, dict[str, int]]
     accounts: list[Account]
     bounds: list[Bound]
     fleet: Fleet
+    past: Past
 
 
 def render(figures: Figures) -> bytes:
@@ -55,6 +57,7 @@ class _Exposition(Collector):
         yield from _of_integrations(self._figures.accounts)
         yield from _of_bounds(self._figures.bounds)
         yield from _of_fleet(self._figures.fleet)
+        yield from _of_past(self._figures.past)
 
 
 def _of_integrations(found: list[Account]) -> Iterator[Metric]:
@@ -100,6 +103,14 @@ def _of_bounds(found: list[Bound]) -> Iterator[Metric]:
         else:
             dead.add_metric([bound.integration], bound.limit)
     yield from (dead, used, most)
+
+
+def _of_past(found: Past) -> Iterator[Metric]:
+    yield GaugeMetricFamily("relay_past_seconds", "How far back the retained events reach.", found.reach_s)
+    failing = "1 while the archive does not take what is to be trimmed."
+    yield GaugeMetricFamily("relay_archive_failing", failing, int(found.archive.failing_since_ms > 0))
+    yield CounterMetricFamily("relay_archived_events", "Events written to the archive.", found.archive.events)
+    yield CounterMetricFamily("relay_archived_files", "Files written to the archive.", found.archive.files)
 
 
 def _of_fleet(found: Fleet) -> Iterator[Metric]:

@@ -1,5 +1,6 @@
 """What is trimmed is in the archive first: whole, once, with its fates, whatever is killed, full or refusing."""
 
+import io
 import os
 import resource
 import signal
@@ -8,10 +9,14 @@ import sys
 import time
 
 import pytest
+from rich.console import Console
 
 from tests.support.bucket import bucket  # noqa: F401 - a fixture
 from tests.support.parts import make_parts
 from tests.support.waiting import until
+from worker.cli.status import picture, read
+from worker.ledger.figures import Ledger
+from worker.ledger.metrics import render
 from worker.store.archive import HOUR_MS, Archive
 from worker.store.archive_state import ArchiveRecord
 from worker.store.keys import ARCHIVE_LEASE
@@ -93,6 +98,12 @@ def test_what_is_trimmed_is_in_the_archive_with_its_fates(made):
     assert len(parts.archive.files("app", 0)) == 3
     assert kept(parts) == list(events)[-1:]
     assert ArchiveRecord(parts.redis).read().events == len(lines)
+    state = read(parts)
+    assert (state["past"]["since_ms"], state["past"]["archive"].files) == (int(list(events)[-1][:-2]), 3)
+    shown = io.StringIO()
+    Console(file=shown, width=120).print(picture(state))
+    assert "the past reaches back " in shown.getvalue()
+    assert "3 files archived" in shown.getvalue()
 
 
 def test_an_hour_that_is_not_over_waits_for_its_end(made):
@@ -142,6 +153,8 @@ def test_a_refusing_bucket_holds_the_trim_and_says_so(made, bucket, monkeypatch,
     assert state.failing_since_ms
     assert "no such bucket" in state.message
     assert "archive_failed" in caplog.text
+    assert state.message in read(parts)["wrong"]
+    assert b"relay_archive_failing 1.0" in render(Ledger(parts).figures())
     bucket.create(name)
     assert Rounds(parts).trim() == 0  # not again at once
     parts.redis.delete(ARCHIVE_LEASE)  # as when the pause is over
