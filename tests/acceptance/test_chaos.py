@@ -29,6 +29,13 @@ def test_a_plan_is_repeatable_and_spares_nothing():
     assert min(kinds.count(kind) for track in KINDS.values() for kind in track) >= 4
 
 
+def test_flags_add_their_kinds_to_a_plan():
+    """Without a flag the plan has none of them."""
+    plain = {fault.kind for fault in make_plan(7, 200, 2.0)}
+    more = {fault.kind for fault in make_plan(7, 200, 2.0, dripping=True, nonsense=True)}
+    assert more - plain == {"drip_head", "nonsense", "multi_stray_index", "babble redis"}
+
+
 def test_the_people_of_a_run_are_repeatable():
     """The same seed, the same lives, of every kind there is."""
     people = make_histories(7, 3000)

@@ -49,6 +49,17 @@ KINDS: dict[Track, dict[str, str]] = {
         "redeliver": "events that were accepted are sent again, shuffled across people",
     },
 }
+# Kinds that are only in a plan when their flag is given: plans without it stay what they were.
+DRIPPING: dict[Track, dict[str, str]] = {
+    "destination": {"drip_head": "the answer's headers drip without end, after the batch was applied"},
+}
+NONSENSE: dict[Track, dict[str, str]] = {
+    "machine": {"babble redis": "Redis answers the web door +OK to whatever it asked, after the command ran"},
+    "destination": {
+        "nonsense": "an answer that is no HTTP, after the batch was applied",
+        "multi_stray_index": "207 about an item that was not sent, after the batch was applied",
+    },
+}
 # What strikes a batch in the air, or the step that settles it, comes more often.
 WEIGHTS = {"freeze child": 3, "freeze worker": 2, "kill child": 2, "deafen redis": 2}
 SHARES: dict[Track, float] = {"machine": 0.45, "destination": 0.45, "sender": 0.10}
@@ -69,8 +80,18 @@ class Fault:
     dice: float
 
 
-def make_plan(seed: int, faults: int, lease_s: float) -> list[Fault]:
+def all_kinds(*, dripping: bool = False, nonsense: bool = False) -> dict[Track, dict[str, str]]:
+    """What may go wrong, by track, with what it means; the kinds of a flag come after the others."""
+    more = [*([DRIPPING] if dripping else []), *([NONSENSE] if nonsense else [])]
+    return {
+        track: {**kinds, **{k: v for one in more for k, v in one.get(track, {}).items()}}
+        for track, kinds in KINDS.items()
+    }
+
+
+def make_plan(seed: int, faults: int, lease_s: float, *, dripping: bool = False, nonsense: bool = False) -> list[Fault]:
     """The faults of a run, by time."""
+    all_of = all_kinds(dripping=dripping, nonsense=nonsense)
     machine = round(faults * SHARES["machine"])
     destination = round(faults * SHARES["destination"])
     counts: dict[Track, int] = {
@@ -82,14 +103,14 @@ def make_plan(seed: int, faults: int, lease_s: float) -> list[Fault]:
     for track, count in counts.items():
         dice = random.Random(f"{seed} {track}")
         pace_s = faults * SECONDS_A_FAULT / max(1, count)
-        for place, kind in enumerate(islice(_kinds(track, dice), count)):
+        for place, kind in enumerate(islice(_kinds(list(all_of[track]), dice), count)):
             begins_s = place * pace_s + dice.uniform(0, 0.15) * pace_s
             plan.append(Fault(begins_s, track, kind, _lasts_s(kind, dice, lease_s), dice.random()))
     return sorted(plan, key=lambda fault: fault.at_s)
 
 
-def _kinds(track: Track, dice: random.Random) -> Iterator[str]:
-    for kinds in cycle([[kind for kind in KINDS[track] for _ in range(WEIGHTS.get(kind, 1))]]):
+def _kinds(of_track: list[str], dice: random.Random) -> Iterator[str]:
+    for kinds in cycle([[kind for kind in of_track for _ in range(WEIGHTS.get(kind, 1))]]):
         dice.shuffle(kinds)
         yield from list(kinds)
 

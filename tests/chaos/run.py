@@ -27,14 +27,14 @@ import redis
 from config.catalogue import catalogue
 from config.integrations import load
 from tests.chaos.identities import IDENTITY, under_identities
-from tests.chaos.plan import KINDS, SECONDS_A_FAULT, Fault, make_plan
+from tests.chaos.plan import KINDS, SECONDS_A_FAULT, Fault, all_kinds, make_plan
 from tests.chaos.proof import Proof, arrived_names, prove
 from tests.chaos.sender import Person, Sender
 from tests.chaos.trails import trail_findings
 from tests.support.payloads import HISTORIES, history
 from tests.support.proxy import LossyProxy
 from tests.support.servers import OwnRedis
-from tests.support.stack import DEFAULT_INTEGRATION, Stack
+from tests.support.stack import DEFAULT_INTEGRATION, Stack, procfile
 from tests.support.waiting import until
 from worker.ledger.figures import Ledger
 
@@ -94,9 +94,19 @@ class Summary:
 class Chaos:
     """One run."""
 
-    def __init__(self, folder: Path, events: int, faults: int, seed: int, *, two_identities: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        events: int,
+        faults: int,
+        seed: int,
+        *,
+        two_identities: bool = False,
+        dripping: bool = False,
+        nonsense: bool = False,
+    ) -> None:
         self._seed = seed
-        self._plan = make_plan(seed, faults, LEASE_S)
+        self._plan = make_plan(seed, faults, LEASE_S, dripping=dripping, nonsense=nonsense)
         self._histories = make_histories(seed, events, two_identities=two_identities)
         properties = "\n".join(f'"{name}" = true' for name in catalogue().user_properties)
         text = DEFAULT_INTEGRATION.split("[integrations.production.user_properties]")[0]
@@ -104,6 +114,7 @@ class Chaos:
         self._redis.start()
         self._proxy = LossyProxy(self._redis.port, _LOSS)
         self._broker_proxy = LossyProxy(self._redis.port, _LOSS / 20)
+        self._door_proxy = LossyProxy(self._redis.port, _LOSS)
         self._stack = Stack(
             folder / "stack",
             f"redis://127.0.0.1:{self._proxy.port}/0",
@@ -146,6 +157,7 @@ class Chaos:
             self._stack.faults()
             self._proxy.lose(0)
             self._broker_proxy.lose(0)
+            self._door_proxy.lose(0)
             with suppress(AssertionError):
                 until(self._is_done, "everything is settled", within_s=120, every_s=0.5)
             lasted_s = time.monotonic() - began
@@ -157,11 +169,14 @@ class Chaos:
             self._stack.stop()
             self._proxy.stop()
             self._broker_proxy.stop()
+            self._door_proxy.stop()
             self._redis.stop()
             self._log.close()
 
     def _start(self) -> None:
-        self._stack.start("simulator", "web", "beat")
+        self._stack.start("simulator", "beat")
+        self._start_web()
+        self._stack.until_up("web")
         for name in WORKERS:
             self._stack.start_as(name, "worker", concurrency=2)
         self._arm({}, self._slow_s)
@@ -190,8 +205,15 @@ class Chaos:
     def _again(self, name: str) -> None:
         if name in WORKERS:
             self._stack.start_as(name, "worker", concurrency=2)
+        elif name == "web":
+            self._start_web()
         else:
             self._stack.start_as(name, name)
+
+    def _start_web(self) -> None:
+        """The web door, with a way to Redis of its own."""
+        url = f"redis://127.0.0.1:{self._door_proxy.port}/0"
+        self._stack.spawn("web", f"env RELAY_REDIS_URL={url} {procfile()['web']}")
 
     # the faults
 
@@ -252,9 +274,15 @@ class Chaos:
                 case "deafen", _:
                     self._proxy.lose(0.1 + 0.3 * fault.dice)
                     self._broker_proxy.lose(0.1)
+                    self._door_proxy.lose(0.1 + 0.3 * fault.dice)
                     self._over.wait(fault.lasts_s)
                     self._proxy.lose(_LOSS)
                     self._broker_proxy.lose(_LOSS / 20)
+                    self._door_proxy.lose(_LOSS)
+                case "babble", _:
+                    self._door_proxy.nonsense = b"+OK\r\n"
+                    self._over.wait(fault.lasts_s)
+                    self._door_proxy.nonsense = b""
                 case "flush", "scripts":
                     client.script_flush()
                 case _:
@@ -296,7 +324,7 @@ class Chaos:
             requests=stats["requests"],
             met=stats["faults"],
             resent=stats["duplicates"],
-            unheard=self._proxy.lost + self._broker_proxy.lost,
+            unheard=self._proxy.lost + self._broker_proxy.lost + self._door_proxy.lost,
             overlaps=defects.pop("concurrent_person", 0),
             restarts=dict(self._restarts),
             proof=prove(
@@ -360,7 +388,9 @@ def markdown(summary: Summary) -> str:
         "| fault | times |",
         "|---|---|",
     ]
-    meanings = {kind: text for kinds in KINDS.values() for kind, text in kinds.items()}
+    meanings = {
+        kind: text for kinds in all_kinds(dripping=True, nonsense=True).values() for kind, text in kinds.items()
+    }
     lines += [f"| {meanings[kind]} | {summary.faults[kind]} |" for kind in meanings if kind in summary.faults]
     lines += [
         f"| **all** | **{total}** |",
@@ -400,12 +430,26 @@ def main(arguments: list[str]) -> int:
         action="store_true",
         help="Each person has an anonymous id and a user id, transfers, and e-mail in different case.",
     )
+    parser.add_argument("--dripping", action="store_true", help="Customer.io drips header bytes now and then.")
+    parser.add_argument(
+        "--nonsense",
+        action="store_true",
+        help="Customer.io answers nonsense now and then, and Redis does to the web door.",
+    )
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing may be left running
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        summary = Chaos(folder, chosen.events, chosen.faults, chosen.seed, two_identities=chosen.two_identities).run()
+        summary = Chaos(
+            folder,
+            chosen.events,
+            chosen.faults,
+            chosen.seed,
+            two_identities=chosen.two_identities,
+            dripping=chosen.dripping,
+            nonsense=chosen.nonsense,
+        ).run()
     text = markdown(summary)
     print(text)
     for line in [*summary.proof.examples, *summary.findings, *summary.notes]:

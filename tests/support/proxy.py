@@ -22,6 +22,7 @@ class LossyProxy:
         self._loss = loss
         self._dice = random.Random(server_port)
         self.lost = 0
+        self.nonsense = b""  # what every answer is replaced by, each with its connection's end
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -81,6 +82,10 @@ class LossyProxy:
                 self.heard += b"" if lossy else data
                 if lossy and self._loss and self._dice.random() < self._loss:
                     self.lost += 1
+                    return
+                if lossy and self.nonsense:
+                    writer.write(self.nonsense)
+                    await writer.drain()
                     return
                 writer.write(data)
                 await writer.drain()

@@ -84,6 +84,20 @@ async def truncate(answer: Answer, transport: asyncio.Transport, receive: Receiv
     await until_gone(receive)
 
 
+async def drip_head(transport: asyncio.Transport, receive: Receive, every_s: float) -> None:
+    """Begin an answer and send its headers byte by byte: no header ends, nor does the head, until the caller goes."""
+    transport.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+    while not await gone_within(receive, every_s):
+        transport.write(b"x")
+
+
+async def talk_nonsense(transport: asyncio.Transport, receive: Receive) -> None:
+    """Answer with what is no HTTP, and close."""
+    transport.write(b"\x00\xff+OK\r\n{]\r\n\r\n")
+    transport.close()
+    await until_gone(receive)
+
+
 async def gone_within(receive: Receive, seconds: float) -> bool:
     """Wait; True as soon as the caller has gone away."""
     with contextlib.suppress(TimeoutError):

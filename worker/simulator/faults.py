@@ -37,6 +37,8 @@ KINDS: dict[str, str] = {
     "slow_before": "wait `slow_s`, then apply and answer; nothing applied if the caller has gone",
     "truncated": "apply, then send half of the body and close",
     "drip": "apply, then send the answer a byte every `drip_s`",
+    "drip_head": "apply, then send header bytes, one every `drip_s`, without end",
+    "nonsense": "apply, then answer bytes that are no HTTP",
     "hangup": "apply and answer, then close the kept-alive connection without a word",
     **{name: f"apply, then answer {status} oddly" for name, (status, _) in SHAPES.items()},
 }

@@ -11,10 +11,12 @@ from worker.simulator.connection import (
     Scope,
     Send,
     call,
+    drip_head,
     gone_within,
     read_body,
     reset,
     start,
+    talk_nonsense,
     truncate,
 )
 from worker.simulator.defects import Overlaps
@@ -115,6 +117,12 @@ class Wire:
                 await truncate(answer, transport, receive, send)
             case "drip":
                 await self._drip(answer, receive, send)
+            case "drip_head":
+                self.tally["caller gone"] += 1
+                await drip_head(transport, receive, self._dice.faults.drip_s)
+            case "nonsense":
+                self.tally["nonsense"] += 1
+                await talk_nonsense(transport, receive)
             case "error_after":
                 status = self._dice.faults.error_after_status
                 await self._send(self._dice.error(status, self._clock()), send)

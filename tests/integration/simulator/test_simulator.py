@@ -427,6 +427,37 @@ def test_drip(caller):
     assert (answer.status_code, answer.json()) == (200, {})
 
 
+def test_header_bytes_that_drip_never_end(caller):
+    """No single wait is long, and there is no answer; what was sent is applied."""
+    caller.break_things(arm={"drip_head": {"next": 1}}, drip_s=0.002)
+    with raw_request(caller) as raw:
+        received = b""
+        while len(received) < 200:
+            received += raw.recv(4096)
+    assert received.startswith(b"HTTP/1.1 200 OK\r\nX-Drip: xxx")
+    assert b"\n" not in received[20:]
+    assert caller.events() == ["purchase"]
+
+
+def test_nonsense_is_no_http(caller):
+    """Bytes, and the end of the connection."""
+    caller.break_things(arm={"nonsense": {"next": 1}})
+    with raw_request(caller) as raw:
+        received = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert received.startswith(b"\x00\xff+OK")
+    assert caller.events() == ["purchase"]
+
+
+@contextmanager
+def raw_request(caller):
+    """The connection of a request that was sent."""
+    with socket.create_connection(("127.0.0.1", int(caller.url.rpartition(":")[2])), timeout=5) as raw:
+        body = json.dumps({"batch": [EVENT]}).encode()
+        head = f"POST /api/v2/batch HTTP/1.1\r\nHost: x\r\nAuthorization: {basic('us-site:us-key')}\r\n"
+        raw.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        yield raw
+
+
 def test_hangup(caller):
     """A kept-alive connection is closed after the answer, which the next request finds out."""
     caller.break_things(arm={"hangup": {"next": 1}})
