@@ -27,6 +27,7 @@ from worker.revisions.lastgood import LastGood
 from worker.revisions.live import EMPTY, NO_CONFIG, Live
 from worker.revisions.store import Revisions
 from worker.store import connect
+from worker.store.address import Address
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
 from worker.store.processes import Process, Processes, Role
@@ -139,7 +140,7 @@ class Relay:
         return connect.find_url(self.settings)
 
     @cached_property
-    def address(self) -> connect.Address:
+    def address(self) -> Address:
         """The same, read."""
         return connect.find_address(self.settings)
 

@@ -17,7 +17,8 @@ from worker.errors import OperatorError
 from worker.machine.binary import Server, find_server
 from worker.machine.folder import drop_socket, make_private, socket_path, write_private
 from worker.machine.supervisor import Program
-from worker.store.connect import address_file, open_once, read_address
+from worker.store.address import read_address
+from worker.store.connect import address_file, open_once
 
 _CONF = "valkey.conf"
 _LOG = "valkey.log"

@@ -13,7 +13,8 @@ from kombu.exceptions import KombuError
 from config.settings import Settings
 from worker.errors import OperatorError
 from worker.machine.serverfacts import Fact, judge_server
-from worker.store.connect import Address, Broker, find_address, find_broker, open_once
+from worker.store.address import Address
+from worker.store.connect import Broker, find_address, find_broker, open_once
 from worker.store.keys import SCHEMA, SHARDS
 from worker.store.schema import check_schema
 

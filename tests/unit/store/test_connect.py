@@ -4,7 +4,8 @@ import pytest
 
 from config.settings import Settings
 from worker.errors import OperatorError
-from worker.store.connect import Address, find_broker, read_address
+from worker.store.address import Address, read_address
+from worker.store.connect import find_broker
 
 SECRET = "h1dden"
 
