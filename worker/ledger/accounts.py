@@ -12,7 +12,7 @@ from worker.ledger.counts import read_counts, unaccounted
 from worker.store.entry_id import received_ms
 from worker.store.holds import Hold
 from worker.store.keys import shard_key
-from worker.store.stream import LATENCY_BOUNDS_MS, Lane, read_range, read_together
+from worker.store.stream import Lane, read_range, read_together
 
 
 class Account(msgspec.Struct):
@@ -98,14 +98,3 @@ def intake(client: redis.Redis, sources: Iterable[str], shards: int) -> dict[str
                 total[name.decode()] = total.get(name.decode(), 0) + int(value)
         totals[source] = total
     return totals
-
-
-def percentile_ms(latency: dict[str, int], share: float) -> int | None:
-    """An upper bound of a percentile of received-to-delivered, in milliseconds; None without deliveries or beyond."""
-    total = sum(latency.values())
-    seen = 0
-    for bound in LATENCY_BOUNDS_MS:
-        seen += latency.get(str(bound), 0)
-        if total and seen >= share * total:
-            return bound
-    return None

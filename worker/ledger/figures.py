@@ -7,6 +7,8 @@ from worker.ledger.fleet import Fleet, fleet
 from worker.ledger.headroom import Bound, bounds
 from worker.ledger.metrics import Figures
 from worker.ledger.past import Past, past
+from worker.ledger.recent import Delays, recent_delays
+from worker.store.stream import Lane
 
 
 class Ledger:
@@ -26,6 +28,12 @@ class Ledger:
         config = self._parts.integrations
         holds = self._holds.get(config.integrations)
         return accounts(self._redis, config, holds, self._settings.shards)
+
+    def delays(self) -> dict[str, Delays]:
+        """How long each integration's deliveries took lately."""
+        config = self._parts.integrations.integrations.values()
+        shards = range(self._settings.shards)
+        return recent_delays(self._redis, [Lane(one.source, one.name, shard) for one in config for shard in shards])
 
     def intake(self) -> dict[str, dict[str, int]]:
         """What each source has sent."""

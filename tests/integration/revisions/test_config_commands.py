@@ -56,6 +56,9 @@ def relay(tmp_path, redis_url):
 def test_the_first_file_and_the_next(relay):
     """An empty store takes its first revision by `apply`; log, show and export tell it; so does `actions`."""
     assert "no configuration yet" in relay("config", "show", code=2)
+    shown = relay("status")
+    assert "no configuration yet: write the first one with `relay config apply FILE`" in shown
+    assert "processes alive: none" in shown
     assert relay.apply(text(), "-m", "first")["revision"] == 1
     assert relay.apply(text("production", "OTHER_KEY"), "-m", "rotated")["revision"] == 2
     assert [(one["revision"], one["by"], one["note"]) for one in relay("config", "log", "--json")["items"]] == [

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from worker.cli.demo.traffic import CONNECTIONS, Traffic
 from worker.cli.printing import count, span
-from worker.cli.status import integrations_table
+from worker.cli.status_picture import integrations_table
 
 _LAST_EVENTS = 4
 
