@@ -38,7 +38,11 @@ class Sent(msgspec.Struct):
 
 
 class RefusedError(Exception):
-    """The door refused a request, or was away for longer than patience lasted; says why."""
+    """The door refused a request (`status`), or was away for longer than patience lasted (0); says why."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class Poster:
@@ -86,7 +90,7 @@ class Poster:
         if isinstance(answer, str):
             raise RefusedError(f"no answer at {self._address} ({answer})")
         if answer.status_code != 200:
-            raise RefusedError(_refusal(answer))
+            raise RefusedError(_refusal(answer), answer.status_code)
         try:
             told = msgspec.json.decode(answer.content, type=Sent)
         except msgspec.DecodeError:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -30,6 +31,13 @@ _CHUNK = 500
     show_default=True,
     help="How long to retry while the relay cannot store, in seconds.",
 )
+@click.option("--rate", type=click.FloatRange(0), default=0.0, help="Events a second.  [default: no limit]")
+@click.option("--resume", is_flag=True, help="Note progress in FILE.sent, and go on where an earlier run ended.")
+@click.option(
+    "--refused", type=click.File("ab", lazy=True), help="Append what the door refuses to this file, and go on."
+)
+@click.option("--csv", "is_csv", is_flag=True, help="FILE is CSV with a head: a row is an event.")
+@click.option("--map", "columns", multiple=True, metavar="COLUMN=FIELD", help="Rename a column of the CSV file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def send(
     file: IO[bytes],
@@ -37,32 +45,56 @@ def send(
     source: str | None,
     token_env: str | None,
     patience_s: float,
+    rate: float,
+    refused: IO[bytes] | None,
+    columns: tuple[str, ...],
     *,
+    resume: bool,
+    is_csv: bool,
     sign: bool,
     as_json: bool,
 ) -> None:
     """Send the events of FILE (- for standard input): one JSON object, an array, or one object a line.
 
     Sending a file again is safe: what is stored already counts as a duplicate. Exit 1 when an event was refused;
-    nothing after it is sent then.
-    """
+    nothing after it is sent then, unless --refused names a file for it and its reason.
+
+    \b
+    relay send history.ndjson --rate 200 --resume --refused refused.ndjson
+    relay send history.csv --csv --map type=event_name --map customer=user_id
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
     from worker.app import read_settings
     from worker.cli.eventfile import chunks, read_events
-    from worker.cli.posting import RefusedError, Sent
+    from worker.cli.feeding import Feed, read_csv
+    from worker.cli.posting import RefusedError
 
     poster = _poster(url or f"http://127.0.0.1:{read_settings().port}", source, token_env, patience_s, sign=sign)
-    sent, problem = Sent(), ""
+    if resume and file.name == "<stdin>":
+        raise click.UsageError("--resume needs a file")
+    feed, problem = Feed(poster, rate, refused, Path(f"{file.name}.sent") if resume else None), ""
+    sent = feed.sent
     try:
-        for chunk in chunks(read_events(file), 1 if sign else _CHUNK):
-            sent.add(poster.post(chunk))
+        events = read_csv(file, _columns(columns)) if is_csv else read_events(file)
+        skipped = feed.skipped(events)
+        most = min(_CHUNK, max(1, int(rate))) if rate else _CHUNK
+        feed.run(chunks(events, 1 if sign else most), skipped)
     except RefusedError as refusal:
         problem = f"after {count(sent.events)} events: {refusal}"
     except ValueError as error:
         problem = f"{file.name}: {error}; {count(sent.events)} events before it were sent"
     _show(sent, as_json=as_json)
+    if feed.refusals and not problem:
+        problem = f"{count(feed.refusals)} events were refused; they are in {refused.name if refused else ''}"
     if problem:
         click.echo(f"relay: {problem}", err=True)
         sys.exit(1)
+
+
+def _columns(pairs: tuple[str, ...]) -> dict[str, str]:
+    wrong = next((pair for pair in pairs if "=" not in pair), None)
+    if wrong is not None:
+        raise click.UsageError(f"--map {wrong}: write COLUMN=FIELD")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _poster(url: str, source: str | None, token_env: str | None, patience_s: float, *, sign: bool) -> "Poster":

@@ -257,3 +257,34 @@ def test_a_wrong_set_up_is_exit_2(send, arguments, message):
     """One line, before anything is sent."""
     done = send("-", *arguments, text="{}")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"relay: {message}\n")
+
+
+def test_what_is_refused_goes_to_a_file_with_the_reason(door, send, tmp_path):
+    """The rest is sent; exit 1."""
+    bad = (422, {}, {"title": "Not an event", "detail": "item 2"})
+    door.answers = [bad, OK, bad, OK]
+    refused = tmp_path / "refused.ndjson"
+    ran = send("-", "--refused", str(refused), text='{"a":1}\n{"a":2}\n')
+    assert ran.returncode == 1
+    assert [body for _, _, body in door.requests] == [b'{"a":1}\n{"a":2}', b'{"a":1}', b'{"a":2}']
+    assert json.loads(refused.read_bytes()) == {"reason": "422 Not an event: item 2", "event": {"a": 2}}
+
+
+def test_a_resumed_file_goes_on_where_it_ended(door, send, tmp_path):
+    """What was answered 200 is not sent again; at the end the note is gone."""
+    door.answers = [OK, (401, {}, {"title": "Unauthorized"})]
+    file = tmp_path / "long.ndjson"
+    file.write_bytes(b'{"a":1}\n{"a":2}\n{"a":3}\n')
+    assert send(str(file), "--rate", "1000", "--resume", "--sign", text="").returncode == 1
+    door.answers = [OK]
+    assert send(str(file), "--resume", "--sign", text="").returncode == 0
+    assert [body for _, _, body in door.requests] == [b'{"a":1}', b'{"a":2}', b'{"a":2}', b'{"a":3}']
+    assert not (tmp_path / "long.ndjson.sent").exists()
+
+
+def test_a_csv_file_is_events_by_its_column_map(door, send):
+    """Empty cells are left out, times are numbers."""
+    rows = "type,customer,event_created_at_ms,plan\nRENEWED,u1,1764115200000,\n"
+    assert send("-", "--csv", "--map", "type=event_name", "--map", "customer=user_id", text=rows).returncode == 0
+    ((_, _, body),) = door.requests
+    assert json.loads(body) == {"event_name": "RENEWED", "user_id": "u1", "event_created_at_ms": 1764115200000}

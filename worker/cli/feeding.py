@@ -1,0 +1,99 @@
+"""A long file on its way through the door: at a rate, with progress, resumable, what is refused set aside."""
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import click
+import orjson
+
+from worker.cli.posting import Poster, RefusedError, Sent
+from worker.cli.printing import count
+
+# The door's answers that are about the events themselves: others would refuse the next one too.
+_ABOUT_EVENTS = frozenset({400, 413, 422})
+
+
+class Feed:
+    """Posts chunks; `rate` events a second (0: no limit), `refused` takes what the door does not."""
+
+    def __init__(self, poster: Poster, rate: float, refused: IO[bytes] | None, notes: Path | None) -> None:
+        self._poster = poster
+        self._rate = rate
+        self._refused = refused
+        self._notes = notes
+        self._began_s = time.monotonic()
+        self.sent = Sent()
+        self.refusals = 0
+
+    def skipped(self, events: Iterator[bytes]) -> int:
+        """Leave out what an earlier run has sent; how many."""
+        if self._notes is None or not self._notes.exists():
+            return 0
+        return sum(1 for _ in islice(events, int(orjson.loads(self._notes.read_bytes())["events"])))
+
+    def run(self, chunks: Iterable[list[bytes]], skipped: int = 0) -> None:
+        """Post all chunks.
+
+        Raises:
+            RefusedError: the door refuses more than single events, or a single one and nobody wants it set aside.
+        """
+        done = skipped
+        for chunk in chunks:
+            self._post(chunk)
+            done += len(chunk)
+            self._note(done)
+            self._show(done, skipped)
+            if self._rate:
+                time.sleep(max(0.0, (done - skipped) / self._rate - (time.monotonic() - self._began_s)))
+        if self._notes is not None:
+            self._notes.unlink(missing_ok=True)
+
+    def _post(self, chunk: list[bytes]) -> None:
+        try:
+            self.sent.add(self._poster.post(chunk))
+        except RefusedError as refusal:
+            if self._refused is None or refusal.status not in _ABOUT_EVENTS:
+                raise
+            if len(chunk) > 1:  # nothing of a refused request is stored: each half is tried by itself
+                self._post(chunk[: len(chunk) // 2])
+                self._post(chunk[len(chunk) // 2 :])
+                return
+            self._refused.write(orjson.dumps({"reason": str(refusal), "event": orjson.loads(chunk[0])}) + b"\n")
+            self._refused.flush()
+            self.refusals += 1
+
+    def _note(self, done: int) -> None:
+        if self._notes is not None:
+            new = self._notes.with_name(self._notes.name + ".new")
+            new.write_bytes(orjson.dumps({"events": done}))
+            new.replace(self._notes)
+
+    def _show(self, done: int, skipped: int) -> None:
+        took_s = time.monotonic() - self._began_s
+        if sys.stderr.isatty() and took_s > 2:
+            click.echo(f"\r{count(done)} events, {count(round((done - skipped) / took_s))}/s ", err=True, nl=False)
+
+
+def read_csv(file: IO[bytes], columns: dict[str, str]) -> Iterator[bytes]:
+    """The rows of a CSV file as events; `columns` renames them. Empty cells are left out, `…_ms` are numbers.
+
+    Raises:
+        ValueError: it has no such column, or a row is longer than the head; says where.
+    """
+    rows = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
+    missing = columns.keys() - set(rows.fieldnames or ())
+    if missing:
+        raise ValueError(f"no column {min(missing)!r}; there are: {', '.join(rows.fieldnames or ())}")
+    for row in rows:
+        if None in row:
+            raise ValueError(f"line {rows.line_num} has more cells than the head")
+        named = {columns.get(name, name): cell for name, cell in row.items() if cell}
+        yield orjson.dumps(
+            {name: int(cell) if name.endswith("_ms") and cell.isdigit() else cell for name, cell in named.items()}
+        )
