@@ -37,6 +37,15 @@ _COMMANDS = {
     "simulate": "Run a local Customer.io that shows what arrives.",
 }
 
+_SECTIONS = {
+    "Start": ("init", "demo", "check", "up", "web", "worker", "beat"),
+    "Watch": ("status", "audit", "trace", "explain", "actions"),
+    "Repair": ("dead", "jobs", "hold", "resume", "replay", "resync"),
+    "People": ("person", "suppress", "forget"),
+    "Configuration": ("config", "seal"),
+    "Tools": ("send", "simulate"),
+}
+
 
 def _load(name: str) -> click.Command:  # noqa: C901, PLR0912, PLR0915 - one import a command
     command: click.Command
@@ -97,7 +106,11 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912, PLR0915 - one imp
 
 
 @click.group(
-    cls=LazyGroup, commands_help=_COMMANDS, load=_load, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    commands_help=_COMMANDS,
+    load=_load,
+    sections=_SECTIONS,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="purchasely-customerio-relay")
 def relay() -> None:

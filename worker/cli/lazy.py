@@ -1,19 +1,29 @@
 """Command group that imports a command's module only when the command is called, so that `relay --help` is fast."""
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
 
 class LazyGroup(click.Group):
-    """A group of commands by name: `commands_help` gives each one's line in `--help`, `load` imports it."""
+    """A group of commands by name: `commands_help` gives each one's line in `--help`, `load` imports it.
+
+    `sections` has the names under the headings of `--help`; without it there is one heading.
+    """
 
     def __init__(
-        self, *args: object, commands_help: Mapping[str, str], load: Callable[[str], click.Command], **kwargs: object
+        self,
+        *args: object,
+        commands_help: Mapping[str, str],
+        load: Callable[[str], click.Command],
+        sections: Mapping[str, Sequence[str]] | None = None,
+        **kwargs: object,
     ) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # click's own parameters, passed on
         self.commands_help = commands_help
         self._load = load
+        self._sections = sections or {"Commands": tuple(commands_help)}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names, in the order of the table."""
@@ -23,7 +33,18 @@ class LazyGroup(click.Group):
         """Import the command, if there is one of that name."""
         return self._load(cmd_name) if cmd_name in self.commands_help else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called; a mistyped one is refused with the nearest name."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands_help:
+            near = difflib.get_close_matches(args[0], self.commands_help, 1)
+            hint = f'did you mean "{near[0]}"?' if near else f"{ctx.command_path} --help lists them"
+            ctx.fail(f'unknown command "{args[0]}"; {hint}')
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
-        """The table, without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.commands_help.items()))
+        """The tables, without importing anything."""
+        for title, names in self._sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands_help[name]) for name in names])

@@ -26,11 +26,10 @@ print([name for name in {HEAVY!r} if name in sys.modules])
 
 
 def test_help_lists_every_command_with_its_purpose():
-    """Who reads the overview can choose."""
+    """Who reads the overview can choose: each command is in one section."""
     output = CliRunner().invoke(relay, ["--help"]).output
-    assert [line.split()[0] for line in output.partition("Commands:\n")[2].splitlines() if line[2:3].strip()] == [
-        *_COMMANDS
-    ]
+    rows = [line for line in output.partition("Start:\n")[2].splitlines() if line.startswith("  ") and line[2] != " "]
+    assert sorted(line.split()[0] for line in rows) == sorted(_COMMANDS)
 
 
 @pytest.mark.parametrize("name", list(_COMMANDS))
@@ -41,6 +40,17 @@ def test_every_command_explains_itself(name):
     assert f"relay {name}" in result.output
 
 
-def test_an_unknown_command_is_a_usage_error():
-    """Exit 2: used wrongly."""
-    assert CliRunner().invoke(relay, ["dmeo"]).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dmeo"], 'unknown command "dmeo"; did you mean "demo"?'),
+        (["dead", "lst"], 'unknown command "lst"; did you mean "list"?'),
+        (["config", "aply"], 'unknown command "aply"; did you mean "apply"?'),
+        (["xyz"], 'unknown command "xyz"; relay --help lists them'),
+    ],
+)
+def test_an_unknown_command_is_a_usage_error_that_names_the_nearest(arguments, message):
+    """Exit 2: used wrongly, with what may have been meant."""
+    ran = CliRunner().invoke(relay, arguments, prog_name="relay")
+    assert ran.exit_code == 2
+    assert message in ran.output
