@@ -6,6 +6,7 @@ import sys
 import click
 
 from worker.cli.lazy import LazyGroup
+from worker.cli.printing import say
 from worker.errors import ArchiveError, OperatorError
 
 # name -> what `relay --help` says
@@ -123,15 +124,13 @@ def main() -> None:
         _warn_of_variables()
         relay(prog_name="relay")
     except (ArchiveError, OperatorError) as error:
-        click.echo(f"relay: {error}", err=True)
+        say(f"relay: {error}", err=True)
         sys.exit(2)
     except Exception as fault:
         # redis is imported only by commands that speak to it
         if not type(fault).__module__.startswith("redis."):
             raise
-        click.echo(
-            f"relay: Redis does not serve ({type(fault).__name__}); is it running? `relay check` says more", err=True
-        )
+        say(f"relay: Redis does not serve ({type(fault).__name__}); is it running? `relay check` says more", err=True)
         sys.exit(2)
 
 
@@ -141,4 +140,4 @@ def _warn_of_variables() -> None:
         from config.variables import unknown_variables
 
         for warning in unknown_variables(os.environ):
-            click.echo(f"relay: {warning}", err=True)
+            say(f"relay: {warning}", err=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 
 from worker.cli.columns import columns
-from worker.cli.printing import echo_json
+from worker.cli.printing import echo_json, say
 
 
 @click.command()
@@ -36,4 +36,4 @@ def actions(*, limit: int, after: int, as_json: bool) -> None:
         for one in found
     ]
     for line in columns(rows) if found else ["nothing was done yet"]:
-        click.echo(line)
+        say(line)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.printing import count, echo_json
+from worker.cli.printing import Styled, count, echo_json, say
 
 if TYPE_CHECKING:
     from worker.ledger.audit import Audit, Books
@@ -48,14 +48,14 @@ def _show(found: "Audit") -> None:
     for name, books in _by_integration(found).items():
         item = _item(name, books)
         sums = " + ".join(f"{what} {count(item[what])}" for what in _SUMS[1:])
-        sign = click.style("=", fg="green") if not item["unaccounted"] else click.style("is not", fg="red")
-        click.echo(f"{name}: accepted {count(item['accepted'])} {sign} {sums}  ({item['shards']} shards)")
+        sign = Styled("is not", fg="red") if item["unaccounted"] else Styled("=", fg="green")
+        say(f"{name}: accepted {count(item['accepted'])} ", sign, f" {sums}  ({item['shards']} shards)")
     for finding in found.findings:
         where = f"{finding.integration} on shard {finding.shard}" if finding.integration else f"shard {finding.shard}"
-        click.echo(f"{click.style('wrong', fg='red')}  {where}: {finding.text}")
+        say(Styled("wrong", fg="red"), f"  {where}: {finding.text}")
     if not found.books:
-        click.echo("no books yet: nothing was ever stored in this Redis for these integrations")
+        say("no books yet: nothing was ever stored in this Redis for these integrations")
     elif not found.findings:
-        click.echo("the books balance, and Redis counts the same")
+        say("the books balance, and Redis counts the same")
     else:
-        click.echo(f"{len(found.findings)} differences")
+        say(f"{len(found.findings)} differences")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.printing import echo_items
+from worker.cli.printing import Styled, echo_items, say
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -105,14 +105,15 @@ def _show(facts: "list[Fact]") -> None:
         found = [fact for fact in facts if fact.area == area]
         if not found:
             continue
-        click.secho(title, bold=True)
+        say(title, bold=True)
         width = 0 if area == "file" else max(len(fact.subject) for fact in found) + 2
         for fact in found:
-            mark = click.style(f"{fact.level:8}", fg=_COLOURS[fact.level])
+            mark = Styled(f"{fact.level:8}", fg=_COLOURS[fact.level])
             subject = f"{fact.subject:{width}}" if width else "" if fact.subject in fact.text else f"{fact.subject}  "
-            click.echo(f"  {mark} {subject}{fact.text}")
+            say("  ", mark, f" {subject}{fact.text}")
             if fact.remedy:
-                click.echo(f"  {'':8} {'':{width}}-> {fact.remedy}")
+                say(f"  {'':8} {'':{width}}-> {fact.remedy}")
     wrong = sum(fact.level == "wrong" for fact in facts)
     warnings = sum(fact.level == "warning" for fact in facts)
-    click.echo(f"\n{wrong or 'nothing'} wrong, {warnings or 'no'} warning{'' if warnings == 1 else 's'}")
+    say()
+    say(f"{wrong or 'nothing'} wrong, {warnings or 'no'} warning{'' if warnings == 1 else 's'}")

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 
+from worker.process.plain import plain
+
 
 def columns(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> list[str]:
     """The rows as lines; columns named in `right` are aligned there, the last one is left ragged.
+
+    A newline in a cell would be a row of its own: it is shown as its escape.
 
     >>> columns([["a", "1"], ["bcd", "22"]], right=[1])
     ['a     1', 'bcd  22']
     """
     if not rows:
         return []
+    rows = [[plain(cell) for cell in row] for row in rows]
     flush = set(right)
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = []

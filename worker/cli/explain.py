@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from worker.cli.printing import echo_json, say, say_lines
+from worker.process.plain import plain_json
+
 if TYPE_CHECKING:
     from config.integrations import Integration, Integrations
     from worker.app import Relay
@@ -60,7 +63,7 @@ def explain(
     about = explain_event(read, config.identity(source or chosen[0].source), parts.settings.shards)
     told = [_for_one(parts, read, one, offline) for one in asked]
     if as_json:
-        click.echo(orjson.dumps({"event": about, "integrations": told}).decode())
+        echo_json({"event": about, "integrations": told})
     else:
         _show(about, told, config.path)
 
@@ -151,18 +154,20 @@ def _for_one(parts: "Relay", event: "Event", integration: "Integration", offline
 
 
 def _show(about: dict[str, Any], told: list[dict[str, Any]], path: str) -> None:
-    click.echo(f"{about['name'] or '(no event_name)'}: {about['meaning']}")
-    click.echo(f"  id {about['key']}, person {about['person'] or '(nobody)'}, shard {about['shard']}")
+    say(f"{about['name'] or '(no event_name)'}: {about['meaning']}")
+    say(f"  id {about['key']}, person {about['person'] or '(nobody)'}, shard {about['shard']}")
     for one in told:
         reason = f" ({one['reason']})" if one["reason"] else ""
-        click.echo(f"\n{one['integration']}: {one['outcome']}{reason}")
+        say()
+        say(f"{one['integration']}: {one['outcome']}{reason}")
         for stage in one["stages"]:
             line = f"  [{path}:{stage['line']}]" if stage["line"] else ""
-            click.echo(f"  {'✓' if stage['result'] == 'passed' else '✗'} {stage['stage']}: {stage['why']}{line}")
+            say(f"  {'✓' if stage['result'] == 'passed' else '✗'} {stage['stage']}: {stage['why']}{line}")
         if one.get("message"):
-            click.echo(f"  ✗ {one['field']}: {one['message']}")
+            say(f"  ✗ {one['field']}: {one['message']}")
         for operation in one["operations"]:
-            click.echo("  sends " + orjson.dumps(operation, option=orjson.OPT_INDENT_2).decode().replace("\n", "\n  "))
+            document = plain_json(orjson.dumps(operation, option=orjson.OPT_INDENT_2).decode())
+            say_lines("  sends " + document.replace("\n", "\n  "))
         if "after" in one:
             _show_changes(one["before"], one["after"])
 
@@ -171,13 +176,13 @@ def _show_changes(before: dict[str, Any], after: dict[str, Any]) -> None:
     """The person's properties that the event changes."""
     changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     if not changed:
-        click.echo("  the person's properties stay as they are")
+        say("  the person's properties stay as they are")
         return
-    click.echo("  the person's properties that change:")
+    say("  the person's properties that change:")
     width = max(len(name) for name in changed)
     for name in changed:
         former = f"{value(name, before[name])} → " if before.get(name) is not None else ""
-        click.echo(f"    {name.ljust(width)}  {former}{value(name, after.get(name))}")
+        say(f"    {name.ljust(width)}  {former}{value(name, after.get(name))}")
 
 
 def value(name: str, given: object) -> str:

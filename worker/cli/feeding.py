@@ -9,11 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-import click
 import orjson
 
 from worker.cli.posting import Poster, RefusedError, Sent
-from worker.cli.printing import count
+from worker.cli.printing import count, show_progress
 
 # The door's answers that are about the events themselves: others would refuse the next one too.
 _ABOUT_EVENTS = frozenset({400, 413, 422})
@@ -77,7 +76,7 @@ class Feed:
     def _show(self, done: int, skipped: int) -> None:
         took_s = time.monotonic() - self._began_s
         if sys.stderr.isatty() and took_s > 2:
-            click.echo(f"\r{count(done)} events, {count(round((done - skipped) / took_s))}/s ", err=True, nl=False)
+            show_progress(f"{count(done)} events, {count(round((done - skipped) / took_s))}/s ", last=False)
 
 
 def read_csv(file: IO[bytes], columns: dict[str, str]) -> Iterator[bytes]:

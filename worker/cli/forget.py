@@ -2,9 +2,9 @@
 
 import click
 import msgspec
-import orjson
 
 from worker.cli.acting import BY, WHY, record
+from worker.cli.printing import echo_json, say
 
 
 @click.command()
@@ -42,16 +42,16 @@ def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: boo
     except Exception:  # noqa: BLE001 - a managed server may forbid it; the answer says so
         rewriting = False
     if as_json:
-        click.echo(orjson.dumps(msgspec.to_builtins(removed) | {"aof_rewrite_started": rewriting}).decode())
+        echo_json(msgspec.to_builtins(removed) | {"aof_rewrite_started": rewriting})
         return
     archived = f"; {removed.archived} archived events" if removed.archived else ""
-    click.echo(
+    say(
         f"removed {removed.entries} stored events ({removed.waiting} of them still waited), "
         f"{removed.dead_letters} dead letters, {removed.states} states; of other people's, which named the person, "
         f"{removed.mentions} events, and the name out of {removed.cleared} states"
         f"{archived}"
     )
     for left in removed.left:
-        click.echo(f"left: {left.count} {left.what}: {left.why}")
+        say(f"left: {left.count} {left.what}: {left.why}")
     if not rewriting:
-        click.echo("Redis did not start to rewrite its append-only file: ask for BGREWRITEAOF, and mind its backups")
+        say("Redis did not start to rewrite its append-only file: ask for BGREWRITEAOF, and mind its backups")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.acting import BY, WHY, record
-from worker.cli.printing import echo_json
+from worker.cli.printing import echo_json, say
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def hold(integration: str, message: str, by: str | None, *, as_json: bool) -> No
     if as_json:
         echo_json({"integration": integration, "held": True})
     else:
-        click.echo(f"{integration} is held; `relay resume {integration}` ends it")
+        say(f"{integration} is held; `relay resume {integration}` ends it")
 
 
 @click.command()
@@ -56,9 +56,7 @@ def resume(integration: str, message: str, by: str | None, *, as_json: bool) -> 
         echo_json({"integration": integration, "was_held": held, "woken": sum(told)})
     else:
         late = "" if all(told) else "; the broker did not take every wake-up, the next sweep will"
-        click.echo(
-            f"{integration} {'is resumed' if held else 'was not held'}; {len(lanes)} shards with a backlog{late}"
-        )
+        say(f"{integration} {'is resumed' if held else 'was not held'}; {len(lanes)} shards with a backlog{late}")
     if not held:
         raise click.exceptions.Exit(1)
 

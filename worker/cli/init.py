@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from worker.cli.printing import echo_json
+from worker.cli.printing import echo_json, say
 from worker.errors import OperatorError
 
 _HEAD = """\
@@ -83,9 +83,9 @@ def init(
     if as_json:
         echo_json({"file": str(file), "variables": names})
         return
-    click.echo(f"{file} is written. Set {', '.join(names)}, then:")
-    click.echo(f"  RELAY_INTEGRATIONS={file} relay check")
-    click.echo(f"  RELAY_INTEGRATIONS={file} relay up")
+    say(f"{file} is written. Set {', '.join(names)}, then:")
+    say(f"  RELAY_INTEGRATIONS={file} relay check")
+    say(f"  RELAY_INTEGRATIONS={file} relay up")
 
 
 def compose(source: str, region: str, anonymous: str, *, sandbox: bool) -> str:

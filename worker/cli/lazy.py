@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import click
 
+from worker.process.plain import plain
+
 
 class LazyGroup(click.Group):
     """A group of commands by name: `commands_help` gives each one's line in `--help`, `load` imports it.
@@ -42,6 +44,14 @@ class LazyGroup(click.Group):
             hint = f'did you mean "{near[0]}"?' if near else f"{ctx.command_path} --help lists them"
             ctx.fail(f'unknown command "{args[0]}"; {hint}')
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; what its errors repeat of what strangers wrote does not act on the terminal."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            vars(error)["message"] = plain(error.message)
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         """The tables, without importing anything."""

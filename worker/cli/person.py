@@ -6,7 +6,7 @@ import click
 
 from worker.cli.archive import ARCHIVE, wanted
 from worker.cli.explain import value
-from worker.cli.printing import echo_json
+from worker.cli.printing import echo_json, say, say_lines
 
 if TYPE_CHECKING:
     from worker.history.timeline import PropertyValue
@@ -51,23 +51,21 @@ def person(
     if as_json:
         echo_json(page)
     else:
-        click.echo(f"{', '.join(page.person)}")
+        say(f"{', '.join(page.person)}")
         for one in page.items:
-            click.echo("\n".join(lines(one, utc=utc)))
+            say_lines(lines(one, utc=utc))
         for name, properties in page.properties.items():
             _show_properties(name, properties, lambda at_ms: moment(at_ms, utc=utc))
         if page.next:
-            click.echo(f"more: relay person {ident} --next {page.next}")
+            say(f"more: relay person {ident} --next {page.next}")
     if not page.items and not cursor:
-        click.echo(
-            f"relay: nothing of {ident!r} is kept; the past reaches back to {moment(room.since_ms, utc=utc)}", err=True
-        )
+        say(f"relay: nothing of {ident!r} is kept; the past reaches back to {moment(room.since_ms, utc=utc)}", err=True)
         raise SystemExit(1)
 
 
 def _show_properties(integration: str, properties: "dict[str, PropertyValue]", when: Any) -> None:
-    click.echo(f"Properties now, {integration}:")
+    say(f"Properties now, {integration}:")
     width = max((len(name) for name in properties), default=0)
     for name, told in sorted(properties.items()):
         source = f"← {when(told.at_ms)} {told.event_id}" if told.event_id else "← an event that is no longer kept"
-        click.echo(f"   {name.ljust(width)}  {value(name, told.value)}  {source}")
+        say(f"   {name.ljust(width)}  {value(name, told.value)}  {source}")

@@ -1,18 +1,25 @@
-"""Printing: JSON for programs, aligned lines for people."""
+"""Output of the commands: JSON for programs, lines for people; nothing printed acts on the terminal.
+
+Event names, ids, Customer.io's messages, names in a file: strangers chose them. Every command prints through these
+functions; a unit test looks that none prints by itself.
+"""
 
 import contextlib
 import sys
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import click
+
+from worker.process.plain import plain, plain_json, plain_lines
 
 
 def echo_json(value: Any) -> None:
     """One JSON document on a line of its own."""
     import msgspec
 
-    click.echo(msgspec.json.encode(value).decode())
+    click.echo(plain_json(msgspec.json.encode(value).decode()))
 
 
 def echo_items(items: list[Any]) -> None:
@@ -20,10 +27,41 @@ def echo_items(items: list[Any]) -> None:
     echo_json({"items": items, "next": None})
 
 
+class Styled(NamedTuple):
+    """A piece of a line in a colour, or bold."""
+
+    text: str
+    fg: str | None = None
+    bold: bool = False
+
+
+def say(*pieces: str | Styled, fg: str | None = None, bold: bool = False, err: bool = False) -> None:
+    """One line for people, whatever is in it: a newline or a command to the terminal is shown, not obeyed."""
+    line = "".join(_drawn(piece) for piece in pieces)
+    click.echo(click.style(line, fg=fg, bold=True if bold else None) if fg or bold else line, err=err)
+
+
+def say_lines(text: str | Iterable[str], *, err: bool = False) -> None:
+    """Lines that are meant as such: a text with newlines of its own, or one line each."""
+    for line in plain_lines(text) if isinstance(text, str) else text:
+        say(line, err=err)
+
+
+def show_progress(text: str, *, last: bool) -> None:
+    """A line on standard error that the next one takes the place of."""
+    click.echo(f"\r{plain(text)}", err=True, nl=last)
+
+
+def _drawn(piece: str | Styled) -> str:
+    if isinstance(piece, Styled):
+        return click.style(plain(piece.text), fg=piece.fg, bold=True if piece.bold else None)
+    return plain(piece)
+
+
 def note(text: str) -> None:
     """A line of news, written at once; a terminal that is gone must not stop what it is about."""
     with contextlib.suppress(OSError):
-        click.echo(f"{time.strftime('%H:%M:%S')}  {text}")
+        say(f"{time.strftime('%H:%M:%S')}  {text}")
         sys.stdout.flush()
 
 

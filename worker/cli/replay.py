@@ -11,7 +11,7 @@ from worker.cli.dead.follow import ending, follow
 from worker.cli.dead.jobs import job_row, wake
 from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json
+from worker.cli.printing import count, echo_json, say, say_lines
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -73,7 +73,7 @@ def replay(
     wanted = Wanted(_span(since, until), frozenset(events), person, "all" if only == "all" else "missing")
     plan, chosen = _plan(parts, name, wanted)
     if not as_json:
-        click.echo("\n".join(told(plan, name)))
+        say_lines(told(plan, name))
     if dry_run or not chosen:
         if as_json:
             echo_json({"plan": plan, "job": None})
@@ -83,7 +83,7 @@ def replay(
     job = _start(parts, name, chosen, meant, rate, doer(by))
     record(parts, "replay", meant, by=by, why=message, result=f"{len(chosen)} events, job {job.id}")
     if not as_json:
-        click.echo(f"job {job.id} (relay jobs show {job.id})")
+        say(f"job {job.id} (relay jobs show {job.id})")
     ended = follow(parts, job.id, quiet=as_json) if wait else job
     if as_json:
         echo_json({"plan": plan, "job": job_row(ended)})

@@ -11,7 +11,7 @@ from worker.cli.dead.follow import ending, follow
 from worker.cli.dead.jobs import job_row, wake
 from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json
+from worker.cli.printing import count, echo_json, say, say_lines
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -60,7 +60,7 @@ def resync(
         raise click.UsageError(f"no integration {name!r}; there are: {there}")
     known = known_people(parts.redis, integration, parts.settings.shards, person)
     if not as_json:
-        click.echo("\n".join(told(known, name)))
+        say_lines(told(known, name))
     if dry_run or not known.people:
         if as_json:
             echo_json({"plan": _figures(known), "job": None})
@@ -70,7 +70,7 @@ def resync(
     job = _start(parts, name, known, meant, rate, doer(by))
     record(parts, "resync", meant, by=by, why=message, result=f"{known.people} people, job {job.id}")
     if not as_json:
-        click.echo(f"job {job.id} (relay jobs show {job.id})")
+        say(f"job {job.id} (relay jobs show {job.id})")
     ended = follow(parts, job.id, quiet=as_json) if wait else job
     if as_json:
         echo_json({"plan": _figures(known), "job": job_row(ended)})

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from worker.cli.printing import echo_json, say
 from worker.errors import OperatorError
 
 
@@ -22,11 +23,11 @@ def seal(*, new_key: bool, as_json: bool) -> None:
 
     if new_key:
         key = make_key()
-        click.echo(f'{{"key": "{key}"}}' if as_json else key)
+        echo_json({"key": key}) if as_json else say(key)
         return
     keys = Seal(secret_keys(read_settings()))
     secret = click.prompt("secret", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
     if not secret.strip():
         raise OperatorError("nothing to seal: write the secret to standard input")
     sealed = keys.seal(secret.strip())
-    click.echo(f'{{"sealed": "{sealed}"}}' if as_json else sealed)
+    echo_json({"sealed": sealed}) if as_json else say(sealed)

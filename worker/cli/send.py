@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from worker.cli.printing import count, echo_json
+from worker.cli.printing import count, echo_json, say
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def send(
     if feed.refusals and not problem:
         problem = f"{count(feed.refusals)} events were refused; they are in {refused.name if refused else ''}"
     if problem:
-        click.echo(f"relay: {problem}", err=True)
+        say(f"relay: {problem}", err=True)
         sys.exit(1)
 
 
@@ -101,7 +101,7 @@ def _poster(url: str, source: str | None, token_env: str | None, patience_s: flo
     from worker.cli.posting import Poster, route, signing, with_token
 
     def tell(news: str) -> None:
-        click.echo(f"relay: {news}", err=True)
+        say(f"relay: {news}", err=True)
 
     if token_env and source and not sign:
         # a service that only sends has no integrations file
@@ -151,4 +151,4 @@ def _show(sent: "Sent", *, as_json: bool) -> None:
     else:
         noun = "request" if sent.requests == 1 else "requests"
         line = f"{count(sent.accepted)} accepted, {count(sent.duplicates)} duplicates, in {count(sent.requests)} {noun}"
-        click.echo(line)
+        say(line)

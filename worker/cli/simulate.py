@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli.printing import say, say_lines
 from worker.cli.sections import SectionedCommand
 
 if TYPE_CHECKING:
@@ -166,9 +167,9 @@ def simulate(host: str, port: int, *, as_json: bool, **flags: Any) -> None:
         raise click.ClickException(message) from None
     with listener:
         url = address_of(listener)
-        click.echo(as_line(url, options) if as_json else as_block(url, options))
+        say_lines(as_line(url, options) if as_json else as_block(url, options))
         if not is_private(listener.getsockname()[0]):
-            click.echo("Its page has no password: whoever reaches this address sees it all.", err=True)
+            say("Its page has no password: whoever reaches this address sees it all.", err=True)
         serve(Simulator(options), listener)
 
 

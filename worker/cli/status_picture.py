@@ -12,6 +12,7 @@ from rich.text import Text
 
 from worker.cli.printing import count, several, span
 from worker.dead.advice import HOLDS
+from worker.process.plain import plain
 
 _COLOURS = {"live": "green", "held": "red", "off": "dim"}
 _NARROW = 76  # below that, what can be read elsewhere makes room
@@ -23,19 +24,24 @@ def picture(state: dict[str, Any], width: int = 80, now_ms: int = 0) -> Renderab
     lines = []
     for item in state["items"]:
         if item["hold"]:
-            lines.append(Text(_hold_line(item, now_ms), style="red"))
-            lines.append(Text(f"  fix: {HOLDS.get(item['hold'].kind, 'see the runbook')}"))
-    lines += [Text(message, style="red") for message in state["wrong"]]
-    lines += [Text(message, style="yellow") for message in state["near"]]
-    lines += [Text(_source_line(one)) for one in state["sources"]]
+            lines.append(_text(_hold_line(item, now_ms), style="red"))
+            lines.append(_text(f"  fix: {HOLDS.get(item['hold'].kind, 'see the runbook')}"))
+    lines += [_text(message, style="red") for message in state["wrong"]]
+    lines += [_text(message, style="yellow") for message in state["near"]]
+    lines += [_text(_source_line(one)) for one in state["sources"]]
     if state["past"]:
-        lines.append(Text(_past_line(state["past"], now_ms)))
-    lines.append(Text(_processes_line(state)))
+        lines.append(_text(_past_line(state["past"], now_ms)))
+    lines.append(_text(_processes_line(state)))
     if state["items"]:
         return Group(integrations_table(state["items"], width), *lines)
     if state["revision"] or not state["wrong"]:
-        lines.insert(0, Text("the configuration has no integration"))
+        lines.insert(0, _text("the configuration has no integration"))
     return Group(*lines)
+
+
+def _text(line: str, style: str = "") -> Text:
+    """A piece of the picture; nothing in it acts on the terminal."""
+    return Text(plain(line), style=style)
 
 
 def _source_line(source: dict[str, Any]) -> str:
@@ -73,17 +79,17 @@ def integrations_table(items: list[dict[str, Any]], width: int = 80) -> Renderab
         table.add_column(name, justify="right", no_wrap=True)
     for item in items:
         cells = {
-            "accepted": Text(count(item["accepted"])),
-            "delivered": Text(count(item["delivered"])),
-            "filtered": Text(count(sum(item["filtered"].values()))),
-            "dead": Text(count(item["dead"]), style="yellow" if item["dead"] else ""),
-            "waiting": Text(count(item["waiting"])),
-            "p50": Text(_delay(item["p50_ms"])),
-            "p99": Text(_delay(item["p99_ms"])),
+            "accepted": _text(count(item["accepted"])),
+            "delivered": _text(count(item["delivered"])),
+            "filtered": _text(count(sum(item["filtered"].values()))),
+            "dead": _text(count(item["dead"]), style="yellow" if item["dead"] else ""),
+            "waiting": _text(count(item["waiting"])),
+            "p50": _text(_delay(item["p50_ms"])),
+            "p99": _text(_delay(item["p99_ms"])),
         }
-        state = Text(item["state"], style=_COLOURS[item["state"]])
-        table.add_row(Text(item["integration"]), state, *[cells[name] for name in names])
-    return Group(table, "", *[Text(line) for item in items for line in _details(item)])
+        state = _text(item["state"], style=_COLOURS[item["state"]])
+        table.add_row(_text(item["integration"]), state, *[cells[name] for name in names])
+    return Group(table, "", *[_text(line) for item in items for line in _details(item)])
 
 
 def _details(item: dict[str, Any]) -> Iterator[str]:

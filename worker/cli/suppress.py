@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 import click
-import orjson
 
 from worker.cli.acting import BY, WHY, discreet, record
+from worker.cli.printing import echo_json, say_lines
 
 
 @click.group()
@@ -26,7 +26,7 @@ def add(person: str, message: str, by: str | None, *, as_json: bool) -> None:
     new = parts.suppressed.add(person)
     result = "suppressed" if new else "was suppressed already"
     record(parts, "suppress add", discreet(person), by=by, why=message, result=result)
-    _say({"suppressed": True, "new": new}, result, as_json)
+    _say({"suppressed": True, "new": new}, [result], as_json)
 
 
 @suppress.command("remove")
@@ -42,7 +42,7 @@ def remove(person: str, message: str, by: str | None, *, as_json: bool) -> None:
     known = parts.suppressed.remove(person)
     result = "no longer suppressed" if known else "was not suppressed"
     record(parts, "suppress remove", discreet(person), by=by, why=message, result=result)
-    _say({"suppressed": False, "known": known}, result, as_json)
+    _say({"suppressed": False, "known": known}, [result], as_json)
     if not known:
         raise click.exceptions.Exit(1)
 
@@ -56,8 +56,11 @@ def list_(*, as_json: bool) -> None:
     found = open_parts().suppressed.list()
     items = [{"person": person, "since_ms": since_ms} for person, since_ms in found.items()]
     lines = [f"{datetime.fromtimestamp(since // 1000, UTC):%Y-%m-%d %H:%M:%S}  {who}" for who, since in found.items()]
-    _say({"items": items, "next": None}, "\n".join(lines) or "nobody is suppressed", as_json)
+    _say({"items": items, "next": None}, lines or ["nobody is suppressed"], as_json)
 
 
-def _say(answer: dict[str, object], message: str, as_json: bool) -> None:
-    click.echo(orjson.dumps(answer).decode() if as_json else message)
+def _say(answer: dict[str, object], lines: list[str], as_json: bool) -> None:
+    if as_json:
+        echo_json(answer)
+    else:
+        say_lines(lines)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.archive import ARCHIVE, wanted
-from worker.cli.printing import echo_json
+from worker.cli.printing import echo_json, say, say_lines
 
 if TYPE_CHECKING:
     from worker.history.scan import Span
@@ -53,14 +53,12 @@ def trace(
         echo_json(traces[0] if len(traces) == 1 else {"items": traces, "next": None})
     for one in () if as_json else traces:
         event = one.event
-        click.echo(
-            f"event {event.event_id}, person {event.person or '(nobody)'}, entry {event.entry} of {event.source}"
-        )
-        click.echo("\n".join(lines(one, utc=utc)))
+        say(f"event {event.event_id}, person {event.person or '(nobody)'}, entry {event.entry} of {event.source}")
+        say_lines(lines(one, utc=utc))
     if not traces:
         since = moment(room.since_ms, utc=utc)
         gone = "its person was forgotten" if room.is_forgotten(ident) else f"gone since {since}, or never received"
-        click.echo(f"relay: no event {ident} is kept: {gone}", err=True)
+        say(f"relay: no event {ident} is kept: {gone}", err=True)
         raise SystemExit(1)
 
 

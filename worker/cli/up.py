@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.printing import echo_json, note
+from worker.cli.printing import Styled, echo_json, note, say
 
 if TYPE_CHECKING:
     from worker.machine.here import Machine
@@ -92,7 +92,8 @@ class _News:
         if self._as_json:
             echo_json(_facts(machine))
         else:
-            click.echo(_block(machine, took_s))
+            for line in _block(machine, took_s):
+                say(*line)
 
 
 def _facts(machine: "Machine") -> dict[str, object]:
@@ -111,11 +112,12 @@ def _facts(machine: "Machine") -> dict[str, object]:
     }
 
 
-def _block(machine: "Machine", took_s: float) -> str:
+def _block(machine: "Machine", took_s: float) -> list[tuple[str | Styled, ...]]:
+    """What to know of a relay that has just come up: lines, each in pieces."""
     settings, integrations = machine.relay.settings, machine.relay.integrations
     names = [f"{one.name}{'' if one.enabled else ' (off)'}" for one in integrations.integrations.values()]
     width = max((len(name) for name in integrations.sources), default=0)
-    lines = ["", click.style(f"relay is up ({took_s:.1f} s)", bold=True), ""]
+    lines: list[str | Styled] = ["", Styled(f"relay is up ({took_s:.1f} s)", bold=True), ""]
     for name, source in integrations.sources.items():
         if source.webhook_secrets:
             lines.append(f"  {name:{width}}  webhook  {machine.web_url}/webhooks/purchasely/{name}")
@@ -129,9 +131,9 @@ def _block(machine: "Machine", took_s: float) -> str:
         lines.append(f"  data          {settings.data_dir}, {machine.embedded.server}")
     else:
         lines.append("  data          the Redis of RELAY_REDIS_URL")
-    lines += [f"  {click.style('warning', fg='yellow')}       {warning}" for warning in integrations.warnings]
+    warnings = [("  ", Styled("warning", fg="yellow"), f"       {one}") for one in integrations.warnings]
     if machine.embedded and settings.data_dir != Path("data").resolve():
-        lines.append(f"  in another terminal  RELAY_DATA_DIR={settings.data_dir} relay status")
+        then = f"  in another terminal  RELAY_DATA_DIR={settings.data_dir} relay status"
     else:
-        lines.append("  in another terminal  relay status --watch")
-    return "\n".join([*lines, "", "Ctrl-C stops it.", ""])
+        then = "  in another terminal  relay status --watch"
+    return [*((line,) for line in lines), *warnings, *((line,) for line in (then, "", "Ctrl-C stops it.", ""))]

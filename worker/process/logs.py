@@ -3,12 +3,27 @@
 import logging
 import sys
 import time
+from typing import Any
+
+from worker.process.plain import plain, plain_lines
+
+
+class PlainFormatter(logging.Formatter):
+    """A formatter whose lines cannot be forged by what is in them, and that send a terminal no commands."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """The line, without a traceback."""
+        return plain(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        """A traceback, which has lines of its own."""
+        return "\n".join(plain_lines(super().formatException(ei)))
 
 
 def configure(level: str) -> None:
     """Send every log line of this process to standard error in the relay's form."""
     stream = logging.StreamHandler(sys.stderr)
-    line = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(processName)s %(name)s %(message)s")
+    line = PlainFormatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(processName)s %(name)s %(message)s")
     line.converter = time.gmtime
     line.datefmt = "%Y-%m-%dT%H:%M:%S"
     stream.setFormatter(line)

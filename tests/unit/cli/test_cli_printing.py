@@ -1,8 +1,14 @@
-"""Numbers and times for people."""
+"""What people read: numbers and times, and lines that nobody can forge."""
+
+import re
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from worker.cli.printing import count, span
+from worker.cli import relay
+from worker.cli.columns import columns
+from worker.cli.printing import Styled, count, say, say_lines, span
 
 
 @pytest.mark.parametrize(
@@ -29,3 +35,37 @@ def test_a_time_has_one_or_two_units(milliseconds, message):
 def test_thousands_are_set_apart():
     """Large counts can be read."""
     assert count(1234567) == "1,234,567"
+
+
+def test_no_command_prints_by_itself():
+    """What is printed goes through `worker.cli.printing`, which makes it harmless; the demo's own console aside."""
+    folder = Path(__file__).parents[3] / "worker" / "cli"
+    by_itself = re.compile(r"click\.(echo|secho|echo_via_pager)\(|(?<![\w.])print\(")
+    found = {
+        f"{path.relative_to(folder)}: {line.strip()}"
+        for path in folder.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if by_itself.search(line) and path.name != "printing.py"
+    }
+    # the file of a revision, byte for byte, into a pipe
+    assert {one for one in found if "byte for byte" not in one} == set()
+
+
+def test_a_line_is_one_line(capsys):
+    """A newline in a value forges no row, and only our own colours reach the terminal."""
+    say("name\nforged \x1b[31mred", Styled("\x1b[2Jbad", fg="red"))
+    say_lines("two\nlines\x07")
+    assert capsys.readouterr().out == "name\\nforged \\x1b[31mred\\x1b[2Jbad\ntwo\nlines\\x07\n"
+
+
+def test_a_cell_is_one_row():
+    """Columns stay aligned, and no cell makes a row."""
+    assert columns([["a\nforged", "1"], ["b", "2"]]) == ["a\\nforged  1", "b          2"]
+
+
+def test_an_error_does_not_act_on_the_terminal():
+    """What a message repeats, an argument or a name in Redis, is shown as the rest."""
+    done = CliRunner().invoke(relay, ["no\x1b]0;x\x07such"])
+    assert done.exit_code == 2
+    assert "\x1b" not in done.output
+    assert r"\x1b]0;x\x07" in done.output

@@ -1,13 +1,14 @@
 """`relay config show`, `log`, `diff` and `export`: what was in force, when, and who made it so."""
 
 import difflib
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from worker.cli.columns import columns
-from worker.cli.printing import echo_json
+from worker.cli.printing import echo_json, say, say_lines
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ def show(number: int | None, *, as_json: bool) -> None:
         echo_json({**_about(revision), "in_force": revision.number == head, "text": revision.text})
         return
     state = "in force" if revision.number == head else f"in force is {head}"
-    click.secho(f"revision {revision.number} ({state})", bold=True)
-    click.echo(f"{_when(revision)}, by {revision.by or 'unknown'}, {revision.origin}, sha256 {revision.digest[:12]}")
+    say(f"revision {revision.number} ({state})", bold=True)
+    say(f"{_when(revision)}, by {revision.by or 'unknown'}, {revision.origin}, sha256 {revision.digest[:12]}")
     if revision.note:
-        click.echo(revision.note)
-    click.echo()
-    click.echo(revision.text, nl=not revision.text.endswith("\n"))
+        say_lines(revision.note)
+    say()
+    say_lines(revision.text)
 
 
 @click.command()
@@ -52,7 +53,7 @@ def log(*, limit: int, as_json: bool) -> None:
     rows = [["revision", "when", "by", "from", "sha256", "note"]]
     rows += [[str(one.number), _when(one), one.by, one.origin, one.digest[:12], one.note] for one in revisions[:limit]]
     for line in columns(rows) if revisions else ["no revision yet: `relay config apply FILE` makes the first one"]:
-        click.echo(line)
+        say(line)
 
 
 @click.command()
@@ -79,11 +80,10 @@ def diff(first: int, second: int | None, *, as_json: bool) -> None:
     if as_json:
         echo_json({"from": old.number, "to": new.number, "items": lines, "next": None, "text": text})
         return
-    for line in lines or ["nothing differs in what it says"]:
-        click.echo(line)
+    say_lines(lines or ["nothing differs in what it says"])
     if text:
-        click.echo()
-        click.echo(text, nl=False)
+        say()
+        say_lines(text)
 
 
 @click.command()
@@ -95,7 +95,10 @@ def export(number: int | None, *, as_json: bool) -> None:
     if as_json:
         echo_json({"revision": revision.number, "text": revision.text})
         return
-    click.echo(revision.text, nl=False)
+    if sys.stdout.isatty():
+        say_lines(revision.text)
+    else:
+        click.echo(revision.text, nl=False)  # byte for byte, into a file
 
 
 def _find(number: int | None) -> "tuple[Relay, Revision]":

@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from worker.cli.archive import ARCHIVE, wanted
-from worker.cli.printing import count, echo_json, span
+from worker.cli.printing import Styled, count, echo_json, say, say_lines, show_progress, span
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -80,7 +80,7 @@ def look(
 
     def progress(done: int, shards: int, events: int) -> None:
         if not quiet and sys.stderr.isatty() and time.monotonic() - began_s > 1:
-            click.echo(f"\r{done} of {shards} shards, {count(events)} events", err=True, nl=done == shards)
+            show_progress(f"{done} of {shards} shards, {count(events)} events", last=done == shards)
 
     return make_plan(parts, text, path, since_of(since), progress, archive=archive), lines
 
@@ -112,25 +112,24 @@ def show_keys(keys: "list[Fact]") -> None:
     for fact in keys:
         colour = {"ok": None, "warning": "yellow", "wrong": "red"}[fact.level]
         remedy = f"; {fact.remedy}" if fact.remedy else ""
-        click.secho(f"key of {fact.subject}: {fact.text}{remedy}", fg=colour)
+        say(f"key of {fact.subject}: {fact.text}{remedy}", fg=colour)
 
 
 def show(found: "Plan", lines: list[str]) -> None:
     """The plan, for people."""
     against = f"revision {found.revision}" if found.revision else "no configuration"
     if not lines and not found.changes:
-        click.echo(f"nothing differs from {against}")
+        say(f"nothing differs from {against}")
         return
-    click.secho(f"against {against}", bold=True)
-    for line in lines:
-        click.echo(f"  {line}")
-    click.echo()
-    click.echo(_coverage(found))
+    say(f"against {against}", bold=True)
+    say_lines(f"  {line}" for line in lines)
+    say()
+    say(_coverage(found))
     for change in found.changes:
         for line in _effect_lines(change):
-            click.echo(line)
+            say(line)
     for source in found.removed_sources:
-        click.secho(f"source {source} is removed: what is sent to it is answered 404", fg="yellow")
+        say(f"source {source} is removed: what is sent to it is answered 404", fg="yellow")
 
 
 def _coverage(found: "Plan") -> str:
@@ -142,10 +141,10 @@ def _coverage(found: "Plan") -> str:
     return f"on {count(covered.events)} events received from {first} to {last} ago, all of them compared:"
 
 
-def _effect_lines(change: "Change") -> Iterator[str]:
-    yield click.style(f"{change.integration} ({_CHANGES[change.change]})", bold=True)
+def _effect_lines(change: "Change") -> Iterator[str | Styled]:
+    yield Styled(f"{change.integration} ({_CHANGES[change.change]})", bold=True)
     if change.change == "removed":
-        yield click.style(
+        yield Styled(
             f"  given up for good: {count(change.waiting)} events that wait, {count(change.dead)} dead letters",
             fg="red",
         )

@@ -9,7 +9,7 @@ import click
 
 from worker.cli.acting import BY, WHY, doer, record
 from worker.cli.config.plan import SINCE, ask_keys, look, show, show_keys
-from worker.cli.printing import count, echo_json
+from worker.cli.printing import count, echo_json, say
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ def rollback(
     note = message or f"back to revision {number}"
     _Publication(parts, text, f"revision {number}", "rollback", note, by, as_json=as_json).run(since, remove, yes=yes)
     if parts.settings.integrations is not None and not as_json:
-        click.echo(
-            f"{parts.settings.integrations} still says otherwise: deploy the content of revision {number} there too"
-        )
+        say(f"{parts.settings.integrations} still says otherwise: deploy the content of revision {number} there too")
 
 
 class _Publication:
@@ -176,9 +174,9 @@ class _Publication:
             echo_json({**answer, "processes": len(alive), "behind": len(behind)})
         else:
             running = f"{count(len(alive) - len(behind))} of {count(len(alive))} processes run it"
-            click.echo(f"revision {number} is in force; {running}")
+            say(f"revision {number} is in force; {running}")
             for one in behind:
-                click.secho(f"  {one.role} {one.host}/{one.pid} does not: its log says why", fg="yellow")
+                say(f"  {one.role} {one.host}/{one.pid} does not: its log says why", fg="yellow")
         if behind:
             raise click.exceptions.Exit(1)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from worker.cli.printing import count, echo_json
+from worker.cli.printing import count, echo_json, say
 from worker.errors import OperatorError
 
 _SEALED = re.compile(r"sealed:[A-Za-z0-9_=-]+")
@@ -40,4 +40,4 @@ def reseal(file: Path, *, as_json: bool) -> None:
     if as_json:
         echo_json({"file": str(file), "resealed": found})
     else:
-        click.echo(f"{file}: {count(found)} {'secret' if found == 1 else 'secrets'} sealed again")
+        say(f"{file}: {count(found)} {'secret' if found == 1 else 'secrets'} sealed again")

@@ -11,7 +11,7 @@ from worker.cli.columns import columns
 from worker.cli.dead.options import ALL, DRY_RUN, JSON, YES, choose, confirm, described, filters, take_filter
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, span
+from worker.cli.printing import count, echo_json, say, span
 
 if TYPE_CHECKING:
     from worker.dead.letter import Letter
@@ -70,7 +70,7 @@ def dead_discard(
         echo_json({"matched": len(letters), "discarded": done, "left": changes})
     else:
         left = "".join(f"; {count(number)} left alone: {why}" for why, number in changes.items())
-        click.echo(f"{count(done)} letters discarded{left}")
+        say(f"{count(done)} letters discarded{left}")
     if changes:
         raise click.exceptions.Exit(1)
 
@@ -87,9 +87,9 @@ def _slim(letter: "Letter") -> "Letter":
 def _show(causes: Counter[tuple[str, str]]) -> None:
     rows = [[count(number), integration, message] for (integration, message), number in causes.most_common(_SHOWN)]
     for line in columns(rows, right=[0]) if rows else ["no dead letter matches"]:
-        click.echo(line)
+        say(line)
     if len(causes) > _SHOWN:
-        click.echo(f"and {len(causes) - _SHOWN} more causes")
+        say(f"and {len(causes) - _SHOWN} more causes")
 
 
 @click.command()
@@ -119,4 +119,4 @@ def dead_trail(integrations: tuple[str, ...], *, limit: int, as_json: bool) -> N
         for note in notes
     ]
     for line in columns(rows) if notes else ["nothing was discarded"]:
-        click.echo(line)
+        say(line)

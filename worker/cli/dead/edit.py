@@ -10,7 +10,7 @@ from worker.cli.acting import BY, WHY, doer, record
 from worker.cli.dead.options import DRY_RUN, JSON, read_letters
 from worker.cli.dead.show import describe, verdict
 from worker.cli.parts import open_parts
-from worker.cli.printing import echo_json
+from worker.cli.printing import echo_json, say
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -53,7 +53,7 @@ def dead_edit(
     before = read_letters(parts, [letter_id])[0]
     raw = _changed(before, settings, removals) if settings or removals else _in_editor(before)
     if raw is None:
-        click.echo("nothing was changed", err=True)
+        say("nothing was changed", err=True)
         raise click.exceptions.Exit(1)
     after = _edited(parts, before, raw, doer(by), new_identity=new_identity)
     if not dry_run:
@@ -65,10 +65,10 @@ def dead_edit(
         echo_json(told)
         return
     moved = "" if after.id == before.id else f", and is now {after.id}, on its person's shard"
-    click.echo(f"{before.id} {'would be' if dry_run else 'is'} changed in {', '.join(after.edits[-1].paths)}{moved}")
-    click.echo(f"replayed now it would be {verdict(told['now'])}")
+    say(f"{before.id} {'would be' if dry_run else 'is'} changed in {', '.join(after.edits[-1].paths)}{moved}")
+    say(f"replayed now it would be {verdict(told['now'])}")
     if not dry_run:
-        click.echo(f"next: relay dead replay {after.id}")
+        say(f"next: relay dead replay {after.id}")
 
 
 def _changed(letter: "Letter", settings: tuple[str, ...], removals: tuple[str, ...]) -> bytes | None:

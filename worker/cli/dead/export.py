@@ -13,7 +13,7 @@ import click
 from worker.cli.acting import BY, WHY, doer, record
 from worker.cli.dead.options import DRY_RUN, JSON, chosen, filters, read_letters, take_filter
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json
+from worker.cli.printing import count, echo_json, say
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -54,7 +54,7 @@ def dead_export(ids: tuple[str, ...], *, output: str | None, as_json: bool, **fl
     if output and as_json:
         echo_json({"exported": number, "file": output})
     elif not as_json:
-        click.echo(f"{count(number)} letters exported", err=True)
+        say(f"{count(number)} letters exported", err=True)
 
 
 def _opened(output: str | None) -> AbstractContextManager[IO[bytes]]:
@@ -85,7 +85,7 @@ def dead_import(file: IO[bytes], *, dry_run: bool, message: str, by: str | None,
         if isinstance(read, str):
             refused += 1
             if refused <= _REFUSALS_TOLD:
-                click.echo(f"line {number}: {read}", err=True)
+                say(f"line {number}: {read}", err=True)
         elif _bring_back(parts, read, mark, room, dry_run=dry_run):
             restored += 1
         else:
@@ -97,7 +97,7 @@ def dead_import(file: IO[bytes], *, dry_run: bool, message: str, by: str | None,
         echo_json({"restored": restored, "already_there": there, "refused": refused, "dry_run": dry_run})
     else:
         would = "would be " if dry_run else ""
-        click.echo(f"{count(restored)} letters {would}restored, {count(there)} already there, {count(refused)} refused")
+        say(f"{count(restored)} letters {would}restored, {count(there)} already there, {count(refused)} refused")
     if refused:
         raise click.exceptions.Exit(1)
 

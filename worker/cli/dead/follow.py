@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.printing import count, note
+from worker.cli.printing import count, note, say
+from worker.process.plain import plain
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -48,10 +49,11 @@ def follow(parts: "Relay", job_id: str, *, quiet: bool) -> "Job":
         else:
             job = _follow_bar(parts, job_id)
     except KeyboardInterrupt:
-        click.echo(f"\nthe job goes on: relay jobs show {job_id} --wait, relay jobs abort {job_id}", err=True)
+        say(err=True)
+        say(f"the job goes on: relay jobs show {job_id} --wait, relay jobs abort {job_id}", err=True)
         raise click.exceptions.Exit(1) from None
     if not quiet:
-        click.echo(f"{job.id} is {job.state}: {outcome(job)}" + (f", left {count(job.left)}" if job.left else ""))
+        say(f"{job.id} is {job.state}: {outcome(job)}" + (f", left {count(job.left)}" if job.left else ""))
     return job
 
 
@@ -82,14 +84,14 @@ def _follow_bar(parts: "Relay", job_id: str) -> "Job":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     job, left, changed_s = find_job(parts, job_id), -1, time.monotonic()
-    bar = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*bar, TextColumn("{task.fields[news]}")) as progress:
-        task = progress.add_task(job_id, total=job.matched, news="")
+    name, news = (TextColumn(field, markup=False) for field in ("{task.description}", "{task.fields[news]}"))
+    with Progress(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), news) as progress:
+        task = progress.add_task(plain(job_id), total=job.matched, news="")
         while not job.closed:
             now = time.monotonic()
             if job.left != left:
                 left, changed_s = job.left, now
-            progress.update(task, completed=job.matched - job.left, news=_news(job, now - changed_s))
+            progress.update(task, completed=job.matched - job.left, news=plain(_news(job, now - changed_s)))
             time.sleep(_LOOK_S)
             job = find_job(parts, job_id)
         progress.update(task, completed=job.matched - job.left, news="")

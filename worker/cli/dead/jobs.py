@@ -10,7 +10,7 @@ from worker.cli.columns import columns
 from worker.cli.dead.follow import ending, find_job, follow, outcome
 from worker.cli.dead.options import JSON
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, span
+from worker.cli.printing import count, echo_json, say, span
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -55,9 +55,10 @@ def jobs_list(*, limit: int = 20, cursor: int | None = None, as_json: bool = Fal
         for job in found
     ]
     for line in columns(rows, right=[4, 5, 6]) if found else ["no job was ever started"]:
-        click.echo(line)
+        say(line)
     if following:
-        click.echo(f"\nmore: add --next {following}")
+        say()
+        say(f"more: add --next {following}")
 
 
 @jobs.command("show")
@@ -76,7 +77,7 @@ def jobs_show(job_id: str, *, wait: bool, as_json: bool) -> None:
         echo_json(job_row(job))
     elif not wait:
         for name, text in _facts(job):
-            click.echo(f"{name:<13}{text}")
+            say(f"{name:<13}{text}")
     if wait:
         raise click.exceptions.Exit(ending(job))
 
@@ -123,7 +124,7 @@ def _move(job_id: str, state: "JobState", as_json: bool, by: str | None, why: st
     if as_json:
         echo_json(job_row(find_job(parts, job_id)))
     else:
-        click.echo(f"{job_id} is {now}")
+        say(f"{job_id} is {now}")
     if now != state:
         raise click.exceptions.Exit(1)
 

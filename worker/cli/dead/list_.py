@@ -9,7 +9,7 @@ from worker.cli.columns import columns
 from worker.cli.dead.options import JSON, chosen, filters, take_filter
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
-from worker.cli.printing import echo_json, span
+from worker.cli.printing import echo_json, say, span
 
 if TYPE_CHECKING:
     from worker.dead.letter import Letter
@@ -44,9 +44,10 @@ def dead_list(*, limit: int, cursor: str | None, as_json: bool, **flags: Any) ->
         for letter in letters
     ]
     for line in columns(rows) if letters else ["no dead letter matches"]:
-        click.echo(line)
+        say(line)
     if following:
-        click.echo(f"\nmore: add --next {following}")
+        say()
+        say(f"more: add --next {following}")
 
 
 def _read_cursor(text: str | None) -> tuple[int, str] | None:

@@ -10,7 +10,7 @@ from worker.cli.columns import columns, sparkline
 from worker.cli.dead.options import JSON, chosen, filters, take_filter
 from worker.cli.lazy import LazyGroup
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, several, span
+from worker.cli.printing import count, echo_json, say, say_lines, several, span
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -119,14 +119,15 @@ def _show_causes(causes: "list[Cause]", shown: "list[Cause]", now_ms: int, limit
     from worker.dead.advice import advice
 
     if not causes:
-        click.echo("no dead letters")
+        say("no dead letters")
         return
     totals = _totals(causes)
     whose = ", ".join(f"{name} {count(total)}" for name, total in totals.items())
     fullest = max(totals, key=lambda name: totals[name])
     room = count(max(0, limit - totals[fullest])) + (f" of {fullest}" if len(totals) > 1 else "")
     letters = several(sum(c.count for c in causes), "dead letter")
-    click.echo(f"{letters} ({whose}; room for {room} more)\n")
+    say(f"{letters} ({whose}; room for {room} more)")
+    say()
     rows = [["letters", "integration", "cause", "oldest", "newest", f"last {_HOURS} h", "id"]]
     rows += [
         [
@@ -141,14 +142,17 @@ def _show_causes(causes: "list[Cause]", shown: "list[Cause]", now_ms: int, limit
         for c in shown
     ]
     for line in columns(rows, right=[0]):
-        click.echo(line)
+        say(line)
     if len(causes) > len(shown):
         rest = count(sum(c.count for c in causes[len(shown) :]))
-        click.echo(f"\nand {rest} letters of {len(causes) - len(shown)} more causes (--limit)")
-    click.echo("\nwhat to do:")
+        say()
+        say(f"and {rest} letters of {len(causes) - len(shown)} more causes (--limit)")
+    say()
+    say("what to do:")
     for text in dict.fromkeys(f"{c.reason}: {advice(c.reason, c.field)}" for c in shown):
-        click.echo(click.wrap_text(text, min(100, shutil.get_terminal_size().columns), "  ", "    "))
-    click.echo("\nnext: relay dead list --cause ID, relay dead show LETTER, relay dead replay --cause ID --dry-run")
+        say_lines(click.wrap_text(text, min(100, shutil.get_terminal_size().columns), "  ", "    "))
+    say()
+    say("next: relay dead list --cause ID, relay dead show LETTER, relay dead replay --cause ID --dry-run")
 
 
 def cause_words(reason: str, field: str, status: int, event: str) -> str:

@@ -22,7 +22,7 @@ from worker.cli.dead.options import (
     take_filter,
 )
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, several
+from worker.cli.printing import count, echo_json, say, several
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,7 +78,7 @@ def dead_replay(
     survey, chosen = _survey(parts, choose(parts, ids, wanted, everything), fixed=fixed, failing=failing)
     if not as_json:
         for line in plan(survey, len(chosen), parts):
-            click.echo(line)
+            say(line)
     if dry_run or not chosen:
         if as_json:
             echo_json({"survey": survey, "job": None})
@@ -95,7 +95,7 @@ def dead_replay(
         result=f"{several(len(chosen), 'letter')}, job {job.id}",
     )
     if not as_json:
-        click.echo(f"job {job.id} (relay jobs show {job.id})")
+        say(f"job {job.id} (relay jobs show {job.id})")
     ended = follow(parts, job.id, quiet=as_json) if wait else job
     if as_json:
         echo_json({"survey": survey, "job": job_row(ended)})

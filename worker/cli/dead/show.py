@@ -10,7 +10,8 @@ import orjson
 from worker.cli.dead.options import JSON, read_letters
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
-from worker.cli.printing import echo_json, span
+from worker.cli.printing import echo_json, say, say_lines, span
+from worker.process.plain import plain, plain_json
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -108,7 +109,7 @@ def curl(parts: "Relay", letter: "Letter") -> str:
     return (
         f"curl -sS -X POST {url}/api/v2/batch \\\n"
         '  -u "$CUSTOMERIO_SITE_ID:$CUSTOMERIO_API_KEY" -H "Content-Type: application/json" \\\n'
-        f"  --data-binary {shlex.quote(body)}"
+        f"  --data-binary {shlex.quote(plain_json(body))}"
     )
 
 
@@ -138,7 +139,7 @@ def _show(letter: "Letter", told: dict[str, Any]) -> None:
     if letter.restored:
         lines.append(("imported", f"{_moment(letter.restored['at_ms'])} by {letter.restored['by']}"))
     for name, text in lines:
-        click.echo(f"{name:<10}{text}")
+        say(f"{name:<10}{text}")
     _section("as received", _pretty(received_of(letter)))
     if letter.edits:
         from worker.dead.letter import raw_of
@@ -147,8 +148,8 @@ def _show(letter: "Letter", told: dict[str, Any]) -> None:
     _section(
         "made of it", "\n".join(_pretty(op.encode()) for op in letter.operations) or "nothing: it did not get so far"
     )
-    _section("attempts", "\n".join(_attempt(attempt) for attempt in letter.attempts) or "none: nothing was sent")
-    _section("replayed now it would be", verdict(told["now"]))
+    _section("attempts", "\n".join(plain(_attempt(attempt)) for attempt in letter.attempts) or "none: nothing was sent")
+    _section("replayed now it would be", plain(verdict(told["now"])))
     if told["curl"]:
         _section("the same by hand", told["curl"])
 
@@ -160,13 +161,14 @@ def _told(neighbour: dict[str, Any] | None) -> str:
 
 
 def _section(title: str, text: str) -> None:
-    click.echo(f"\n{title}:")
-    click.echo("\n".join(f"  {line}" for line in text.splitlines()))
+    say()
+    say(f"{title}:")
+    say_lines(f"  {line}" for line in text.split("\n"))
 
 
 def _pretty(raw: bytes) -> str:
     try:
-        return orjson.dumps(orjson.loads(raw), option=orjson.OPT_INDENT_2).decode()
+        return plain_json(orjson.dumps(orjson.loads(raw), option=orjson.OPT_INDENT_2).decode())
     except (ValueError, TypeError):  # no JSON, or nested deeper than orjson writes
         return raw.decode("utf-8", "backslashreplace")
 

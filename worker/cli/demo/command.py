@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.printing import count, echo_json
+from worker.cli.printing import count, echo_json, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,12 +58,12 @@ def demo(people: int, seed: int, *, keep: bool, as_json: bool) -> None:
                 _stay(stage, signals, console)
         except _Interrupted:
             outcome = {"ok": False}
-            click.echo("relay: stopped before the end", err=True)
+            say("relay: stopped before the end", err=True)
         finally:
             stage.machine.stop(signals.wait, lambda: signals.asked > 1)
             shutil.rmtree(folder, ignore_errors=True)
     for change in stage.happened:
-        click.echo(f"relay: {change.program} {change.what}: {change.message}", err=True)
+        say(f"relay: {change.program} {change.what}: {change.message}", err=True)
     if as_json:
         echo_json(outcome)
     sys.exit(0 if outcome["ok"] else 1)
