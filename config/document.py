@@ -76,8 +76,11 @@ def parse(text: str, path: str) -> Document:
 
 def _last_line(reason: str, text: str, places: Places) -> int:
     """Where to look for an error at the end: what was never closed is the last key's value."""
-    if places.lines and reason.startswith(("Unclosed", "Unterminated", "Expected \"'")):
-        return max(line for place, line in places.lines.items() if isinstance(place[-1], str))
+    if reason.startswith(("Unclosed", "Unterminated", "Expected \"'")):
+        # the key of a quotation that never ends is not known: its place is empty
+        keys = [line for place, line in places.lines.items() if place and isinstance(place[-1], str)]
+        if keys:
+            return max(keys)
     return text.rstrip().count("\n") + 1
 
 

@@ -5,7 +5,7 @@ import re
 import warnings
 from importlib import resources
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config.integrations import ConfigError, parse
@@ -31,6 +31,7 @@ def try_to_parse(text):
 
 
 @given(st.text())
+@example('"=,')
 def test_arbitrary_text(text):
     """Text without any sense."""
     try_to_parse(text)
