@@ -14,7 +14,8 @@ from rich.console import Console
 from tests.support.bucket import bucket  # noqa: F401 - a fixture
 from tests.support.parts import make_parts
 from tests.support.waiting import until
-from worker.cli.status import picture, read
+from worker.cli.status import read
+from worker.cli.status_picture import picture
 from worker.ledger.figures import Ledger
 from worker.ledger.metrics import render
 from worker.store.archive import HOUR_MS, Archive
@@ -101,7 +102,7 @@ def test_what_is_trimmed_is_in_the_archive_with_its_fates(made):
     state = read(parts)
     assert (state["past"]["since_ms"], state["past"]["archive"].files) == (int(list(events)[-1][:-2]), 3)
     shown = io.StringIO()
-    Console(file=shown, width=120).print(picture(state))
+    Console(file=shown, width=120).print(picture(state, now_ms=NOW_MS))
     assert "the past reaches back " in shown.getvalue()
     assert "3 files archived" in shown.getvalue()
 
