@@ -28,6 +28,33 @@ def columns(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> list[st
     return lines
 
 
+_SHORTEST = 7  # a cell shorter than that says nothing
+
+
+def fitted(rows: Sequence[Sequence[str]], width: int, drop: Iterable[int], shorten: int) -> list[list[str]]:
+    """The rows, made to fit a width: columns are dropped in this order, at last the cells of one are shortened.
+
+    >>> fitted([["1", "a long cause", "now"]], 10, drop=[2], shorten=1)
+    [['1', 'a long…']]
+    """
+    left = list(range(len(rows[0]))) if rows else []
+    widths = [max(len(row[place]) for row in rows) for place in left]
+
+    def excess() -> int:
+        return sum(widths[place] for place in left) + 2 * (len(left) - 1) - width
+
+    for place in drop:
+        if excess() > 0:
+            left.remove(place)
+    most = max(_SHORTEST, widths[shorten] - max(0, excess())) if rows else 0
+    short = [[*row[:shorten], _cut(row[shorten], most), *row[shorten + 1 :]] for row in rows]
+    return [[row[place] for place in left] for row in short]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: max(1, most - 1)] + "…"
+
+
 _BARS = "▁▂▃▄▅▆▇█"
 
 

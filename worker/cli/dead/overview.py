@@ -1,12 +1,13 @@
 """`relay dead`: what could not be delivered, by cause; list it, show it, work it off."""
 
 import shutil
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.columns import columns, sparkline
+from worker.cli.columns import columns, fitted, sparkline
 from worker.cli.dead.options import JSON, chosen, filters, take_filter
 from worker.cli.lazy import LazyGroup
 from worker.cli.parts import open_parts
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from worker.dead.filters import Filter
 
 _HOURS = 12
+_NO_WIDTH = 1_000
 # name -> what `relay dead --help` says
 _COMMANDS = {
     "list": "List dead letters, newest first.",
@@ -128,20 +130,9 @@ def _show_causes(causes: "list[Cause]", shown: "list[Cause]", now_ms: int, limit
     letters = several(sum(c.count for c in causes), "dead letter")
     say(f"{letters} ({whose}; room for {room} more)")
     say()
-    rows = [["letters", "integration", "cause", "oldest", "newest", f"last {_HOURS} h", "id"]]
-    rows += [
-        [
-            count(c.count),
-            c.integration,
-            cause_words(c.reason, c.field, c.status, c.event),
-            f"{span(now_ms - c.oldest_ms)} ago",
-            f"{span(now_ms - c.newest_ms)} ago",
-            sparkline(c.hours),
-            c.cause,
-        ]
-        for c in shown
-    ]
-    for line in columns(rows, right=[0]):
+    # a pipe has no width of its own, and columns that were cut cannot be searched
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_WIDTH
+    for line in causes_table(shown, now_ms, width):
         say(line)
     if len(causes) > len(shown):
         rest = count(sum(c.count for c in causes[len(shown) :]))
@@ -153,6 +144,25 @@ def _show_causes(causes: "list[Cause]", shown: "list[Cause]", now_ms: int, limit
         say_lines(click.wrap_text(text, min(100, shutil.get_terminal_size().columns), "  ", "    "))
     say()
     say("next: relay dead list --cause ID, relay dead show LETTER, relay dead replay --cause ID --dry-run")
+
+
+def causes_table(causes: "list[Cause]", now_ms: int, width: int) -> list[str]:
+    """A line a cause; where the terminal is narrow, times and bars make room for what is wrong and the id."""
+    rows = [["letters", "integration", "cause", "oldest", "newest", f"last {_HOURS} h", "id"]]
+    rows += [
+        [
+            count(c.count),
+            c.integration,
+            cause_words(c.reason, c.field, c.status, c.event),
+            f"{span(now_ms - c.oldest_ms)} ago",
+            f"{span(now_ms - c.newest_ms)} ago",
+            sparkline(c.hours),
+            c.cause,
+        ]
+        for c in causes
+    ]
+    alone = [1] if len({c.integration for c in causes}) == 1 else []
+    return columns(fitted(rows, width, [3, 5, *alone, 4], shorten=2), right=[0])
 
 
 def cause_words(reason: str, field: str, status: int, event: str) -> str:
