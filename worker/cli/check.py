@@ -109,7 +109,8 @@ def _show(facts: "list[Fact]") -> None:
         width = 0 if area == "file" else max(len(fact.subject) for fact in found) + 2
         for fact in found:
             mark = Styled(f"{fact.level:8}", fg=_COLOURS[fact.level])
-            subject = f"{fact.subject:{width}}" if width else "" if fact.subject in fact.text else f"{fact.subject}  "
+            said = not fact.subject or fact.text.startswith((f"{fact.subject}:", f"{fact.subject} "))
+            subject = f"{fact.subject:{width}}" if width else "" if said else f"{fact.subject}  "
             say("  ", mark, f" {subject}{fact.text}")
             if fact.remedy:
                 say(f"  {'':8} {'':{width}}-> {fact.remedy}")
