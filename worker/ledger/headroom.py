@@ -5,13 +5,13 @@ What is near is said, never met by dropping anything. A hold for too many dead l
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 import redis
 
 from worker.dead.bound import NEAR, relieved
 from worker.store.holds import Holds
+from worker.store.memory import read_memory
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,9 @@ class Bound(msgspec.Struct, frozen=True):
 def bounds(client: redis.Redis, dead: Mapping[str, int], dead_limit: int, max_memory_percent: float) -> list[Bound]:
     """Every bound there is; `dead` are the dead letters of each integration. Without `maxmemory` memory has none."""
     found = [Bound("dead letters", name, total, dead_limit) for name, total in dead.items()]
-    try:
-        memory: Any = client.info("memory")
-    except redis.exceptions.NoPermissionError:
-        memory = {}  # this user may not ask
-    if most := int(int(memory.get("maxmemory", 0)) * max_memory_percent / 100):
-        found.append(Bound("memory", "", int(memory["used_memory"]), most))
+    used, limit = read_memory(client)
+    if most := int(limit * max_memory_percent / 100):
+        found.append(Bound("memory", "", used, most))
     return found
 
 

@@ -14,6 +14,7 @@ from worker.errors import ArchiveError, OperatorError
 from worker.machine.serverfacts import Fact
 from worker.store.archive import open_archive
 from worker.store.keys import shard_key
+from worker.store.memory import read_memory
 
 EVENT_BYTES: Final = 1374
 ID_BYTES: Final = 77
@@ -36,7 +37,7 @@ def look_at_room(client: redis.Redis, chosen: Settings, sources: list[str], rate
     firsts = [int(rows[0][0].partition(b"-")[0]) for rows in replies[1::2] if rows]
     span_s = time.time() - min(firsts) / 1000 if firsts else 0.0
     found = sum(replies[0::2]) / span_s if span_s >= _SHORTEST_S else None
-    most = int(server.info("memory").get("maxmemory", 0)) * chosen.max_memory_percent / 100 * _PRESSED
+    most = read_memory(client).most_bytes * chosen.max_memory_percent / 100 * _PRESSED
     return judge_room(rate if rate is not None else found, rate is not None, server.dbsize(), most, chosen)
 
 

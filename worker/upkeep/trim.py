@@ -16,6 +16,7 @@ import redis
 from worker.store.archive import HOUR_MS, Archive
 from worker.store.entry_id import order
 from worker.store.keys import shard_key
+from worker.store.memory import read_memory
 from worker.store.past import since_ms
 from worker.upkeep.archive import Archiving
 
@@ -55,10 +56,9 @@ def relieve(
     archive: Archive | None = None,
 ) -> int:
     """Shorten the past when memory presses; how many events were dropped."""
-    server: Any = client
-    memory = server.info("memory")
-    limit = int(memory.get("maxmemory", 0)) * max_memory_percent / 100
-    if not limit or int(memory["used_memory"]) < limit * PRESSED:
+    used, most = read_memory(client)
+    limit = most * max_memory_percent / 100
+    if not limit or used < limit * PRESSED:
         return 0
     now_ms = time.time_ns() // 1_000_000
     oldest_ms = since_ms(client, sources, shards) or now_ms

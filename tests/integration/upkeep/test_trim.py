@@ -5,6 +5,8 @@ import os
 import pytest
 
 from tests.support.parts import append, make_parts
+from worker.ledger.figures import Ledger
+from worker.machine.sizing import look_at_room
 from worker.store.past import since_ms
 from worker.store.stream import Settlement, Taken
 from worker.store.trail import Run, encode_record
@@ -91,3 +93,12 @@ def test_how_far_the_past_reaches_is_the_oldest_event(parts):
     assert since_ms(parts.redis, ["app"], 1) is None
     ids = append(parts, lane, b"{}", b"{}")
     assert since_ms(parts.redis, ["app"], 1) == int(ids[0].partition("-")[0])
+
+
+def test_a_user_who_may_not_ask_for_memory_relieves_nothing(parts):
+    """The rules of docs/redis.md without +info: each sweep goes on to its end, instead of at most to this look."""
+    rules = "resetkeys resetchannels ~relay* +@all -info"
+    parts.redis.execute_command("ACL", "SETUSER", "default", *rules.split())
+    assert Rounds(parts).relieve() == 0
+    assert [bound.what for bound in Ledger(parts).bounds()] == ["dead letters"]
+    assert look_at_room(parts.redis, parts.settings, ["app"], 100).level == "ok"
