@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.acting import BY, WHY, record
-from worker.cli.printing import echo_json, say
+from worker.cli.printing import echo_json, say, several
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def resume(integration: str, message: str, by: str | None, *, as_json: bool) -> 
         echo_json({"integration": integration, "was_held": held, "woken": sum(told)})
     else:
         late = "" if all(told) else "; the broker did not take every wake-up, the next sweep will"
-        say(f"{integration} {'is resumed' if held else 'was not held'}; {len(lanes)} shards with a backlog{late}")
+        backlog = several(len(lanes), "shard")
+        say(f"{integration} {'is resumed' if held else 'was not held'}; {backlog} with a backlog{late}")
     if not held:
         raise click.exceptions.Exit(1)
 

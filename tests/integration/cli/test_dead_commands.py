@@ -320,6 +320,13 @@ def test_discarding_and_the_trail(dead):
     assert dead.account().filtered == {"discarded": 6}
 
 
+def test_one_letter_is_no_letters(dead):
+    """Singular and plural are right."""
+    assert "and 1 letter of 1 more cause (--limit)" in run("dead", "--limit", "1")
+    assert "1 letter: production 1; 0 people" in run("dead", "replay", "--reason", "no_person", "--dry-run")
+    assert "1 letter discarded" in run("dead", "discard", "--reason", "no_person", "-m", "tests", "--yes")
+
+
 def test_exporting_and_importing(dead, tmp_path):
     """A file that only its owner reads; what is there already stays, what is no letter is refused with its line."""
     file = tmp_path / "letters.ndjson"

@@ -11,7 +11,7 @@ from worker.cli.columns import columns
 from worker.cli.dead.options import ALL, DRY_RUN, JSON, YES, choose, confirm, described, filters, take_filter
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, say, span
+from worker.cli.printing import count, echo_json, say, several, span
 
 if TYPE_CHECKING:
     from worker.dead.letter import Letter
@@ -55,7 +55,7 @@ def dead_discard(
         if as_json:
             echo_json({"matched": len(letters), "discarded": 0, "left": {}})
         return
-    confirm(f"discard {count(len(letters))} letters for good?", yes=yes, as_json=as_json)
+    confirm(f"discard {several(len(letters), 'letter')} for good?", yes=yes, as_json=as_json)
     changes = Counter(change for _, change in parts.dead_changes.discard(letters, message[:_MESSAGE_LIMIT], doer(by)))
     done = changes.pop("done", 0)
     record(
@@ -70,7 +70,7 @@ def dead_discard(
         echo_json({"matched": len(letters), "discarded": done, "left": changes})
     else:
         left = "".join(f"; {count(number)} left alone: {why}" for why, number in changes.items())
-        say(f"{count(done)} letters discarded{left}")
+        say(f"{several(done, 'letter')} discarded{left}")
     if changes:
         raise click.exceptions.Exit(1)
 

@@ -135,9 +135,10 @@ def _show_causes(causes: "list[Cause]", shown: "list[Cause]", now_ms: int, limit
     for line in causes_table(shown, now_ms, width):
         say(line)
     if len(causes) > len(shown):
-        rest = count(sum(c.count for c in causes[len(shown) :]))
+        rest = several(sum(c.count for c in causes[len(shown) :]), "letter")
+        more = several(len(causes) - len(shown), "more cause")
         say()
-        say(f"and {rest} letters of {len(causes) - len(shown)} more causes (--limit)")
+        say(f"and {rest} of {more} (--limit)")
     say()
     say("what to do:")
     for text in dict.fromkeys(f"{c.reason}: {advice(c.reason, c.field)}" for c in shown):
