@@ -17,7 +17,6 @@ from worker.store.archive import HOUR_MS, Archive
 from worker.store.entry_id import order
 from worker.store.keys import shard_key
 from worker.store.memory import read_memory
-from worker.store.past import since_ms
 from worker.upkeep.archive import Archiving
 
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ def relieve(
     if not limit or used < limit * PRESSED:
         return 0
     now_ms = time.time_ns() // 1_000_000
-    oldest_ms = since_ms(client, sources, shards) or now_ms
+    oldest_ms = _oldest_settled_ms(client, sources, shards) or now_ms
     cut_ms = oldest_ms + max(1, int((now_ms - oldest_ms) * _STEP))
     if archive is not None:
         dropped = _move(client, archive, sources, groups, shards, cut_ms)
@@ -74,6 +73,18 @@ def relieve(
     if dropped:
         log.warning("trimmed_early entries=%d past_s=%d", dropped, (now_ms - cut_ms) // 1000)
     return dropped
+
+
+def _oldest_settled_ms(client: redis.Redis, sources: list[str], shards: int) -> int | None:
+    """When the oldest event that may go was received (Unix ms); what waits in another stream must not keep it."""
+    server: Any = client
+    found = []
+    for source in sources:
+        for shard in range(shards):
+            first = server.xrange(shard_key(shard, "events", source), count=1)
+            if first and (place := order(first[0][0])) < _limit(_groups_of(client, shard, source), place[0] + 1):
+                found.append(place[0])
+    return min(found, default=None)
 
 
 def _move(

@@ -63,6 +63,20 @@ def test_nothing_settled_means_nothing_is_dropped(parts):
     assert parts.redis.xlen(lane.key("events")) == 200
 
 
+def test_what_waits_on_one_shard_does_not_keep_the_past_of_another(tmp_path, own_redis):
+    """A group that is held since long before: the settled events of the other shard still make room."""
+    parts = make_parts(tmp_path, own_redis().url, shards=2)
+    parts.join()
+    held, served = parts.lanes()
+    parts.redis.xgroup_setid(held.key("events"), held.integration, "0-0")
+    parts.redis.xadd(held.key("events"), {"b": b"{}"}, id="1700000000000-0")
+    settle(parts, served, append(parts, served, *[os.urandom(3000).hex().encode() for _ in range(500)]))
+    press(parts, 0.99)
+    assert Rounds(parts).relieve() > 0
+    assert parts.redis.xlen(held.key("events")) == 1
+    parts.redis.close()
+
+
 def test_without_pressure_the_past_stays(parts):
     """With and without a maxmemory."""
     (lane,) = parts.lanes()
