@@ -117,9 +117,9 @@ def _row(dead_id: str, letter: Letter | None, became: Became, was: str, causes: 
     if became == "refused":  # no event: the books know nothing of it
         return _Row(dead_id, "refused", was, was)
     ended = _field(became)
-    if former is None and was == "delivered" and ended == "dead":
-        return _Row(dead_id, "refused", was, was)  # Customer.io has it from the first time: no dead letter
     burial = became if isinstance(became, Burial) else None
+    if former is None and was == "delivered" and ended != "delivered":  # Customer.io has it from the first time
+        return _Row(dead_id, "refused" if burial else ended, was, was)
     if former is not None and former.settled:
         ended = former.settled
     held = bool(burial and burial.settled) - bool(former and former.settled)
