@@ -13,7 +13,7 @@ from worker.dead.letter import decode_letter, letter_id
 from worker.store.entry_id import order
 from worker.store.holds import Hold
 from worker.store.stream import Lane
-from worker.store.trail import Change, Place, forgotten_key
+from worker.store.trail import Change, Place
 from worker.store.trail_reader import FORGOTTEN, Settled, TrailReader
 
 Outcome = Literal["delivered", "filtered", "dead", "waiting", "forgotten", "unknown"]
@@ -69,7 +69,7 @@ class Fates:
 
     def is_forgotten(self, source: str, shard: int, entry_id: str) -> bool:
         """Whether the entry was deleted because its person was forgotten."""
-        return self._trail.ask("ZSCORE", forgotten_key(shard, source), entry_id) is not None
+        return self._trail.is_forgotten(source, shard, order(entry_id))
 
     def _cursor(self, lane: Lane) -> Place | None:
         stream = (lane.source, lane.shard)

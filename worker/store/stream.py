@@ -161,7 +161,7 @@ class Streams:
 
     def join(self, lane: Lane, start: str) -> bool:
         """Make the integration's group; True when it is new. `start` is "now" or "archive"."""
-        keys = [lane.key("events"), lane.key("ledger"), lane.key("dead")]
+        keys = [lane.key(kind) for kind in ("events", "ledger", "dead", "trail", "changes")]
         return bool(self._join(keys=keys, args=[lane.integration, start]))
 
     def take(self, lane: Lane, token: str, count: int, *, probe: bool = False) -> Taken | Literal["held", "busy"]:

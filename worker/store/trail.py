@@ -6,8 +6,9 @@ event; a batch of 280 is 310 bytes. What later happens to single events (a dead 
 event forgotten, one of the past sent again) is a `Change` in `relay:{S}:changes:<integration>`, written by the script
 that changes it; the last one counts.
 
-The codes of a run belong to the entries that were in the stream when it was settled. Entries that were deleted since
-are in `relay:{S}:forgotten:<source>`, and trimmed ones are the oldest: so a code is counted from the run's end.
+The codes of a run belong to the entries that were in the stream when it was settled. Entries that were deleted are in
+`relay:{S}:forgotten:<source>` with the time of it, which says whether the run has a code of them. Trimmed ones are the
+oldest, so a code is counted from the run's end.
 
 Both are msgpack arrays that open with a number, which is their version: a reader that meets an unknown number
 reports it and guesses nothing. Codes are never reused.
@@ -115,7 +116,7 @@ def changes_key(shard: int, integration: str) -> str:
 
 
 def forgotten_key(shard: int, source: str) -> str:
-    """The key of the entries that were deleted from a stream: ids, by their time."""
+    """The key of the entries that were deleted from a stream: id and when (Unix ms), by the id's time."""
     return shard_key(shard, "forgotten", source)
 
 

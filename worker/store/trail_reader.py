@@ -64,7 +64,7 @@ class TrailReader:
         if found is None:
             return None
         settled_ms, run = found
-        places = self._places_of(lane, run)
+        places = self._places_of(lane, run, settled_ms)
         at = bisect_left(places, place)
         behind = len(places) - at
         if at == len(places) or places[at] != place or behind > len(run.outcomes):
@@ -129,22 +129,32 @@ class TrailReader:
         rows = [(int(row[0].partition(b"-")[0]), decode_run(row[1][1])) for row in reply]
         return [(settled_ms, run) for settled_ms, run in rows if run is not None]
 
-    def _places_of(self, lane: Lane, run: Run) -> list[Place]:
-        """The entries of a run that are known: those in the stream, and those deleted after they were settled."""
+    def is_forgotten(self, source: str, shard: int, place: Place) -> bool:
+        """Whether an entry was deleted because its person was forgotten."""
+        return any(one == place for one, _ in self._deleted(source, shard, place, place))
+
+    def _places_of(self, lane: Lane, run: Run, settled_ms: int) -> list[Place]:
+        """The entries that a run has a code of: those in the stream, and those deleted after they were settled.
+
+        One deleted before has none: it waited, or the group came later and begins at the oldest event.
+        """
         known = self._places.get((lane, run.first))
         if known is None:
             first, last = (f"{place[0]}-{place[1]}" for place in (run.first, run.last))
             rows: Sequence[Any] = self.ask("XRANGE", lane.key("events"), first, last)
             there = {order(entry_id) for entry_id, _ in entries(rows)}
-            deleted = self.ask("ZRANGE", forgotten_key(lane.shard, lane.source), run.first[0], run.last[0], "BYSCORE")
-            there |= {place for one in deleted if run.first <= (place := order(one)) <= run.last}
-            there -= {
-                one.place for one in self._changes(lane, run.first[0], run.last[0]) if one.outcome == FORGOTTEN
-            }  # deleted while it waited: no run has a code of it
+            deleted = self._deleted(lane.source, lane.shard, run.first, run.last)
+            there |= {place for place, deleted_ms in deleted if deleted_ms >= settled_ms}
             if len(self._places) > _RUNS:
                 self._places.clear()
             known = self._places[lane, run.first] = sorted(there)
         return known
+
+    def _deleted(self, source: str, shard: int, first: Place, last: Place) -> list[tuple[Place, int]]:
+        """Entries of a stream that were deleted, and when (Unix ms)."""
+        found: Any = self.ask("ZRANGE", forgotten_key(shard, source), first[0], last[0], "BYSCORE")
+        pairs = [one.partition(b" ") for one in found]
+        return [(place, int(at)) for one, _, at in pairs if first <= (place := order(one)) <= last]
 
     def _changes(self, lane: Lane, first_ms: int, last_ms: int) -> list[Changed]:
         """The changes of entries received in these milliseconds."""

@@ -7,13 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.support.deadstack import event, opened
+from tests.support.deadstack import SHARDS, event, opened
 from worker.dead.fates import Fates
 from worker.history.backfill import Backfill, Plan, Wanted
 from worker.history.room import open_history
 from worker.history.scan import Scan
 from worker.ledger.figures import Ledger
+from worker.purchasely.person import shard_of
 from worker.replay.job import Job
+from worker.store.stream import Lane
+from worker.upkeep.forget import forget
 
 
 @pytest.fixture
@@ -110,6 +113,60 @@ def test_what_customerio_refuses_becomes_a_dead_letter_once(stack):
     account = books(stack)
     assert (account.dead, account.delivered, account.filtered) == (1, 1, {"event_off": 0})
     assert [letter.event for letter in stack.letters()] == ["ACTIVATE"]
+
+
+def test_what_was_delivered_stays_delivered_if_it_is_filtered_by_now(stack):
+    """The code was switched off between the plan and the job: Customer.io has the event all the same."""
+    stack.deliver(event(1, "RENEWAL_ENABLED", event_id="e1"))
+    ids = plan(stack, only="all")[1]
+    stack.restart(("ACTIVATE = false", "RENEWAL_ENABLED = false"))
+    assert replay(stack, ids).counts == {"filtered:event_off": 1}
+    assert (books(stack).delivered, books(stack).filtered.get("event_off", 0)) == (1, 0)
+    assert outcome(stack, "e1") == "delivered"
+
+
+def fates(stack, lane):
+    """What became of each entry that is kept of a lane."""
+    reader = Fates(stack.parts.redis)
+    ids = [one.decode() for one, _ in stack.parts.redis.xrange(lane.key("events"))]
+    return [reader.of(lane, one).outcome for one in ids]
+
+
+def settled_before_a_dead_one(stack):
+    """The lane of three people's events that were settled as one run: filtered, dead, delivered."""
+    shard = shard_of("user-0", SHARDS)
+    one, other, third = [n for n in range(100) if shard_of(f"user-{n}", SHARDS) == shard][:3]
+    stack.faults(reject_event_names=frozenset({"BAD"}))
+    stack.deliver(event(one, "ACTIVATE"), event(other, "BAD"), event(third))
+    stack.faults()
+    return Lane("app", "production", shard), f"user-{other}"
+
+
+def test_a_forgotten_dead_letter_leaves_the_codes_of_its_neighbours(stack):
+    """Its entry was settled before it was deleted: the run has a code of it, and that is nobody else's."""
+    lane, person = settled_before_a_dead_one(stack)
+    forget(stack.parts, person)
+    assert fates(stack, lane) == ["filtered", "delivered"]
+
+
+def test_an_entry_forgotten_before_a_group_came_is_in_none_of_its_runs(stack):
+    """A group that begins at the oldest event after a forgetting has no code of what was deleted before."""
+    lane, person = settled_before_a_dead_one(stack)
+    forget(stack.parts, person)
+    stack.parts.redis.xgroup_destroy(lane.key("events"), lane.integration)
+    stack.parts.streams.join(lane, "archive")
+    stack.deliver()
+    assert fates(stack, lane) == ["filtered", "delivered"]
+
+
+def test_a_group_that_is_made_again_from_the_archive_begins_its_trail_again(stack):
+    """Its books do: the former trail must not say of an event what the books do not count."""
+    stack.deliver(event(1, "ACTIVATE"))
+    (lane,) = [one for one in stack.parts.lanes() if stack.parts.redis.xlen(one.key("trail"))]
+    stack.parts.redis.xgroup_destroy(lane.key("events"), lane.integration)
+    stack.parts.streams.join(lane, "archive")
+    assert fates(stack, lane) == ["waiting"]
+    assert not stack.parts.redis.exists(lane.key("trail"), lane.key("changes"))
 
 
 def test_the_plan_counts_every_event_once(stack):

@@ -12,10 +12,13 @@ for g = 1, groups do
   cursors[g] = cursor_of(KEYS[1], ARGV[g + 1])
 end
 local head = ARGV[groups + 2]
+local now = redis.call('TIME')
+-- When it was deleted tells which runs have a code of it: those that were settled before.
+local deleted = string.format(' %.0f', now[1] * 1000 + math.floor(now[2] / 1000))
 for i = groups + 3, #ARGV do
   if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then
     reply[1] = reply[1] + 1
-    redis.call('ZADD', KEYS[2], string.match(ARGV[i], '^%d+'), ARGV[i])
+    redis.call('ZADD', KEYS[2], string.match(ARGV[i], '^%d+'), ARGV[i] .. deleted)
     for g = 1, groups do
       if cursors[g] and before(cursors[g], ARGV[i]) then
         reply[g + 1] = reply[g + 1] + 1

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Make an integration's group on a stream, once, and note where its books begin.
--- KEYS  stream, ledger, dead
+-- KEYS  stream, ledger, dead, trail, changes
 -- ARGV  group, 'archive' (from the oldest entry kept) or 'now'
 -- Returns 1 when the group is new, else 0.
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '$', 'MKSTREAM')
@@ -19,6 +19,8 @@ redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], cursor, 'ENTRIESREAD', base)
 local properties = tonumber(redis.call('HGET', KEYS[2], 'properties') or 0)
 local dead = redis.call('HLEN', KEYS[3]) - properties
 redis.call('DEL', KEYS[2])
+-- Of a lost group that begins again from the archive: every event gets its code once more.
+if ARGV[2] == 'archive' then redis.call('DEL', KEYS[4], KEYS[5]) end
 redis.call('HSET', KEYS[2], 'base', base - dead, 'position', base, 'dead', dead)
 if properties > 0 then redis.call('HSET', KEYS[2], 'properties', properties) end
 return 1
