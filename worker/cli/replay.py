@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.acting import BY, WHY, doer, record
+from worker.cli.archive import ARCHIVE
+from worker.cli.archive import wanted as archive
 from worker.cli.dead.follow import ending, follow
 from worker.cli.dead.jobs import job_row, wake
 from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
@@ -15,9 +17,10 @@ from worker.cli.printing import count, echo_json, say, say_lines
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.history.backfill import Plan, Wanted
+    from worker.history.backfill import Backfill, Plan, Wanted
     from worker.history.scan import Span
     from worker.replay.job import Job
+    from worker.store.archive import Archive
 
 
 @click.command()
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     "--rate", type=click.FloatRange(0), default=500.0, show_default=True, help="Events a second; 0: no limit."
 )
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Watch the job until it ends.")
+@ARCHIVE
 @YES
 @DRY_RUN
 @WHY
@@ -52,6 +56,7 @@ def replay(
     only: str,
     rate: float,
     wait: bool,
+    with_archive: bool,
     yes: bool,
     dry_run: bool,
     message: str,
@@ -71,7 +76,8 @@ def replay(
 
     parts = open_parts()
     wanted = Wanted(_span(since, until), frozenset(events), person, "all" if only == "all" else "missing")
-    plan, chosen = _plan(parts, name, wanted)
+    work, chosen = _look(parts, name, wanted, archive(parts, with_archive=with_archive))
+    plan = work.plan
     if not as_json:
         say_lines(told(plan, name))
     if dry_run or not chosen:
@@ -80,7 +86,7 @@ def replay(
         return
     confirm(f"send {count(len(chosen))} events to {name}?", yes=yes, as_json=as_json)
     meant = _described(name, since, until, events, person, only)
-    job = _start(parts, name, chosen, meant, rate, doer(by))
+    job = _start(parts, name, chosen, work.carried, meant, rate, doer(by))
     record(parts, "replay", meant, by=by, why=message, result=f"{len(chosen)} events, job {job.id}")
     if not as_json:
         say(f"job {job.id} (relay jobs show {job.id})")
@@ -112,13 +118,14 @@ def told(plan: "Plan", name: str) -> list[str]:
     return lines
 
 
-def _plan(parts: "Relay", name: str, wanted: "Wanted") -> "tuple[Plan, list[str]]":
+def _look(parts: "Relay", name: str, wanted: "Wanted", archived: "Archive | None") -> "tuple[Backfill, list[str]]":
     """What a replay would do, and the ids of the events it is about.
 
     Raises:
         click.UsageError: there is no such integration.
     """
     from worker.dead.fates import Fates
+    from worker.history.archive import ArchivedFates, ArchivedScan
     from worker.history.backfill import Backfill
     from worker.history.scan import Scan
 
@@ -127,12 +134,17 @@ def _plan(parts: "Relay", name: str, wanted: "Wanted") -> "tuple[Plan, list[str]
         there = ", ".join(parts.integrations.integrations) or "none"
         raise click.UsageError(f"no integration {name!r}; there are: {there}")
     suppressed = parts.suppressed.people()
-    work = Backfill(Scan(parts.redis), Fates(parts.redis), parts.mapper(known), suppressed, wanted)
-    chosen = list(work.chosen(lane for lane in parts.lanes() if lane.integration == name))
-    return work.plan, chosen
+    scan, fates = Scan(parts.redis), Fates(parts.redis)
+    if archived is not None:
+        scan = archived_scan = ArchivedScan(parts.redis, archived)
+        fates = ArchivedFates(parts.redis, archived_scan)
+    work = Backfill(scan, fates, parts.mapper(known), suppressed, wanted)
+    return work, list(work.chosen(lane for lane in parts.lanes() if lane.integration == name))
 
 
-def _start(parts: "Relay", name: str, ids: list[str], text: str, rate: float, by: str) -> "Job":
+def _start(
+    parts: "Relay", name: str, ids: list[str], carried: dict[str, bytes], text: str, rate: float, by: str
+) -> "Job":
     from worker.replay.job import Job
 
     job = Job(
@@ -146,7 +158,7 @@ def _start(parts: "Relay", name: str, ids: list[str], text: str, rate: float, by
         left=len(ids),
         kind="events",
     )
-    parts.jobs.start(job, ids)
+    parts.jobs.start(job, ids, carried)
     wake(parts, job.id)
     return job
 

@@ -10,6 +10,8 @@ import msgspec
 from worker.dead.fates import Fates
 from worker.dead.letter import letter_id
 from worker.delivery.request import decide
+from worker.errors import OperatorError
+from worker.history.archive import ArchivedScan
 from worker.history.scan import ALWAYS, Scan, Span
 from worker.mapping.decision import Learn, Send
 from worker.mapping.mapper import LATE_MS, Mapper
@@ -17,6 +19,9 @@ from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event, read_event
 from worker.purchasely.person import person_names, plain_name
 from worker.store.stream import Lane, entries
+
+# A job keeps the archived events that it sends in Redis, some 1.4 kB each.
+CARRIED_MOST = 100_000
 
 Only = Literal["missing", "all"]
 
@@ -62,14 +67,24 @@ class Backfill:
         self._now_ms = time.time_ns() // 1_000_000
         self._people: set[str] = set()
         self.plan = Plan()
+        self.carried: dict[str, bytes] = {}
 
     def chosen(self, lanes: Iterable[Lane]) -> Iterator[str]:
-        """The ids of the events to send, lane by lane in the order of their streams."""
+        """The ids of the events to send, lane by lane in the order of their streams.
+
+        Those of the archive are in `carried` besides, with their bytes.
+
+        Raises:
+            OperatorError: more of them are in the archive than one job carries.
+        """
         for lane in lanes:
             for _, rows in self._scan.pages([lane.key("events")], self._wanted.span):
                 for entry_id, raw in entries(rows):
                     if self._is_chosen(lane, entry_id, raw):
-                        yield letter_id(lane.integration, lane.shard, entry_id)
+                        dead_id = letter_id(lane.integration, lane.shard, entry_id)
+                        if self._is_archived(lane.key("events"), entry_id):
+                            self._carry(dead_id, raw)
+                        yield dead_id
         self.plan.people = len(self._people)
 
     def _is_chosen(self, lane: Lane, entry_id: str, raw: bytes) -> bool:
@@ -105,6 +120,16 @@ class Backfill:
             case Dead():
                 _add(plan.failing, decision.reason)
         return False
+
+    def _is_archived(self, stream: str, entry_id: str) -> bool:
+        return isinstance(self._scan, ArchivedScan) and self._scan.written(stream, entry_id) is not None
+
+    def _carry(self, dead_id: str, raw: bytes) -> None:
+        if len(self.carried) >= CARRIED_MOST:
+            raise OperatorError(
+                f"more than {CARRIED_MOST:,} archived events match; narrow it by --since, --until, --event or --person"
+            )
+        self.carried[dead_id] = raw
 
     def _is_meant(self, event: Event) -> bool:
         wanted = self._wanted

@@ -5,14 +5,16 @@ one that was delivered and is delivered again stays where it is, as Customer.io 
 the trail covers was never counted for this integration (it joined later): it counts as accepted now.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import redis
 
 from worker.dead.letter import Letter, as_text, split_id
 from worker.purchasely.event import read_event
-from worker.replay.letter_lanes import LetterLanes, Turn
+from worker.replay.jobs import CARRIED
+from worker.replay.letter_lanes import ARCHIVED, LetterLanes, Turn
 from worker.store.entry_id import order
+from worker.store.keys import job_part_key
 from worker.store.stream import Lane, read_range
 from worker.store.trail_reader import TrailReader
 
@@ -38,7 +40,7 @@ class EventLanes(LetterLanes):
             self._counted = {}
             for dead_id, letter in turn.letters.items():
                 if letter is None:
-                    turn.letters[dead_id] = self._read(lane, dead_id)
+                    turn.letters[dead_id] = self._read(lane, dead_id) or self._carried(lane, job_id, dead_id)
         return turn
 
     def _was(self, dead_id: str) -> str:
@@ -55,6 +57,16 @@ class EventLanes(LetterLanes):
             return None
         self._counted[dead_id] = settled.field if settled else UNCOUNTED
         return _letter(lane, dead_id, entry_id, rows[0][1])
+
+    def _carried(self, lane: Lane, job_id: str, dead_id: str) -> Letter | None:
+        """An event of the archive, which the job carries; None: it does not, or the event is in its stream."""
+        if dead_id in self._counted:
+            return None
+        raw: Any = self._client.hget(job_part_key(lane.shard, CARRIED, lane.integration, job_id), dead_id)
+        if raw is None:
+            return None
+        self._counted[dead_id] = ARCHIVED
+        return _letter(lane, dead_id, split_id(dead_id)[2], raw)
 
     def _waits(self, lane: Lane, entry_id: str) -> bool:
         cursor = self._trail.cursors(lane.key("events")).get(lane.integration)

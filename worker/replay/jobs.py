@@ -9,10 +9,14 @@ import msgspec
 import redis
 
 from worker.dead.letter import split_id
+from worker.purchasely.payload import read_object
+from worker.purchasely.person import person_names
 from worker.replay.job import NEXT, Job, JobState, read_job, write_job
 from worker.store.keys import JOBS, OPEN_JOBS, job_key, job_part_key
 
 HISTORY = 200
+# The kind of key that has the events which a job carries.
+CARRIED = "carried"
 # How long a prepared job is kept if its command is killed before it starts the job.
 PREPARED_S = 3600
 # How long the counts of a job outlive its last turn; they are summed up when it ends.
@@ -27,12 +31,16 @@ class Jobs:
         self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
         self._shards = shards
 
-    def start(self, job: Job, ids: Sequence[str]) -> None:
-        """Store which letters a job is to replay, in this order, and start it."""
+    def start(self, job: Job, ids: Sequence[str], bodies: Mapping[str, bytes] | None = None) -> None:
+        """Store which letters a job is to replay, in this order, and start it.
+
+        `bodies` are events that are in no stream any more: the job carries them until it ends.
+        """
         lanes: dict[tuple[str, int], list[str]] = {}
         for dead_id in ids:
             integration, shard, _ = split_id(dead_id)
             lanes.setdefault((integration, shard), []).append(dead_id)
+        self._carry(job, bodies or {})
         self.start_on(job, lanes)
 
     def start_on(self, job: Job, lanes: Mapping[tuple[str, int], Sequence[str]]) -> None:
@@ -56,6 +64,20 @@ class Jobs:
             pipe.sadd(OPEN_JOBS, job.id)
             pipe.execute()
         self._forget_oldest()
+
+    def _carry(self, job: Job, bodies: Mapping[str, bytes]) -> None:
+        """Keep what a job carries for as long as any job may take; its end deletes it."""
+        pipe = self._redis.pipeline(transaction=False)
+        for number, (dead_id, raw) in enumerate(bodies.items(), 1):
+            integration, shard, _ = split_id(dead_id)
+            key = job_part_key(shard, CARRIED, integration, job.id)
+            pipe.hset(key, dead_id, raw)
+            if number % _CHUNK == 0 or number == len(bodies):
+                pipe.execute()
+        for name in job.integrations:
+            for shard in range(self._shards):
+                pipe.expire(job_part_key(shard, CARRIED, name, job.id), COUNTS_S)
+        pipe.execute()
 
     def get(self, job_id: str) -> Job | None:
         """One job with its counts as they are now."""
@@ -128,7 +150,7 @@ class Jobs:
         pipe = self._redis.pipeline(transaction=False)
         for name in job.integrations:
             for shard in range(self._shards):
-                pipe.delete(*(job_part_key(shard, kind, name, job.id) for kind in ("replay", "replayed")))
+                pipe.delete(*(job_part_key(shard, kind, name, job.id) for kind in ("replay", "replayed", CARRIED)))
         pipe.execute()
         self._redis.srem(OPEN_JOBS, job.id)
 
@@ -138,6 +160,17 @@ class Jobs:
             key = job_key(job_id.decode())
             if name.casefold() in (self._redis.hget(key, "filter") or b"").decode().casefold():
                 self._redis.hset(key, "filter", "(forgotten)")
+        self._forget_carried(name)
+
+    def _forget_carried(self, name: str) -> None:
+        """Remove the events that name a person from what open jobs carry."""
+        for job in self.open():
+            for integration in job.integrations:
+                for shard in range(self._shards):
+                    key = job_part_key(shard, CARRIED, integration, job.id)
+                    mine = [dead_id for dead_id, raw in self._redis.hscan_iter(key) if name in _names(raw)]
+                    if mine:
+                        self._redis.hdel(key, *mine)
 
     def _counts(self, job: Job) -> dict[str, int]:
         pipe = self._redis.pipeline(transaction=False)
@@ -157,3 +190,10 @@ class Jobs:
                 pipe.zrem(JOBS, job_id)
                 pipe.delete(job_key(job_id.decode()))
                 pipe.execute()
+
+
+def _names(raw: bytes) -> set[str]:
+    try:
+        return person_names(read_object(raw))
+    except ValueError:
+        return set()

@@ -17,6 +17,10 @@ Became = Burial | Filtered | Literal["refused"] | None
 """What a replay made of a dead letter: dead again, filtered, or delivered (None); a person's properties: refused."""
 
 
+# Where the books count an event that is in the archive: nothing is moved for it.
+ARCHIVED = "archived"
+
+
 class Turn(msgspec.Struct):
     """A job's turn on a lane: the letters to try, by id, None for those that are gone.
 
@@ -109,6 +113,9 @@ def _row(dead_id: str, letter: Letter | None, became: Became, was: str, causes: 
 
     `was`: where the books count an event that is no dead letter; empty for a dead letter.
     """
+    if was == ARCHIVED:  # what the books have of it stays: the trail that says so is gone from Redis
+        what = "refused" if became == "refused" or isinstance(became, Burial) else _field(became)
+        return _Row(dead_id, what, "delivered", "delivered")
     former = letter if not was else None
     if former is not None:
         was = former.settled or "dead"

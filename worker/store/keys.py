@@ -28,6 +28,7 @@ relay:{S}:deadtrail:<integration>    list    who discarded what, and why; 1000; 
 relay:{S}:inhand:<integration>       hash    token, ids of the dead letters a replay is sending, deaths; 100; its end
 relay:{S}:replay:<integration>:<job> zset    ids of the dead letters a job has yet to try; as dead; their outcome, abort
 relay:{S}:replayed:<integration>:<job>  hash  what became of a job's letters; a field a reason; its end, or expires
+relay:{S}:carried:<integration>:<job>  hash   id -> archived event that a job sends; 100,000 a job; its end, or expires
 relay:{jobs}:job:<job>               hash    who, which filter, rate, state, counts; 200 jobs that ended; later jobs
 relay:{jobs}:lease:<job>             string  token of the chain of tasks at work on it; seconds; expires, or its holder
 relay:{jobs}:all                     zset    job by when it was made; as the jobs

@@ -19,7 +19,7 @@ _OF_LANE = (
     *("lease", "wake", "hold", "flight", "ledger", "trail", "changes"),
     *("dead", "deadtime", "deadcauses", "deadtrail", "inhand", "trail", "changes"),
 )
-_BY_NAME = ("person", "deadcause", "replay", "replayed")
+_BY_NAME = ("person", "deadcause", "replay", "replayed", "carried")
 
 
 class Retirement:

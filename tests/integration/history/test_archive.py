@@ -3,14 +3,18 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.deadstack import KEY, SHARDS, SITE, event, opened
 from tests.support.stack import ROOT
+from worker.history.archive import ArchivedFates, ArchivedScan
+from worker.history.backfill import Backfill, Wanted
 from worker.history.plan import make_plan
 from worker.history.room import open_history
+from worker.replay.job import Job
 from worker.store.archive import HOUR_MS
 from worker.upkeep.forget import forget
 from worker.upkeep.trim import trim
@@ -168,3 +172,87 @@ def test_the_commands_take_the_option(stack):
     assert len(json.loads(ran.stdout)["items"]) == 4
     ran = relay(stack, "config", "plan", str(stack.path), "--archive", "--offline")
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def replay_archived(stack, **wanted):
+    """A replay that reads on into the archive, worked off: its plan and its job."""
+    parts = stack.parts
+    scan = ArchivedScan(parts.redis, parts.archive)
+    mapper = parts.mapper(parts.integrations.integrations["production"])
+    work = Backfill(scan, ArchivedFates(parts.redis, scan), mapper, frozenset(), Wanted(**wanted))
+    ids = list(work.chosen(parts.lanes()))
+    now_ms = time.time_ns() // 1_000_000
+    job = Job("replay-archive", "test", "", ["production"], now_ms, 0, len(ids), kind="events")
+    parts.jobs.start(job, ids, work.carried)
+    return work, job
+
+
+def test_archived_events_are_sent_again_and_the_books_stay(stack):
+    """What was filtered is sent when the filter is repaired, archived or not."""
+    filled(stack)
+    before = stack.account()
+    stack.restart(("ACTIVATE = false", "ACTIVATE = true"))
+    work, job = replay_archived(stack)
+    assert (work.plan.matched, work.plan.would_send, work.plan.already) == (12, 3, 9)
+    assert len(work.carried) >= 1
+    stack.work()
+    assert stack.job(job.id).counts == {"delivered": 3}
+    assert sorted(one.name for one in stack.arrived()).count("ACTIVATE") == 3
+    after = stack.account()
+    moved = 3 - len(work.carried)  # those that are still in their stream
+    assert (after.delivered - before.delivered, after.accepted) == (moved, before.accepted)
+    assert stack.parts.redis.keys("relay:*:carried:*") == []
+
+
+def test_archived_events_replayed_whole_have_no_second_effect(stack):
+    """Every event again: the ULIDs are those of the first time, and the properties do not go backwards."""
+    filled(stack)
+    arrived = len(stack.arrived())
+    work, job = replay_archived(stack, only="all")
+    assert work.plan.delivered == 9
+    stack.work()
+    assert stack.job(job.id).counts == {"delivered": 9}
+    assert len(stack.arrived()) == arrived
+    stack.account()
+
+
+def test_what_is_refused_of_the_archive_is_counted_and_no_dead_letter(stack):
+    """Its trail is gone: the books could not say where it came from."""
+    filled(stack)
+    stack.restart(("ACTIVATE = false", "ACTIVATE = true"))
+    work, job = replay_archived(stack)
+    stack.faults(reject_event_names=frozenset({"ACTIVATE"}))
+    stack.work()
+    counts = stack.job(job.id).counts
+    assert counts["refused"] == len(work.carried)
+    assert stack.account().dead == 3 - len(work.carried)
+
+
+def test_an_aborted_replay_leaves_nothing_of_what_it_carried(stack):
+    """The archived events leave Redis with the job."""
+    filled(stack)
+    _, job = replay_archived(stack, only="all")
+    stack.parts.jobs.move(job.id, "aborted")
+    stack.work()
+    assert stack.parts.redis.keys("relay:*:carried:*") == []
+
+
+def test_forgetting_takes_a_person_out_of_what_a_job_carries(stack):
+    """Nothing of them is sent afterwards."""
+    filled(stack)
+    _, job = replay_archived(stack, only="all")
+    forget(stack.parts, "user-1")
+    arrived = len(stack.arrived())
+    stack.simulator.reset()
+    stack.work()
+    assert arrived
+    assert {one.value for one in stack.arrived()} <= {"user-0", "user-2"}
+    assert stack.job(job.id).state == "done"
+
+
+def test_the_replay_command_reads_on_into_the_archive(stack):
+    """As a plan; without the option only what is retained is seen."""
+    filled(stack)
+    asked = ["replay", "--integration", "production", "--only", "all", "--dry-run", "--json"]
+    matched = [json.loads(relay(stack, *asked, *more).stdout)["plan"]["matched"] for more in (["--archive"], [])]
+    assert matched[0] == 12 > matched[1]
