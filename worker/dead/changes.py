@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import compress, groupby
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import redis
@@ -40,6 +40,11 @@ class Discarded(msgspec.Struct, frozen=True):
     field: str
     status: int
     event: str
+
+
+# Added to the number of a letter that moves to another shard: an event there may have been received in the same
+# millisecond, and what becomes of the letter must not be noted for that one. No millisecond has so many events.
+_MOVED: Final = 1_000_000
 
 
 class DeadChanges:
@@ -93,7 +98,7 @@ class DeadChanges:
         The new one is written before the old one is removed: a crash in between leaves both, with the same ULID.
         """
         ms, _, seq = after.entry_id.partition("-")
-        number = int(seq or 0)
+        number = _MOVED + int(seq or 0) % _MOVED
         while True:
             moved = letter_id(after.integration, shard, f"{ms}-{number}")
             after = msgspec.structs.replace(after, id=moved, shard=shard)

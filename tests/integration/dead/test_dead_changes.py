@@ -148,6 +148,18 @@ def test_a_move_never_overwrites_a_letter(dead):
     assert dead.account().dead == number
 
 
+def test_a_moved_letter_is_no_event_of_its_new_shard(dead):
+    """One that was received there in the same millisecond keeps its own fate, whatever becomes of the letter."""
+    one = dead.letters(reasons=("no_person",))[0]
+    lane = Lane("app", "production", (one.shard + 1) % SHARDS)
+    there = dead.parts.redis.xadd(lane.key("events"), {"b": b"{}"}).decode()
+    one = msgspec.structs.replace(one, id=f"production.{one.shard}.{there}")
+    assert dead.parts.dead_changes.restore(one)
+    _, moved = dead.parts.dead_changes.move(one, one, lane.shard)
+    assert dead.parts.redis.xrange(lane.key("events"), moved.entry_id, moved.entry_id) == []
+    assert dead.parts.dead_letters.get([moved.id]) == [moved]
+
+
 def test_a_forgotten_person_has_no_letters(dead):
     """Also those that an edit has given another name; they count as forgotten, and no trail speaks of them."""
     mine, edited = (one for one in dead.letters() if one.person in {"user-3", "user-4"})
