@@ -134,7 +134,8 @@ class JobRun:
         if replay is None:
             return None
         probe = False
-        if hold is not None and hold.kind != "dead_limit":  # a replay is what ends that hold
+        # a replay of dead letters is what ends a hold for too many of them; one of retained events would add to them
+        if hold is not None and (hold.kind != "dead_limit" or job.kind == "events"):
             probe = self._holds.claim_probe(integration, _now_ms(), self._pace.probe_ms)
             if not probe:
                 return Ended("held")

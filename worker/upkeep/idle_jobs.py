@@ -31,6 +31,8 @@ def _has_work(job: Job, jobs: Jobs, holds: Holds, served: frozenset[str]) -> boo
     held = holds.get(lanes)
     now_ms = time.time_ns() // 1_000_000
     return not lanes or any(
-        (hold := held.get(name)) is None or hold.kind == "dead_limit" or 0 < hold.next_probe_ms <= now_ms
+        (hold := held.get(name)) is None
+        or (hold.kind == "dead_limit" and job.kind != "events")
+        or 0 < hold.next_probe_ms <= now_ms
         for name in lanes & served
     )

@@ -169,6 +169,16 @@ def test_a_group_that_is_made_again_from_the_archive_begins_its_trail_again(stac
     assert not stack.parts.redis.exists(lane.key("trail"), lane.key("changes"))
 
 
+def test_a_replay_of_events_waits_while_there_are_too_many_dead_letters(stack):
+    """One of dead letters is what ends that hold; one of retained events might add to them."""
+    stack.deliver(event(1))
+    stack.parts.holds.hold("production", "dead_limit", 1)
+    assert replay(stack, plan(stack, only="all")[1]).left == 1
+    stack.parts.holds.resume("production")
+    stack.work()
+    assert len(stack.arrived()) == 1
+
+
 def test_the_plan_counts_every_event_once(stack):
     """Would be sent, delivered already, waiting, filtered, failing: they add up."""
     stack.deliver(event(1), event(2, "ACTIVATE"), event(3, event_created_at_ms=17), event(4))
