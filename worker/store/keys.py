@@ -18,7 +18,7 @@ relay:{S}:ledger:<integration>       hash    base, position, delivered, filtered
                                              properties (letters of events that are not dead); a field a reason; nobody
 relay:{S}:trail:<integration>        stream  b = a settled batch: its entries, request, outcomes; as the events; `trim`
 relay:{S}:changes:<integration>      zset    what became of single entries later, by their time; as the events; `trim`
-relay:{S}:forgotten:<source>         zset    "ID deleted_ms" of entries that `relay forget` deleted; as the events; `trim`
+relay:{S}:forgotten:<source>         zset    entry and when `relay forget` deleted it (ms); as the events; `trim`
 relay:{S}:person:<integration>:<digest>  string  what is known of a person; one a person; expires when idle
 relay:{S}:dead:<integration>         hash    id -> dead letter; the dead limit, then a hold; replay, discard
 relay:{S}:deadtime:<integration>     zset    id by time of failure; as dead; as dead
