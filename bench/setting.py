@@ -175,7 +175,7 @@ class Setting:
         command = (str(python), *arguments)
         process = self.start(*(own_core(*command) if concurrency == 1 else command))
         broker = redis.Redis.from_url(self.url.replace("/0", "/1"))
-        while not broker.pubsub_numpat() and not broker.pubsub_channels() and process.poll() is None:
+        while process.poll() is None and not any(one["cmd"] == "brpop" for one in broker.client_list()):
             time.sleep(0.02)
         time.sleep(0.5)
         broker.close()
