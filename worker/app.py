@@ -32,7 +32,7 @@ from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
 from worker.store.processes import Process, Processes, Role
 from worker.store.schema import check_shards, check_store, note_schema
-from worker.store.stream import WAKE_MS, Lane, Streams
+from worker.store.stream import WAKE_MS, Lane, Streams, lanes_of
 from worker.store.suppression import Suppressed
 
 if TYPE_CHECKING:
@@ -209,11 +209,7 @@ class Relay:
 
     def lanes(self, of: Integrations | None = None) -> list[Lane]:
         """Every integration on every shard of its source; of the configuration in force, if none is given."""
-        return [
-            Lane(integration.source, integration.name, shard)
-            for integration in (of or self.integrations).integrations.values()
-            for shard in range(self.settings.shards)
-        ]
+        return lanes_of(of or self.integrations, self.settings.shards)
 
     def join(self, of: Integrations | None = None) -> None:
         """Make what must exist before events may come: every integration's group on every shard.

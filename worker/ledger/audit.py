@@ -11,7 +11,7 @@ from config.integrations import Integrations
 from worker.ledger.counts import Counts, read_counts, unaccounted
 from worker.store.entry_id import order
 from worker.store.keys import cause_key, shard_key
-from worker.store.stream import Lane, read_range, read_together
+from worker.store.stream import Lane, lanes_of, read_range, read_together
 
 # A reader sees a cause appear between two looks; it looks again this many times before it believes a difference.
 _LOOKS = 5
@@ -70,8 +70,7 @@ class Audit(msgspec.Struct, frozen=True):
 def audit(client: redis.Redis, config: Integrations, shards: int) -> Audit:
     """Look at every integration on every shard."""
     books, findings = [], []
-    lanes = [Lane(one.source, one.name, shard) for one in config.integrations.values() for shard in range(shards)]
-    for lane in lanes:
+    for lane in lanes_of(config, shards):
         found = read_books(client, lane)
         if isinstance(found, str):
             findings.append(Finding(lane.integration, lane.shard, found))

@@ -8,7 +8,7 @@ from worker.ledger.headroom import Bound, bounds
 from worker.ledger.metrics import Figures
 from worker.ledger.past import Past, past
 from worker.ledger.recent import Delays, recent_delays
-from worker.store.stream import Lane
+from worker.store.stream import lanes_of
 
 
 class Ledger:
@@ -31,9 +31,7 @@ class Ledger:
 
     def delays(self) -> dict[str, Delays]:
         """How long each integration's deliveries took lately."""
-        config = self._parts.integrations.integrations.values()
-        shards = range(self._settings.shards)
-        return recent_delays(self._redis, [Lane(one.source, one.name, shard) for one in config for shard in shards])
+        return recent_delays(self._redis, lanes_of(self._parts.integrations, self._settings.shards))
 
     def intake(self) -> dict[str, dict[str, int]]:
         """What each source has sent."""

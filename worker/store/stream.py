@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 import msgspec
 import redis
 
+from config.integrations import Integrations
 from worker.errors import LeaseLostError
 from worker.store.exchange import Call, Exchange
 from worker.store.keys import cause_key, shard_key
@@ -53,6 +54,11 @@ class Lane(msgspec.Struct, frozen=True):
     def key(self, kind: str) -> str:
         """The lane's key of that kind."""
         return shard_key(self.shard, kind, self.source if kind == "events" else self.integration)
+
+
+def lanes_of(config: Integrations, shards: int) -> list[Lane]:
+    """Every integration of a configuration on every shard of its source."""
+    return [Lane(one.source, one.name, shard) for one in config.integrations.values() for shard in range(shards)]
 
 
 _INCLUDE = "-- include prelude\n"

@@ -11,7 +11,7 @@ import redis
 from config.integrations import Integrations
 from worker.store.holds import Hold, Holds
 from worker.store.keys import shard_key
-from worker.store.stream import WAKE_MS, Lane, Streams
+from worker.store.stream import WAKE_MS, Lane, Streams, lanes_of
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +96,6 @@ class Sweep:
         """Whether the key or the address that an integration is held for was replaced."""
         known = self._config.integrations.get(integration)
         return known is not None and not known.unresolved and hold.is_over(known.fingerprint)
-
-
-def lanes_of(config: Integrations, shards: int) -> list[Lane]:
-    """Every integration on every shard of its source."""
-    return [Lane(one.source, one.name, shard) for one in config.integrations.values() for shard in range(shards)]
 
 
 def read_backlogs(client: redis.Redis, lanes: Sequence[Lane]) -> tuple[list[Backlog], bool]:
