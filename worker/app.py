@@ -15,6 +15,7 @@ from config.integrations import Integration, Integrations
 from config.secrets import Secrets
 from config.settings import Settings, settings
 from worker.dead.changes import DeadChanges
+from worker.dead.groups import Groups
 from worker.dead.letters import DeadLetters
 from worker.errors import OperatorError
 from worker.mapping.mapper import Mapper
@@ -186,6 +187,11 @@ class Relay:
     def dead_letters(self) -> DeadLetters:
         """The dead letters."""
         return DeadLetters(self.redis, self.settings.shards)
+
+    @cached_property
+    def dead_groups(self) -> Groups:
+        """The dead letters by what has to be fixed."""
+        return Groups(self.redis, self.dead_letters)
 
     @cached_property
     def dead_changes(self) -> DeadChanges:

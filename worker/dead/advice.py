@@ -1,5 +1,6 @@
 """Advice for on-call: what each cause of dead letters and each hold means, and what to do about it."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from worker.mapping.outcome import DeadReason
@@ -49,6 +50,19 @@ ADVICE: Final[dict[DeadReason, str]] = {
     ),
 }
 
+WRONG: Final[dict[DeadReason, str]] = {
+    "not_json": "the stored bytes are no JSON object",
+    "no_event_name": "the event has no name (event_name)",
+    "webhook_version": "sent by version 2 of Purchasely's webhook",
+    "no_person": "no field names a person ({tried})",
+    "invalid_time": "{field} cannot be read as a time",
+    "too_large": "{field} breaks a limit of Customer.io",
+    "rejected": "Customer.io refused {part}{said}",
+    "properties_rejected": "Customer.io refused what it says of its person: {part}{said}",
+    "crashed_mapping": "the relay itself failed at it",
+    "crashed_worker": "its worker crashed on it",
+}
+
 HOLDS: Final[dict[HoldKind, str]] = {
     "unauthorized": "Customer.io refuses the key: correct it (relay check tells which), restart; it resumes by itself.",
     "unreachable": "Customer.io does not answer, or answers with errors: wait; it resumes by itself.",
@@ -62,8 +76,30 @@ HOLDS: Final[dict[HoldKind, str]] = {
 }
 
 _BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in ADVICE.items()}
+_WRONG_BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in WRONG.items()}
 
 
 def advice(reason: str, field: str) -> str:
     """What to do about dead letters of a cause; a reason of another release has no advice of its own."""
     return _BY_NAME.get(reason, "Read one (dead show).").format(field=field or "A field")
+
+
+def what_is_wrong(reason: str, field: str, status: int, tried: Sequence[str] = ()) -> str:
+    """What has to be fixed, for people; `tried` are the fields that may name a person, where that is the matter.
+
+    >>> what_is_wrong("rejected", "name", 207), what_is_wrong("no_person", "user_id", 0, ["user_id", "email"])
+    ('Customer.io refused the event name (207)', 'no field names a person (user_id, email)')
+    """
+    said = f" ({status})" if status else ""
+    text = _WRONG_BY_NAME.get(reason)
+    if text is None:  # of another release
+        return " · ".join(filter(None, [reason, field])) + said
+    fields = ", ".join(tried) or f"{field or 'id'} is tried first"
+    return text.format(field=field or "a field", part=_refused(field), said=said, tried=fields)
+
+
+def _refused(field: str) -> str:
+    """What Customer.io refused, by its own name for it."""
+    whole = {"": "it", "name": "the event name", "timestamp": "the time", "identifiers": "the person's identifiers"}
+    outer, _, inner = field.partition(".")
+    return whole.get(field) or (f"the attribute {inner}" if outer == "attributes" and inner else field)

@@ -25,6 +25,8 @@ relay:{S}:deadtime:<integration>     zset    id by time of failure; as dead; as 
 relay:{S}:deadcauses:<integration>   hash    cause -> what it is; one a cause; replay, discard
 relay:{S}:deadcause:<integration>:<cause>  zset  id by time of failure; as dead; as dead
 relay:{S}:deadtrail:<integration>    list    who discarded what, and why; 1000; trimmed as it grows
+relay:deadnumbers                    hash    group of dead letters -> number, when it was last listed; one a group; the
+                                             reader, a day after that
 relay:{S}:inhand:<integration>       hash    token, ids of the dead letters a replay is sending, deaths; 100; its end
 relay:{S}:replay:<integration>:<job> zset    ids of the dead letters a job has yet to try; as dead; their outcome, abort
 relay:{S}:replayed:<integration>:<job>  hash  what became of a job's letters; a field a reason; its end, or expires
@@ -62,6 +64,7 @@ SOURCES = "relay:sources"
 REVISIONS = "relay:config:revisions"
 PROCESSES = "relay:processes"
 ACTIONS = "relay:actions"
+DEAD_NUMBERS = "relay:deadnumbers"
 ARCHIVE = "relay:archive"
 ARCHIVE_LEASE = "relay:archive:lease"
 JOBS = "relay:{jobs}:all"
