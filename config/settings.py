@@ -2,9 +2,14 @@
 
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from config.roles import read_roles
+
+WAYS = ("link", "proxy", "oidc")
 
 
 class Settings(BaseSettings):
@@ -77,6 +82,59 @@ class Settings(BaseSettings):
     by: str = Field("", description="Who acts, for the record of `relay actions`; empty: the OS user.")
     dead_limit: int = Field(1_000_000, ge=1, description="Dead letters of one integration before it is held.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    console_host: str = Field("127.0.0.1", description="Address the console listens on.")
+    console_port: int = Field(8081, ge=0, le=65535, description="Port the console listens on.")
+    console_url: str = Field(
+        "",
+        description="Address that people open the console at, https; empty: by local names alone, like 127.0.0.1.",
+    )
+    console_login: str = Field(
+        "", description="Ways to log in to the console: link, proxy, oidc; several are separated by commas."
+    )
+    console_roles: str = Field(
+        "",
+        description="Who is what in the console: GROUP=ROLE or LOGIN=ROLE, separated by commas; `*` is everybody.",
+    )
+    console_editors_publish: bool = Field(False, description="Whether an editor of the console may publish.")
+    console_proxy_secret: SecretStr = Field(
+        SecretStr(""), description="Secret by which the console knows its proxy; 16 characters or more."
+    )
+    console_proxy_secret_header: str = Field("X-Relay-Proxy-Secret", description="Header that carries it.")
+    console_proxy_login_header: str = Field("X-Forwarded-Email", description="Header of the proxy with the login.")
+    console_proxy_groups_header: str = Field(
+        "X-Forwarded-Groups", description="Header of the proxy with the groups, separated by commas."
+    )
+    console_oidc_issuer: str = Field("", description="OpenID provider: its issuer address; needs the extra oidc.")
+    console_oidc_client_id: str = Field("", description="Client id of the console at the OpenID provider.")
+    console_oidc_client_secret: SecretStr = Field(
+        SecretStr(""), description="Client secret there; empty: a public client, with PKCE alone."
+    )
+    console_oidc_scopes: str = Field("openid email profile", description="Scopes that are asked for.")
+    console_oidc_login_claim: str = Field("email", description="Claim that is the login.")
+    console_oidc_groups_claim: str = Field("groups", description="Claim that lists the groups.")
+
+    @field_validator("console_login")
+    @classmethod
+    def _ways_are_known(cls, text: str) -> str:
+        if unknown := {way.strip() for way in text.split(",") if way.strip()} - set(WAYS):
+            raise ValueError(f'"{min(unknown)}" is no way to log in; there are: {", ".join(WAYS)}')
+        return text
+
+    @field_validator("console_roles")
+    @classmethod
+    def _roles_are_readable(cls, text: str) -> str:
+        read_roles(text)
+        return text
+
+    @field_validator("console_url")
+    @classmethod
+    def _url_is_an_origin(cls, text: str) -> str:
+        parts = urlsplit(text)
+        bare = parts.path in {"", "/"} and not parts.query and not parts.fragment and not parts.username
+        if text and not (parts.scheme in {"http", "https"} and parts.hostname and bare):
+            raise ValueError("write the address without a path, as in https://console.example.com")
+        return text.rstrip("/")
 
     @model_validator(mode="after")
     def _hold_bounds_are_ordered(self) -> "Settings":

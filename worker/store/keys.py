@@ -47,6 +47,11 @@ relay:config:revisions               hash    number -> revision of the integrati
 relay:processes                      hash    process -> when it was last alive, and what it runs; 1 a process; the
                                              reader, an hour after its last sign
 relay:actions                        list    what people did: who, what, on what, why; 10000; trimmed as it grows
+relay:console:link:<digest>          string  who enters by a one-time link; minutes; expires, or the log-in
+relay:console:session:<digest>       string  who is logged in; one a log-in; expires when idle, logout
+relay:console:sessions               zset    session by when it began; as the sessions; the reader, logout
+relay:console:oidc:<digest>          string  a log-in at the OpenID provider that is under way; minutes; expires
+relay:console:mask                   string  key that personal data is masked with; 1; nobody
 relay:archive                        hash    files, events, written_ms; failing_since_ms, reason; 5 fields; nobody
 relay:archive:lease                  string  token of who archives; 1; expires, or its holder
 relay:shards                         string  how many shards there are; 1; nobody
@@ -65,6 +70,8 @@ REVISIONS = "relay:config:revisions"
 PROCESSES = "relay:processes"
 ACTIONS = "relay:actions"
 DEAD_NUMBERS = "relay:deadnumbers"
+SESSIONS = "relay:console:sessions"
+MASK = "relay:console:mask"
 ARCHIVE = "relay:archive"
 ARCHIVE_LEASE = "relay:archive:lease"
 JOBS = "relay:{jobs}:all"
@@ -100,3 +107,18 @@ def job_key(job_id: str, kind: str = "job") -> str:
 def job_part_key(shard: int, kind: str, integration: str, job_id: str) -> str:
     """What a job has to do (`replay`), or has done (`replayed`), on one lane."""
     return f"relay:{{{shard}}}:{kind}:{integration}:{job_id}"
+
+
+def link_key(digest: str) -> str:
+    """A one-time link into the console."""
+    return f"relay:console:link:{digest}"
+
+
+def session_key(digest: str) -> str:
+    """One person's session in the console."""
+    return f"relay:console:session:{digest}"
+
+
+def oidc_key(digest: str) -> str:
+    """A log-in at the OpenID provider that is under way."""
+    return f"relay:console:oidc:{digest}"

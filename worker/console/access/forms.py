@@ -1,0 +1,29 @@
+"""Fields of a posted form, read once a request within a bound."""
+
+import falcon
+from falcon.asgi import Request
+
+MAX_BYTES = 2_000_000
+
+
+async def read_form(req: Request) -> dict[str, list[str]]:
+    """Every value of each field, in order; kept for whoever asks again.
+
+    Raises:
+        falcon.HTTPContentTooLarge: it is larger than `MAX_BYTES`.
+        falcon.HTTPUnsupportedMediaType: it is no form as browsers post it by default.
+    """
+    known: dict[str, list[str]] | None = getattr(req.context, "form", None)
+    if known is not None:
+        return known
+    media = (req.content_type or falcon.MEDIA_URLENCODED).partition(";")[0].strip().lower()
+    if media != falcon.MEDIA_URLENCODED:
+        raise falcon.HTTPUnsupportedMediaType(description=f"post the form as {falcon.MEDIA_URLENCODED}")
+    if (req.content_length or 0) > MAX_BYTES:
+        raise falcon.HTTPContentTooLarge
+    raw = await req.stream.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise falcon.HTTPContentTooLarge
+    fields = falcon.uri.parse_query_string(raw.decode("utf-8", "replace"), keep_blank=True, csv=False)
+    req.context.form = {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
+    return dict(req.context.form)
