@@ -87,7 +87,7 @@ def _idle_sources(file: FileTable) -> Iterator[Finding]:
 
 
 def _twins(file: FileTable, secrets: Mapping[str, str]) -> Iterator[Finding]:
-    enabled = [(name, table) for name, table in file.integrations.items() if table.enabled]
+    enabled = [(name, table) for name, table in file.integrations.items() if table.enabled and table.send]
     for (first, one), (second, other) in combinations(enabled, 2):
         shared = sorted(set(one.environments) & set(other.environments))
         if shared and _destination(one, secrets) == _destination(other, secrets):

@@ -79,6 +79,7 @@ class Source(_Discreet, frozen=True):
 class Integration(_Discreet, frozen=True):
     """What one Customer.io workspace takes from a source, and under which names.
 
+    `send` false: in shadow, nothing is sent to Customer.io and everything else is done.
     `source_environments`: those that any enabled integration of the source takes.
     `identity`: whose person an event is; `source_identity`: on whose shard it is stored. They differ only where the
     integration has a chain of its own.
@@ -87,7 +88,8 @@ class Integration(_Discreet, frozen=True):
     `properties`: enabled user property to attribute. `plans`: plan id to ISO 8601 period.
     `digest` changes with whatever changes what is sent, never with a secret. `revision` is the number of the revision
     of the whole file (0: none was given). `lines`: dotted key to its line in the file. Credentials are empty only while
-    it is disabled, or `unresolved` says which one is missing in this process: then it must not be served here.
+    it is disabled or in shadow, or `unresolved` says which one is missing in this process: then it must not be served
+    here.
     """
 
     name: str
@@ -117,6 +119,7 @@ class Integration(_Discreet, frozen=True):
     revision: int
     lines: dict[str, int]
     unresolved: str = ""
+    send: bool = True
 
     @property
     def fingerprint(self) -> str:

@@ -81,18 +81,20 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return about.st_mtime_ns, about.st_size, about.st_ino
 
 
-def references(data: object) -> Iterator[tuple[Place, str]]:
-    """Every well-formed reference of a file's bare data that somebody needs, with its place.
+def references(data: object) -> Iterator[tuple[Place, str, bool]]:
+    """Every well-formed reference of a file's bare data with its place, and whether anything needs it now.
 
-    A switched-off integration needs no credentials.
+    A switched-off integration's credentials are left out; those of one in shadow, which sends nothing, are not needed.
     """
     for name, table in _tables(data, "sources"):
         for key in ("webhook_secret", "tokens"):
-            yield from _values(("sources", name, key), table.get(key))
+            for place, reference in _values(("sources", name, key), table.get(key)):
+                yield place, reference, True
     for name, table in _tables(data, "integrations"):
         if table.get("enabled", True) is not False:
             for key in ("site_id", "api_key"):
-                yield from _values(("integrations", name, key), table.get(key), several=False)
+                for place, reference in _values(("integrations", name, key), table.get(key), several=False):
+                    yield place, reference, table.get("send", True) is not False
 
 
 def _tables(data: object, key: str) -> Iterator[tuple[str, dict[str, object]]]:
@@ -111,13 +113,17 @@ def _values(place: Place, value: object, *, several: bool = True) -> Iterator[tu
 
 
 def resolve_all(data: object, secrets: Secrets) -> tuple[dict[str, str], list[Finding]]:
-    """The secrets of a file by reference, and a finding for each one that is missing here."""
+    """The secrets of a file by reference, and a finding for each one that is missing here.
+
+    Those that nothing needs now are found where they are, and not missed where they are not.
+    """
     secrets.forget_files()
     found: dict[str, str] = {}
     missing: list[Finding] = []
-    for place, reference in references(data):
+    for place, reference, needed in references(data):
         try:
             found[reference] = secrets.resolve(reference)
         except UnresolvedError as error:
-            missing.append(Finding(place, str(error)))
+            if needed:
+                missing.append(Finding(place, str(error)))
     return found, missing

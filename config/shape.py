@@ -118,6 +118,10 @@ class IntegrationTable(Table):
 
     # read before site_id and api_key: a switched-off integration needs no credentials
     enabled: bool = Field(True, description="false: its events are filtered (`disabled`), not kept back.")
+    # as above: what sends nothing needs no credentials
+    send: bool = Field(
+        True, description="false: shadow mode, everything but the request (`shadow`): docs/switching-over.md."
+    )
     source: str = Field(description="One of `[sources]`.")
     region: Region = Field(description="Where the workspace is.")
     site_id: Secret = Field(description="Site ID of the workspace's Tracking API key.")

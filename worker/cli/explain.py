@@ -167,7 +167,8 @@ def _show(about: dict[str, Any], told: list[dict[str, Any]], path: str) -> None:
             say(f"  ✗ {one['field']}: {one['message']}")
         for operation in one["operations"]:
             document = plain_json(orjson.dumps(operation, option=orjson.OPT_INDENT_2).decode())
-            say_lines("  sends " + document.replace("\n", "\n  "))
+            verb = "would send" if one["reason"] == "shadow" else "sends"
+            say_lines(f"  {verb} " + document.replace("\n", "\n  "))
         if "after" in one:
             _show_changes(one["before"], one["after"])
 

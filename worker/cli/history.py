@@ -53,6 +53,8 @@ def sentence(passed: "Passed") -> str:
             status = f", Customer.io {passed.status}" if passed.status else ""
             by = f", by replay {passed.by}" if passed.by else ""
             text = f"✓ sent as {passed.name}{status}{tries}, {span(passed.took_ms)}{by}{_refused(passed)}"
+        case "filtered" if passed.reason == "shadow":
+            text = f"○ in shadow: would have been sent as {passed.name}{_where(passed)}"
         case "filtered":
             text = f"- not sent: {_FILTERED.get(passed.reason, passed.reason)}{_where(passed)}{_refused(passed)}"
         case "dead":

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -14,10 +14,12 @@ from worker.cli.dead.jobs import job_row, wake
 from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, say_lines
+from worker.errors import OperatorError
 
 if TYPE_CHECKING:
+    from config.integrations import Integration
     from worker.app import Relay
-    from worker.history.backfill import Backfill, Plan, Wanted
+    from worker.history.backfill import Backfill, Only, Plan, Wanted
     from worker.history.scan import Span
     from worker.replay.job import Job
     from worker.store.archive import Archive
@@ -31,10 +33,10 @@ if TYPE_CHECKING:
 @click.option("--person", default="", metavar="ID", help="Only events that name this person.")
 @click.option(
     "--only",
-    type=click.Choice(["missing", "all"]),
+    type=click.Choice(["missing", "shadowed", "all"]),
     default="missing",
     show_default=True,
-    help="What was never delivered there and would be now; or what was delivered as well.",
+    help="What was never delivered there and would be now; what was settled in shadow; or both and what was delivered.",
 )
 @click.option(
     "--rate", type=click.FloatRange(0), default=500.0, show_default=True, help="Events a second; 0: no limit."
@@ -75,7 +77,7 @@ def replay(
     from worker.history.backfill import Wanted
 
     parts = open_parts()
-    wanted = Wanted(_span(since, until), frozenset(events), person, "all" if only == "all" else "missing")
+    wanted = Wanted(_span(since, until), frozenset(events), person, cast("Only", only))
     work, chosen = _look(parts, name, wanted, archive(parts, with_archive=with_archive))
     plan = work.plan
     if not as_json:
@@ -97,6 +99,16 @@ def replay(
         raise click.exceptions.Exit(ending(ended))
 
 
+def refuse_in_shadow(integration: "Integration") -> None:
+    """Refuse to start a job that could send nothing.
+
+    Raises:
+        OperatorError: the integration is in shadow.
+    """
+    if not integration.send:
+        raise OperatorError(f"{integration.name} is in shadow and sends nothing; first put send = true in force")
+
+
 def told(plan: "Plan", name: str) -> list[str]:
     """What a replay would do, in lines whose figures add up."""
     if not plan.matched:
@@ -106,6 +118,7 @@ def told(plan: "Plan", name: str) -> list[str]:
     facts = [
         (plan.would_send, f"would be sent, to {count(plan.people)} people{again}"),
         (plan.already, "were delivered already"),
+        (plan.shadowed, "were settled in shadow, while another sender delivered them (--only shadowed takes them)"),
         (plan.waiting, "wait, and are delivered by themselves"),
         *((number, f"would be filtered: {reason}") for reason, number in sorted(plan.filtered.items())),
         *((number, f"would fail: {reason}") for reason, number in sorted(plan.failing.items())),
@@ -133,6 +146,7 @@ def _look(parts: "Relay", name: str, wanted: "Wanted", archived: "Archive | None
     if known is None:
         there = ", ".join(parts.integrations.integrations) or "none"
         raise click.UsageError(f"no integration {name!r}; there are: {there}")
+    refuse_in_shadow(known)
     suppressed = parts.suppressed.people()
     scan, fates = Scan(parts.redis), Fates(parts.redis)
     if archived is not None:

@@ -12,6 +12,7 @@ from worker.cli.dead.jobs import job_row, wake
 from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, say_lines
+from worker.cli.replay import refuse_in_shadow
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -58,6 +59,7 @@ def resync(
     if integration is None:
         there = ", ".join(parts.integrations.integrations) or "none"
         raise click.UsageError(f"no integration {name!r}; there are: {there}")
+    refuse_in_shadow(integration)
     known = known_people(parts.redis, integration, parts.settings.shards, person)
     if not as_json:
         say_lines(told(known, name))

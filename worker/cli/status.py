@@ -88,7 +88,7 @@ def _process(one: "Process", found: "Fleet") -> dict[str, Any]:
 
 
 def _item(account: "Account", delays: "Delays | None") -> dict[str, Any]:
-    state = "held" if account.hold else "live" if account.enabled else "off"
+    state = "held" if account.hold else "off" if not account.enabled else "live" if account.send else "shadow"
     return {
         "integration": account.integration,
         "source": account.source,
@@ -98,6 +98,7 @@ def _item(account: "Account", delays: "Delays | None") -> dict[str, Any]:
         "oldest_waiting_ms": account.oldest_ms,
         "accepted": account.accepted,
         "delivered": account.delivered,
+        "shadowed": account.filtered.get("shadow", 0),
         "filtered": dict(sorted(account.filtered.items())),
         "dead": account.dead,
         "properties_rejected": account.properties,

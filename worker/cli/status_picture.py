@@ -14,7 +14,7 @@ from worker.cli.printing import count, several, span
 from worker.dead.advice import HOLDS
 from worker.process.plain import plain
 
-_COLOURS = {"live": "green", "held": "red", "off": "dim"}
+_COLOURS = {"live": "green", "shadow": "cyan", "held": "red", "off": "dim"}
 _NARROW = 76  # below that, what can be read elsewhere makes room
 
 
@@ -81,7 +81,7 @@ def integrations_table(items: list[dict[str, Any]], width: int = 80) -> Renderab
         cells = {
             "accepted": _text(count(item["accepted"])),
             "delivered": _text(count(item["delivered"])),
-            "filtered": _text(count(sum(item["filtered"].values()))),
+            "filtered": _text(count(sum(_filtered(item).values()))),
             "dead": _text(count(item["dead"]), style="yellow" if item["dead"] else ""),
             "waiting": _text(count(item["waiting"])),
             "p50": _text(_delay(item["p50_ms"])),
@@ -93,8 +93,12 @@ def integrations_table(items: list[dict[str, Any]], width: int = 80) -> Renderab
 
 
 def _details(item: dict[str, Any]) -> Iterator[str]:
-    if item["filtered"]:
-        reasons = sorted(item["filtered"].items(), key=lambda pair: -pair[1])
+    shadowed = item["filtered"].get("shadow", 0)
+    if item["state"] == "shadow" or shadowed:
+        now = "; send = false" if item["state"] == "shadow" else ""
+        yield f"{item['integration']} in shadow: {count(shadowed)} would have been sent{now}"
+    if filtered := _filtered(item):
+        reasons = sorted(filtered.items(), key=lambda pair: -pair[1])
         yield f"{item['integration']} filtered: {', '.join(f'{reason} {count(number)}' for reason, number in reasons)}"
     if item["dead"]:
         yield f"{item['integration']} dead: {count(item['dead'])}; `relay dead` says why and what to do"
@@ -105,6 +109,11 @@ def _details(item: dict[str, Any]) -> Iterator[str]:
         yield f"{item['integration']} oldest waiting: {span(item['oldest_waiting_ms'])}"
     if item["unaccounted"]:
         yield f"{item['integration']} unaccounted: {item['unaccounted']}; `relay audit` says where"
+
+
+def _filtered(item: dict[str, Any]) -> dict[str, int]:
+    """What was filtered, by reason; what would have been sent is counted apart."""
+    return {reason: number for reason, number in item["filtered"].items() if reason != "shadow"}
 
 
 def _delay(milliseconds: int | None) -> str:

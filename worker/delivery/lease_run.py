@@ -139,8 +139,8 @@ class _Run:
             if ended == "held" or self._is_full():
                 self.release(mark=False)
                 return "held"
-            if self.probe and ended == "answered":
-                self._resume()
+            if self.probe and (ended == "answered" or self._requests.in_shadow):
+                self._resume()  # in shadow Customer.io is not asked, so it holds nothing up
             spent = time.monotonic() - started > self._parts.bounds.budget_s
 
     def release(self, *, keep: bool = False, mark: bool = True) -> Literal["lost", "more", "empty"]:

@@ -16,7 +16,7 @@ from worker.mapping.batching import Fill, request_body, request_size_bytes
 from worker.mapping.decision import Composed, Decision
 from worker.mapping.mapper import Mapper
 from worker.mapping.operation import REQUEST_LIMIT_BYTES
-from worker.mapping.outcome import Dead, DeadReason
+from worker.mapping.outcome import Dead, DeadReason, Filtered
 from worker.purchasely.event import Event, read_event
 from worker.store.holds import HoldKind
 from worker.store.keys import person_key
@@ -27,6 +27,7 @@ from worker.store.stream import Lane
 UNPROVED = 2
 
 _NOBODY: frozenset[str] = frozenset()
+_SHADOW = Filtered("shadow")
 
 Judgement = Literal["settle", "split", "hold"]
 """What to do after a request: settle its events, send fewer of them, or hold the integration."""
@@ -153,6 +154,7 @@ class Requests:
         self._stopping = stopping
         self._suppressed = suppressed
         self._people = person_key(lane.shard, lane.integration, "")  # begins the key of every person's state
+        self.in_shadow = not mapper.integration.send
 
     @property
     def revision(self) -> str:
@@ -206,7 +208,8 @@ class Requests:
     def compose(self, decisions: Sequence[Decision]) -> Request:
         """As many of these events as fit into one request.
 
-        An event that the mapping fails at is tried with ever fewer others; alone it becomes its own dead letter.
+        An event that the mapping fails at is tried with ever fewer others; alone it becomes its own dead letter. In
+        shadow nothing is left to send, and what would have been sent is filtered (`shadow`).
         """
         known = self._known(decisions)
         events = len(decisions)
@@ -224,7 +227,7 @@ class Requests:
             if composed.operations:
                 self._fill.learn(events, size_bytes)
             if events <= 1 or size_bytes <= REQUEST_LIMIT_BYTES:
-                return Request(events, composed)
+                return Request(events, shadowed(composed) if self.in_shadow else composed)
             events = max(1, min(self._fill.events(), events * 3 // 4))
 
     def send(self, request: Request, lease: Lease, note: Callable[[], None], *, once: bool = False) -> None:
@@ -267,6 +270,12 @@ def decide(mapper: Mapper, read: Callable[[], Event], now_ms: int, suppressed: f
         raise  # not about the event
     except Exception as fault:  # noqa: BLE001 - no fault may stop other events
         return _crashed(fault)
+
+
+def shadowed(composed: Composed) -> Composed:
+    """The same run without its operations: what Customer.io would have decided is filtered."""
+    outcomes: list[Filtered | Dead | None] = [_SHADOW if outcome is None else outcome for outcome in composed.outcomes]
+    return Composed([], outcomes, composed.people)
 
 
 def hold(gate: Gate, request: Request, lease: Lease, *, probe: bool) -> None:

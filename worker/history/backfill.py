@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from worker.dead.fates import Fates
+from worker.dead.fates import Fate, Fates
 from worker.dead.letter import letter_id
 from worker.delivery.request import decide
 from worker.errors import OperatorError
@@ -23,11 +23,14 @@ from worker.store.stream import Lane, entries
 # A job keeps the archived events that it sends in Redis, some 1.4 kB each.
 CARRIED_MOST = 100_000
 
-Only = Literal["missing", "all"]
+Only = Literal["missing", "shadowed", "all"]
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Which events: of which time, codes and person (empty: any). `only` missing: what was never delivered."""
+    """Which events: of which time, codes and person (empty: any). `only`: see `relay replay`.
+
+    What was settled in shadow is not missing: another sender delivered it then.
+    """
 
     span: Span = ALWAYS
     events: frozenset[str] = frozenset()
@@ -39,15 +42,16 @@ class Plan(msgspec.Struct):
     """What a replay would do; counts of events.
 
     `matched` by time, code and person. Of these `would_send` go out; `delivered` of them were delivered before, so that
-    Customer.io ignores the event and takes the properties. `already` were delivered and are left out. `filtered` and
-    `failing` by reason: they would not be sent. `waiting` are delivered by themselves. `late` of those that go out are
-    older than 72 h: they arrive, and start no campaign.
+    Customer.io ignores the event and takes the properties. `already` were delivered and are left out, as `shadowed`
+    are, which were settled in shadow. `filtered` and `failing` by reason: they would not be sent. `waiting` are
+    delivered by themselves. `late` of those that go out are older than 72 h: they arrive, and start no campaign.
     """
 
     matched: int = 0
     would_send: int = 0
     delivered: int = 0
     already: int = 0
+    shadowed: int = 0
     waiting: int = 0
     late: int = 0
     people: int = 0
@@ -95,13 +99,8 @@ class Backfill:
         if not self._is_meant(event):
             return False
         plan = self.plan
-        plan.matched += 1
         fate = self._fates.of(lane, entry_id, quick=True)
-        if fate.outcome == "waiting":
-            plan.waiting += 1
-            return False
-        if fate.outcome == "delivered" and self._wanted.only == "missing":
-            plan.already += 1
+        if not self._is_open(fate):
             return False
         decision = decide(self._mapper, partial(_same, event), self._now_ms, self._suppressed)
         match decision:
@@ -119,6 +118,23 @@ class Backfill:
                 _add(plan.filtered, decision.reason)
             case Dead():
                 _add(plan.failing, decision.reason)
+        return False
+
+    def _is_open(self, fate: Fate) -> bool:
+        """Whether an event with this fate is to be looked at; else it is counted, unless it is not meant."""
+        plan, only = self.plan, self._wanted.only
+        shadowed = (fate.outcome, fate.reason) == ("filtered", "shadow")
+        if only == "shadowed" and not shadowed:
+            return False
+        plan.matched += 1
+        if fate.outcome == "waiting":
+            plan.waiting += 1
+        elif fate.outcome == "delivered" and only == "missing":
+            plan.already += 1
+        elif shadowed and only == "missing":
+            plan.shadowed += 1
+        else:
+            return True
         return False
 
     def _is_archived(self, stream: str, entry_id: str) -> bool:

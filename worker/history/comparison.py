@@ -136,6 +136,8 @@ class Comparison:
         self, before: Mapper | None, after: Mapper | None, source: str, shard: int, silent: frozenset[str]
     ) -> None:
         self._shard = shard
+        if before and after and not before.integration.send and not after.integration.send:
+            before, after = _as_sent(before), _as_sent(after)  # in shadow as before: what would be sent is compared
         known = after or before
         self._identity = known.integration.source_identity if known else default_identity()
         self._sides = (_Side(before, source, shard, silent), _Side(after, source, shard, silent))
@@ -182,6 +184,10 @@ class Comparison:
                 shown = (orjson.dumps(side or {}, option=orjson.OPT_SORT_KEYS).decode() for side in (old, new))
                 differing.samples.append(Sample("", "", "", person, *shown))
         return self._found
+
+
+def _as_sent(mapper: Mapper) -> Mapper:
+    return Mapper(msgspec.structs.replace(mapper.integration, send=True))
 
 
 def _effects(old: _Fate, new: _Fate) -> Iterable[tuple[Effect, str]]:

@@ -121,7 +121,13 @@ class Tracer:
 
 def _rule(integration: Integration, code: str, fate: Fate) -> tuple[str, tuple[str, int]]:
     """The name an event was (or would be) sent under, and the key of the file that decided its fate."""
-    key = {"disabled": "enabled", "environment": "environments", "anonymous": "identity.anonymous", "late": "late"}
+    key = {
+        "disabled": "enabled",
+        "environment": "environments",
+        "anonymous": "identity.anonymous",
+        "late": "late",
+        "shadow": "send",
+    }
     name = integration.sent_name(code) or ""
     if fate.outcome == "filtered" and (ruled := key.get(fate.reason)):
         dotted = f"integrations.{integration.name}.{ruled}"

@@ -21,12 +21,14 @@ class Account(msgspec.Struct):
     `accepted` is what its source's streams took since the integration joined; `oldest_ms` the age of the oldest
     waiting event in milliseconds (0: none waits); `latency` counts deliveries by upper bound in milliseconds.
     `properties` are dead letters about what an event says of its person; the event itself counts as delivered (or
-    filtered), so they are no part of the sum.
+    filtered), so they are no part of the sum. `send` false: it is in shadow, and `filtered` has what would have been
+    sent under `shadow`.
     """
 
     integration: str
     source: str
     enabled: bool
+    send: bool = True
     hold: Hold | None = None
     accepted: int = 0
     delivered: int = 0
@@ -48,7 +50,8 @@ def accounts(client: redis.Redis, config: Integrations, holds: Mapping[str, Hold
     now_ms = time.time_ns() // 1_000_000
     found = []
     for integration in config.integrations.values():
-        account = Account(integration.name, integration.source, integration.enabled, holds.get(integration.name))
+        hold = holds.get(integration.name)
+        account = Account(integration.name, integration.source, integration.enabled, integration.send, hold)
         for shard in range(shards):
             lane = Lane(integration.source, integration.name, shard)
             _add(client, account, lane.key("events"), lane.key("ledger"), now_ms)

@@ -24,6 +24,8 @@ def look_at_file(integrations: Integrations) -> list[Fact]:
     text = f"{_number(len(integrations.sources), 'source')}, {_number(len(on), 'integration')}"
     if off:
         text += f", {off} more switched off"
+    if shadowed := [one.name for one in on if not one.send]:
+        text += f"; in shadow, sending nothing: {', '.join(shadowed)}"
     facts = [Fact("file", integrations.path, "ok", text)]
     facts += [Fact("file", integrations.path, "warning", warning) for warning in integrations.warnings]
     facts.append(Fact("file", integrations.path, "ok", _LEFT_OUT))
@@ -52,7 +54,7 @@ def _test_purchases(integrations: Iterable[Integration]) -> Iterator[Fact]:
 
 def look_at_keys(integrations: Integrations, timeout_s: float) -> list[Fact]:
     """Whether Customer.io knows each enabled integration's key, and in which region."""
-    on = [one for one in integrations.integrations.values() if one.enabled]
+    on = [one for one in integrations.integrations.values() if one.enabled and (one.send or one.api_key)]
     with ThreadPoolExecutor(max_workers=8) as pool:
         answers = pool.map(lambda one: TrackApi(one, min(timeout_s, _WAIT_S)).region(), on)
         return [judge_key(one, answer) for one, answer in zip(on, answers, strict=True)]

@@ -9,7 +9,7 @@ from config.integrations import Identity, Integration
 from worker.mapping.decision import Learn
 from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Dead, Filtered
-from worker.mapping.stages import Trace, as_rows
+from worker.mapping.stages import Trace, as_rows, sending
 from worker.people.person import decode
 from worker.people.properties import PROPERTIES, compile_properties
 from worker.purchasely.event import Event
@@ -52,6 +52,10 @@ def explain(
     composed = mapper.compose([decision], {digest: state} if digest else {})
     outcome = composed.outcomes[0]
     made |= _ending(outcome) if outcome else {"outcome": "sent", "reason": ""}
+    if not integration.send:
+        trace.append(sending(integration))
+        if outcome is None:
+            made |= _ending(Filtered("shadow"))
     made["stages"] = as_rows(trace)
     made["operations"] = [orjson.loads(operation.body) for operation in composed.operations]
     if digest:

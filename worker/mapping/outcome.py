@@ -14,6 +14,7 @@ FilterReason = Literal[
     "late",  # older than Customer.io's 72 h and late = "skip"
     "suppressed",  # on-call or the person asked for silence
     "forgotten",  # the person was forgotten while the event waited
+    "shadow",  # send = false: it would have been sent
     "discarded",  # on-call decided that this dead letter will not be sent
 ]
 

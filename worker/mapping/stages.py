@@ -102,6 +102,12 @@ def state() -> Stage:
     return Stage("state", "not sent as an event; what it says of the person counts")
 
 
+def sending(integration: Integration) -> Stage:
+    """That an integration in shadow sends nothing."""
+    why = "in shadow: send = false; everything is done but the request"
+    return Stage("send", why, _line(integration, "send"), "stopped")
+
+
 def as_rows(trace: Trace) -> list[dict[str, Any]]:
     """The stages as JSON has them."""
     return [{"stage": s.stage, "result": s.result, "why": s.why, "line": s.line} for s in trace]

@@ -115,6 +115,8 @@ class JobRun:
             ended = self._take_turn(job, integration, shard, holds.get(integration), overtake=overtake)
             if ended is None:
                 reasons.add(f"{integration} is not in the integrations file")
+            elif ended.how == "shadow":
+                reasons.add(f"{integration} is in shadow (send = false)")
             elif ended.how == "held":
                 reasons.add(f"{integration} is held")
             elif ended.how == "stopped":

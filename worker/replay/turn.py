@@ -58,7 +58,7 @@ class Letters(Protocol):
 class Ended(msgspec.Struct, frozen=True):
     """How a turn ended; how many letters it sent or judged; whether live events wait for a wake-up."""
 
-    how: Literal["settled", "empty", "held", "busy", "live", "stopped"]
+    how: Literal["settled", "empty", "held", "busy", "live", "stopped", "shadow"]
     letters: int = 0
     wake: bool = False
 
@@ -86,6 +86,8 @@ class Replay:
 
     def turn(self, most: int, *, overtake: bool = False, probe: bool = False) -> Ended:
         """Try up to `most` letters; `probe` tries a few, once, to see whether a held integration may be resumed."""
+        if self._requests.in_shadow:
+            return Ended("shadow")  # what is replayed is meant to be sent: it waits for `send = true`
         token = uuid.uuid4().hex
         most = min(most, self._bounds.probe_events) if probe else most
         since_s = time.monotonic()

@@ -42,6 +42,7 @@ CODES: Final[Mapping[str, int]] = {
     "filtered:suppressed": 22,
     "filtered:forgotten": 23,
     "filtered:no_person": 24,
+    "filtered:shadow": 25,
     "filtered:other": FILTERED_OTHER,
     "dead:not_json": 64,
     "dead:no_event_name": 65,

@@ -71,6 +71,6 @@ def test_defaults_that_it_shows_are_the_defaults():
         for table in (IntegrationTable, IdentityTable, SourceIdentityTable)
         for name, field in table.model_fields.items()
     }
-    assert len(shown) == 10
+    assert len(shown) == 11
     for key, value in shown.items():
         assert re.sub(r"'", '"', str(defaults[key])).strip('"').lower() == value.strip('"').lower()
