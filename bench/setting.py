@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import socket
 import subprocess
 import sys
 import tempfile
@@ -160,6 +161,19 @@ class Setting:
         self.redis.close()
         self.server.stop()
         self.folder.cleanup()
+
+    def away(self, round_trip_ms: float) -> None:
+        """From now on the relay's processes reach the server only through a wire of this length."""
+        port = free_port()
+        self.start(sys.executable, str(ROOT / "bench" / "far.py"), str(port), str(self.server.port), str(round_trip_ms))
+        self.env["RELAY_REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a process of this setting; what it says goes to a file."""

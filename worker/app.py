@@ -235,9 +235,9 @@ class Relay:
             new = names - {name.decode() for name in once}
             if new:  # only then: it must be possible to join a server whose memory is full
                 self.redis.sadd(key, *new)
-        for lane in self.lanes(of):
-            start = integrations[lane.integration].start if known else "archive"
-            self.streams.join(lane, start)
+        self.streams.join_all(
+            (lane, integrations[lane.integration].start if known else "archive") for lane in self.lanes(of)
+        )
         if not known and (other := self.redis.set(SHARDS, self.settings.shards, nx=True, get=True)) is not None:
             check_shards(other, self.settings.shards)
         with suppress(redis.exceptions.OutOfMemoryError):  # then a later join writes it

@@ -47,24 +47,25 @@ def read(parts: "Relay") -> dict[str, Any]:
 
     parts.live.look()  # with --watch the configuration may change meanwhile
     ledger = Ledger(parts)
-    found = ledger.fleet()
+    figures = None if parts.live.loaded is EMPTY else ledger.figures()
+    found = figures.fleet if figures else ledger.fleet()
     wrong = list(found.messages())
     fleet = {
         "revision": found.revision,
         "processes": [_process(one, found) for one in found.processes],
     }
-    if parts.live.loaded is EMPTY:
+    if figures is None:
         nothing: dict[str, Any] = {"items": [], "next": None, "sources": [], "near": [], "past": None}
         return nothing | fleet | {"wrong": [NO_CONFIG, *wrong]}
-    sources = [{"source": name, **counts} for name, counts in ledger.intake().items()]
+    sources = [{"source": name, **counts} for name, counts in figures.intake.items()]
     delays = ledger.delays()
-    items = [_item(account, delays.get(account.integration)) for account in ledger.accounts()]
-    past = ledger.past()
+    items = [_item(account, delays.get(account.integration)) for account in figures.accounts]
+    past = figures.past
     return {
         "items": items,
         "next": None,
         "sources": sources,
-        "near": [bound.message for bound in near(ledger.bounds())],
+        "near": [bound.message for bound in near(figures.bounds)],
         **fleet,
         "wrong": [*wrong, *filter(None, [past.archive.message])],
         "past": {"since_ms": past.since_ms, "retention_s": parts.settings.retention_s, "archive": past.archive},

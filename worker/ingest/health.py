@@ -45,10 +45,10 @@ class Metrics:
     """`GET /metrics`: Prometheus."""
 
     def __init__(self, parts: Relay) -> None:
-        self._figures = Errand(lambda: render(Ledger(parts).figures()), "metrics")
+        self._figures = Errand(lambda: render(Ledger(parts).exported()), "metrics")
 
     async def on_get(self, _req: Request, resp: Response) -> None:
-        """The figures of all shards, read when asked for; one reading at a time."""
+        """The figures of all shards, read when asked for; one reading at a time, and on one host alone."""
         async with asyncio.timeout(_PATIENCE_S):
             resp.data = await self._figures.run()
         resp.content_type = "text/plain; version=0.0.4; charset=utf-8"

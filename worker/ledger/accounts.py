@@ -1,18 +1,15 @@
 """The books: for each integration what was accepted, delivered, filtered, buried, and what still waits."""
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
-import redis
 
 from config.integrations import Integrations
-from worker.ledger.counts import read_counts, unaccounted
+from worker.ledger.counts import Counts, read_counts, unaccounted
 from worker.store.entry_id import received_ms
 from worker.store.holds import Hold
-from worker.store.keys import shard_key
-from worker.store.stream import Lane, read_range, read_together
+from worker.store.tally import GroupTally, Tallies
 
 
 class Account(msgspec.Struct):
@@ -45,35 +42,23 @@ class Account(msgspec.Struct):
         return unaccounted(self.accepted, self.delivered, sum(self.filtered.values()), self.dead, self.waiting)
 
 
-def accounts(client: redis.Redis, config: Integrations, holds: Mapping[str, Hold], shards: int) -> list[Account]:
-    """The accounts of all integrations, from one pass over the shards; `holds` are theirs."""
+def accounts(tallies: Tallies, config: Integrations, holds: Mapping[str, Hold]) -> list[Account]:
+    """The accounts of all integrations, from the tallies of all shards; `holds` are theirs."""
     now_ms = time.time_ns() // 1_000_000
-    found = []
-    for integration in config.integrations.values():
-        hold = holds.get(integration.name)
-        account = Account(integration.name, integration.source, integration.enabled, integration.send, hold)
-        for shard in range(shards):
-            lane = Lane(integration.source, integration.name, shard)
-            _add(client, account, lane.key("events"), lane.key("ledger"), now_ms)
-        found.append(account)
-    return found
+    found = {
+        one.name: Account(one.name, one.source, one.enabled, one.send, holds.get(one.name))
+        for one in config.integrations.values()
+    }
+    for one in tallies.values():
+        for group in one.groups:
+            account = found.get(group.name)
+            if account and one.added >= 0 and group.cursor:  # else nothing was ever stored here
+                _add(account, group, read_counts(group.ledger, one.added), now_ms)
+    return list(found.values())
 
 
-def _add(client: redis.Redis, account: Account, stream: str, ledger: str, now_ms: int) -> None:
-    """Add one shard; its figures are taken in one transaction, so that they fit together."""
-
-    def ask(pipe: Any) -> None:
-        pipe.xinfo_stream(stream)
-        pipe.xinfo_groups(stream)
-        pipe.hgetall(ledger)
-
-    info, groups, fields = read_together(client, ask)
-    if isinstance(info, Exception) or isinstance(groups, Exception):
-        return  # nothing was ever stored here
-    group: dict[str, Any] = next((g for g in groups if g["name"].decode() == account.integration), {})
-    if not group:
-        return
-    counts = read_counts(fields, int(info["entries-added"]))
+def _add(account: Account, group: GroupTally, counts: Counts, now_ms: int) -> None:
+    """Add one shard."""
     account.accepted += counts.accepted
     account.delivered += counts.delivered
     account.dead += counts.dead
@@ -82,22 +67,15 @@ def _add(client: redis.Redis, account: Account, stream: str, ledger: str, now_ms
     for total, here in ((account.filtered, counts.filtered), (account.latency, counts.latency)):
         for what, count in here.items():
             total[what] = total.get(what, 0) + count
-    cursor = group["last-delivered-id"].decode()
-    if info["last-generated-id"].decode() != cursor:
-        for entry_id, _ in read_range(client, stream, f"({cursor}", count=1):
-            account.oldest_ms = max(account.oldest_ms, now_ms - received_ms(entry_id))
+    if group.following:
+        account.oldest_ms = max(account.oldest_ms, now_ms - received_ms(group.following))
 
 
-def intake(client: redis.Redis, sources: Iterable[str], shards: int) -> dict[str, dict[str, int]]:
+def intake(tallies: Tallies) -> dict[str, dict[str, int]]:
     """Accepted, duplicate and (among the accepted) conflicting events of each source."""
     totals: dict[str, dict[str, int]] = {}
-    for source in sources:
-        pipe = client.pipeline(transaction=False)
-        for shard in range(shards):
-            pipe.hgetall(shard_key(shard, "intake", source))
-        total = {"accepted": 0, "duplicates": 0, "conflicting": 0}
-        for row in pipe.execute():
-            for name, value in row.items():
-                total[name.decode()] = total.get(name.decode(), 0) + int(value)
-        totals[source] = total
+    for (source, _), one in tallies.items():
+        total = totals.setdefault(source, {"accepted": 0, "duplicates": 0, "conflicting": 0})
+        for name, value in one.intake.items():
+            total[name] = total.get(name, 0) + int(value)
     return totals

@@ -1,8 +1,6 @@
 """Compares the books with themselves and with what Redis counts: whatever does not add up is named."""
 
-from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 import redis
@@ -10,11 +8,9 @@ import redis
 from config.integrations import Integrations
 from worker.ledger.counts import Counts, read_counts, unaccounted
 from worker.store.entry_id import order
-from worker.store.keys import cause_key, shard_key
-from worker.store.stream import Lane, lanes_of, read_range, read_together
+from worker.store.stream import Lane, lanes_of, read_range
+from worker.store.tally import GroupTally, Tallies, Tally, tally, tally_all
 
-# A reader sees a cause appear between two looks; it looks again this many times before it believes a difference.
-_LOOKS = 5
 _PAGE = 1000
 
 
@@ -70,72 +66,53 @@ class Audit(msgspec.Struct, frozen=True):
 def audit(client: redis.Redis, config: Integrations, shards: int) -> Audit:
     """Look at every integration on every shard."""
     books, findings = [], []
+    tallies = tally_all(client, config, shards)
     for lane in lanes_of(config, shards):
-        found = read_books(client, lane)
+        found = _read(client, lane, tallies[lane.source, lane.shard])
         if isinstance(found, str):
             findings.append(Finding(lane.integration, lane.shard, found))
         elif found is not None:
             books.append(found)
             findings += [Finding(lane.integration, lane.shard, text) for text in differences(found)]
-    return Audit(books, findings + [one for source in config.sources for one in _at_the_door(client, source, shards)])
+    return Audit(books, findings + list(_at_the_door(tallies)))
 
 
 def read_books(client: redis.Redis, lane: Lane) -> Books | str | None:
     """The books of a lane as of one moment; None when nothing was ever stored, words when they cannot be read."""
-    causes: set[bytes] = set()
-    for _ in range(_LOOKS):
-        replies = read_together(client, partial(_ask, lane, sorted(causes)))
-        stream, groups, ledger, letters, by_time, named, *sizes = replies
-        if isinstance(stream, Exception):
-            return "the ledger is there, but its stream is gone" if ledger else None
-        if set(named) == causes:
-            break
-        causes = set(named)
-    group = next((one for one in groups if one["name"].decode() == lane.integration), None)
-    if group is None:
-        return f"no consumer group reads the stream, which holds {stream['length']} events"
-    counts = read_counts(ledger, int(stream["entries-added"]))
-    books = _books(lane, stream, group, counts, letters, by_time, sum(sizes))
-    return msgspec.structs.replace(books, lag=_count(client, lane, stream, group)) if books.lag < 0 else books
+    return _read(client, lane, _of_lane(client, lane))
 
 
-def _count(client: redis.Redis, lane: Lane, stream: Mapping[str, Any], group: Mapping[str, Any]) -> int:
+def _of_lane(client: redis.Redis, lane: Lane) -> Tally:
+    return tally(client, {lane.source: [lane.integration]}, [lane.shard])[lane.source, lane.shard]
+
+
+def _read(client: redis.Redis, lane: Lane, shard: Tally) -> Books | str | None:
+    group = next(one for one in shard.groups if one.name == lane.integration)
+    if shard.added < 0:
+        return "the ledger is there, but its stream is gone" if group.fields else None
+    if not group.cursor:
+        return f"no consumer group reads the stream, which holds {shard.length} events"
+    books = _books(lane, shard, group, read_counts(group.ledger, shard.added))
+    return msgspec.structs.replace(books, lag=_count(client, lane, shard, group)) if books.lag < 0 else books
+
+
+def _count(client: redis.Redis, lane: Lane, shard: Tally, group: GroupTally) -> int:
     """How many entries lie behind the group's cursor, counted one by one; -1 when the stream moved meanwhile."""
-    number, after = 0, group["last-delivered-id"].decode()
+    number, after = 0, group.cursor
     while True:
         rows = read_range(client, lane.key("events"), f"({after}", count=_PAGE)
         number += len(rows)
         if len(rows) < _PAGE:
             break
         after = rows[-1][0]
-    now: Any = client.xinfo_stream(lane.key("events"))
-    groups: Any = client.xinfo_groups(lane.key("events"))
-    still = group in groups and all(now[name] == stream[name] for name in ("entries-added", "length"))
-    return number if still else -1
+    now = _of_lane(client, lane)
+    cursors = [one.cursor for one in now.groups]
+    return number if (now.added, now.length, cursors) == (shard.added, shard.length, [group.cursor]) else -1
 
 
-def _ask(lane: Lane, causes: list[bytes], pipe: Any) -> None:
-    pipe.xinfo_stream(lane.key("events"))
-    pipe.xinfo_groups(lane.key("events"))
-    pipe.hgetall(lane.key("ledger"))
-    pipe.hlen(lane.key("dead"))
-    pipe.zcard(lane.key("deadtime"))
-    pipe.hkeys(lane.key("deadcauses"))
-    for cause in causes:
-        pipe.zcard(cause_key(lane.shard, lane.integration, cause.decode()))
-
-
-def _books(
-    lane: Lane,
-    stream: Mapping[str, Any],
-    group: Mapping[str, Any],
-    counts: Counts,
-    letters: int,
-    by_time: int,
-    by_cause: int,
-) -> Books:
+def _books(lane: Lane, shard: Tally, group: GroupTally, counts: Counts) -> Books:
     # Events that were deleted before the group came to them (`relay forget`): until it is past, Redis cannot count.
-    blind = order(stream["max-deleted-entry-id"]) > order(group["last-delivered-id"])
+    blind = order(shard.deleted) > order(group.cursor)
     return Books(
         integration=lane.integration,
         source=lane.source,
@@ -147,19 +124,15 @@ def _books(
         waiting=counts.waiting,
         timed=sum(counts.latency.values()),
         position=counts.position,
-        added=int(stream["entries-added"]),
-        read=-1 if blind else _known(group["entries-read"]),
-        lag=-1 if blind else _known(group["lag"]),
-        length=int(stream["length"]),
-        letters=letters,
-        by_time=by_time,
-        by_cause=by_cause,
+        added=shard.added,
+        read=-1 if blind else group.read,
+        lag=-1 if blind else group.lag,
+        length=shard.length,
+        letters=group.letters,
+        by_time=group.by_time,
+        by_cause=group.by_cause,
         properties=counts.properties,
     )
-
-
-def _known(value: int | None) -> int:
-    return -1 if value is None else int(value)
 
 
 def differences(books: Books) -> list[str]:
@@ -189,20 +162,10 @@ def differences(books: Books) -> list[str]:
     return found
 
 
-def _ask_the_door(source: str, shard: int, pipe: Any) -> None:
-    pipe.xinfo_stream(shard_key(shard, "events", source))
-    pipe.hget(shard_key(shard, "intake", source), "accepted")
-
-
-def _at_the_door(client: redis.Redis, source: str, shards: int) -> list[Finding]:
+def _at_the_door(tallies: Tallies) -> Iterator[Finding]:
     """Events that are in a stream and did not come through the door, or the other way round."""
-    found = []
-    for shard in range(shards):
-        stream, accepted = read_together(client, partial(_ask_the_door, source, shard))
-        if isinstance(stream, Exception):
-            continue
-        added, through = int(stream["entries-added"]), int(accepted or 0)
-        if added != through:
-            text = f"{through} events of source {source} came through the door, {added} were added to its stream"
-            found.append(Finding("", shard, text))
-    return found
+    for (source, shard), one in tallies.items():
+        through = int(one.intake.get("accepted", 0))
+        if one.added >= 0 and one.added != through:
+            text = f"{through} events of source {source} came through the door, {one.added} were added to its stream"
+            yield Finding("", shard, text)

@@ -22,9 +22,9 @@ class Counts(msgspec.Struct, frozen=True):
     properties: int = 0
 
 
-def read_counts(ledger: Mapping[bytes, bytes], added: int) -> Counts:
+def read_counts(ledger: Mapping[str, str], added: int) -> Counts:
     """The counts of a ledger's hash; `added` is how many entries its stream ever took."""
-    fields = {name.decode(): int(value) for name, value in ledger.items()}
+    fields = {name: int(value) for name, value in ledger.items()}
     position = fields.get("position", 0)
     return Counts(
         accepted=added - fields.get("base", 0),

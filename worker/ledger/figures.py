@@ -1,14 +1,18 @@
 """All figures of one relay, read with the parts of a process: for the metrics, `relay status` and `relay audit`."""
 
+import socket
+from collections.abc import Mapping
+
 from worker.app import Relay
 from worker.ledger.accounts import Account, accounts, intake
 from worker.ledger.audit import Audit, audit
 from worker.ledger.fleet import Fleet, fleet
 from worker.ledger.headroom import Bound, bounds
 from worker.ledger.metrics import Figures
-from worker.ledger.past import Past, past
+from worker.ledger.past import past
 from worker.ledger.recent import Delays, recent_delays
 from worker.store.stream import lanes_of
+from worker.store.tally import Tallies, tally_all
 
 
 class Ledger:
@@ -23,24 +27,23 @@ class Ledger:
         self._revisions = parts.revisions
         self._settings = parts.settings
 
-    def accounts(self) -> list[Account]:
-        """Every integration's account."""
+    def tallies(self) -> Tallies:
+        """What every shard holds, in one round trip."""
+        return tally_all(self._redis, self._parts.integrations, self._settings.shards)
+
+    def accounts(self, tallies: Tallies | None = None) -> list[Account]:
+        """Every integration's account; of these tallies, if there are any."""
         config = self._parts.integrations
-        holds = self._holds.get(config.integrations)
-        return accounts(self._redis, config, holds, self._settings.shards)
+        return accounts(tallies or self.tallies(), config, self._holds.get(config.integrations))
 
     def delays(self) -> dict[str, Delays]:
         """How long each integration's deliveries took lately."""
         return recent_delays(self._redis, lanes_of(self._parts.integrations, self._settings.shards))
 
-    def intake(self) -> dict[str, dict[str, int]]:
-        """What each source has sent."""
-        return intake(self._redis, self._parts.integrations.sources, self._settings.shards)
-
-    def bounds(self) -> list[Bound]:
-        """How near the bounds are."""
-        dead = self._dead_letters.totals(self._parts.integrations.integrations)
-        return bounds(self._redis, dead, self._settings.dead_limit, self._settings.max_memory_percent)
+    def bounds(self, dead: Mapping[str, int] | None = None) -> list[Bound]:
+        """How near the bounds are; `dead` are the dead letters of each integration, if they are known."""
+        totals = self._dead_letters.totals(self._parts.integrations.integrations) if dead is None else dead
+        return bounds(self._redis, totals, self._settings.dead_limit, self._settings.max_memory_percent)
 
     def fleet(self) -> Fleet:
         """The processes as of now."""
@@ -50,10 +53,16 @@ class Ledger:
         """The books against Redis's own counts."""
         return audit(self._redis, self._parts.integrations, self._settings.shards)
 
-    def past(self) -> Past:
-        """How far back the past reaches."""
-        return past(self._redis, list(self._parts.integrations.sources), self._settings.shards)
-
     def figures(self) -> Figures:
         """Everything that is exported."""
-        return Figures(self.intake(), self.accounts(), self.bounds(), self.fleet(), self.past())
+        tallies = self.tallies()
+        dead: dict[str, int] = {}
+        for group in (group for one in tallies.values() for group in one.groups):
+            dead[group.name] = dead.get(group.name, 0) + group.letters
+        return Figures(
+            intake(tallies), self.accounts(tallies), self.bounds(dead), self.fleet(), past(self._redis, tallies)
+        )
+
+    def exported(self) -> Figures | None:
+        """The same, for the one host that exports what is of all; None: another one does."""
+        return self.figures() if self.fleet().leads(socket.gethostname()) else None

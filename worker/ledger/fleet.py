@@ -42,6 +42,10 @@ class Fleet(msgspec.Struct, frozen=True):
         """Who the live processes take their configuration from: more than one is a mistake."""
         return sorted({one.owner for one in self.processes if one.alive})
 
+    def leads(self, host: str) -> bool:
+        """Whether it is this host whose web processes export what is of all: the first by name of those that live."""
+        return host <= min((one.host for one in self.processes if one.alive and one.role == "web"), default=host)
+
     def messages(self) -> Iterator[str]:
         """What somebody should look at, a line each."""
         if self.unreadable:

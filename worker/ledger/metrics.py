@@ -29,35 +29,43 @@ class Figures(msgspec.Struct, frozen=True):
     past: Past
 
 
-def render(figures: Figures) -> bytes:
-    """The exposition of these figures."""
+def render(figures: Figures | None) -> bytes:
+    """The exposition of these figures; None: another host exports them, since they are of all hosts together."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Exposition(figures))
     return generate_latest(registry)
 
 
 class _Exposition(Collector):
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: Figures | None) -> None:
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
         """One family a figure."""
-        stored = CounterMetricFamily("relay_stored_events", "Events stored, each once.", labels=["source"])
-        twice = CounterMetricFamily("relay_duplicate_events", "Events received again.", labels=["source"])
-        rival = CounterMetricFamily(
-            "relay_conflicting_event_ids",
-            "Events stored under an event id that was in use for another.",
-            labels=["source"],
+        yield GaugeMetricFamily(
+            "relay_exporter", "1 on the host that exports what is of all.", int(bool(self._figures))
         )
-        for source, counts in self._figures.intake.items():
-            stored.add_metric([source], counts["accepted"])
-            twice.add_metric([source], counts["duplicates"])
-            rival.add_metric([source], counts["conflicting"])
-        yield from (stored, twice, rival)
-        yield from _of_integrations(self._figures.accounts)
-        yield from _of_bounds(self._figures.bounds)
-        yield from _of_fleet(self._figures.fleet)
-        yield from _of_past(self._figures.past)
+        if self._figures is not None:
+            yield from _of_all(self._figures)
+
+
+def _of_all(figures: Figures) -> Iterator[Metric]:
+    stored = CounterMetricFamily("relay_stored_events", "Events stored, each once.", labels=["source"])
+    twice = CounterMetricFamily("relay_duplicate_events", "Events received again.", labels=["source"])
+    rival = CounterMetricFamily(
+        "relay_conflicting_event_ids",
+        "Events stored under an event id that was in use for another.",
+        labels=["source"],
+    )
+    for source, counts in figures.intake.items():
+        stored.add_metric([source], counts["accepted"])
+        twice.add_metric([source], counts["duplicates"])
+        rival.add_metric([source], counts["conflicting"])
+    yield from (stored, twice, rival)
+    yield from _of_integrations(figures.accounts)
+    yield from _of_bounds(figures.bounds)
+    yield from _of_fleet(figures.fleet)
+    yield from _of_past(figures.past)
 
 
 def _of_integrations(found: list[Account]) -> Iterator[Metric]:

@@ -6,7 +6,8 @@ import msgspec
 import redis
 
 from worker.store.archive_state import ArchiveRecord, ArchiveState
-from worker.store.past import since_ms
+from worker.store.entry_id import received_ms
+from worker.store.tally import Tallies
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -21,6 +22,7 @@ class Past(msgspec.Struct, frozen=True):
         return 0.0 if self.since_ms is None else max(0.0, time.time() - self.since_ms / 1000)
 
 
-def past(client: redis.Redis, sources: list[str], shards: int) -> Past:
+def past(client: redis.Redis, tallies: Tallies) -> Past:
     """The past as it is now."""
-    return Past(since_ms(client, sources, shards), ArchiveRecord(client).read())
+    firsts = [received_ms(one.first) for one in tallies.values() if one.first]
+    return Past(min(firsts, default=None), ArchiveRecord(client).read())

@@ -13,6 +13,7 @@ from worker.store.trail import DELIVERED, PROPERTIES_REJECTED, Run, decode_run, 
 
 RECENT_MS: Final = 15 * 60_000
 _RUNS: Final = 50  # the newest of each lane
+_RUNS_OF_ALL: Final = 2500  # fewer of each where there are many lanes
 _POINTS: Final = 10  # of each run
 
 
@@ -27,9 +28,10 @@ def recent_delays(client: redis.Redis, lanes: Iterable[Lane], now_ms: int | None
     """Each integration's delays in the last 15 minutes, from the newest runs of its lanes."""
     since_ms = (time.time_ns() // 1_000_000 if now_ms is None else now_ms) - RECENT_MS
     asked = list(lanes)
+    runs = max(2, min(_RUNS, _RUNS_OF_ALL // max(1, len(asked))))
     pipe: Any = client.pipeline(transaction=False)
     for lane in asked:
-        pipe.xrevrange(trail_key(lane.shard, lane.integration), "+", since_ms, count=_RUNS)
+        pipe.xrevrange(trail_key(lane.shard, lane.integration), "+", since_ms, count=runs)
     found: dict[str, list[tuple[int, float]]] = {}
     for lane, rows in zip(asked, pipe.execute(), strict=True):
         samples = found.setdefault(lane.integration, [])

@@ -7,7 +7,7 @@ for too long changes nothing when it wakes. The keys are listed in `keys.py`.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, cast
 
@@ -167,8 +167,14 @@ class Streams:
 
     def join(self, lane: Lane, start: str) -> bool:
         """Make the integration's group; True when it is new. `start` is "now" or "archive"."""
-        keys = [lane.key(kind) for kind in ("events", "ledger", "dead", "trail", "changes")]
-        return bool(self._join(keys=keys, args=[lane.integration, start]))
+        return bool(self._join(keys=_joined(lane), args=[lane.integration, start]))
+
+    def join_all(self, lanes: Iterable[tuple[Lane, str]]) -> None:
+        """Make the groups of many lanes in one round trip, each with its start."""
+        pipe = self._redis.pipeline(transaction=False)
+        for lane, start in lanes:
+            self._join(keys=_joined(lane), args=[lane.integration, start], client=pipe)
+        pipe.execute()
 
     def take(self, lane: Lane, token: str, count: int, *, probe: bool = False) -> Taken | Literal["held", "busy"]:
         """Take the lease and read up to `count` entries behind the cursor, fewer after unexplained deaths.
@@ -210,9 +216,12 @@ class Streams:
         """Prolong a lease that is still ours; False when it is not."""
         return bool(self._renew(keys=[lane.key("lease")], args=[token, self._lease_ms]))
 
-    def mark_woken(self, lane: Lane) -> None:
-        """Note that a wake-up is on its way, so that appends send none."""
-        self._mark(keys=[lane.key("wake")], args=[self._wake_ms])
+    def mark_woken(self, lanes: Iterable[Lane]) -> None:
+        """Note that wake-ups are on their way, so that appends send none."""
+        pipe = self._redis.pipeline(transaction=False)
+        for lane in lanes:
+            self._mark(keys=[lane.key("wake")], args=[self._wake_ms], client=pipe)
+        pipe.execute()
 
     def states(self, keys: Sequence[str]) -> list[bytes | None]:
         """The stored states of people, in the order asked; None for the unknown."""
@@ -281,6 +290,10 @@ class Streams:
         return cast('Literal["lost", "more", "empty"]', reply.decode())
 
 
+def _joined(lane: Lane) -> list[str]:
+    return [lane.key(kind) for kind in ("events", "ledger", "dead", "trail", "changes")]
+
+
 def _raised(replies: list[Any]) -> list[Any]:
     """The replies, if none of them is an error."""
     for reply in replies:
@@ -301,19 +314,3 @@ def read_range(
     server: Any = client  # redis-py types every reply as a union of all that a command may answer
     rows = server.xrevrange(key, last, first, count) if newest else server.xrange(key, first, last, count)
     return [(entry_id.decode(), fields.get(b"b", b"")) for entry_id, fields in rows]
-
-
-def read_together(client: redis.Redis, ask: Callable[[Any], None]) -> list[Any]:
-    """The replies to what `ask` puts into a pipeline, as of one moment; errors among them as values.
-
-    Redis 7 takes nothing into a transaction while its memory is full. What is asked for then comes without one: nothing
-    new is stored meanwhile, but what drains may move between two replies.
-    """
-    pipe = client.pipeline(transaction=True)
-    ask(pipe)
-    try:
-        return list(pipe.execute(raise_on_error=False))
-    except redis.exceptions.OutOfMemoryError:
-        pipe = client.pipeline(transaction=False)
-        ask(pipe)
-        return list(pipe.execute(raise_on_error=False))

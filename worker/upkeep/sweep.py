@@ -81,8 +81,8 @@ class Sweep:
                     continue
             if backlog.leased or 0 <= backlog.woken_ms_ago < woken_lately_ms:
                 continue
-            self._streams.mark_woken(lane)
             wakes.append((lane, False))
+        self._streams.mark_woken([lane for lane, probe in wakes if not probe])
         return wakes
 
     def backlogs(self) -> list[Backlog]:

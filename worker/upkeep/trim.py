@@ -8,7 +8,7 @@ Where there is an archive, nothing goes that it does not have, and what goes by 
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import redis
@@ -17,6 +17,7 @@ from worker.store.archive import HOUR_MS, Archive
 from worker.store.entry_id import order
 from worker.store.keys import shard_key
 from worker.store.memory import read_memory
+from worker.store.scripts import Call, call_all
 from worker.upkeep.archive import Archiving
 
 log = logging.getLogger(__name__)
@@ -39,11 +40,7 @@ def trim(
     """Drop settled events received before `oldest_ms` (Unix ms); how many."""
     if archive is not None:
         return _move(client, archive, sources, groups, shards, oldest_ms // HOUR_MS * HOUR_MS)
-    return sum(
-        _trim_stream(client, shard, source, groups, oldest_ms, exact=False)
-        for source in sources
-        for shard in range(shards)
-    )
+    return _trim_all(client, sources, groups, shards, oldest_ms, exact=False)
 
 
 def relieve(
@@ -65,11 +62,7 @@ def relieve(
     if archive is not None:
         dropped = _move(client, archive, sources, groups, shards, cut_ms)
     else:
-        dropped = sum(
-            _trim_stream(client, shard, source, groups, cut_ms, exact=True)
-            for source in sources
-            for shard in range(shards)
-        )
+        dropped = _trim_all(client, sources, groups, shards, cut_ms, exact=True)
     if dropped:
         log.warning("trimmed_early entries=%d past_s=%d", dropped, (now_ms - cut_ms) // 1000)
     return dropped
@@ -77,13 +70,19 @@ def relieve(
 
 def _oldest_settled_ms(client: redis.Redis, sources: list[str], shards: int) -> int | None:
     """When the oldest event that may go was received (Unix ms); what waits in another stream must not keep it."""
-    server: Any = client
-    found = []
+    pipe: Any = client.pipeline(transaction=False)
     for source in sources:
         for shard in range(shards):
-            first = server.xrange(shard_key(shard, "events", source), count=1)
-            if first and (place := order(first[0][0])) < _limit(_groups_of(client, shard, source), place[0] + 1):
-                found.append(place[0])
+            pipe.xrange(shard_key(shard, "events", source), count=1)
+            pipe.xinfo_groups(shard_key(shard, "events", source))
+    replies = pipe.execute(raise_on_error=False)  # without a stream there are no groups
+    found = []
+    for rows, groups in zip(replies[::2], replies[1::2], strict=True):
+        for one in (rows, groups) if rows else (rows,):
+            if isinstance(one, Exception):
+                raise one
+        if rows and (place := order(rows[0][0])) < _limit(_cursors(groups), place[0] + 1):
+            found.append(place[0])
     return min(found, default=None)
 
 
@@ -99,25 +98,27 @@ def _move(
                 found = _groups_of(client, shard, source)
                 limit = _limit(found, oldest_ms)
                 for cut in archiving.cuts(source, shard, list(found), limit):
-                    dropped += _cut(client, shard, source, {*groups, *found}, cut, exact=True)
+                    dropped += sum(call_all(client, "trim", [_cut(shard, source, groups, cut, exact=True)]))
     return dropped
 
 
-def _trim_stream(
-    client: redis.Redis, shard: int, source: str, groups: list[str], oldest_ms: int, *, exact: bool
+def _trim_all(
+    client: redis.Redis, sources: list[str], groups: list[str], shards: int, oldest_ms: int, *, exact: bool
 ) -> int:
-    if not client.exists(shard_key(shard, "events", source)):
-        return 0
-    found = _groups_of(client, shard, source)
-    return _cut(client, shard, source, {*groups, *found}, _limit(found, oldest_ms), exact=exact)
+    """Drop the settled events of every stream that were received before `oldest_ms` (Unix ms); how many."""
+    places = [(shard, source) for source in sources for shard in range(shards)]
+    return sum(call_all(client, "trim", [_cut(*place, groups, (oldest_ms, 0), exact=exact) for place in places]))
 
 
 def _groups_of(client: redis.Redis, shard: int, source: str) -> dict[str, Place]:
     """Every group of a stream, and the last entry that it is past."""
     server: Any = client
     key = shard_key(shard, "events", source)
-    found = server.xinfo_groups(key) if server.exists(key) else ()
-    return {group["name"].decode(): order(group["last-delivered-id"]) for group in found}
+    return _cursors(server.xinfo_groups(key) if server.exists(key) else ())
+
+
+def _cursors(groups: Iterable[Mapping[str, Any]]) -> dict[str, Place]:
+    return {group["name"].decode(): order(group["last-delivered-id"]) for group in groups}
 
 
 def _limit(found: Mapping[str, Place], oldest_ms: int) -> Place:
@@ -125,18 +126,8 @@ def _limit(found: Mapping[str, Place], oldest_ms: int) -> Place:
     return min([(oldest_ms, 0), *found.values()])
 
 
-def _cut(client: redis.Redis, shard: int, source: str, groups: set[str], limit: Place, *, exact: bool) -> int:
-    """Drop a stream's entries below a limit, and what speaks of them."""
-    server: Any = client
-    key = shard_key(shard, "events", source)
-    dropped = int(server.xtrim(key, minid=f"{limit[0]}-{limit[1]}", approximate=not exact))
-    first = server.xrange(key, count=1)
-    # nothing is settled before it is received: older records speak of events that are gone
-    gone_ms = order(first[0][0])[0] if first else limit[0]
-    pipe = server.pipeline(transaction=False)
-    for name in groups:
-        pipe.xtrim(shard_key(shard, "trail", name), minid=gone_ms, approximate=True)
-        pipe.zremrangebyscore(shard_key(shard, "changes", name), "-inf", f"({gone_ms}")
-    pipe.zremrangebyscore(shard_key(shard, "forgotten", source), "-inf", f"({gone_ms}")
-    pipe.execute()
-    return dropped
+def _cut(shard: int, source: str, groups: list[str], limit: Place, *, exact: bool) -> Call:
+    """The call that drops a stream's settled entries below a limit, and what speaks of them."""
+    keys = [shard_key(shard, kind, source) for kind in ("events", "forgotten")]
+    starts = [shard_key(shard, kind, "") for kind in ("trail", "changes")]
+    return keys, [f"{limit[0]}-{limit[1]}", "=" if exact else "~", *starts, *groups]

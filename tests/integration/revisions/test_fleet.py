@@ -64,3 +64,14 @@ def test_foreign_heartbeats_end_nobody(parts):
     parts.redis.hset(PROCESSES, mapping={"a": b"\xff", "b": b"x {}", "c": b"1 2"})
     parts.processes.beat(process("web"))
     assert [one.role for one in Ledger(parts).fleet().processes] == ["web"]
+
+
+def test_one_host_exports_what_is_of_all(parts):
+    """The first by name that has a live web process; before there is any, whoever is asked."""
+    assert Ledger(parts).fleet().leads("z")
+    parts.processes.beat(process("web", host="b"))
+    parts.processes.beat(process("worker", host="a"))
+    found = Ledger(parts).fleet()
+    assert [found.leads(host) for host in ("a", "b", "c")] == [True, True, False]
+    assert b"relay_exporter 0.0" in render(None)
+    assert b"relay_config_revision" not in render(None)

@@ -7,7 +7,6 @@ import pytest
 from tests.support.parts import append, make_parts
 from worker.ledger.figures import Ledger
 from worker.machine.sizing import look_at_room
-from worker.store.past import since_ms
 from worker.store.stream import Settlement, Taken
 from worker.store.trail import Run, encode_record
 from worker.upkeep.rounds import Rounds
@@ -30,6 +29,11 @@ def settle(parts, lane, ids):
     done = Settlement(ids[-1], len(ids), {"delivered": len(ids)}, {}, trail=encode_record(run))
     parts.streams.settle(lane, "t", 1, done, 0, ids[-1])
     parts.streams.release(lane, "t", ids[-1], keep=False)
+
+
+def since_ms(parts):
+    """When the oldest event that is kept was received."""
+    return Ledger(parts).figures().past.since_ms
 
 
 def press(parts, share):
@@ -98,15 +102,15 @@ def test_the_trail_is_trimmed_with_its_events(parts):
     Rounds(parts).trim()
     assert parts.redis.xlen(lane.key("trail")) <= 80
     first = int(parts.redis.xrange(lane.key("trail"), count=1)[0][0].partition(b"-")[0])
-    assert first <= since_ms(parts.redis, ["app"], 1) + 1000
+    assert first <= since_ms(parts) + 1000
 
 
 def test_how_far_the_past_reaches_is_the_oldest_event(parts):
     """None when nothing is kept."""
     (lane,) = parts.lanes()
-    assert since_ms(parts.redis, ["app"], 1) is None
+    assert since_ms(parts) is None
     ids = append(parts, lane, b"{}", b"{}")
-    assert since_ms(parts.redis, ["app"], 1) == int(ids[0].partition("-")[0])
+    assert since_ms(parts) == int(ids[0].partition("-")[0])
 
 
 def test_a_user_who_may_not_ask_for_memory_relieves_nothing(parts):

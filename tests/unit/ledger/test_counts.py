@@ -5,8 +5,8 @@ from worker.ledger.counts import Counts, read_counts, unaccounted
 
 def test_a_ledger_is_read_with_what_its_stream_took():
     """Accepted and waiting follow from where the books begin and how far the cursor is."""
-    ledger = {b"base": b"2", b"position": b"9", b"delivered": b"4", b"filtered:late": b"2", b"dead": b"1"}
-    found = read_counts(ledger | {b"late_ms:5": b"3", b"late_ms:inf": b"1"}, 12)
+    ledger = {"base": "2", "position": "9", "delivered": "4", "filtered:late": "2", "dead": "1"}
+    found = read_counts(ledger | {"late_ms:5": "3", "late_ms:inf": "1"}, 12)
     assert found == Counts(10, 4, {"late": 2}, 1, 3, 9, {"5": 3, "inf": 1})
     assert unaccounted(found.accepted, found.delivered, sum(found.filtered.values()), found.dead, found.waiting) == 0
 

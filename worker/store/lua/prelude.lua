@@ -11,13 +11,27 @@ local function before(one, other)
   return one_ms < other_ms or (one_ms == other_ms and tonumber(one_seq) < tonumber(other_seq))
 end
 
+-- What XINFO tells, by name.
+local function fields_of(row)
+  local fields = {}
+  for i = 1, #row, 2 do fields[row[i]] = row[i + 1] end
+  return fields
+end
+
+-- The groups of a stream, by name. An error when the stream is missing.
+local function groups_of(stream)
+  local groups = {}
+  for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local fields = fields_of(row)
+    groups[fields['name']] = fields
+  end
+  return groups
+end
+
 -- The cursor of a group, nil when there is no such group. An error when the stream is missing.
 local function cursor_of(stream, group)
-  for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local fields = {}
-    for i = 1, #row, 2 do fields[row[i]] = row[i + 1] end
-    if fields['name'] == group then return fields['last-delivered-id'] end
-  end
+  local found = groups_of(stream)[group]
+  return found and found['last-delivered-id']
 end
 
 -- Whether events wait behind a group's cursor; false without the stream or the group.
