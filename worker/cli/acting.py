@@ -44,6 +44,6 @@ def record(parts: "Relay", what: str, on: str, *, by: str | None, why: str = "",
 
 def discreet(person: str) -> str:
     """A person in the record: to be recognised by who knows the identifier, and by nobody else."""
-    import hashlib
+    from worker.store import actions
 
-    return f"person {hashlib.sha256(person.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+    return actions.discreet(person)

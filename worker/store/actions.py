@@ -1,5 +1,6 @@
 """Action log: when, who, what, on what, why, and with which result; never a payload or a key."""
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -50,3 +51,8 @@ class Actions:
             except msgspec.DecodeError:
                 continue
         return found
+
+
+def discreet(person: str) -> str:
+    """A person in the record: to be recognised by who knows the identifier, and by nobody else."""
+    return f"person {hashlib.sha256(person.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"

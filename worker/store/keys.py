@@ -51,6 +51,7 @@ relay:console:link:<digest>          string  who enters by a one-time link; minu
 relay:console:session:<digest>       string  who is logged in; one a log-in; expires when idle, logout
 relay:console:sessions               zset    session by when it began; as the sessions; the reader, logout
 relay:console:oidc:<digest>          string  a log-in at the OpenID provider that is under way; minutes; expires
+relay:console:reveal:<session>:<digest>  string  a person is shown to who asked for it; minutes; expires
 relay:console:mask                   string  key that personal data is masked with; 1; nobody
 relay:archive                        hash    files, events, written_ms; failing_since_ms, reason; 5 fields; nobody
 relay:archive:lease                  string  token of who archives; 1; expires, or its holder
@@ -122,3 +123,8 @@ def session_key(digest: str) -> str:
 def oidc_key(digest: str) -> str:
     """A log-in at the OpenID provider that is under way."""
     return f"relay:console:oidc:{digest}"
+
+
+def reveal_key(session_id: str, digest: str) -> str:
+    """Who or what is shown unmasked in a session."""
+    return f"relay:console:reveal:{session_id}:{digest}"
