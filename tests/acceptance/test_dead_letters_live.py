@@ -116,7 +116,7 @@ def test_the_runbook_is_true(stack, live, tmp_path):
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     said = ran.stdout + ran.stderr
     for message in (
-        "100 dead letters",
+        "100 failed events, production, since",
         "would pass",
         "job replay-",
         "is done: delivered 50",
@@ -126,7 +126,7 @@ def test_the_runbook_is_true(stack, live, tmp_path):
         "5 letters discarded",
         "test traffic of 12 March",
         "5 letters restored",
-        "nothing to replay",
+        "Nothing to replay.",
         "production is resumed",
         "the books balance",
     ):

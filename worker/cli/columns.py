@@ -1,5 +1,6 @@
 """Rows as aligned columns of plain text: to be read, searched and cut by other programs."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from worker.process.plain import plain
@@ -31,10 +32,14 @@ def columns(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> list[st
 _SHORTEST = 7  # a cell shorter than that says nothing
 
 
-def fitted(rows: Sequence[Sequence[str]], width: int, drop: Iterable[int], shorten: int) -> list[list[str]]:
-    """The rows, made to fit a width: columns are dropped in this order, at last the cells of one are shortened.
+def fitted(
+    rows: Sequence[Sequence[str]], width: int, drop: Iterable[int], shorten: Sequence[tuple[int, int]]
+) -> list[list[str]]:
+    """The rows, made to fit a width: cells are cut, and before they are too short columns are dropped in this order.
 
-    >>> fitted([["1", "a long cause", "now"]], 10, drop=[2], shorten=1)
+    `shorten` has the columns that may be cut, the first one first, each with the least length that says something.
+
+    >>> fitted([["1", "a long cause", "now"]], 10, drop=[2], shorten=[(1, 5)])
     [['1', 'a long…']]
     """
     left = list(range(len(rows[0]))) if rows else []
@@ -43,12 +48,32 @@ def fitted(rows: Sequence[Sequence[str]], width: int, drop: Iterable[int], short
     def excess() -> int:
         return sum(widths[place] for place in left) + 2 * (len(left) - 1) - width
 
+    def slack() -> int:
+        return sum(max(0, widths[place] - least) for place, least in shorten if place in left)
+
     for place in drop:
-        if excess() > 0:
+        if excess() > slack():
             left.remove(place)
-    most = max(_SHORTEST, widths[shorten] - max(0, excess())) if rows else 0
-    short = [[*row[:shorten], _cut(row[shorten], most), *row[shorten + 1 :]] for row in rows]
-    return [[row[place] for place in left] for row in short]
+    for place, least in (*shorten, *((place, _SHORTEST) for place, _ in reversed(shorten))):
+        widths[place] = min(widths[place], max(least, widths[place] - max(0, excess())))
+    return [[_cut(row[place], widths[place]) for place in left] for row in rows]
+
+
+def wrapped(rows: Sequence[Sequence[str]], width: int, right: Iterable[int] = ()) -> list[str]:
+    """The rows as lines; what is too long in the last column goes on in the next line, under its beginning.
+
+    >>> wrapped([["a", "one two"], ["b", ""]], 8)
+    ['a  one', '   two', 'b']
+    """
+    if not rows:
+        return []
+    head = columns([[*row[:-1], "|"] for row in rows], right)
+    lines = []
+    for line, row in zip(head, rows, strict=True):
+        begin = line[:-1]
+        texts = textwrap.wrap(plain(row[-1]), max(_SHORTEST, width - len(begin))) or [""]
+        lines += [f"{begin}{texts[0]}".rstrip(), *(" " * len(begin) + text for text in texts[1:])]
+    return lines
 
 
 def _cut(text: str, most: int) -> str:

@@ -5,6 +5,7 @@ functions; a unit test looks that none prints by itself.
 """
 
 import contextlib
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -63,6 +64,15 @@ def note(text: str) -> None:
     with contextlib.suppress(OSError):
         say(f"{time.strftime('%H:%M:%S')}  {text}")
         sys.stdout.flush()
+
+
+# A pipe has no width of its own, and columns that were cut cannot be searched.
+_NO_WIDTH = 1_000
+
+
+def terminal_width() -> int:
+    """How many columns a line may have."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_WIDTH
 
 
 def count(number: float) -> str:

@@ -75,6 +75,17 @@ HOLDS: Final[dict[HoldKind, str]] = {
     "operator": "Somebody held it on purpose: relay resume ends it.",
 }
 
+# Of a reason and what Customer.io refused: the table of the integrations file, and the payload's field.
+_REMEDIES: Final[dict[tuple[str, str], tuple[str, str]]] = {
+    ("rejected", "name"): ("[events]", "event_name"),
+    ("rejected", "attributes"): ("[event_attributes]", ""),
+    ("properties_rejected", ""): ("[user_properties]", ""),
+    ("too_large", ""): ("[event_attributes] or [user_properties]", ""),
+    ("no_person", ""): ("the source's [identity]", "user_id"),
+    ("no_event_name", ""): ("", "event_name"),
+    ("invalid_time", ""): ("", "event_created_at_ms"),
+}
+
 _BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in ADVICE.items()}
 _WRONG_BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in WRONG.items()}
 
@@ -95,11 +106,28 @@ def what_is_wrong(reason: str, field: str, status: int, tried: Sequence[str] = (
     if text is None:  # of another release
         return " · ".join(filter(None, [reason, field])) + said
     fields = ", ".join(tried) or f"{field or 'id'} is tried first"
-    return text.format(field=field or "a field", part=_refused(field), said=said, tried=fields)
+    return text.format(field=field or "a field", part=refused_part(field), said=said, tried=fields)
 
 
-def _refused(field: str) -> str:
+def remedy(reason: str, field: str, which: str) -> str:
+    """What would make such letters pass, for a plan; `which` are they, as `relay dead edit` takes them.
+
+    >>> remedy("rejected", "name", "1")
+    'fix it in [events], or relay dead edit 1 --set event_name=…'
+    """
+    outer, _, inner = field.partition(".")
+    table, payload_field = _REMEDIES.get((reason, outer)) or _REMEDIES.get((reason, ""), ("", ""))
+    edit = f"relay dead edit {which} --set {payload_field or inner}{'=' if payload_field or inner else ''}…"
+    return f"fix it in {table}, or {edit}" if table else edit
+
+
+def refused_part(field: str) -> str:
     """What Customer.io refused, by its own name for it."""
-    whole = {"": "it", "name": "the event name", "timestamp": "the time", "identifiers": "the person's identifiers"}
+    whole = {
+        "": "the event",
+        "name": "the event name",
+        "timestamp": "the time",
+        "identifiers": "the person's identifiers",
+    }
     outer, _, inner = field.partition(".")
     return whole.get(field) or (f"the attribute {inner}" if outer == "attributes" and inner else field)

@@ -22,8 +22,9 @@ class Survey(msgspec.Struct):
 
     `late` are older than 72 hours: Customer.io takes them, but they start no campaign. `newer` people have had later
     updates: their properties keep those. `sent` passes the relay's checks, `same` did so before and was refused by
-    Customer.io just as it would be sent now, `unknown` killed its worker and is not tried here; `filtered` and `dead`
-    by reason. `orphans` are of integrations that are not in the file any more: they cannot be replayed.
+    Customer.io just as it would be sent now (`refused`: of which reason and field), `unknown` killed its worker and is
+    not tried here; `filtered` and `dead` by reason. `orphans` are of integrations that are not in the file any more:
+    they cannot be replayed.
     """
 
     matched: int = 0
@@ -34,6 +35,7 @@ class Survey(msgspec.Struct):
     sent: int = 0
     unsure: int = 0
     same: int = 0
+    refused: dict[str, int] = {}
     unknown: int = 0
     filtered: dict[str, int] = {}
     dead: dict[str, int] = {}
@@ -134,6 +136,7 @@ class Surveyor:
                 survey.unsure += 1
             case "same":
                 survey.same += 1
+                _add(survey.refused, f"{letter.reason}:{letter.field}", 1)
             case "unknown":
                 survey.unknown += 1
             case "filtered":

@@ -59,11 +59,14 @@ def working(dead):
 
 
 def test_causes_on_one_screen(dead):
-    """The most frequent first, with figures and advice; the same for programs."""
+    """The most frequent first, with figures and numbers; the same for programs, with advice."""
     text = run("dead")
-    assert text.startswith("7 dead letters (production 7; room for 999,993 more)")
-    assert "      6  production   rejected · name · 207 · BAD" in text
-    assert "rejected: Customer.io refused it." in text
+    assert text.startswith("7 failed events, production, since ")
+    assert "(room for 999,993 more)" in text
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert any(row.startswith("1 6 Customer.io refused the event name (207) BAD") for row in rows)
+    assert any(row.startswith("2 1 no field names a person (") for row in rows)
+    assert "Look: relay dead show 1" in text
     found = told("dead")
     assert [(item["count"], item["reason"], sum(item["hours"])) for item in found["items"]] == [
         (6, "rejected", 6),
@@ -73,6 +76,41 @@ def test_causes_on_one_screen(dead):
     assert found["totals"] == {"production": {"dead": 7, "limit": 1_000_000}}
     assert [item["count"] for item in told("dead", "--where", "user_id ~ [012]$")["items"]] == [3]
     assert run("dead", "--reason", "too_large") == "no dead letters\n"
+
+
+def test_a_group_is_taken_by_its_number(dead):
+    """By every command that takes letters; narrowed by a filter, but never by one that contradicts it."""
+    run("dead")
+    assert "7 failed events of production" in run("dead", "replay", "1", "2", "--dry-run")
+    assert told("dead", "replay", "1", "--where", "user_id ~ [012]$", "--dry-run")["survey"]["matched"] == 3
+    assert [item["event"] for item in told("dead", "list", "1")["items"]] == ["BAD"] * 6
+    text = run("dead", "show", "1")
+    assert "1: 6 failed events of production, since " in text
+    assert "letter    production." in text
+    assert told("dead", "show", "2")["group"]["what"] == "no field names a person (customerio_user_id is tried first)"
+    for wrong in (["9"], ["1", "production.1.1-1"], ["1", "--reason", "rejected"], ["1", "--all"]):
+        run("dead", "replay", *wrong, "--dry-run", code=2)
+    assert "no group has the number 9; `relay dead` lists them (1, 2)" in run("dead", "show", "9", code=2)
+    run("dead", "list", "x", code=2)
+    assert "1 letter discarded" in run("dead", "discard", "2", "-m", "x", "--yes")
+    assert "group 2 has no letter any more" in run("dead", "show", "2", code=1)
+    assert "Nothing to replay." in run("dead", "replay", "2", "--yes")
+    assert json.loads(run("actions", "--json"))["items"][0]["on"].startswith(
+        "--integration production --reason no_person"
+    )
+
+
+def test_what_is_long_is_cut_unless_it_is_asked_for(dead):
+    """A field of 40 kB does not fill the screen; `--full` shows it, and so does `--json`."""
+    dead.faults(reject_event_names=frozenset({"BAD"}))
+    dead.deliver(event(50, "BAD", note="x" * 5_000, many=list(range(500)), **{f"f{n}": n for n in range(90)}))
+    letter = next(one for one in dead.letters() if one.person == "user-50")
+    text = run("dead", "show", letter.id)
+    assert "x… (5,000 characters; --full shows all)" in text
+    assert '"f30"' in text
+    assert len(text) < 20_000
+    assert "x" * 5_000 in run("dead", "show", letter.id, "--full")
+    assert "x" * 5_000 in told("dead", "show", letter.id)["raw"]
 
 
 def test_an_option_before_the_command_is_refused(dead):
@@ -163,8 +201,9 @@ def test_a_letter_nested_too_deep_to_be_written_is_shown_as_it_came(dead, depth)
     deep = msgspec.structs.replace(letter, raw=raw)
     key = shard_key(letter.shard, "dead", letter.integration)
     dead.parts.redis.hset(key, letter.id, encode_letter(deep))
-    text = run("dead", "show", letter.id)
+    text = run("dead", "show", letter.id, "--full")
     assert raw in text
+    assert raw[:2000] in run("dead", "show", letter.id)
     assert "replayed now it would be" in text
     assert told("dead", "show", letter.id)["raw"] == raw
 
@@ -201,17 +240,18 @@ def test_the_curl_command_does_what_the_relay_did(dead):
 def test_what_a_replay_would_do(dead):
     """How many, of which people, how late, what would fail again; nothing happens."""
     text = run("dead", "replay", "--all", "--dry-run")
+    refused = "refused by Customer.io as before (event name); fix it in [events], or relay dead edit --all"
     assert text.splitlines() == [
-        "7 letters: production 7; 6 people",
+        "7 failed events of production, 6 people",
         "  would pass        0",
-        "  would fail again  6  sent just as Customer.io refused them",
-        "  would fail again  1  no_person",
-        "note: all 7 are older than 72 h: what arrives starts no campaign",
-        "nothing to replay (--include-failing tries all the same)",
+        f"  would fail again  6  {refused} --set event_name=…",
+        "  would fail again  1  no_person; fix it in the source's [identity], or relay dead edit --all --set user_id=…",
+        "Note: all are older than 72 h: no campaign starts.",
+        "Nothing to replay. (--include-failing to try anyway)",
     ]
     survey = told("dead", "replay", "--all", "--fixed", "--dry-run")["survey"]
     assert survey["matched"] == 0
-    assert "nothing to replay" in run("dead", "replay", "--all", "--fixed", "--yes")
+    assert "Nothing to replay." in run("dead", "replay", "--all", "--fixed", "--yes")
     assert dead.parts.jobs.page(10) == []
 
 
@@ -322,8 +362,8 @@ def test_discarding_and_the_trail(dead):
 
 def test_one_letter_is_no_letters(dead):
     """Singular and plural are right."""
-    assert "and 1 letter of 1 more cause (--limit)" in run("dead", "--limit", "1")
-    assert "1 letter: production 1; 0 people" in run("dead", "replay", "--reason", "no_person", "--dry-run")
+    assert "and 1 failed event in 1 more group (--limit)" in run("dead", "--limit", "1")
+    assert "1 failed event of production, 0 people" in run("dead", "replay", "--reason", "no_person", "--dry-run")
     assert "1 letter discarded" in run("dead", "discard", "--reason", "no_person", "-m", "tests", "--yes")
 
 

@@ -139,6 +139,7 @@ def test_a_survey_counts_what_a_replay_would_do():
         people=2,
         sent=2,
         same=1,
+        refused={"rejected:name": 1},
         unknown=1,
         filtered={"event_off": 1},
         dead={"no_person": 1},

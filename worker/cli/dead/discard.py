@@ -8,7 +8,8 @@ import click
 
 from worker.cli.acting import BY, doer, record
 from worker.cli.columns import columns
-from worker.cli.dead.options import ALL, DRY_RUN, JSON, YES, choose, confirm, described, filters, take_filter
+from worker.cli.dead.choice import choose
+from worker.cli.dead.options import ALL, DRY_RUN, JSON, YES, confirm, filters
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, several, span
@@ -21,7 +22,7 @@ _MESSAGE_LIMIT = 300
 
 
 @click.command()
-@click.argument("ids", nargs=-1, metavar="[LETTER]...")
+@click.argument("ids", nargs=-1, metavar="[GROUP|LETTER]...")
 @filters
 @ALL
 @click.option("--message", "-m", required=True, metavar="TEXT", help="Why, for the trail.")
@@ -40,15 +41,15 @@ def dead_discard(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Discard LETTERs, or those of a filter: they are never sent, and count as filtered (discarded).
+    """Discard LETTERs, or those of a group or filter: they are never sent, and count as filtered (discarded).
 
     Only a `relay dead export` taken before brings them back. Exit 1 when some were left alone.
     """
     if not message.strip():
         raise click.UsageError("-m says why, to whoever reads the trail")
     parts = open_parts()
-    wanted = take_filter(flags, parts)
-    letters = [_slim(letter) for letter in choose(parts, ids, wanted, everything)]
+    choice = choose(parts, ids, flags, everything=everything)
+    letters = [_slim(letter) for letter in choice.find()]
     if not as_json:
         _show(Counter((one.integration, cause_words(*one.about.values())) for one in letters))
     if dry_run or not letters:
@@ -61,7 +62,7 @@ def dead_discard(
     record(
         parts,
         "dead discard",
-        described(ids, wanted, everything),
+        choice.text,
         by=by,
         why=message,
         result=f"{done} letters discarded",

@@ -7,7 +7,8 @@ import click
 import orjson
 
 from worker.cli.acting import BY, WHY, doer, record
-from worker.cli.dead.options import DRY_RUN, JSON, read_letters
+from worker.cli.dead.choice import read_letters
+from worker.cli.dead.options import DRY_RUN, JSON
 from worker.cli.dead.show import describe, verdict
 from worker.cli.parts import open_parts
 from worker.cli.printing import echo_json, say
@@ -50,7 +51,7 @@ def dead_edit(
     to that person's shard, and its id changes with it.
     """
     parts = open_parts()
-    before = read_letters(parts, [letter_id])[0]
+    before = read_letters(parts.dead_letters, [letter_id])[0]
     raw = _changed(before, settings, removals) if settings or removals else _in_editor(before)
     if raw is None:
         say("nothing was changed", err=True)

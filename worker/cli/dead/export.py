@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from worker.cli.acting import BY, WHY, doer, record
-from worker.cli.dead.options import DRY_RUN, JSON, chosen, filters, read_letters, take_filter
+from worker.cli.dead.choice import choose
+from worker.cli.dead.options import DRY_RUN, JSON, filters
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say
 
@@ -23,24 +24,21 @@ _REFUSALS_TOLD = 20
 
 
 @click.command()
-@click.argument("ids", nargs=-1, metavar="[LETTER]...")
+@click.argument("ids", nargs=-1, metavar="[GROUP|LETTER]...")
 @filters
 @click.option(
     "--output", metavar="FILE", help="Write there, to a file that only you may read.  [default: standard output]"
 )
 @JSON
 def dead_export(ids: tuple[str, ...], *, output: str | None, as_json: bool, **flags: Any) -> None:
-    """Export LETTERs, those of a filter, or all: one JSON object a line, with everything that is known of it.
+    """Export LETTERs, those of a group or filter, or all: one JSON object a line, with everything that is known of it.
 
     What is exported holds the events themselves, with whatever they tell of people. Nothing is removed.
     """
     from worker.dead.letter import encode_letter
 
     parts = open_parts()
-    wanted = take_filter(flags, parts)
-    if ids and wanted.text():
-        raise click.UsageError("give ids or filters, not both")
-    letters = read_letters(parts, list(ids)) if ids else parts.dead_letters.find(chosen(parts, wanted), wanted)
+    letters = choose(parts, ids, flags, by_default=True).find()
     number = 0
     try:
         with _opened(output) as file:

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.columns import columns
-from worker.cli.dead.options import JSON, chosen, filters, take_filter
+from worker.cli.columns import columns, fitted
+from worker.cli.dead.choice import choose, is_number
+from worker.cli.dead.options import JSON, filters
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
-from worker.cli.printing import echo_json, say, span
+from worker.cli.printing import echo_json, say, span, terminal_width
 
 if TYPE_CHECKING:
     from worker.dead.letter import Letter
@@ -18,15 +19,23 @@ _WORDS_SHOWN = 60
 
 
 @click.command()
+@click.argument("group", metavar="[GROUP]", required=False)
 @filters
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Letters on a page.")
 @click.option("--next", "cursor", metavar="CURSOR", help="The page after this cursor, as the last page gave it.")
 @JSON
-def dead_list(*, limit: int, cursor: str | None, as_json: bool, **flags: Any) -> None:
-    """List dead letters, the last to fail first, page by page."""
+def dead_list(group: str | None, *, limit: int, cursor: str | None, as_json: bool, **flags: Any) -> None:
+    """List dead letters, the last to fail first, page by page; of GROUP: one of the numbers of `relay dead`."""
+    if group and not is_number(group):
+        raise click.UsageError(
+            f'"{group}" is no number of a group; `relay dead` lists them, `relay dead show` takes an id'
+        )
     parts = open_parts()
-    wanted = take_filter(flags, parts)
-    letters, place = parts.dead_letters.page(chosen(parts, wanted), wanted, limit, _read_cursor(cursor))
+    choice = choose(parts, [group] if group else [], flags, by_default=True)
+    wanted = choice.filters[0]
+    letters, place = parts.dead_letters.page(
+        wanted.integrations or choice.integrations, wanted, limit, _read_cursor(cursor)
+    )
     following = f"{place[0]}:{place[1]}" if place else None
     if as_json:
         echo_json({"items": [summary(letter) for letter in letters], "next": following})
@@ -43,7 +52,8 @@ def dead_list(*, limit: int, cursor: str | None, as_json: bool, **flags: Any) ->
         ]
         for letter in letters
     ]
-    for line in columns(rows) if letters else ["no dead letter matches"]:
+    narrow = fitted(rows, terminal_width(), [4, 3], [(2, 30), (4, 20)])
+    for line in columns(narrow) if letters else ["no dead letter matches"]:
         say(line)
     if following:
         say()

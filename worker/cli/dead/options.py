@@ -4,7 +4,7 @@ import difflib
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,7 +14,6 @@ from worker.cli.choices import chosen_word
 if TYPE_CHECKING:
     from worker.app import Relay
     from worker.dead.filters import Filter
-    from worker.dead.letter import Letter
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Any], Any]
@@ -118,55 +117,6 @@ def _known(parts: "Relay", typed: "Filter") -> "Filter":
             word if _CAUSE.fullmatch(word) else chosen_word("cause", word, sorted(causes)) for word in typed.causes
         ),
     )
-
-
-def chosen(parts: "Relay", wanted: "Filter") -> list[str]:
-    """The integrations that a filter means."""
-    return list(wanted.integrations) or parts.known_integrations()
-
-
-def choose(parts: "Relay", ids: tuple[str, ...], wanted: "Filter", everything: bool) -> "Iterator[Letter]":
-    """The letters that a command is to act on: those of the ids, or of the filter; all of them only when asked for.
-
-    Raises:
-        click.UsageError: nothing, or too much, was said.
-    """
-    if ids and (wanted.text() or everything):
-        raise click.UsageError("give ids or filters, not both")
-    if ids:
-        return _by_id(parts, ids)
-    if not wanted.text() and not everything:
-        raise click.UsageError("say which: ids, a filter, or --all")
-    return parts.dead_letters.find(chosen(parts, wanted), wanted)
-
-
-def _by_id(parts: "Relay", ids: tuple[str, ...]) -> "Iterator[Letter]":
-    letters = read_letters(parts, sorted(set(ids)))
-    yield from sorted(letters, key=lambda letter: (letter.integration, letter.shard))
-
-
-def read_letters(parts: "Relay", ids: list[str]) -> "list[Letter]":
-    """The letters of these ids.
-
-    Raises:
-        click.UsageError: one is no id.
-        click.ClickException: one is not there (exit 1).
-    """
-    try:
-        found = parts.dead_letters.get(ids)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    for dead_id, letter in zip(ids, found, strict=True):
-        if letter is None:
-            raise click.ClickException(f"no dead letter {dead_id}: it was replayed or discarded, or never there")
-    return [letter for letter in found if letter is not None]
-
-
-def described(ids: tuple[str, ...], wanted: "Filter", everything: bool) -> str:
-    """Which letters were meant, for the record."""
-    if ids:
-        return " ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-    return "--all" if everything else wanted.text()
 
 
 def confirm(question: str, *, yes: bool, as_json: bool) -> None:

@@ -5,9 +5,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
-from worker.cli.dead.options import JSON, read_letters
+from worker.cli.dead.choice import find_group, is_number, read_letters
+from worker.cli.dead.excerpt import cut_text, pretty
+from worker.cli.dead.options import JSON
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
 from worker.cli.printing import echo_json, say, say_lines, span
@@ -18,23 +19,53 @@ if TYPE_CHECKING:
     from worker.dead.letter import Letter
     from worker.replay.judgement import Judged
 
+_CURL = 4_000
+
 
 @click.command()
-@click.argument("letter_id", metavar="LETTER")
+@click.argument("which", metavar="GROUP|LETTER")
+@click.option("--full", is_flag=True, help="Long fields too, whole.")
 @JSON
-def dead_show(letter_id: str, *, as_json: bool) -> None:
+def dead_show(which: str, *, full: bool, as_json: bool) -> None:
     """Show LETTER: the event as received, what was made of it, each attempt, and what would become of it now.
 
-    The curl command does by hand what the relay did last; it takes the key from $CUSTOMERIO_SITE_ID and
-    $CUSTOMERIO_API_KEY.
+    Of a GROUP (a number of `relay dead`): which events it is about, and its newest letter. The curl command does by
+    hand what the relay did last; it takes the key from $CUSTOMERIO_SITE_ID and $CUSTOMERIO_API_KEY.
     """
     parts = open_parts()
-    letter = read_letters(parts, [letter_id])[0]
+    about, letter = _newest(parts, int(which), as_json=as_json) if is_number(which) else ({}, _read(parts, which))
     told = describe(parts, letter)
     if as_json:
-        echo_json(told)
+        echo_json(told | about)
     else:
-        _show(letter, told)
+        _show(letter, told, full=full)
+
+
+def _read(parts: "Relay", letter_id: str) -> "Letter":
+    return read_letters(parts.dead_letters, [letter_id])[0]
+
+
+def _newest(parts: "Relay", number: int, *, as_json: bool) -> "tuple[dict[str, Any], Letter]":
+    """What a group is about, said or for programs; and the letter of it that failed last.
+
+    Raises:
+        click.ClickException: it has none any more (exit 1).
+    """
+    from worker.cli.dead.overview import row
+    from worker.cli.dead.picture import described
+    from worker.dead.filters import Filter
+
+    wanted = find_group(parts, number).narrow(Filter())
+    now_ms = time.time_ns() // 1_000_000
+    groups = parts.dead_groups.list(wanted.integrations, wanted, now_ms)
+    letters, _ = parts.dead_letters.page(wanted.integrations, wanted, 1)
+    if not groups or not letters:
+        raise click.ClickException(f"group {number} has no letter any more: they were replayed or discarded")
+    if not as_json:
+        known = parts.integrations.integrations.get(groups[0].integration)
+        say_lines(described(groups[0], now_ms, known.identity.id_fields if known else ()))
+        say()
+    return {"group": row(groups[0])}, letters[0]
 
 
 def describe(parts: "Relay", letter: "Letter") -> dict[str, Any]:
@@ -113,7 +144,7 @@ def curl(parts: "Relay", letter: "Letter") -> str:
     )
 
 
-def _show(letter: "Letter", told: dict[str, Any]) -> None:
+def _show(letter: "Letter", told: dict[str, Any], *, full: bool) -> None:
     from worker.dead.letter import received_of
     from worker.mapping.mapper import LATE_MS
 
@@ -140,18 +171,19 @@ def _show(letter: "Letter", told: dict[str, Any]) -> None:
         lines.append(("imported", f"{_moment(letter.restored['at_ms'])} by {letter.restored['by']}"))
     for name, text in lines:
         say(f"{name:<10}{text}")
-    _section("as received", _pretty(received_of(letter)))
+    _section("as received", pretty(received_of(letter), full=full))
     if letter.edits:
         from worker.dead.letter import raw_of
 
-        _section("as edited, and as it would be replayed", _pretty(raw_of(letter)))
+        _section("as edited, and as it would be replayed", pretty(raw_of(letter), full=full))
     _section(
-        "made of it", "\n".join(_pretty(op.encode()) for op in letter.operations) or "nothing: it did not get so far"
+        "made of it",
+        "\n".join(pretty(op.encode(), full=full) for op in letter.operations) or "nothing: it did not get so far",
     )
     _section("attempts", "\n".join(plain(_attempt(attempt)) for attempt in letter.attempts) or "none: nothing was sent")
     _section("replayed now it would be", plain(verdict(told["now"])))
     if told["curl"]:
-        _section("the same by hand", told["curl"])
+        _section("the same by hand", cut_text(told["curl"], _CURL, full=full))
 
 
 def _told(neighbour: dict[str, Any] | None) -> str:
@@ -164,13 +196,6 @@ def _section(title: str, text: str) -> None:
     say()
     say(f"{title}:")
     say_lines(f"  {line}" for line in text.split("\n"))
-
-
-def _pretty(raw: bytes) -> str:
-    try:
-        return plain_json(orjson.dumps(orjson.loads(raw), option=orjson.OPT_INDENT_2).decode())
-    except (ValueError, TypeError):  # no JSON, or nested deeper than orjson writes
-        return raw.decode("utf-8", "backslashreplace")
 
 
 def _attempt(attempt: dict[str, Any]) -> str:
