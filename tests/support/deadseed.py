@@ -93,8 +93,8 @@ def seed(
             failed_ms=now_ms - (n % 12) * HOUR_MS - n % 1000,
         )
         keys = [lane.key(kind) for kind in ("ledger", "dead", "deadtime", "deadcauses")]
-        keys.append(cause_key(lane.shard, lane.integration, letter.cause))
-        pipe.evalsha(sha, 5, *keys, pack(letter.named()))
+        keys += [cause_key(lane.shard, lane.integration, letter.cause), lane.key("changes")]
+        pipe.evalsha(sha, 6, *keys, pack(letter.named()), b"")
         if len(pipe) >= 2000:
             pipe.execute()
     pipe.execute()

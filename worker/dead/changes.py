@@ -77,13 +77,14 @@ class DeadChanges:
         notes = [msgspec.json.decode(note, type=Discarded) for row in pipe.execute() for note in row]
         return sorted(notes, key=lambda note: (-note.at_ms, note.id))[:limit]
 
-    def restore(self, letter: Letter) -> bool:
+    def restore(self, letter: Letter, by: str = "") -> bool:
         """Put back a letter that is not there, as one more accepted event; False when it is there."""
         lane = Lane(letter.source, letter.integration, letter.shard)
         new = burial(letter)
         keys = [lane.key(kind) for kind in ("ledger", "dead", "deadtime", "deadcauses")]
-        keys.append(cause_key(lane.shard, lane.integration, new.cause))
-        return bool(self._restore(keys=keys, args=[pack(new.named())]))
+        keys += [cause_key(lane.shard, lane.integration, new.cause), lane.key("changes")]
+        note = encode_record(Trailed(time.time_ns() // 1_000_000, by=by))
+        return bool(self._restore(keys=keys, args=[pack(new.named()), note]))
 
     def rewrite(self, before: Letter, after: Letter) -> Change:
         """Replace a letter that is still as it was read."""

@@ -169,6 +169,20 @@ def test_a_group_that_is_made_again_from_the_archive_begins_its_trail_again(stac
     assert not stack.parts.redis.exists(lane.key("trail"), lane.key("changes"))
 
 
+def test_a_group_that_is_made_again_from_now_on_has_counted_nothing_of_the_past(stack):
+    """A replay of an event that its former books counted as filtered takes it from no count of the present ones."""
+    stack.deliver(event(1, "ACTIVATE"))
+    for lane in stack.parts.lanes():
+        stack.parts.redis.xgroup_destroy(lane.key("events"), lane.integration)
+        stack.parts.streams.join(lane, "now")
+    stack.restart(("ACTIVATE = false", "ACTIVATE = true"))
+    told, ids = plan(stack)
+    assert told.would_send == 1
+    assert replay(stack, ids).counts == {"delivered": 1}
+    account = books(stack)
+    assert (account.accepted, account.delivered, account.filtered) == (1, 1, {})
+
+
 def test_a_replay_of_events_waits_while_there_are_too_many_dead_letters(stack):
     """One of dead letters is what ends that hold; one of retained events might add to them."""
     stack.deliver(event(1))

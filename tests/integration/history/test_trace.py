@@ -107,6 +107,23 @@ def test_a_discarded_letter_reads_as_given_up_and_by_whom(stack):
     assert (passed.outcome, passed.reason, passed.by) == ("filtered", "discarded", "anna")
 
 
+def test_a_discarded_letter_that_is_imported_again_reads_as_failed(stack):
+    """What is true now counts, not what was done once; and a replay of it as delivered."""
+    stack.faults(reject_event_names=frozenset({"BAD"}))
+    stack.deliver(event(1, "BAD"))
+    (letter,) = stack.letters()
+    list(stack.parts.dead_changes.discard([letter], "by mistake", "anna"))
+    assert stack.parts.dead_changes.restore(letter, "ben")
+    passed = fate(stack, "event-1-BAD")
+    assert (passed.outcome, passed.reason, passed.letter) == ("dead", "rejected", letter.id)
+    stack.faults()
+    stack.replay()
+    assert fate(stack, "event-1-BAD").outcome == "delivered"
+    assert stack.parts.dead_changes.restore(letter, "ben")
+    assert fate(stack, "event-1-BAD").outcome == "delivered"
+    assert stack.account().dead == 1
+
+
 def test_forgetting_leaves_the_codes_of_the_others_where_they_are(stack):
     """Deleted entries of the middle of a run do not shift what is said of the rest."""
     same = [event(number, user_id=f"u{number}") for number in range(40)]

@@ -124,7 +124,7 @@ def _bring_back(parts: "Relay", letter: "Letter", mark: dict[str, Any], room: _R
 
     if dry_run:
         return parts.dead_letters.get([letter.id])[0] is None
-    if not parts.dead_changes.restore(msgspec.structs.replace(letter, restored=mark)):
+    if not parts.dead_changes.restore(msgspec.structs.replace(letter, restored=mark), mark["by"]):
         return False
     room.take(letter.integration)
     return True

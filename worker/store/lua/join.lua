@@ -19,8 +19,8 @@ redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], cursor, 'ENTRIESREAD', base)
 local properties = tonumber(redis.call('HGET', KEYS[2], 'properties') or 0)
 local dead = redis.call('HLEN', KEYS[3]) - properties
 redis.call('DEL', KEYS[2])
--- Of a lost group that begins again from the archive: every event gets its code once more.
-if ARGV[2] == 'archive' then redis.call('DEL', KEYS[4], KEYS[5]) end
+-- Of a group that was lost or removed: its books begin again, and what the trail says is in none of them.
+redis.call('DEL', KEYS[4], KEYS[5])
 redis.call('HSET', KEYS[2], 'base', base - dead, 'position', base, 'dead', dead)
 if properties > 0 then redis.call('HSET', KEYS[2], 'properties', properties) end
 return 1
