@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ from worker.ledger.figures import Ledger
 LEASE_S = 2.0
 WORKERS = ("worker-1", "worker-2")
 BATCH_EVENTS, SHARDS = 25, 4
+_STILL_S = 120  # so long nothing may move before a run is given up
 _LOSS = 0.02  # share of Redis's answers that are lost all the time; a twentieth of that for the broker's
 SETTINGS = {
     "RELAY_LEASE_S": str(LEASE_S),
@@ -153,14 +155,14 @@ class Chaos:
             for thread in tracks:
                 thread.join()
             self._say("faults are over")
-            until(lambda: not self._sender.left, "everything is sent", within_s=300, every_s=0.5)
+            self._while_it_moves(lambda: self._sender.left, "everything is sent")
             self._sender.stop()
             self._stack.faults()
             self._proxy.lose(0)
             self._broker_proxy.lose(0)
             self._door_proxy.lose(0)
             with suppress(AssertionError):
-                until(self._is_done, "everything is settled", within_s=120, every_s=0.5)
+                self._while_it_moves(self._left, "everything is settled")
             lasted_s = time.monotonic() - began
             self._over.set()
             supervisor.join()
@@ -182,11 +184,19 @@ class Chaos:
             self._stack.start_as(name, "worker", concurrency=2)
         self._arm({}, self._slow_s)
 
-    def _is_done(self) -> bool:
+    def _left(self) -> int:
+        """How many events are not settled yet; all of them, while nobody can tell."""
         with suppress(redis.RedisError):
             account = self._stack.account
-            return account.accepted == self._events and account.waiting == 0
-        return False
+            return self._events - account.accepted + account.waiting
+        return self._events
+
+    @staticmethod
+    def _while_it_moves(left: Callable[[], int], what: str) -> None:
+        """Wait until nothing is left, as long as it becomes less: a busy machine is slow, not broken."""
+        known = left()
+        while known:
+            known = until(lambda least=known: (now := left()) < least and (now + 1), what, _STILL_S, 0.5) - 1
 
     def _supervise(self) -> None:
         """Start again whatever ended, as a supervisor does."""

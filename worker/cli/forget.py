@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from worker.cli.acting import BY, WHY, record
+from worker.cli.acting import BY, WHY, acting
 from worker.cli.printing import echo_json, say
 
 
@@ -24,23 +24,15 @@ def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: boo
     unless the person is suppressed too. Redis frees the bytes of deleted stream entries with the blocks they are in,
     when the retention time is over.
     """
+    from worker.acts.people import forget as forget_person
     from worker.cli.parts import open_parts
-    from worker.upkeep.forget import forget as forget_person
 
     if not yes:
         if as_json:
             raise click.UsageError("--json needs --yes")
         click.confirm("Their events that wait will not be sent, their dead letters are gone. Go on?", abort=True)
-    parts = open_parts()
-    removed = forget_person(parts, person)
-    result = f"{removed.entries} events, {removed.dead_letters} dead letters, {removed.states} states removed"
-    record(parts, "forget", "a person", by=by, why=message, result=result)
-    try:
-        # the append-only file holds the bytes until it is rewritten
-        parts.redis.bgrewriteaof()
-        rewriting = True
-    except Exception:  # noqa: BLE001 - a managed server may forbid it; the answer says so
-        rewriting = False
+    done = forget_person(open_parts(), person, acting(by, message))
+    removed, rewriting = done.removed, done.rewriting
     if as_json:
         echo_json(msgspec.to_builtins(removed) | {"aof_rewrite_started": rewriting})
         return

@@ -14,6 +14,21 @@ from typing import Any, NamedTuple
 import click
 
 from worker.process.plain import plain, plain_json, plain_lines
+from worker.process.wording import count, several, span
+
+__all__ = [
+    "Styled",
+    "count",
+    "echo_items",
+    "echo_json",
+    "note",
+    "say",
+    "say_lines",
+    "several",
+    "show_progress",
+    "span",
+    "terminal_width",
+]
 
 
 def echo_json(value: Any) -> None:
@@ -73,39 +88,3 @@ _NO_WIDTH = 1_000
 def terminal_width() -> int:
     """How many columns a line may have."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_WIDTH
-
-
-def count(number: float) -> str:
-    """A number for people.
-
-    >>> count(1234567)
-    '1,234,567'
-    """
-    return f"{number:,.0f}"
-
-
-def several(number: int, one: str, many: str = "") -> str:
-    """A number of things for people.
-
-    >>> several(1, "letter"), several(2_000, "letter"), several(0, "person", "people")
-    ('1 letter', '2,000 letters', '0 people')
-    """
-    return f"{count(number)} {one if number == 1 else many or one + 's'}"
-
-
-def span(milliseconds: float) -> str:
-    """A length of time in its largest fitting unit.
-
-    >>> span(250), span(4_200), span(90_000), span(5_400_000), span(200_000_000)
-    ('250 ms', '4.2 s', '1 min 30 s', '1 h 30 min', '2 d 7 h')
-    """
-    if milliseconds < 1000:
-        return f"{milliseconds:.0f} ms"
-    if milliseconds < 60_000:
-        return f"{milliseconds / 1000:.1f} s"
-    seconds = int(milliseconds // 1000)
-    for large, size_s, small, part_s in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if seconds >= size_s:
-            rest = seconds % size_s // part_s
-            return f"{seconds // size_s} {large}" + (f" {rest} {small}" if rest else "")
-    raise AssertionError("a minute and more is covered above")

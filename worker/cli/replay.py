@@ -1,28 +1,22 @@
 """`relay replay`: retained traffic again, into one integration: say what it would do, ask, start the job, watch it."""
 
 import time
-import uuid
 from typing import TYPE_CHECKING, cast
 
 import click
 
-from worker.cli.acting import BY, WHY, doer, record
+from worker.cli.acting import BY, WHY, acting
 from worker.cli.archive import ARCHIVE
 from worker.cli.archive import wanted as archive
 from worker.cli.dead.follow import ending, follow
-from worker.cli.dead.jobs import job_row, wake
+from worker.cli.dead.jobs import job_row
 from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, say_lines
-from worker.errors import OperatorError
 
 if TYPE_CHECKING:
-    from config.integrations import Integration
-    from worker.app import Relay
-    from worker.history.backfill import Backfill, Only, Plan, Wanted
+    from worker.history.backfill import Only, Plan
     from worker.history.scan import Span
-    from worker.replay.job import Job
-    from worker.store.archive import Archive
 
 
 @click.command()
@@ -74,22 +68,25 @@ def replay(
     Runs as a job of the workers, behind live events, in each person's order; Ctrl-C ends only the watching. ULIDs stay:
     what Customer.io has is not repeated. Exit 1 when events failed or the job was aborted.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    from worker.acts.replaying import look_back, replay_events
     from worker.history.backfill import Wanted
 
     parts = open_parts()
     wanted = Wanted(_span(since, until), frozenset(events), person, cast("Only", only))
-    work, chosen = _look(parts, name, wanted, archive(parts, with_archive=with_archive))
+    known = parts.integrations.integrations
+    if name not in known:
+        raise click.UsageError(f"no integration {name!r}; there are: {', '.join(known) or 'none'}")
+    work, chosen = look_back(parts, name, wanted, archive(parts, with_archive=with_archive))
     plan = work.plan
     if not as_json:
         say_lines(told(plan, name))
-    if dry_run or not chosen:
+    if dry_run or not chosen.ids:
         if as_json:
             echo_json({"plan": plan, "job": None})
         return
-    confirm(f"send {count(len(chosen))} events to {name}?", yes=yes, as_json=as_json)
+    confirm(f"send {count(len(chosen.ids))} events to {name}?", yes=yes, as_json=as_json)
     meant = _described(name, since, until, events, person, only)
-    job = _start(parts, name, chosen, work.carried, meant, rate, doer(by))
-    record(parts, "replay", meant, by=by, why=message, result=f"{len(chosen)} events, job {job.id}")
+    job = replay_events(parts, name, chosen, meant, rate, acting(by, message))
     if not as_json:
         say(f"job {job.id} (relay jobs show {job.id})")
     ended = follow(parts, job.id, quiet=as_json) if wait else job
@@ -97,16 +94,6 @@ def replay(
         echo_json({"plan": plan, "job": job_row(ended)})
     if wait:
         raise click.exceptions.Exit(ending(ended))
-
-
-def refuse_in_shadow(integration: "Integration") -> None:
-    """Refuse to start a job that could send nothing.
-
-    Raises:
-        OperatorError: the integration is in shadow.
-    """
-    if not integration.send:
-        raise OperatorError(f"{integration.name} is in shadow and sends nothing; first put send = true in force")
 
 
 def told(plan: "Plan", name: str) -> list[str]:
@@ -129,52 +116,6 @@ def told(plan: "Plan", name: str) -> list[str]:
             f"Note: {count(plan.late)} of those that would be sent are older than 72 h: they start no campaign."
         )
     return lines
-
-
-def _look(parts: "Relay", name: str, wanted: "Wanted", archived: "Archive | None") -> "tuple[Backfill, list[str]]":
-    """What a replay would do, and the ids of the events it is about.
-
-    Raises:
-        click.UsageError: there is no such integration.
-    """
-    from worker.dead.fates import Fates
-    from worker.history.archive import ArchivedFates, ArchivedScan
-    from worker.history.backfill import Backfill
-    from worker.history.scan import Scan
-
-    known = parts.integrations.integrations.get(name)
-    if known is None:
-        there = ", ".join(parts.integrations.integrations) or "none"
-        raise click.UsageError(f"no integration {name!r}; there are: {there}")
-    refuse_in_shadow(known)
-    suppressed = parts.suppressed.people()
-    scan, fates = Scan(parts.redis), Fates(parts.redis)
-    if archived is not None:
-        scan = archived_scan = ArchivedScan(parts.redis, archived)
-        fates = ArchivedFates(parts.redis, archived_scan)
-    work = Backfill(scan, fates, parts.mapper(known), suppressed, wanted)
-    return work, list(work.chosen(lane for lane in parts.lanes() if lane.integration == name))
-
-
-def _start(
-    parts: "Relay", name: str, ids: list[str], carried: dict[str, bytes], text: str, rate: float, by: str
-) -> "Job":
-    from worker.replay.job import Job
-
-    job = Job(
-        id=f"replay-{uuid.uuid4().hex[:6]}",
-        by=by,
-        filter=text,
-        integrations=[name],
-        created_ms=time.time_ns() // 1_000_000,
-        rate=rate,
-        matched=len(ids),
-        left=len(ids),
-        kind="events",
-    )
-    parts.jobs.start(job, ids, carried)
-    wake(parts, job.id)
-    return job
 
 
 def _span(since: str | None, until: str | None) -> "Span":

@@ -1,23 +1,18 @@
 """`relay resync`: send the properties of all known people to one integration again, as a job."""
 
-import time
-import uuid
 from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.acting import BY, WHY, doer, record
+from worker.cli.acting import BY, WHY, acting
 from worker.cli.dead.follow import ending, follow
-from worker.cli.dead.jobs import job_row, wake
+from worker.cli.dead.jobs import job_row
 from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, say_lines
-from worker.cli.replay import refuse_in_shadow
 
 if TYPE_CHECKING:
-    from worker.app import Relay
     from worker.history.people import Known
-    from worker.replay.job import Job
 
 
 @click.command()
@@ -52,6 +47,8 @@ def resync(
 
     No event is sent. Runs as a job of the workers, behind live events; Ctrl-C ends only the watching.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    from worker.acts.replaying import refuse_in_shadow
+    from worker.acts.replaying import resync as resync_people
     from worker.history.people import known_people
 
     parts = open_parts()
@@ -69,8 +66,7 @@ def resync(
         return
     confirm(f"send {name} the properties of {count(known.people)} people?", yes=yes, as_json=as_json)
     meant = f"--integration {name}" + (" --person (one)" if person else "")
-    job = _start(parts, name, known, meant, rate, doer(by))
-    record(parts, "resync", meant, by=by, why=message, result=f"{known.people} people, job {job.id}")
+    job = resync_people(parts, name, known, meant, rate, acting(by, message))
     if not as_json:
         say(f"job {job.id} (relay jobs show {job.id})")
     ended = follow(parts, job.id, quiet=as_json) if wait else job
@@ -97,22 +93,3 @@ def told(known: "Known", name: str) -> list[str]:
 
 def _figures(known: "Known") -> dict[str, int]:
     return {"people": known.people, "nameless": known.nameless}
-
-
-def _start(parts: "Relay", name: str, known: "Known", text: str, rate: float, by: str) -> "Job":
-    from worker.replay.job import Job
-
-    job = Job(
-        id=f"resync-{uuid.uuid4().hex[:6]}",
-        by=by,
-        filter=text,
-        integrations=[name],
-        created_ms=time.time_ns() // 1_000_000,
-        rate=rate,
-        matched=known.people,
-        left=known.people,
-        kind="people",
-    )
-    parts.jobs.start_on(job, {(name, shard): digests for shard, digests in known.digests.items()})
-    wake(parts, job.id)
-    return job

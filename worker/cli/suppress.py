@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import click
 
-from worker.cli.acting import BY, WHY, discreet, record
+from worker.cli.acting import BY, WHY, acting
 from worker.cli.printing import echo_json, say_lines
 
 
@@ -20,13 +20,11 @@ def suppress() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def add(person: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Suppress PERSON (a user id, anonymous id or e-mail), from the next batch on."""
+    from worker.acts.people import suppress as suppress_person
     from worker.cli.parts import open_parts
 
-    parts = open_parts()
-    new = parts.suppressed.add(person)
-    result = "suppressed" if new else "was suppressed already"
-    record(parts, "suppress add", discreet(person), by=by, why=message, result=result)
-    _say({"suppressed": True, "new": new}, [result], as_json)
+    new = suppress_person(open_parts(), person, acting(by, message))
+    _say({"suppressed": True, "new": new}, ["suppressed" if new else "was suppressed already"], as_json)
 
 
 @suppress.command("remove")
@@ -36,13 +34,11 @@ def add(person: str, message: str, by: str | None, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def remove(person: str, message: str, by: str | None, *, as_json: bool) -> None:
     """Send events about PERSON again; what was filtered meanwhile stays filtered."""
+    from worker.acts.people import unsuppress
     from worker.cli.parts import open_parts
 
-    parts = open_parts()
-    known = parts.suppressed.remove(person)
-    result = "no longer suppressed" if known else "was not suppressed"
-    record(parts, "suppress remove", discreet(person), by=by, why=message, result=result)
-    _say({"suppressed": False, "known": known}, [result], as_json)
+    known = unsuppress(open_parts(), person, acting(by, message))
+    _say({"suppressed": False, "known": known}, ["no longer suppressed" if known else "was not suppressed"], as_json)
     if not known:
         raise click.exceptions.Exit(1)
 

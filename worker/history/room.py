@@ -14,10 +14,11 @@ from config.integrations import ConfigError, Integration, Integrations, parse
 from worker.app import Relay, relay
 from worker.dead.fates import Fates
 from worker.errors import OperatorError
+from worker.history.activity import Activity, Wanted, activity
 from worker.history.archive import ArchivedFates, ArchivedScan
 from worker.history.find import Finder, Found
 from worker.history.scan import Scan
-from worker.history.timeline import PropertyValue, Spot, Timeline, property_values
+from worker.history.timeline import PropertyValue, Spot, Timeline, property_values, spot
 from worker.history.trace import AtRevision, Trace, Tracer
 from worker.mapping.mapper import Mapper
 from worker.store.archive import Archive
@@ -99,6 +100,15 @@ class History:
         properties = {} if cursor else self._properties([*page, *events], set(only))
         return PersonPage(sorted(names), items, properties, following)
 
+    def activity(self, wanted: Wanted, limit: int, cursor: str | None = None, budget_s: float = 1.0) -> Activity:
+        """A page of the newest events of everybody.
+
+        Raises:
+            ValueError: the cursor is invalid.
+        """
+        after = _read_cursor(cursor)
+        return activity(self.scan, self.finder.streams(), self.tracer, wanted, limit, after, budget_s)
+
     def _properties(self, events: list[Any], only: set[str]) -> dict[str, dict[str, PropertyValue]]:
         """The person's properties in each integration; of the identifiers that their events map to."""
         now_ms = time.time_ns() // 1_000_000
@@ -157,7 +167,12 @@ class _Former:
 
 
 def _cursor(found: Found) -> str:
-    return f"{found.entry_id}.{found.shard}.{found.source}"
+    return cursor_of(spot(found))
+
+
+def cursor_of(at: Spot) -> str:
+    """The cursor for what comes after a spot in a timeline."""
+    return f"{-at[0]}-{-at[1]}.{at[2]}.{at[3]}"
 
 
 def _read_cursor(cursor: str | None) -> Spot | None:

@@ -101,7 +101,12 @@ class Scan:
 
     def ask(self, *command: Any) -> Any:
         """One command's raw reply."""
-        (reply,) = self._exchange([command])
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        return self.ask_all([command])[0]
+
+    def ask_all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """The raw replies of several commands, asked for in one exchange."""
+        replies = self._exchange([tuple(command) for command in commands])
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return list(replies)

@@ -207,7 +207,8 @@ def test_the_record_names_no_person(relay):
     """Neither a filter by person nor a suppression leaves an identifier behind; who knows it can recognise it."""
     relay.apply(text())
     relay("suppress", "add", "ann@example.com", "--by", "bob", "-m", "asked us")
-    from worker.cli.acting import discreet, record
+    from worker.cli.acting import record
+    from worker.store.actions import discreet
 
     for on in ("--person ann@example.com --since 1", "--person 'ann@example.com'", '--person "ann@example.com"'):
         record(relay.parts, "dead discard", on, by="bob")

@@ -1,13 +1,12 @@
 """`relay config apply` and `relay config rollback`: a plan, a question, a new revision in force."""
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.acting import BY, WHY, doer, record
+from worker.cli.acting import BY, WHY, acting
 from worker.cli.config.plan import SINCE, ask_keys, look, show, show_keys
 from worker.cli.printing import count, echo_json, say
 from worker.errors import OperatorError
@@ -15,10 +14,7 @@ from worker.errors import OperatorError
 if TYPE_CHECKING:
     from worker.app import Relay
     from worker.history.plan import Plan
-    from worker.revisions.store import Origin, Revision
-
-_TAKEN_UP_WITHIN_S = 10.0
-_SILENT_MS = 3_000
+    from worker.revisions.store import Origin
 
 _YES = click.option("--yes", is_flag=True, help="Do not ask; removes no integration by itself.")
 _REMOVE = click.option(
@@ -46,11 +42,12 @@ def apply(
     Refused when another revision was applied since the plan, and where RELAY_INTEGRATIONS names a file: the file owns
     the configuration then.
     """
+    from worker.acts.publishing import refuse_if_owned_by_file
     from worker.cli.parts import open_parts
     from worker.revisions.live import read_file
 
     parts = open_parts()
-    _owned_by_redis(parts)
+    refuse_if_owned_by_file(parts)
     text = read_file(file)
     _Publication(parts, text, str(file), "command", message, by, as_json=as_json).run(since, remove, yes=yes)
 
@@ -93,6 +90,8 @@ class _Publication:
 
     def run(self, since: str, remove: tuple[str, ...], *, yes: bool) -> None:
         """Plan, ask, publish, wait."""
+        from worker.acts.publishing import publish
+
         plan, lines = look(self._parts, self._text, self._path, since, quiet=self._as_json)
         if not self._as_json:
             show(plan, lines)
@@ -102,26 +101,9 @@ class _Publication:
                 echo_json({"revision": plan.revision, "published": False})
             return
         self._agree(plan, remove, yes=yes)
-        number = self._parts.revisions.publish(self._revision(plan), plan.revision)
-        record(
-            self._parts,
-            "config rollback" if self._origin == "rollback" else "config apply",
-            f"revision {number}",
-            by=self._by,
-            why=self._note,
-            result=f"in force, after revision {plan.revision}",
-        )
+        doer = acting(self._by, self._note)
+        number = publish(self._parts, self._text, self._origin, plan.revision, plan.removed, doer)
         self._follow(plan, number)
-
-    def _revision(self, plan: "Plan") -> "Revision":
-        from worker.revisions.store import Revision, digest_of
-
-        seconds, micros = self._parts.redis.time()
-        at_ms = int(seconds) * 1000 + int(micros) // 1000
-        removed = tuple(plan.removed)
-        return Revision(
-            self._text, digest_of(self._text), doer(self._by), at_ms, self._note, self._origin, removed=removed
-        )
 
     def _agree(self, plan: "Plan", remove: tuple[str, ...], *, yes: bool) -> None:
         """Ask what must be asked.
@@ -152,23 +134,11 @@ class _Publication:
 
     def _follow(self, plan: "Plan", number: int) -> None:
         """Wait until the live processes run it; then what was removed goes."""
-        from worker.ledger.fleet import fleet
-        from worker.upkeep.rounds import Rounds
+        from worker.acts.publishing import retire, wait_for_uptake
 
-        parts, ends = self._parts, time.monotonic() + _TAKEN_UP_WITHIN_S
-        while True:
-            # who was killed a moment ago is not waited for: everyone says once a second that it is alive
-            alive = [
-                one
-                for one in fleet(parts.redis, parts.processes, parts.revisions).processes
-                if one.silent_ms < _SILENT_MS
-            ]
-            behind = [one for one in alive if one.revision < number]
-            if not behind or time.monotonic() > ends:
-                break
-            time.sleep(0.1)
-        parts.live.look(force=True)
-        removed = Rounds(parts).retirement.retire(at_once=True) if plan.removed and not behind else []
+        seen = wait_for_uptake(self._parts, number)
+        alive, behind = seen.alive, seen.behind
+        removed = retire(self._parts) if plan.removed and not behind else []
         if self._as_json:
             answer: dict[str, Any] = {"revision": number, "published": True, "removed": removed}
             echo_json({**answer, "processes": len(alive), "behind": len(behind)})
@@ -179,23 +149,3 @@ class _Publication:
                 say(f"  {one.role} {one.host}/{one.pid} does not: its log says why", fg="yellow")
         if behind:
             raise click.exceptions.Exit(1)
-
-
-def _owned_by_redis(parts: "Relay") -> None:
-    """Refuse where a file owns the configuration.
-
-    Raises:
-        OperatorError: it does, here or in a process that runs.
-    """
-    if parts.settings.integrations is not None:
-        raise OperatorError(
-            f"the file {parts.settings.integrations} owns the configuration (RELAY_INTEGRATIONS): change that file and "
-            "deploy it; to apply from here instead, unset RELAY_INTEGRATIONS on every host"
-        )
-    owners = [one for one in parts.processes.all() if one.alive and one.owner == "file"]
-    if owners:
-        one = owners[0]
-        raise OperatorError(
-            f"{one.role} {one.host}/{one.pid} takes its configuration from a file (RELAY_INTEGRATIONS): deploy that "
-            "file, or unset RELAY_INTEGRATIONS there first"
-        )

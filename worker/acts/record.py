@@ -1,0 +1,28 @@
+"""Record of acts in `relay:actions`: who did what, on what, why, and with which result."""
+
+import contextlib
+import re
+import time
+
+import msgspec
+import redis
+
+from worker.store.actions import Action, Actions, discreet
+
+_QUOTES = "'\""
+# The value of a filter by person: the record outlives a person who is forgotten.
+_PERSON = re.compile(r"""--person ('[^']*'|"[^"]*"|\S+)""")
+
+
+class Doer(msgspec.Struct, frozen=True):
+    """Who acts, and why: the name of a login or of an OS user, and a sentence that may be empty."""
+
+    by: str
+    why: str = ""
+
+
+def record(client: redis.Redis, doer: Doer, what: str, on: str, result: str = "") -> None:
+    """Keep what was done; that it cannot be kept does not undo it."""
+    shown = _PERSON.sub(lambda match: f"--person ({discreet(match[1].strip(_QUOTES))})", on)
+    with contextlib.suppress(redis.RedisError):
+        Actions(client).add(Action(time.time_ns() // 1_000_000, doer.by, what, shown, doer.why, result))

@@ -1,0 +1,124 @@
+"""Replay: dead letters, retained events or people's properties again, as jobs of the workers; pause, resume, abort."""
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from config.integrations import Integration
+from worker.acts.record import Doer, record
+from worker.app import Relay
+from worker.dead.fates import Fates
+from worker.dead.letter import Letter
+from worker.errors import OperatorError
+from worker.history.archive import ArchivedFates, ArchivedScan
+from worker.history.backfill import Backfill, Wanted
+from worker.history.people import Known
+from worker.history.scan import Scan
+from worker.replay.job import Job, JobKind, JobState
+from worker.replay.survey import Survey, Surveyor
+from worker.store.archive import Archive
+from worker.tasks import wake_job
+
+_VERBS: Final[dict[JobState, str]] = {"paused": "pause", "running": "resume", "aborted": "abort"}
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """What a job is to do: the ids of letters (or entries) it sends, those of the archive with their bytes."""
+
+    ids: list[str]
+    carried: dict[str, bytes] = {}
+
+
+def refuse_in_shadow(integration: Integration) -> None:
+    """Refuse to start a job that could send nothing.
+
+    Raises:
+        OperatorError: the integration is in shadow.
+    """
+    if not integration.send:
+        raise OperatorError(f"{integration.name} is in shadow and sends nothing; first put send = true in force")
+
+
+def look_back(parts: Relay, name: str, wanted: Wanted, archived: Archive | None = None) -> tuple[Backfill, Chosen]:
+    """What a replay of retained events into an integration would do: its plan is in the first.
+
+    Raises:
+        OperatorError: there is no such integration, or it is in shadow.
+    """
+    known = parts.integrations.integrations.get(name)
+    if known is None:
+        there = ", ".join(parts.integrations.integrations) or "none"
+        raise OperatorError(f"no integration {name!r}; there are: {there}")
+    refuse_in_shadow(known)
+    scan, fates = Scan(parts.redis), Fates(parts.redis)
+    if archived is not None:
+        scan = archived_scan = ArchivedScan(parts.redis, archived)
+        fates = ArchivedFates(parts.redis, archived_scan)
+    work = Backfill(scan, fates, parts.mapper(known), parts.suppressed.people(), wanted)
+    ids = list(work.chosen(lane for lane in parts.lanes() if lane.integration == name))
+    return work, Chosen(ids, work.carried)
+
+
+def replay_events(parts: Relay, name: str, chosen: Chosen, meant: str, rate: float, doer: Doer) -> Job:
+    """Send retained events into an integration again."""
+    job = _job("events", doer, meant, [name], len(chosen.ids), rate)
+    parts.jobs.start(job, chosen.ids, chosen.carried)
+    return _started(parts, job, "replay", doer, f"{len(chosen.ids)} events")
+
+
+def survey_letters(
+    parts: Relay, letters: Iterable[Letter], *, fixed: bool = False, failing: bool = False
+) -> tuple[Survey, Chosen]:
+    """What a replay of dead letters would do, and which of them it would try; nothing is sent."""
+    mappers = {name: parts.mapper(known) for name, known in parts.integrations.integrations.items()}
+    now_ms, suppressed = time.time_ns() // 1_000_000, parts.suppressed.people()
+    surveyor = Surveyor(mappers, parts.streams.states, suppressed, now_ms, fixed=fixed, failing=failing)
+    ids = [letter.id for letter in surveyor.pass_on(letters)]
+    return surveyor.survey, Chosen(ids)
+
+
+def replay_letters(parts: Relay, survey: Survey, chosen: Chosen, meant: str, rate: float, doer: Doer) -> Job:
+    """Send dead letters again, those that a survey chose."""
+    job = _job("letters", doer, meant, sorted(survey.integrations), len(chosen.ids), rate)
+    parts.jobs.start(job, chosen.ids)
+    return _started(parts, job, "dead replay", doer, f"{len(chosen.ids)} letters")
+
+
+def resync(parts: Relay, name: str, known: Known, meant: str, rate: float, doer: Doer) -> Job:
+    """Send the properties of known people to an integration again."""
+    job = _job("people", doer, meant, [name], known.people, rate)
+    lanes: Mapping[tuple[str, int], Sequence[str]] = {(name, shard): found for shard, found in known.digests.items()}
+    parts.jobs.start_on(job, lanes)
+    return _started(parts, job, "resync", doer, f"{known.people} people")
+
+
+def move_job(parts: Relay, job_id: str, state: JobState, doer: Doer) -> JobState | None:
+    """Pause, resume or abort a job; the state it is in then, None: there is no such job."""
+    now = parts.jobs.move(job_id, state)
+    if now == state != "paused":
+        wake_job(parts.claims, job_id)
+    record(parts.redis, doer, f"jobs {_VERBS[state]}", f"job {job_id}", f"is {now}")
+    return now
+
+
+def _job(kind: JobKind, doer: Doer, meant: str, names: list[str], number: int, rate: float) -> Job:
+    return Job(
+        id=f"{'resync' if kind == 'people' else 'replay'}-{uuid.uuid4().hex[:6]}",
+        by=doer.by,
+        filter=meant,
+        integrations=names,
+        created_ms=time.time_ns() // 1_000_000,
+        rate=rate,
+        matched=number,
+        left=number,
+        kind=kind,
+    )
+
+
+def _started(parts: Relay, job: Job, what: str, doer: Doer, number: str) -> Job:
+    wake_job(parts.claims, job.id)
+    record(parts.redis, doer, what, job.filter, f"{number}, job {job.id}")
+    return job
