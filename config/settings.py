@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -81,7 +82,10 @@ class Settings(BaseSettings):
 
     by: str = Field("", description="Who acts, for the record of `relay actions`; empty: the OS user.")
     dead_limit: int = Field(1_000_000, ge=1, description="Dead letters of one integration before it is held.")
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR: the least of the log."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="text or json: the form of a line of the log.")
 
     console_host: str = Field("127.0.0.1", description="Address the console listens on.")
     console_port: int = Field(8081, ge=0, le=65535, description="Port the console listens on.")
@@ -113,6 +117,11 @@ class Settings(BaseSettings):
     console_oidc_scopes: str = Field("openid email profile", description="Scopes that are asked for.")
     console_oidc_login_claim: str = Field("email", description="Claim that is the login.")
     console_oidc_groups_claim: str = Field("groups", description="Claim that lists the groups.")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
 
     @field_validator("console_login")
     @classmethod

@@ -7,11 +7,13 @@ running one twice, costs nothing.
 import atexit
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import redis
+from billiard.process import current_process
 from celery import Celery, signals
 from celery.worker import state
 from kombu.exceptions import OperationalError
@@ -22,8 +24,9 @@ from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
 from worker.ledger.figures import Ledger
 from worker.ledger.headroom import watch
+from worker.process.eventlog import EventLog
 from worker.process.foreign import QUEUE, guard
-from worker.process.logs import configure
+from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in
 from worker.process.stop import Stop
 from worker.process.watchdog import Watchdog
@@ -34,7 +37,7 @@ from worker.store.stream import Lane
 from worker.upkeep.idle_jobs import idle_jobs
 from worker.upkeep.rounds import Rounds
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 # Old messages need not be served, but clocks differ: a worker whose clock is ahead would drop all there are.
 _MESSAGE_LIFE_S = 600
@@ -98,6 +101,25 @@ def configure_app() -> None:
     }
 
 
+@signals.celeryd_init.connect
+def _log_worker(**_: object) -> None:
+    """Before Celery says anything."""
+    from celery.apps import worker as program  # noqa: PLC0415 - loaded already, in a worker
+
+    program.safe_say = write_now
+    _log_as("worker")
+
+
+@signals.setup_logging.connect
+def _log_alone(**_: object) -> None:
+    """Whoever listens keeps Celery from giving lines a form of its own."""
+
+
+def _log_as(process: str) -> None:
+    chosen = read_settings()
+    configure(process, chosen.log_level, chosen.log_format)
+
+
 @signals.worker_init.connect
 def _begin_worker(**_: object) -> None:
     _begin("worker")
@@ -106,28 +128,29 @@ def _begin_worker(**_: object) -> None:
 @signals.beat_init.connect
 def _begin_beat(**_: object) -> None:
     _begin("beat")
+    log.info("beat_starts")
     relay().pulse.start()
     atexit.register(relay().end)
 
 
 def _begin(role: Role) -> None:
-    configure(read_settings().log_level)
+    _log_as(role)
     for warning in unknown_variables(os.environ):
-        log.warning("unknown_variable %s", warning)
+        log.warning("unknown_variable", message=warning)
     parts = relay()
     parts.role = role
     try:
         parts.begin()
     except OperatorError as error:
-        log.critical("cannot_start %s", error)
+        log.critical("cannot_start", message=error)
         raise SystemExit(2) from None
     except (redis.RedisError, OSError) as fault:
-        log.warning("redis_away fault=%s", type(fault).__name__)  # Celery waits for its broker, the sweep joins
+        log.warning("redis_away", fault=type(fault).__name__)  # Celery waits for its broker, the sweep joins
 
 
 @signals.worker_process_init.connect
 def _begin_child(**_: object) -> None:
-    configure(read_settings().log_level)
+    _log_as(f"worker-{current_process().name.rpartition('-')[2]}")
     _stop.guard_child()
     relay().role = "child"
     settle_in()
@@ -170,14 +193,14 @@ def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
     """Deliver what waits for an integration on a shard, and ask to be called again if the budget did not suffice."""
     parts = relay()
     if not _are(str, integration) or not _are(int, shard) or not 0 <= shard < parts.settings.shards:
-        log.warning("foreign_message_dropped task=deliver")
+        log.warning("foreign_message_dropped", task="deliver")
         return
     known = parts.integrations.integrations.get(integration)
     if known is None:
-        log.warning("unknown_integration integration=%.60r", integration)
+        log.warning("unknown_integration", integration=integration[:60])
         return
     if known.unresolved:
-        log.warning("integration_not_served integration=%s secret_missing %s", integration, known.unresolved)
+        log.warning("integration_not_served", integration=integration, message=f"secret missing: {known.unresolved}")
         return  # another host may have the secret: the sweep goes on asking
     lane = Lane(known.source, integration, shard)
     with _stop, _redis_may_be_away():
@@ -192,7 +215,7 @@ def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
 def replay(job_id: str, token: str) -> None:
     """Work on a replay job, and ask to be called again while something is left; `token` says whose turn it is."""
     if not _are(str, job_id, token):
-        log.warning("foreign_message_dropped task=replay")
+        log.warning("foreign_message_dropped", task="replay")
         return
     with _stop, _redis_may_be_away():
         if _stop.asked():
@@ -219,7 +242,8 @@ def sweep() -> None:
 def trim() -> None:
     """Drop what every group is past and the retention no longer asks for."""
     with _redis_may_be_away():
-        log.info("trimmed entries=%d", Rounds(relay()).trim())
+        entries = Rounds(relay()).trim()
+        log.at(logging.INFO if entries else logging.DEBUG, "trimmed", entries=entries)
 
 
 def _are(kind: type, *values: object) -> bool:
@@ -232,12 +256,7 @@ def wake(integration: str, shard: int, *, probe: bool = False) -> bool:
     try:
         deliver.apply_async((integration, shard), {"probe": probe} if probe else {}, retry=False)
     except OperationalError as fault:
-        log.warning(
-            "wake_not_sent integration=%s shard=%d fault=%s",
-            integration,
-            shard,
-            type(fault).__name__,
-        )
+        log.warning("wake_not_sent", integration=integration, shard=shard, fault=type(fault).__name__)
         return False
     return True
 
@@ -258,7 +277,7 @@ def _continue_job(job_id: str, token: str, wait_s: float) -> bool:
     try:
         replay.apply_async((job_id, token), countdown=wait_s or None, retry=False)
     except OperationalError as fault:
-        log.warning("job_not_woken job=%s fault=%s", job_id, type(fault).__name__)
+        log.warning("job_not_woken", job=job_id, fault=type(fault).__name__)
         return False
     return True
 
@@ -273,17 +292,18 @@ def _redis_may_be_away() -> Iterator[None]:
         relay().check_once()
         yield
     except OperatorError as error:
-        log.critical("cannot_serve %s", error)
+        log.critical("cannot_serve", message=error)
     except redis.ResponseError as fault:
         # Redis answers, but not with our keys: it was emptied, or is a replica now
-        log.error("redis_refused error=%s", str(fault).split(" ", 1)[0][:20])  # noqa: TRY400 - no traceback: the text may hold a key
+        log.error("redis_refused", error=str(fault).split(" ", 1)[0][:20])  # noqa: TRY400 - no traceback: the text may hold a key
         with suppress(redis.RedisError, OSError):
             relay().join()
     except (redis.RedisError, OSError) as fault:
-        log.warning("redis_away fault=%s", type(fault).__name__)
+        log.warning("redis_away", fault=type(fault).__name__)
 
 
 try:
     configure_app()
 except RelayError as error:
-    raise SystemExit(f"relay: {error}") from None
+    sys.stderr.write(f"relay: {error}\n")
+    raise SystemExit(2) from None

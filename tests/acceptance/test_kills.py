@@ -100,7 +100,7 @@ def test_sigterm_finishes_the_batch_in_hand(stack, whole_group):
     assert stack.processes["worker"].wait(timeout=20) == 0
     assert (leases(stack), stack.account.delivered, arrived(stack)) == ([], 2, ids)
     assert not stack.parts.redis.keys("relay:{*}:flight:*")
-    assert "Warm shutdown" in stack.log("worker")
+    assert "worker_stopping how=warm" in stack.log("worker")
     assert stack.inspect("stats")["duplicates"] == 0
 
 

@@ -54,7 +54,9 @@ def test_every_process_takes_up_a_revision(stack):
 
 def test_an_older_file_changes_nothing(make_stack):
     """A deploy that is rolled back on one host: the newer configuration goes on, and what waits for it is kept."""
-    stack = make_stack(RELAY_RETENTION_S="0", RELAY_TRIM_INTERVAL_S="1").start("simulator", "web")
+    stack = make_stack(RELAY_RETENTION_S="0", RELAY_TRIM_INTERVAL_S="1", RELAY_LOG_LEVEL="debug").start(
+        "simulator", "web"
+    )
     old = stack.path.read_text()
     second = old[old.index("[integrations.production]") :].replace("integrations.production", "integrations.second")
     stack.path.write_text(old + second)

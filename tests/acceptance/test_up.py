@@ -254,7 +254,7 @@ def test_people_see_where_to_send(env):
     """Without --json: the URLs, the file, the data, and how it ended."""
     command = [sys.executable, "-c", "from worker.cli import main; main()", "up", "--port", "0", "--concurrency", "1"]
     lines = []
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         for line in process.stdout:
             lines.append(line)
             if "Ctrl-C" in line:
@@ -264,4 +264,4 @@ def test_people_see_where_to_send(env):
     assert "/v1/events/app" in text
     assert f"{env['RELAY_INTEGRATIONS']}: production" in text
     assert env["RELAY_DATA_DIR"] in text
-    assert "relay stopped: nothing is left running" in text
+    assert 'process_changed program=relay change=stopped message="nothing is left running"' in text

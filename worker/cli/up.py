@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.printing import Styled, echo_json, note, say
+from worker.cli.printing import Styled, echo_json, say
+from worker.process.eventlog import EventLog
 
 if TYPE_CHECKING:
     from worker.machine.here import Machine
     from worker.machine.supervisor import Change
+
+log = EventLog(__name__)
 
 _READY_WITHIN_S = 30
 
@@ -39,9 +42,11 @@ def up(data_dir: Path | None, host: str | None, port: int | None, concurrency: i
     from worker.app import read_settings
     from worker.machine.here import Machine, choose_address
     from worker.machine.signals import Signals
+    from worker.process.logs import configure
 
     os.umask(0o077)  # what its processes write holds payloads, or keys
     chosen = read_settings()
+    configure("up", chosen.log_level, chosen.log_format)
     host = host or chosen.host
     settings = chosen.model_copy(
         update={
@@ -71,7 +76,7 @@ def up(data_dir: Path | None, host: str | None, port: int | None, concurrency: i
 
 
 class _News:
-    """Tells what happens, to a person or to a program."""
+    """Tells what happens: to a program as JSON, to a person in the log, where the processes' own lines are."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
@@ -85,7 +90,7 @@ class _News:
         if self._as_json:
             echo_json({"what": what, "process": process, "message": message})
         else:
-            note(f"{process} {what}: {message}")
+            log.info("process_changed", program=process, change=what, message=message)
 
     def ready(self, machine: "Machine", took_s: float) -> None:
         """What to know of a relay that has just come up."""

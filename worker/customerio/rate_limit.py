@@ -1,6 +1,5 @@
 """Rate limit: Customer.io's requests a second for an integration, over all workers together."""
 
-import logging
 import time
 from collections.abc import Callable
 
@@ -9,7 +8,9 @@ from limits import RateLimitItemPerSecond
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-log = logging.getLogger(__name__)
+from worker.process.eventlog import EventLog
+
+log = EventLog(__name__)
 
 _STEP_S = 0.02
 
@@ -39,5 +40,5 @@ class RequestPace:
         try:
             return self._limiter.hit(self._item, self._integration)
         except redis.RedisError as fault:
-            log.warning("pace_not_kept integration=%s fault=%s", self._integration, type(fault).__name__)
+            log.warning("pace_not_kept", integration=self._integration, fault=type(fault).__name__)
             return True

@@ -1,6 +1,5 @@
 """The run of one lease: read, map, send, settle, until nothing waits."""
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
@@ -12,10 +11,11 @@ from worker.delivery.request import Gate, Request, Requests, Waiting, hold
 from worker.delivery.settlement import Settler
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
 from worker.mapping.decision import Composed
+from worker.process.eventlog import EventLog
 from worker.store.lease import Lease
 from worker.store.stream import Entry, Following, Lane, Phase, Settlement, Taken
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 Ended = Literal["empty", "more", "held", "busy", "lost"]
 
@@ -91,11 +91,11 @@ class Delivery:
             with lease:
                 return run.serve()
         except LeaseLostError:
-            log.warning("lease_lost integration=%s shard=%d", lane.integration, lane.shard)
+            log.warning("lease_lost", integration=lane.integration, shard=lane.shard)
             return "lost"
         except StoppedError:
             # What is in flight is abandoned unsettled: sent again by the next holder, it has no second effect.
-            log.info("batch_abandoned integration=%s shard=%d", lane.integration, lane.shard)
+            log.info("batch_abandoned", integration=lane.integration, shard=lane.shard)
             return run.release()
         except UnknownStateError as error:
             self.gate.hold("unknown_state", status=0, message=str(error), probe=run.probe)
@@ -202,11 +202,11 @@ class _Run:
         if not self._caution.events:
             return
         log.warning(
-            "shard_with_crashes integration=%s shard=%d crashes=%d batch=%d",
-            self._parts.lane.integration,
-            self._parts.lane.shard,
-            self._taken.deaths,
-            self._caution.events,
+            "shard_with_crashes",
+            integration=self._parts.lane.integration,
+            shard=self._parts.lane.shard,
+            crashes=self._taken.deaths,
+            batch=self._caution.events,
         )
         dead = self._caution.poison()
         if dead is not None:

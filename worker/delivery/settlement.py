@@ -1,6 +1,5 @@
 """Settlement: the counts, latency histogram, dead letters and trail record that a settle writes."""
 
-import logging
 import time
 from collections.abc import Sequence
 
@@ -8,11 +7,12 @@ from config.integrations import Identity
 from worker.dead.burying import bury
 from worker.delivery.request import Request, Waiting
 from worker.mapping.outcome import Dead, Filtered
+from worker.process.eventlog import EventLog
 from worker.store.entry_id import order, received_ms
 from worker.store.stream import LATENCY_BOUNDS_MS, Burial, Lane
 from worker.store.trail import DELIVERED, PROPERTIES_REJECTED, Change, Run, code_of, encode_record
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 
 class Settler:
@@ -54,13 +54,13 @@ class Settler:
         except Exception:  # noqa: BLE001 - an unreadable event is buried as it is
             event = None
         log.info(
-            "event_buried integration=%s shard=%d entry=%s reason=%s field=%s status=%d",
-            self._lane.integration,
-            self._lane.shard,
-            waiting.entry_id,
-            dead.reason,
-            dead.field[:60],
-            dead.status,
+            "event_buried",
+            integration=self._lane.integration,
+            shard=self._lane.shard,
+            entry=waiting.entry_id,
+            reason=dead.reason,
+            field=dead.field[:60],
+            status=dead.status,
         )
         return bury(
             self._lane,

@@ -1,7 +1,6 @@
 """The HTTP door: authenticate, append, answer."""
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -24,12 +23,13 @@ from worker.ingest.crowd import CROWD
 from worker.ingest.health import Description, Health, Metrics, Ready
 from worker.ingest.single_flight import Errand
 from worker.ingest.waker import Waker, send
+from worker.process.eventlog import EventLog
 from worker.process.logs import configure
 from worker.process.memory import settle_in
 from worker.store.connect import open_async
 from worker.store.stream import WAKE_MS
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 # curl sends the last one with --data unless another one is given
@@ -84,7 +84,7 @@ class Door:
         try:
             await self._join.run()
         except OperatorError as error:
-            log.critical("cannot_store %s", error)
+            log.critical("cannot_store", message=error)
             raise NotStoredError("setup") from None
 
     async def process_startup(self, _scope: Any, _event: Any) -> None:
@@ -172,21 +172,22 @@ def stored(new: int, events: int) -> bytes:
 
 def create() -> Frame:
     """The ASGI application (`uvicorn --factory worker.ingest.app:create`)."""
+    configure("web")
     try:
         parts = relay()
         parts.role = "web"
-        configure(parts.settings.log_level)
+        configure("web", parts.settings.log_level, parts.settings.log_format)
         for warning in unknown_variables(os.environ):
-            log.warning("unknown_variable %s", warning)
+            log.warning("unknown_variable", message=warning)
         app = build(parts)
         parts.begin()
     except OperatorError as error:
-        log.critical("cannot_start %s", error)
+        log.critical("cannot_start", message=error)
         raise SystemExit(2) from None
     except (RedisError, OSError) as fault:
         # it answers 503 until Redis is there
-        log.warning("redis_away fault=%s", type(fault).__name__)
-    log.info("web_starts most_connections=%d", CROWD.most())
+        log.warning("redis_away", fault=type(fault).__name__)
+    log.info("web_starts", most_connections=CROWD.most())
     settle_in()
     return app
 

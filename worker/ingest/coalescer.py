@@ -1,7 +1,6 @@
 """Appends to the streams from the web door: everything that waits goes out in one round trip."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -10,10 +9,11 @@ import redis.asyncio
 from worker.errors import NotStoredError
 from worker.ingest.roundtrip import refusal
 from worker.ingest.store_events import PIECES, Incoming, InLane, Storing, encode_events
+from worker.process.eventlog import EventLog
 
 __all__ = ["Appender", "Incoming"]
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 # A script blocks the server: keep each below a few milliseconds.
 _EVENTS_PER_SCRIPT = 200
@@ -175,7 +175,7 @@ class Appender:
         """Fail the requests of these events, and drop what waits of them: stored now, it would overtake the rest."""
         reason = refusal(fault)
         if reason == "refused":
-            log.error("append_refused fault=%s", type(fault).__name__)
+            log.error("append_refused", fault=type(fault).__name__)
         for post, _ in parts:
             post.fail(reason)
         waiting = [part for part in self._lanes.pop(lane, []) if not part[0].done.done()]

@@ -1,14 +1,12 @@
 """Bounds over all connections of a web process together: how many, and the bytes of requests that are not whole yet."""
 
-import logging
 import resource
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from worker.ingest.problems import RETRY_AFTER_S
-
-log = logging.getLogger(__name__)
+from worker.process.eventlog import RareLog
 
 # A connection costs some 15 kB while nothing happens on it.
 CONNECTIONS_MOST = 10_000
@@ -38,7 +36,7 @@ class Crowd:
         self.held_bytes = 0
         self._clock = clock
         self._most: int | None = None
-        self._logged: dict[str, tuple[float, int]] = {}
+        self._log = RareLog(__name__, _LOG_EVERY_S, clock)
 
     def most(self) -> int:
         """How many connections are served at a time."""
@@ -48,7 +46,8 @@ class Crowd:
 
     def turn_away(self, one: Unfinished) -> None:
         """Refuse a connection beyond the most, and say so."""
-        self._say("connections_refused", f"most={self.most()}; raise the descriptor limit, or run more web processes")
+        why = "raise the descriptor limit, or run more web processes"
+        self._log.warning("connections_refused", most=self.most(), message=why)
         one.refuse(503, "Too many connections", RETRY_AFTER_S)
 
     def hold(self, one: Unfinished, size: int, others: Iterable[Any]) -> None:
@@ -65,7 +64,8 @@ class Crowd:
             if self.held_bytes <= HELD_MOST_BYTES * 3 // 4:
                 break
             self.let_go(other)
-            self._say("requests_refused", "unfinished requests fill the memory set aside for them")
+            why = "unfinished requests fill the memory set aside for them"
+            self._log.warning("requests_refused", message=why)
             other.refuse(503, "Too many unfinished requests", RETRY_AFTER_S)
 
     def let_go(self, one: Unfinished) -> None:
@@ -75,17 +75,7 @@ class Crowd:
 
     def stalled(self) -> None:
         """Log that a connection whose peer does not read was dropped."""
-        self._say("connections_dropped", "answers were not read")
-
-    def _say(self, name: str, why: str) -> None:
-        """Log at most one line per kind in ten seconds."""
-        logged_s, unsaid = self._logged.get(name, (-_LOG_EVERY_S, 0))
-        now_s = self._clock()
-        if now_s - logged_s < _LOG_EVERY_S:
-            self._logged[name] = (logged_s, unsaid + 1)
-        else:
-            self._logged[name] = (now_s, 0)
-            log.warning("%s times=%d %s", name, unsaid + 1, why)
+        self._log.warning("connections_dropped", message="answers were not read")
 
 
 def raise_descriptor_limit() -> int:

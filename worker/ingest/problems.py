@@ -1,7 +1,6 @@
 """Error responses of the door: RFC 9457 problem details, without a word of the request."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -16,15 +15,14 @@ from redis.exceptions import RedisError
 
 from worker.errors import NotStoredError, SenderError
 from worker.ingest.roundtrip import refusal
-
-log = logging.getLogger(__name__)
+from worker.process.eventlog import RareLog
 
 RETRY_AFTER_S = 5
 ROUTES = (
     "the paths are /webhooks/purchasely/SOURCE and /v1/events/SOURCE (POST), "
     "/healthz, /readyz, /metrics and /openapi.json (GET)"
 )
-_LOG_EVERY_S = 1.0
+_LOG_EVERY_S = 1.0  # an outage must not fill the disk
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -47,8 +45,7 @@ class Answers:
     """The answer to each fault. What is not the sender's is a 503, so that it comes again, and a line in the log."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._logged: dict[str, tuple[float, int]] = {}
+        self._log = RareLog(__name__, _LOG_EVERY_S, clock)
 
     def to(self, fault: BaseException, path: str) -> Answer:
         """What to answer to a request for `path` that ended with `fault`."""
@@ -59,25 +56,15 @@ class Answers:
             return problem(fault.status, fault.title, fault.detail)
         if isinstance(fault, NotStoredError | RedisError | OSError):
             reason = refusal(fault)
-            self._log(logging.WARNING, f"not_stored reason={reason}")
+            self._log.warning("not_stored", reason=reason)
             return _later("Not stored", f"Redis cannot store events just now ({reason}); send again later")
         if isinstance(fault, asyncio.CancelledError):
             # uvicorn's grace time at a stop is over
-            self._log(logging.WARNING, "not_stored reason=stopping")
+            self._log.warning("not_stored", reason="stopping")
             return _later("Stopping", "the relay stops; send again later")
         # our own mistake: the log has its kind and place, never its message, which may quote the request
-        self._log(logging.ERROR, f"unexpected fault={type(fault).__name__} at={place(fault)}")
+        self._log.error("unexpected", fault=type(fault).__name__, at=place(fault))
         return _later("Unavailable", "the relay failed to serve this request; send again later")
-
-    def _log(self, level: int, line: str) -> None:
-        """Log at most one line per kind and second: an outage must not fill the disk."""
-        logged_s, unsaid = self._logged.get(line, (-_LOG_EVERY_S, 0))
-        now_s = self._clock()
-        if now_s - logged_s < _LOG_EVERY_S:
-            self._logged[line] = (logged_s, unsaid + 1)
-        else:
-            self._logged[line] = (now_s, 0)
-            log.log(level, "%s times=%d", line, unsaid + 1)
 
 
 def place(fault: BaseException) -> str:

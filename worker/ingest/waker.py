@@ -1,11 +1,12 @@
 """Wake-ups from the web door: sent by a thread of their own, so that no answer waits for the broker."""
 
-import logging
 import queue
 import threading
 from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+from worker.process.eventlog import EventLog
+
+log = EventLog(__name__)
 
 _Lane = tuple[str, int]
 
@@ -38,7 +39,7 @@ class Waker:
             try:
                 self._send(*lane)
             except (Exception, SystemExit) as fault:  # noqa: BLE001 - the outermost loop of this thread
-                log.warning("wake_not_sent integration=%s shard=%d fault=%s", *lane, type(fault).__name__)
+                log.warning("wake_not_sent", integration=lane[0], shard=lane[1], fault=type(fault).__name__)
 
 
 def send(integration: str, shard: int) -> bool:

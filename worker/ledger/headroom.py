@@ -3,17 +3,17 @@
 What is near is said, never met by dropping anything. A hold for too many dead letters ends here, once there is room.
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import redis
 
 from worker.dead.bound import NEAR, relieved
+from worker.process.eventlog import EventLog
 from worker.store.holds import Holds
 from worker.store.memory import read_memory
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 _QUIET_S = 300
 
@@ -64,15 +64,15 @@ def watch(client: redis.Redis, holds: Holds, found: Sequence[Bound]) -> None:
     for bound in near(found):
         if client.set(f"relay:warned:{bound.what}:{bound.integration}", "1", nx=True, ex=_QUIET_S):
             log.warning(
-                "bound_near what=%s integration=%s now=%d limit=%d",
-                bound.what.replace(" ", "_"),
-                bound.integration,
-                bound.now,
-                bound.limit,
+                "bound_near",
+                what=bound.what.replace(" ", "_"),
+                integration=bound.integration,
+                now=bound.now,
+                limit=bound.limit,
             )
     held = holds.get(bound.integration for bound in found if bound.integration)
     for bound in found:
         hold = held.get(bound.integration)
         if hold is not None and hold.kind == "dead_limit" and relieved(bound.now, bound.limit):
             holds.resume(bound.integration)
-            log.info("integration_resumed integration=%s dead=%d", bound.integration, bound.now)
+            log.info("integration_resumed", integration=bound.integration, dead=bound.now)

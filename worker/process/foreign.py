@@ -1,7 +1,6 @@
 """Messages on the broker's queue that are not ours: dropped and said in the log, never the end of a worker."""
 
 import base64
-import logging
 from queue import Empty
 from typing import Any
 
@@ -9,7 +8,9 @@ import orjson
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 
-log = logging.getLogger(__name__)
+from worker.process.eventlog import EventLog
+
+log = EventLog(__name__)
 
 QUEUE = "relay"
 TASKS = frozenset({"relay.deliver", "relay.replay", "relay.sweep", "relay.trim"})
@@ -26,7 +27,7 @@ class Channel(kombu_redis.Channel):
             raise
         except Exception as fault:  # noqa: BLE001 - whatever a stranger has put on the queue
             # without its text, which holds the message; the message itself is taken off the queue already
-            log.warning("foreign_message_dropped fault=%s", type(fault).__name__)
+            log.warning("foreign_message_dropped", fault=type(fault).__name__)
             raise Empty from None
 
 
@@ -41,7 +42,7 @@ class Transport(kombu_redis.Transport):
         if queue != QUEUE or is_ours(message):
             super()._deliver(message, queue)  # type: ignore[no-untyped-call]
         else:
-            log.warning("foreign_message_dropped fault=form")
+            log.warning("foreign_message_dropped", fault="form")
 
 
 def is_ours(message: Any) -> bool:

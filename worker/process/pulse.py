@@ -1,10 +1,11 @@
 """A step taken once a second in a thread of its own, so that work in hand pays nothing for it."""
 
-import logging
 import threading
 from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+from worker.process.eventlog import EventLog
+
+log = EventLog(__name__)
 
 
 class Pulse:
@@ -36,5 +37,5 @@ class Pulse:
             except Exception as fault:  # noqa: BLE001 - the outermost loop of this thread
                 if type(fault).__name__ != failed:
                     failed = type(fault).__name__
-                    log.warning("pulse_failed fault=%s", failed)
+                    log.warning("pulse_failed", fault=failed)
             self._ended.wait(self._every_s)

@@ -3,13 +3,14 @@
 Known of Celery on Redis: after a reconnect the worker may stop consuming and look alive (celery #8030, #8091, #10205).
 """
 
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+from worker.process.eventlog import EventLog
+
+log = EventLog(__name__)
 
 # sysexits.h: EX_TEMPFAIL, "the user is invited to retry"
 EXIT_DEAF = 75
@@ -56,5 +57,5 @@ class Watchdog:
         self._before = received
         self._deaf = self._deaf + 1 if idle and (self._queue_length() or 0) > 0 else 0
         if self._deaf >= self._looks:
-            log.critical("worker_unresponsive looks=%d every_s=%s exit=%d", self._deaf, self._every_s, EXIT_DEAF)
+            log.critical("worker_unresponsive", looks=self._deaf, every_s=self._every_s, exit=EXIT_DEAF)
             self._end(EXIT_DEAF)

@@ -5,7 +5,6 @@ state side by side. The mapping is that of live events with the person's state a
 reverts nothing. A letter that kills its worker is found as delivery finds such events: by smaller turns.
 """
 
-import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +22,12 @@ from worker.delivery.settlement import settled_as, trail_change
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
 from worker.mapping.decision import Decision, again
 from worker.mapping.outcome import Dead
+from worker.process.eventlog import EventLog
 from worker.replay.letter_lanes import Became, Turn
 from worker.store.lease import Lease
 from worker.store.stream import Lane
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 # Most letters of a turn: one request, so live events that arrive meanwhile wait for one request at most.
 TURN_LETTERS = 100
@@ -98,7 +98,7 @@ class Replay:
             with Lease(lambda: self._renew(token), self._bounds.lease_s, self._bounds.patience_s, since_s) as lease:
                 return self._serve(turn, token, lease, probe=probe)
         except LeaseLostError:
-            log.warning("lease_lost integration=%s shard=%d", self._lane.integration, self._lane.shard)
+            log.warning("lease_lost", integration=self._lane.integration, shard=self._lane.shard)
             return Ended("busy")
         except StoppedError:
             # What is in flight is abandoned unsettled: sent again by the next turn, it has no second effect.
@@ -130,11 +130,11 @@ class Replay:
     def _decide(self, letters: Sequence[Letter], turn: Turn) -> list[Decision]:
         if turn.deaths:
             log.warning(
-                "replay_with_crashes integration=%s shard=%d crashes=%d letters=%d",
-                self._lane.integration,
-                self._lane.shard,
-                turn.deaths,
-                len(letters),
+                "replay_with_crashes",
+                integration=self._lane.integration,
+                shard=self._lane.shard,
+                crashes=turn.deaths,
+                letters=len(letters),
             )
         if letters and turn.trials > DEATHS_MAPPING:
             return [crashed_worker(turn.deaths, DEATHS_MAPPING)]
@@ -152,7 +152,7 @@ class Replay:
             else:
                 found.append((letter.id, letter, outcome))
                 continue
-            log.info("letter_buried_again id=%s reason=%s status=%d", letter.id, dead.reason, dead.status)
+            log.info("letter_buried_again", id=letter.id, reason=dead.reason, status=dead.status)
             made = [body.decode() for body in request.made_of(position)]
             tried = request.attempts if dead.stage == "send" else []
             burial = bury_again(letter, dead, made, tried, self._requests.revision, now_ms, settled)

@@ -1,14 +1,14 @@
 """The last good revision on disk, for a process that starts while Redis is away or holds what it cannot read."""
 
-import logging
 from pathlib import Path
 
 import msgspec
 
+from worker.process.eventlog import EventLog
 from worker.process.private_file import private_file
 from worker.revisions.store import Revision
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 
 class LastGood:
@@ -31,4 +31,4 @@ class LastGood:
             with private_file(self._path) as file:
                 file.write(msgspec.json.encode(revision))
         except OSError as fault:
-            log.info("config_not_kept fault=%s", type(fault).__name__)
+            log.info("config_not_kept", fault=type(fault).__name__)

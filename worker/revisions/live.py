@@ -4,7 +4,6 @@ Every process runs the revision in force. A revision that it cannot read leaves 
 logged once; a revision that Redis has lost (a fail-over, an emptied server) it publishes again.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +17,11 @@ from config import document
 from config.integrations import ConfigError, Integrations, parse
 from config.secrets import Secrets
 from worker.errors import OperatorError
+from worker.process.eventlog import EventLog
 from worker.revisions.lastgood import LastGood
 from worker.revisions.store import MovedError, Revision, Revisions, SeenError, UnreadableError, digest_of
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 LOOK_S = 1.0
 _AWAY = (redis.RedisError, OSError)
@@ -104,7 +104,7 @@ class Live:
                 if self._revisions is not None:
                     self._publish_file(self._revisions, text, by)
             except UnreadableError as fault:
-                self._say("config_not_published %s", fault)
+                self._say("config_not_published", message=fault)
         _ = self.loaded
         self.look(force=True)
 
@@ -128,7 +128,7 @@ class Live:
                 return False
             self._adopt(new)
         except (OperatorError, ConfigError) as fault:
-            self._say("config_not_taken_up running=%d %s", known, fault)
+            self._say("config_not_taken_up", running=known, message=fault)
             return False
         except _AWAY:
             return False
@@ -163,7 +163,7 @@ class Live:
             head = self._revisions.head()
             return self._take(self._revisions, head) if head else None
         except (UnreadableError, ConfigError) as fault:
-            self._say("config_not_taken_up running=0 %s", fault)
+            self._say("config_not_taken_up", running=0, message=fault)
         except _AWAY:
             pass
         return None
@@ -206,18 +206,18 @@ class Live:
             except SeenError as seen:
                 self._compare(revisions, digest, seen.number, head)
                 return
-            log.info("config_published revision=%d file=%s", number, self._file)
+            log.info("config_published", revision=number, file=self._file)
             return
 
     def _compare(self, revisions: Revisions, digest: str, number: int, head: int) -> None:
         if head and number != head and revisions.get(head).digest != digest:
             log.warning(
-                "config_file_older file=%s was_revision=%d running=%d: this file was in force before and is not "
-                "published again; deploy the present one, or `relay config rollback %d`",
-                self._file,
-                number,
-                head,
-                number,
+                "config_file_older",
+                file=self._file,
+                was_revision=number,
+                running=head,
+                message="this file was in force before and is not published again; deploy the present one, or "
+                f"`relay config rollback {number}`",
             )
 
     def _restore(self, revisions: Revisions, revision: Revision, head: int) -> None:
@@ -229,27 +229,27 @@ class Live:
             number = revisions.publish(again, head, least=revision.number)
         except MovedError:
             return  # another process published first
-        log.warning("config_restored revision=%d: Redis had %s", number, head or "none")
+        log.warning("config_restored", revision=number, former=head)
 
     def _swap(self, new: Loaded) -> None:
         former, self._loaded = self._loaded, new
         self.since_ms = time.time_ns() // 1_000_000
         # a command that needs a secret says so itself
         for line in new.integrations.unresolved if self._last_good is not None else ():
-            log.error("secret_missing %s", line)
+            log.error("secret_missing", message=line)
         if former is not None:
             self._said = ""
-            log.info("config_taken_up revision=%d former=%d", new.number, former.number)
+            log.info("config_taken_up", revision=new.number, former=former.number)
         if self._last_good is not None and new.number:
             self._last_good.write(new.revision)
         self.swapped(new)
 
-    def _say(self, text: str, *args: object) -> None:
+    def _say(self, name: str, **fields: object) -> None:
         """Log a state once, not every second."""
-        said = text % args
+        said = f"{name} {fields}"
         if said != self._said:
             self._said = said
-            log.critical("%s", said)
+            log.critical(name, **fields)
 
 
 def read_file(path: Path) -> str:

@@ -1,6 +1,5 @@
 """Holds: which integrations wait, why, and until when; set by a failing destination, a wrong key or an operator."""
 
-import logging
 import random
 import time
 from collections.abc import Iterable
@@ -9,10 +8,11 @@ from typing import Any, Literal
 import msgspec
 import redis
 
+from worker.process.eventlog import EventLog
 from worker.store.keys import hold_key, shard_key
 from worker.store.stream import script
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 HoldKind = Literal["unauthorized", "unreachable", "misdirected", "dead_limit", "unknown_state", "operator"]
 
@@ -131,14 +131,12 @@ class IntegrationHold:
             probe=probe,
             fingerprint=self._fingerprint,
         )
-        log.warning(
-            "integration_held integration=%s kind=%s status=%d probe=%s", self._integration, kind, status, probe
-        )
+        log.warning("integration_held", integration=self._integration, kind=kind, status=status, probe=probe)
 
     def resume(self) -> None:
         """End the hold, if there is one."""
         if self._holds.resume(self._integration):
-            log.info("integration_resumed integration=%s", self._integration)
+            log.info("integration_resumed", integration=self._integration)
 
 
 def _hold(row: dict[bytes, bytes]) -> Hold:

@@ -1,14 +1,14 @@
 """The lease in hand: renewed from a thread while its holder works, given up when its holder hangs."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Self
 
 from worker.errors import LeaseLostError
+from worker.process.eventlog import EventLog
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 
 class Lease:
@@ -63,13 +63,13 @@ class Lease:
         while not self._done.wait(self._life_s / 3):
             now = time.monotonic()
             if now - self._progressed > self._patience_s:
-                log.error("lease_given_up no_progress_s=%d", now - self._progressed)
+                log.error("lease_given_up", no_progress_s=now - self._progressed)
                 return
             try:
                 if not self._renew():
                     self._lost = True
                     return
             except Exception as fault:  # noqa: BLE001 - outermost loop of this thread; Redis may be away for a while
-                log.warning("lease_not_renewed fault=%s", type(fault).__name__)
+                log.warning("lease_not_renewed", fault=type(fault).__name__)
             else:
                 self._ends = now + self._life_s

@@ -5,7 +5,6 @@ is killed in between leaves a file that the next one writes again under the same
 trim, and nothing else; it is tried again after a pause.
 """
 
-import logging
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,13 +15,14 @@ import redis
 
 from worker.dead.fates import Fate, Fates
 from worker.errors import ArchiveError
+from worker.process.eventlog import EventLog
 from worker.store.archive import HOUR_MS, Archive, Line, line
 from worker.store.archive_state import ArchiveRecord
 from worker.store.entry_id import order, received_ms
 from worker.store.keys import shard_key
 from worker.store.stream import Entry, Lane, read_range
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 LEASE_MS = 120_000
 PAUSE_MS = 30_000
@@ -57,7 +57,7 @@ class Archiving:
             yield True
         except ArchiveError as fault:
             self._record.failed(str(fault))
-            log.warning("archive_failed trimming=held reason=%s", str(fault).replace(" ", "_"))
+            log.warning("archive_failed", trimming="held", reason=str(fault).replace(" ", "_"))
             self._record.claim(self._token, self._pause_ms)  # nobody tries before that
         else:
             self._record.release(self._token)

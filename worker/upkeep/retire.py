@@ -1,16 +1,16 @@
 """Retirement of an integration or source: its groups go, and its other keys if its name was given."""
 
-import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import redis
 
+from worker.process.eventlog import EventLog
 from worker.revisions.live import Loaded
 from worker.revisions.store import Revisions
 from worker.store.keys import INTEGRATIONS, SOURCES, hold_key, shard_key
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 # Everyone has taken a revision up by then; whoever has not holds a lane for a request more at most.
 GRACE_MS = 15_000
@@ -52,7 +52,7 @@ class Retirement:
         agreed = gone & {name for one in self._revisions.all() for name in one.removed}
         removed = sorted({name for _, name in groups} | agreed)
         for name in removed:
-            log.warning("integration_removed integration=%s revision=%d keys=%s", name, number, name in agreed)
+            log.warning("integration_removed", integration=name, revision=number, keys=name in agreed)
         if agreed:
             self._delete_keys(agreed)
             self._redis.srem(INTEGRATIONS, *agreed)
@@ -76,7 +76,7 @@ class Retirement:
             others = [shard_key(shard, kind, source) for shard in shards for kind in ("intake", "forgotten")]
             self._redis.delete(*keys, *others)
             self._redis.srem(SOURCES, source)
-            log.warning("source_removed source=%s", source)
+            log.warning("source_removed", source=source)
 
     def _names(self, key: str) -> set[str]:
         return {name.decode() for name in self._redis.smembers(key)}

@@ -1,11 +1,11 @@
 """Rounds of beat: sweep, trim, relieve, with the parts of a process."""
 
-import logging
 import time
 from functools import cached_property
 
 from worker.app import Relay
 from worker.errors import OperatorError
+from worker.process.eventlog import EventLog
 from worker.store.archive import Archive
 from worker.store.archive_state import ArchiveRecord
 from worker.store.stream import Lane
@@ -13,7 +13,7 @@ from worker.upkeep.retire import Retirement
 from worker.upkeep.sweep import Backlog, Sweep
 from worker.upkeep.trim import relieve, trim
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 
 class Rounds:
@@ -67,7 +67,7 @@ class Rounds:
         try:
             return self._parts.archive, True
         except OperatorError as error:
-            log.warning("archive_failed trimming=held reason=%s", error)
+            log.warning("archive_failed", trimming="held", reason=error)
             ArchiveRecord(self._redis).failed(str(error))
             return None, False
 

@@ -1,6 +1,5 @@
 """The sweep: which lanes to wake, which holds to probe, which to end."""
 
-import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -9,11 +8,12 @@ import msgspec
 import redis
 
 from config.integrations import Integrations
+from worker.process.eventlog import EventLog
 from worker.store.holds import Hold, Holds
 from worker.store.keys import shard_key
 from worker.store.stream import WAKE_MS, Lane, Streams, lanes_of
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ class Sweep:
                     self._redis.delete(lane.key("hold"))
                 elif self._is_over(lane.integration, holds[lane.integration]):
                     if self._holds.resume(lane.integration):
-                        log.info("integration_resumed integration=%s why=another_key_or_address", lane.integration)
+                        log.info("integration_resumed", integration=lane.integration, why="another_key_or_address")
                 elif lane.integration not in probed and not backlog.leased:
                     probed.add(lane.integration)
                     if self._holds.claim_probe(lane.integration, now_ms, self._claim_ms):

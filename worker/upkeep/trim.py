@@ -6,13 +6,13 @@ memory that ingest may fill, the oldest tenth of the past goes at each look, rat
 Where there is an archive, nothing goes that it does not have, and what goes by age goes by whole hours.
 """
 
-import logging
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import redis
 
+from worker.process.eventlog import EventLog
 from worker.store.archive import HOUR_MS, Archive
 from worker.store.entry_id import order
 from worker.store.keys import shard_key
@@ -20,7 +20,7 @@ from worker.store.memory import read_memory
 from worker.store.scripts import Call, call_all
 from worker.upkeep.archive import Archiving
 
-log = logging.getLogger(__name__)
+log = EventLog(__name__)
 
 # Of the memory that ingest may fill: past this share the past is shortened.
 PRESSED = 0.9
@@ -64,7 +64,7 @@ def relieve(
     else:
         dropped = _trim_all(client, sources, groups, shards, cut_ms, exact=True)
     if dropped:
-        log.warning("trimmed_early entries=%d past_s=%d", dropped, (now_ms - cut_ms) // 1000)
+        log.warning("trimmed_early", entries=dropped, past_s=(now_ms - cut_ms) // 1000)
     return dropped
 
 

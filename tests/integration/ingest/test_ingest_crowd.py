@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("quiet")
 @pytest.fixture
 def quiet(monkeypatch):
     """No line of the log is held back because of an earlier test."""
-    monkeypatch.setattr(CROWD, "_logged", {})
+    monkeypatch.setattr(CROWD._log, "_logged", {})
 
 
 def connect(door):

@@ -61,7 +61,10 @@ def test_a_revision_that_is_not_understood_leaves_the_last_good_one(host, revisi
         assert not any([one.look(), one.look(), one.look()])
     assert one.number == 1
     assert [record.message for record in caplog.records if record.levelno == logging.CRITICAL] == [
-        "config_not_taken_up running=1 revision 2:10: future: unknown key; write integrations, plans or sources"
+        (
+            "config_not_taken_up running=1 "
+            'message="revision 2:10: future: unknown key; write integrations, plans or sources"'
+        )
     ]
     one.file = None
     one.start()

@@ -1,13 +1,11 @@
 """What strangers wrote, on its way to a terminal or a log."""
 
 import json
-import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.process.logs import PlainFormatter
 from worker.process.plain import plain, plain_json, plain_lines
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -52,17 +50,3 @@ def test_a_json_document_means_the_same(value):
 def test_what_a_terminal_acts_on_is_shown_as_its_escape(text, shown):
     """The clipboard, the title, a cleared screen, a forged row, text that runs backwards."""
     assert plain(text) == shown
-
-
-def test_a_log_line_cannot_be_forged():
-    """A newline in what is logged makes no line of its own; a traceback keeps its lines, and acts on nothing."""
-    formatter = PlainFormatter("%(levelname)s %(message)s")
-    text = "x\nCRITICAL all is lost\x1b[2J"
-    record = logging.LogRecord("n", logging.WARNING, "p", 1, "name=%s", (text,), None)
-    assert formatter.format(record) == r"WARNING name=x\nCRITICAL all is lost\x1b[2J"
-    with pytest.raises(ValueError, match="lost") as raised:
-        int(text)
-    record.exc_info = (raised.type, raised.value, raised.tb)
-    lines = formatter.format(record).split("\n")
-    assert lines[1] == "Traceback (most recent call last):"
-    assert all(line.isprintable() for line in lines)

@@ -1,0 +1,102 @@
+"""Log lines of libraries (celery, uvicorn, Python's warnings), as events with static names; their noise is dropped."""
+
+import logging
+import re
+from collections.abc import Callable
+
+from worker.process.eventlog import Event
+
+_QUIET = (
+    "urllib3",
+    "kombu",
+    "amqp",
+    "asyncio",
+    "celery.worker.strategy",
+    "celery.app.trace",
+    "celery.beat",
+    "celery.bootsteps",
+    "celery.utils.functional",
+)
+_NOISE = frozenset(
+    {
+        "Started server process [%d]",
+        "Waiting for application startup.",
+        "Application startup complete.",
+        "Waiting for application shutdown.",
+        "Application shutdown complete.",
+    }
+)
+# A message is a line of these at most: some quote all that they were given.
+_MOST_CHARS = 500
+
+# As `warnings.formatwarning` writes it, with the line of the source at its end.
+_WARNING = re.compile(r"[^\n]*?:\d+: (?P<kind>\w+): (?P<text>.*?)(?:\n  [^\n]*)?\n?\Z", re.DOTALL)
+
+# By the logger and the beginning of the library's own text: which event it is, from the arguments of the text.
+_KNOWN: dict[tuple[str, str], Callable[[tuple[object, ...]], Event]] = {
+    ("uvicorn.error", "Uvicorn running on %s://%s:%d"): lambda args: Event(
+        "web_listens", {"address": "{}://{}:{}".format(*args)}
+    ),
+    ("uvicorn.error", "Shutting down"): lambda _: Event("web_stopping", {}),
+    ("uvicorn.error", "Finished server process"): lambda _: Event("web_stopped", {}),
+    ("celery.worker.consumer.connection", "Connected to"): lambda args: Event("broker_connected", {"address": args[0]}),
+    ("celery.apps.worker", "%s ready."): lambda args: Event("worker_ready", {"name": args[0]}),
+    ("celery.apps.worker", "worker: Warm shutdown"): lambda _: Event("worker_stopping", {"how": "warm"}),
+    ("celery.apps.worker", "worker: Cold shutdown"): lambda _: Event("worker_stopping", {"how": "cold"}),
+    ("celery.worker.consumer.consumer", "consumer: Connection to broker lost"): lambda _: Event("broker_lost", {}),
+    ("celery.worker.consumer.consumer", "consumer: Cannot connect"): lambda args: Event(
+        "broker_away", {"address": args[0], "message": " ".join(str(args[2]).split())}
+    ),
+}
+NAMES = frozenset(  # what the log may hold besides the relay's own names
+    {
+        "web_listens",
+        "web_stopping",
+        "web_stopped",
+        "broker_connected",
+        "worker_ready",
+        "worker_stopping",
+        "broker_lost",
+        "broker_away",
+        "task_failed",
+        "python_warning",
+        "library_message",
+    }
+)
+
+
+def known(record: logging.LogRecord) -> Event:
+    """The event that a library's record is; its text in one line, where nothing better is known of it."""
+    text = str(record.msg)
+    args = record.args if isinstance(record.args, tuple) else ()
+    for (logger, begin), event in _KNOWN.items():
+        if record.name == logger and text.startswith(begin):
+            return event(args)
+    if record.name == "celery.app.trace" and isinstance(record.args, dict):
+        # without the exception's text, which may quote an event
+        return Event("task_failed", {"task": record.args.get("name", ""), "id": record.args.get("id", "")})
+    line = record.getMessage()
+    if (warning := _WARNING.match(line)) and record.name == "py.warnings":
+        return Event("python_warning", {"kind": warning["kind"], "message": " ".join(warning["text"].split())})
+    line = " ".join(line.split())
+    said = line if len(line) <= _MOST_CHARS else line[:_MOST_CHARS] + "…"
+    return Event("library_message", {"message": said})
+
+
+def tame() -> None:
+    """Have every library log through the root logger, and say what matters alone."""
+    logging.captureWarnings(capture=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        if logger.handlers:  # the access log has none where it is off, and each request would pay for it
+            logger.handlers.clear()
+            logger.propagate = True
+    error = logging.getLogger("uvicorn.error")
+    if _is_news not in error.filters:
+        error.addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return record.msg not in _NOISE
