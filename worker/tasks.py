@@ -1,4 +1,4 @@
-"""Celery tasks: deliver, replay, sweep, trim.
+"""Celery tasks: deliver, replay, sweep, trim, sample.
 
 A message only says "there is work for this integration on this shard". Events never travel in it: losing a message, or
 running one twice, costs nothing.
@@ -25,6 +25,7 @@ from worker.errors import OperatorError, RelayError
 from worker.ledger.figures import Ledger
 from worker.ledger.headroom import watch
 from worker.process.eventlog import EventLog
+from worker.ledger.sampling import take_sample
 from worker.process.foreign import QUEUE, guard
 from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in
@@ -33,7 +34,9 @@ from worker.process.watchdog import Watchdog
 from worker.replay.claims import Claims
 from worker.store.connect import open_once
 from worker.store.processes import Role
+from worker.store.samples import Samples
 from worker.store.stream import Lane
+from worker.upkeep.counting import count_codes
 from worker.upkeep.idle_jobs import idle_jobs
 from worker.upkeep.rounds import Rounds
 
@@ -42,6 +45,9 @@ log = EventLog(__name__)
 # Old messages need not be served, but clocks differ: a worker whose clock is ahead would drop all there are.
 _MESSAGE_LIFE_S = 600
 _SWEEP_LIFE_S = 120
+# A sample a minute is wanted, and codes are counted in small bites; more often than that, so that no minute is missed.
+SAMPLE_INTERVAL_S = 20.0
+_COUNTING_S = 1.0
 
 guard()
 app = Celery("relay")
@@ -96,6 +102,11 @@ def configure_app() -> None:
         "trim": {
             "task": "relay.trim",
             "schedule": chosen.trim_interval_s,
+            "options": {"expires": _SWEEP_LIFE_S},
+        },
+        "sample": {
+            "task": "relay.sample",
+            "schedule": SAMPLE_INTERVAL_S,
             "options": {"expires": _SWEEP_LIFE_S},
         },
     }
@@ -244,6 +255,15 @@ def trim() -> None:
     with _redis_may_be_away():
         entries = Rounds(relay()).trim()
         log.at(logging.INFO if entries else logging.DEBUG, "trimmed", entries=entries)
+
+
+@app.task(name="relay.sample")
+def sample() -> None:
+    """Keep the books of this minute for the charts, and count which event codes came; a full server goes without."""
+    with _redis_may_be_away(), suppress(redis.exceptions.OutOfMemoryError):
+        parts = relay()
+        take_sample(Samples(parts.redis), Ledger(parts).accounts)
+        count_codes(parts.redis, parts.integrations.sources, parts.settings.shards, _COUNTING_S)
 
 
 def _are(kind: type, *values: object) -> bool:

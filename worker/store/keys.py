@@ -53,6 +53,10 @@ relay:console:sessions               zset    session by when it began; as the se
 relay:console:oidc:<digest>          string  a log-in at the OpenID provider that is under way; minutes; expires
 relay:console:reveal:<session>:<digest>  string  a person is shown to who asked for it; minutes; expires
 relay:console:mask                   string  key that personal data is masked with; 1; nobody
+relay:samples                        stream  b = every integration's counts, an entry a minute; 7 days; as it grows
+relay:{arrivals}:cursors:<source>    hash    shard -> last entry whose code was counted; a field a shard; expires
+relay:{arrivals}:newest:<source>     hash    environment and code -> when the last one came (ms); 10000; expires
+relay:{arrivals}:day:<day>:<source>  hash    hour, environment, code -> how many; 10000; expires
 relay:archive                        hash    files, events, written_ms; failing_since_ms, reason; 5 fields; nobody
 relay:archive:lease                  string  token of who archives; 1; expires, or its holder
 relay:shards                         string  how many shards there are; 1; nobody
@@ -75,6 +79,7 @@ SESSIONS = "relay:console:sessions"
 MASK = "relay:console:mask"
 ARCHIVE = "relay:archive"
 ARCHIVE_LEASE = "relay:archive:lease"
+SAMPLES = "relay:samples"
 JOBS = "relay:{jobs}:all"
 OPEN_JOBS = "relay:{jobs}:open"
 
@@ -98,6 +103,11 @@ def cause_key(shard: int, integration: str, cause: str) -> str:
 def hold_key(integration: str) -> str:
     """The one record of an integration's hold."""
     return f"relay:hold:{integration}"
+
+
+def arrivals_key(kind: str, source: str) -> str:
+    """A part of the counts of a source's event codes; all of them in one slot."""
+    return f"relay:{{arrivals}}:{kind}:{source}"
 
 
 def job_key(job_id: str, kind: str = "job") -> str:
