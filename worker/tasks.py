@@ -24,8 +24,8 @@ from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
 from worker.ledger.figures import Ledger
 from worker.ledger.headroom import watch
-from worker.process.eventlog import EventLog
 from worker.ledger.sampling import take_sample
+from worker.process.eventlog import EventLog
 from worker.process.foreign import QUEUE, guard
 from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in
