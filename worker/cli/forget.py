@@ -17,8 +17,8 @@ def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: boo
     """Remove PERSON (a user id, anonymous id or e-mail) from streams, dead letters, state and the archive.
 
     E-mail addresses are compared without regard to case. Other people's states and settled events that name the person
-    (transfers) are cleared too; what is left is listed with the reason. Exported dead letters and backups are not
-    looked at.
+    (transfers) are cleared too; what is left is listed with the reason. What `relay dead discard` saved is cleared in
+    this machine's data folder; files of other machines, exported dead letters and backups are not looked at.
 
     Nothing is sent to Customer.io: delete the person there as well. Events that arrive later are taken as usual,
     unless the person is suppressed too. Redis frees the bytes of deleted stream entries with the blocks they are in,
@@ -34,14 +34,14 @@ def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: boo
     done = forget_person(open_parts(), person, acting(by, message))
     removed, rewriting = done.removed, done.rewriting
     if as_json:
-        echo_json(msgspec.to_builtins(removed) | {"aof_rewrite_started": rewriting})
+        echo_json(msgspec.to_builtins(removed) | {"saved_letters": done.saved, "aof_rewrite_started": rewriting})
         return
     archived = f"; {removed.archived} archived events" if removed.archived else ""
     say(
         f"removed {removed.entries} stored events ({removed.waiting} of them still waited), "
         f"{removed.dead_letters} dead letters, {removed.states} states; of other people's, which named the person, "
         f"{removed.mentions} events, and the name out of {removed.cleared} states"
-        f"{archived}"
+        f"{archived}{f'; {done.saved} saved dead letters' if done.saved else ''}"
     )
     for left in removed.left:
         say(f"left: {left.count} {left.what}: {left.why}")

@@ -124,7 +124,7 @@ class DeadChanges:
         """
         removed = 0
         for chunk in _chunks(self._letters.find([integration], Filter())):
-            mine = [letter for letter in chunk if name in _names(letter, fields)]
+            mine = [letter for letter in chunk if name in names_of(letter, fields)]
             while mine:
                 changes = self._take_off("filtered:forgotten", mine)
                 removed += changes.count("done")
@@ -174,7 +174,8 @@ def _chunks(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
             yield chunk
 
 
-def _names(letter: Letter, fields: Collection[str]) -> set[str]:
+def names_of(letter: Letter, fields: Collection[str]) -> set[str]:
+    """Every name of the letter's person, as `plain_name` has them; `fields` are those of an identity chain."""
     names = {plain_name(letter.person)} if letter.person else set()
     return names.union(*(person_names(payload, fields) for payload in _payloads(letter)))
 

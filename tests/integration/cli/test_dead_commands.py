@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import threading
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,13 +13,14 @@ from click.testing import CliRunner
 from tests.support.deadstack import event, opened
 from worker.cli import relay
 from worker.dead.letter import encode_letter
+from worker.errors import OperatorError
 from worker.store.keys import shard_key
 
 
 @pytest.fixture
 def dead(tmp_path, redis_url, customerio, monkeypatch):
     """A relay with dead letters: six refused, one of nobody; the commands work on it."""
-    with opened(tmp_path, redis_url, customerio) as stack:
+    with opened(tmp_path, redis_url, customerio, data_dir=tmp_path / "data") as stack:
         stack.faults(reject_event_names=frozenset({"BAD"}))
         stack.deliver(*[event(n, "BAD") for n in range(6)], event(6, user_id=None))
         stack.faults()
@@ -360,6 +363,52 @@ def test_discarding_and_the_trail(dead):
     assert dead.account().filtered == {"discarded": 6}
 
 
+def test_a_discard_can_be_undone(dead):
+    """What it says undoes it does: the letters are saved first, by `discard` itself, for their owner alone."""
+    before = dead.letters()
+    text = run("dead", "discard", "--reason", "rejected", "-m", "by mistake", "--yes")
+    (undo,) = re.findall("^undo: relay (.*)$", text, re.MULTILINE)
+    file = Path(undo.split()[-1])
+    assert (file.parent, file.stat().st_mode & 0o777) == (dead.settings.data_dir / "discarded", 0o600)
+    assert "6 letters restored, 0 already there, 0 refused" in run(*undo.split())
+    assert [one.raw for one in dead.letters()] == [one.raw for one in before]
+    assert dead.account().dead == 7
+    assert told("dead", "discard", "--all", "-m", "x", "--yes")["saved"].startswith(str(file.parent))
+
+
+def test_what_is_not_discarded_is_not_saved(dead, monkeypatch):
+    """A dry run, a no, a filter that means nothing, and whoever wants no file leave none."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    for arguments in (["--dry-run"], [], ["--person", "nobody", "--yes"]):
+        CliRunner().invoke(relay, ["dead", "discard", "--reason", "rejected", "-m", "x", *arguments], input="n\n")
+    assert dead.account().dead == 7
+    assert "undo" not in run("dead", "discard", "--reason", "rejected", "-m", "x", "--no-save", "--yes")
+    folder = dead.settings.data_dir / "discarded"
+    assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_what_cannot_be_saved_is_not_discarded(dead, tmp_path):
+    """A folder that takes no file: nothing is given up, and it says how to go on."""
+    dead.settings.data_dir.write_text("no folder")
+    ran = CliRunner().invoke(relay, ["dead", "discard", "--all", "-m", "x", "--yes"])
+    assert isinstance(ran.exception, OperatorError)
+    assert "so none is discarded; name another folder with RELAY_DATA_DIR" in str(ran.exception)
+    assert dead.account().dead == 7
+
+
+def test_forgetting_a_person_clears_what_discards_have_saved(dead):
+    """The file of this machine loses their letters, and keeps its age."""
+    text = run("dead", "discard", "--all", "-m", "x", "--yes")
+    file = Path(text.split()[-1])
+    os.utime(file, (1, 1))
+    assert json.loads(run("forget", "user-2", "--yes", "--json"))["saved_letters"] == 1
+    assert b"user-2" not in file.read_bytes()
+    assert (len(file.read_bytes().splitlines()), file.stat().st_mtime, file.stat().st_mode & 0o777) == (6, 1, 0o600)
+    run("dead", "import", str(file))
+    run("dead", "discard", "--all", "-m", "x", "--yes")
+    assert not file.exists(), "a file is kept for a week"
+
+
 def test_one_letter_is_no_letters(dead):
     """Singular and plural are right."""
     assert "and 1 failed event in 1 more group (--limit)" in run("dead", "--limit", "1")
@@ -443,8 +492,6 @@ def test_an_import_stops_at_the_bound(dead, tmp_path, monkeypatch):
 
 def test_commands_of_another_number_of_shards_are_refused(dead):
     """They would miss letters, or look for them in the wrong place."""
-    from worker.errors import OperatorError
-
     dead.parts.redis.set("relay:shards", 16)
     ran = CliRunner().invoke(relay, ["dead"])
     assert isinstance(ran.exception, OperatorError)

@@ -2,11 +2,11 @@
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from worker.cli.acting import BY, doer, record
+from worker.cli.acting import BY, acting
 from worker.cli.columns import columns
 from worker.cli.dead.choice import choose
 from worker.cli.dead.options import ALL, DRY_RUN, JSON, YES, confirm, filters
@@ -14,11 +14,7 @@ from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, several, span
 
-if TYPE_CHECKING:
-    from worker.dead.letter import Letter
-
 _SHOWN = 12
-_MESSAGE_LIMIT = 300
 
 
 @click.command()
@@ -26,6 +22,7 @@ _MESSAGE_LIMIT = 300
 @filters
 @ALL
 @click.option("--message", "-m", required=True, metavar="TEXT", help="Why, for the trail.")
+@click.option("--no-save", is_flag=True, help="Do not save the letters first: there is no way back then.")
 @YES
 @DRY_RUN
 @BY
@@ -35,6 +32,7 @@ def dead_discard(
     *,
     everything: bool,
     message: str,
+    no_save: bool,
     yes: bool,
     dry_run: bool,
     by: str | None,
@@ -43,46 +41,34 @@ def dead_discard(
 ) -> None:
     """Discard LETTERs, or those of a group or filter: they are never sent, and count as filtered (discarded).
 
-    Only a `relay dead export` taken before brings them back. Exit 1 when some were left alone.
+    They are saved to a file in the data folder (RELAY_DATA_DIR) first, which is kept for a week: `relay dead import`
+    of it undoes the discard. Exit 1 when some were left alone.
     """
+    from worker.acts.discarding import discard
+
     if not message.strip():
         raise click.UsageError("-m says why, to whoever reads the trail")
     parts = open_parts()
     choice = choose(parts, ids, flags, everything=everything)
-    letters = [_slim(letter) for letter in choice.find()]
+    found = [(letter.id, letter.integration, cause_words(*letter.about.values())) for letter in choice.find()]
     if not as_json:
-        _show(Counter((one.integration, cause_words(*one.about.values())) for one in letters))
-    if dry_run or not letters:
+        _show(Counter((integration, cause) for _, integration, cause in found))
+    if dry_run or not found:
         if as_json:
-            echo_json({"matched": len(letters), "discarded": 0, "left": {}})
+            echo_json({"matched": len(found), "discarded": 0, "left": {}, "saved": None})
         return
-    confirm(f"discard {several(len(letters), 'letter')} for good?", yes=yes, as_json=as_json)
-    changes = Counter(change for _, change in parts.dead_changes.discard(letters, message[:_MESSAGE_LIMIT], doer(by)))
-    done = changes.pop("done", 0)
-    record(
-        parts,
-        "dead discard",
-        choice.text,
-        by=by,
-        why=message,
-        result=f"{done} letters discarded",
-    )
+    confirm(f"discard {several(len(found), 'letter')}?", yes=yes, as_json=as_json)
+    done = discard(parts, [dead_id for dead_id, _, _ in found], choice.text, acting(by, message), save=not no_save)
     if as_json:
-        echo_json({"matched": len(letters), "discarded": done, "left": changes})
+        told = {"matched": len(found), "discarded": done.done, "left": done.left, "saved": done.file or None}
+        echo_json(told)
     else:
-        left = "".join(f"; {count(number)} left alone: {why}" for why, number in changes.items())
-        say(f"{several(done, 'letter')} discarded{left}")
-    if changes:
+        left = "".join(f"; {count(number)} left alone: {why}" for why, number in done.left.items())
+        say(f"{several(done.done, 'letter')} discarded{left}")
+        if done.file:
+            say(f"undo: relay dead import {done.file}")
+    if done.left:
         raise click.exceptions.Exit(1)
-
-
-def _slim(letter: "Letter") -> "Letter":
-    """A letter without what takes room; a discard needs no more."""
-    import msgspec
-
-    return msgspec.structs.replace(
-        letter, raw="", raw_base64="", original="", original_base64="", attempts=[], operations=[]
-    )
 
 
 def _show(causes: Counter[tuple[str, str]]) -> None:
