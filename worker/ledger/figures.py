@@ -1,6 +1,7 @@
 """All figures of one relay, read with the parts of a process: for the metrics, `relay status` and `relay audit`."""
 
 import socket
+import time
 from collections.abc import Mapping
 
 from worker.app import Relay
@@ -9,8 +10,10 @@ from worker.ledger.audit import Audit, audit
 from worker.ledger.fleet import Fleet, fleet
 from worker.ledger.headroom import Bound, bounds
 from worker.ledger.metrics import Figures
+from worker.ledger.needs import Need, needs
 from worker.ledger.past import past
 from worker.ledger.recent import Delays, recent_delays
+from worker.revisions.live import EMPTY
 from worker.store.stream import lanes_of
 from worker.store.tally import Tallies, tally_all
 
@@ -62,6 +65,13 @@ class Ledger:
         return Figures(
             intake(tallies), self.accounts(tallies), self.bounds(dead), self.fleet(), past(self._redis, tallies)
         )
+
+    def needs(self) -> list[Need]:
+        """What needs somebody, the urgent first."""
+        if self._parts.live.loaded is EMPTY:
+            fresh = "there is no configuration yet: events are refused"
+            return [Need("config:none", "config", fresh, "`relay config apply FILE` writes the first one")]
+        return needs(self.figures(), self.audit().findings, time.time_ns() // 1_000_000)
 
     def exported(self) -> Figures | None:
         """The same, for the one host that exports what is of all; None: another one does."""

@@ -1,0 +1,156 @@
+"""What needs somebody: one list of all that does not heal by itself, for the alerts and the console's overview.
+
+Pure: it takes what was read of the relay and returns values; each need has a key that stays while the need lasts.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from worker.dead.advice import HOLDS
+from worker.ledger.accounts import Account
+from worker.ledger.audit import Finding
+from worker.ledger.fleet import Fleet
+from worker.ledger.headroom import near
+from worker.ledger.metrics import Figures
+from worker.process.wording import count, several, span
+
+Kind = Literal["held", "failing", "silent", "bound", "absent", "lost", "books", "expiring", "archive", "config"]
+
+# A destination that does not answer comes back by itself; after so long somebody should ask why it has not.
+_PATIENCE_MS: Final = 5 * 60_000
+_HOLDS: Final = {str(kind): advice for kind, advice in HOLDS.items()}
+
+
+class Need(msgspec.Struct, frozen=True):
+    """Something that needs somebody: what happened (`message`) and what to do (`advice`), a line each.
+
+    `key` names it for as long as it lasts ("held:production"); `integration` is empty where it concerns none alone;
+    `since_ms` is when it began (Unix ms; 0: unknown). `urgent`: something is lost, or nothing is sent, until then.
+    """
+
+    key: str
+    kind: Kind
+    message: str
+    advice: str
+    integration: str = ""
+    since_ms: int = 0
+    urgent: bool = False
+
+
+def needs(figures: Figures, findings: Iterable[Finding], now_ms: int) -> list[Need]:
+    """All needs, the urgent ones first."""
+    found = [
+        *(_hold(account, now_ms) for account in figures.accounts),
+        *_losses(figures.intake),
+        *_books(findings),
+        *_fleet(figures.fleet),
+        *_bounds(figures),
+        _archive(figures),
+    ]
+    return sorted((need for need in found if need is not None), key=lambda need: not need.urgent)
+
+
+def _hold(account: Account, now_ms: int) -> Need | None:
+    hold, name = account.hold, account.integration
+    lasted_ms = now_ms - hold.since_ms if hold else 0
+    if hold is None or (hold.kind == "unreachable" and lasted_ms < _PATIENCE_MS):
+        return None
+    by_hand = hold.by == "operator"
+    why = "by an operator" if by_hand else f"{hold.kind}{f' (answer {hold.status})' if hold.status else ''}"
+    waiting = several(account.waiting, "event")
+    return Need(
+        f"held:{name}",
+        "held",
+        f"{name} is held for {span(lasted_ms)}: {why}; {waiting} wait{'s' if account.waiting == 1 else ''}",
+        _HOLDS.get(hold.kind, "see docs/runbook.md"),
+        name,
+        hold.since_ms,
+        urgent=not by_hand,
+    )
+
+
+def _losses(intake: Mapping[str, Mapping[str, int]]) -> Iterator[Need]:
+    for source, counts in intake.items():
+        gone = counts.get("lost", 0) - counts.get("restored", 0) - counts.get("acknowledged", 0)
+        if gone > 0:
+            yield Need(
+                f"lost:{source}",
+                "lost",
+                f"Redis lost {several(gone, 'event')} of {source} that had been stored (fail-over, restore or restart)",
+                "`relay audit` says where; send them again from the sender's own records",
+                urgent=True,
+            )
+
+
+def _books(findings: Iterable[Finding]) -> Iterator[Need]:
+    texts = [f"{one.integration or 'the door'}, shard {one.shard}: {one.text}" for one in findings if not _is_loss(one)]
+    if texts:
+        more = f" (and {count(len(texts) - 1)} more)" if len(texts) > 1 else ""
+        yield Need(
+            "books", "books", f"the books do not balance: {texts[0]}{more}", "`relay audit` lists all", urgent=True
+        )
+
+
+def _is_loss(finding: Finding) -> bool:
+    """Whether it is of what Redis lost, which is a need of its own."""
+    return finding.text.startswith("Redis lost")
+
+
+def _fleet(found: Fleet) -> Iterator[Need]:
+    if found.unreadable:
+        yield Need("config:unreadable", "config", found.unreadable, "upgrade this process", urgent=True)
+    for role in found.absent:
+        yield Need(
+            f"absent:{role}",
+            "absent",
+            f"no {role} process is alive",
+            f"start one (`relay {role}`); its log says why it ended",
+            urgent=True,
+        )
+    for one in found.behind:
+        yield Need(
+            f"config:behind:{one.role}:{one.host}",
+            "config",
+            f"{one.role} on {one.host} runs revision {one.revision or 'none'}, not {found.revision or 'none'}",
+            "its log says why (config_not_taken_up)",
+        )
+    for one in found.processes:
+        if one.alive and one.missing and one.role != "child":
+            yield Need(
+                f"config:secrets:{one.role}:{one.host}",
+                "config",
+                f"{one.role} on {one.host} misses {several(one.missing, 'secret')}",
+                "its log names them (secret_missing); set them there and restart it",
+                urgent=True,
+            )
+    if len(found.owners) > 1:
+        yield Need(
+            "config:owners",
+            "config",
+            "some processes have RELAY_INTEGRATIONS and some have not",
+            "set it everywhere, or nowhere",
+        )
+
+
+def _bounds(figures: Figures) -> Iterator[Need]:
+    for bound in near(figures.bounds):
+        memory = bound.what == "memory"
+        yield Need(
+            f"bound:{bound.what.replace(' ', '_')}:{bound.integration}".rstrip(":"),
+            "bound",
+            bound.message,
+            "give Redis memory, or shorten RELAY_RETENTION_S" if memory else "`relay dead` says what to do",
+            bound.integration,
+            urgent=bound.now >= bound.limit,
+        )
+
+
+def _archive(figures: Figures) -> Need | None:
+    state = figures.past.archive
+    message = state.message
+    if not message:
+        return None
+    advice = "nothing is trimmed until it is written; see docs/runbook.md"
+    return Need("archive", "archive", message, advice, since_ms=state.failing_since_ms)
