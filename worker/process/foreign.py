@@ -13,7 +13,7 @@ from worker.process.eventlog import EventLog
 log = EventLog(__name__)
 
 QUEUE = "relay"
-TASKS = frozenset({"relay.deliver", "relay.replay", "relay.sweep", "relay.trim"})
+TASKS = frozenset({"relay.deliver", "relay.replay", "relay.sweep", "relay.trim", "relay.sample"})
 _BODY_LIMIT_BYTES = 10_000  # an integration and a shard, or a job and its token
 
 
