@@ -1,13 +1,18 @@
 """An integration in shadow: everything is done but the request; what was shadowed is never sent by itself."""
 
 import json
+import re
+import shlex
+import time
 
 from tests.support.payloads import history, payload
-from tests.support.stack import DEFAULT_INTEGRATION
+from tests.support.stack import DEFAULT_INTEGRATION, ROOT
 from tests.support.waiting import until
 
-SHADOW = DEFAULT_INTEGRATION.replace('source = "app"', 'source = "app"\nsend = false')
-PAST, GAP, LIVE = 30, 4, 5
+LIVE = DEFAULT_INTEGRATION.replace('"*" = true', '"*" = true\nINSTALLMENT_PAID = false')
+SHADOW = LIVE.replace('source = "app"', 'source = "app"\nsend = false')
+PAST, MORE = 30, 5
+SINCE = ("--since", "2h")
 
 
 def put_in_force(stack, text):
@@ -33,8 +38,8 @@ def settled(stack, number):
     until(lambda: stack.account.accepted == number and not stack.account.waiting, f"{number} events are settled")
 
 
-def test_a_switch_over_sends_nothing_of_the_shadow_and_everything_after_it(make_stack):
-    """In shadow: figures, trace and person say what would be sent. Then only what comes, and what is asked for."""
+def shadowed(make_stack):
+    """A relay in shadow that has received events, one of them without a name; and those events."""
     stack = make_stack(RELAY_INTEGRATIONS="")
     stack.spawn("simulator", f"relay simulate --port {stack.simulator_port} --workspace test-site:test-key:eu")
     stack.until_up("simulator")
@@ -43,13 +48,59 @@ def test_a_switch_over_sends_nothing_of_the_shadow_and_everything_after_it(make_
     until(lambda: len(status(stack)["processes"]) >= 3, "all processes wait for a configuration")
     put_in_force(stack, SHADOW)
     stack.until_up("web")
-
-    past = [event for n in range(PAST // 5) for event in history("renewing", user_id=f"user-{n}")][:PAST]
+    now_ms = int(time.time() * 1000)
+    past = [event for n in range(PAST // 5) for event in history("ended", user_id=f"user-{n}")][:PAST]
     for at, event in enumerate(past):
-        event["event_id"] = f"past-{at}"
+        event |= {"event_id": f"past-{at}", "event_created_at_ms": now_ms - (PAST - at) * 60_000}
     assert stack.post(past).json()["accepted"] == len(past)
     assert stack.post([{"environment": "PRODUCTION", "user_id": "nameless"}]).status_code == 200
     settled(stack, len(past) + 1)
+    return stack, past
+
+
+def built_in(events, path, **renamed):
+    """An export of what the built-in integration has sent of these events, and an event of another program."""
+    rows = [
+        f"{e['user_id']},{renamed.get(e['event_name'], e['event_name'])},{e['event_created_at_ms'] // 1000 + 2}"
+        for e in events
+    ]
+    path.write_text(
+        "\n".join(["customer_id,event_name,timestamp", *rows, f"user-0,app_opened,{rows[0].split(',')[2]}"])
+    )
+
+
+def differing(stack, past, export):
+    """One event is missing at Customer.io, one was never received here, one was filtered here, one name is another."""
+    old = stack.folder / "old.csv"
+    built_in([{**event, "event_created_at_ms": 1_760_000_000_000} for event in past], old)
+    refused = stack.relay("compare", str(old), "--integration", "production")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "nothing of that time is kept" in refused.stderr
+    extra = {**past[0], "user_id": "stranger"}
+    switched_off = {**past[0], "event_name": "INSTALLMENT_PAID"}
+    assert stack.post([{**switched_off, "event_id": "off"}]).status_code == 200
+    settled(stack, len(past) + 2)
+    first = past[0]["event_name"]
+    built_in([*past[1:], extra], export, RENEWAL_DISABLED="Sub Cancelled")
+    done = stack.relay("compare", str(export), "--integration", "production", *SINCE, "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    cancelled = sum(event["event_name"] == "RENEWAL_DISABLED" for event in past)
+    assert (found["only_here"], found["only_there"]) == (1 + cancelled, 1)
+    assert found["why"] == {"never received": 1}
+    assert next(row for row in found["items"] if row["event"] == first)["only_here"] == 1
+    sample = next(one for one in found["samples_here"] if one["event"] == first)
+    assert (sample["person"], stack.relay("trace", sample["entry"]).returncode) == ("user-0", 0)
+    renamed = {"cause": "other_name", "here": "RENEWAL_DISABLED", "there": "Sub Cancelled", "events": cancelled}
+    assert found["hints"][0] == renamed
+    built_in([*past, extra, switched_off], export)
+    found = json.loads(stack.relay("compare", str(export), "--integration", "production", *SINCE, "--json").stdout)
+    assert found["why"] == {"never received": 1, "filtered: event_off": 1}
+
+
+def test_a_switch_over_sends_nothing_of_the_shadow_and_everything_after_it(make_stack):
+    """In shadow: figures, trace and person say what would be sent. Then only what comes, and what is asked for."""
+    stack, past = shadowed(make_stack)
 
     (item,) = status(stack)["items"]
     assert (item["state"], item["shadowed"], item["delivered"], item["dead"]) == ("shadow", len(past), 0, 1)
@@ -73,19 +124,47 @@ def test_a_switch_over_sends_nothing_of_the_shadow_and_everything_after_it(make_
     assert stack.arrived() == []
     assert stack.inspect("people")["items"] == []
 
-    put_in_force(stack, DEFAULT_INTEGRATION)
+    export = stack.folder / "customerio.csv"
+    built_in(past, export)
+    compared = stack.relay("compare", str(export), "--integration", "production", *SINCE)
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+    assert f"{len(past)} events in both, 0 only here, 0 only at Customer.io" in compared.stdout
+    assert "left out, since they are no events of Purchasely's: app_opened 1" in compared.stdout
+    differing(stack, past, export)
+
+    put_in_force(stack, LIVE)
     stack.relay("jobs", "abort", job)
-    live = [payload("SUBSCRIPTION_RENEWED", user_id=f"user-{n}", event_id=f"live-{n}") for n in range(LIVE)]
+    live = [payload("SUBSCRIPTION_RENEWED", user_id=f"user-{n}", event_id=f"live-{n}") for n in range(MORE)]
     assert stack.post(live).status_code == 200
-    until(lambda: len(stack.arrived()) == LIVE, "what comes after the switch arrives")
-    assert {event["attributes"]["event_id"] for event in stack.arrived()} == {f"live-{n}" for n in range(LIVE)}
+    until(lambda: len(stack.arrived()) == MORE, "what comes after the switch arrives")
+    assert {event["attributes"]["event_id"] for event in stack.arrived()} == {f"live-{n}" for n in range(MORE)}
 
     missing = json.loads(stack.relay("replay", "--integration", "production", "--dry-run", "--json").stdout)["plan"]
-    assert (missing["would_send"], missing["shadowed"], missing["already"]) == (0, len(past), LIVE)
+    assert (missing["would_send"], missing["shadowed"], missing["already"]) == (0, len(past), MORE)
     asked = stack.relay("replay", "--integration", "production", "--only", "shadowed", "--person", "user-1", "--yes")
     assert asked.returncode == 0, asked.stdout + asked.stderr
     mine = {event["event_id"] for event in past if event["user_id"] == "user-1"}
-    assert {event["attributes"]["event_id"] for event in stack.arrived()} == {f"live-{n}" for n in range(LIVE)} | mine
+    assert {event["attributes"]["event_id"] for event in stack.arrived()} == {f"live-{n}" for n in range(MORE)} | mine
     assert stack.relay("resync", "--integration", "production", "--yes").returncode == 0
     assert stack.inspect("people/id/user-0")["attributes"]["plan"]
     assert stack.relay("audit").returncode == 0
+
+
+def test_the_page_is_true(make_stack):
+    """Every command of docs/switching-over.md does what the page says, in its order."""
+    stack, past = shadowed(make_stack)
+    built_in(past[1:], stack.folder / "customerio.csv")
+    (stack.folder / "live.toml").write_text(LIVE.replace("{simulator}", stack.simulator))
+    page = (ROOT / "docs" / "switching-over.md").read_text()
+    commands = re.findall(r"^ *\$ relay (.+)$", page, re.MULTILINE)
+    said = {}
+    for command in commands:
+        done = stack.relay(*shlex.split(command), cwd=stack.folder)
+        said[command] = done.stdout + done.stderr
+        assert done.returncode == command.startswith("compare"), said[command]
+    assert "shadow" in said["status"] or "live" in said["status"]
+    (gap,) = [text for command, text in said.items() if "--only shadowed" in command and "--yes" in command]
+    assert f"is done: delivered {len(past)}" in gap
+    assert len(stack.arrived()) == len(past)
+    assert stack.inspect("people/id/user-0")["attributes"]["plan"]
+    assert "no dead letters" in stack.relay("dead").stdout.lower()

@@ -178,12 +178,12 @@ class Stack:
         path = self.folder / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def relay(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def relay(self, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         """Run the `relay` command against this stack."""
         command = shlex.join(["relay", *arguments])
         return subprocess.run(
             ["/bin/sh", "-c", f"exec {command}"],
-            cwd=ROOT,
+            cwd=cwd,
             env=self.env,
             capture_output=True,
             text=True,

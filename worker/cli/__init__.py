@@ -26,6 +26,7 @@ _COMMANDS = {
     "hold": "Hold an integration: its events wait, in order, until it is resumed.",
     "resume": "End the hold of an integration; what waited is delivered at once.",
     "send": "Post events from a file or standard input, as an upstream service would.",
+    "compare": "Compare what an integration sent, or would have sent, with an export of Customer.io's events.",
     "dead": "Show what could not be delivered, by cause; list, show, replay, edit, discard, export.",
     "jobs": "Show the replays under way and those of the past; pause, resume, abort.",
     "trace": "Say what became of an event, in every integration.",
@@ -40,7 +41,7 @@ _COMMANDS = {
 
 _SECTIONS = {
     "Start": ("init", "demo", "check", "up", "web", "worker", "beat"),
-    "Watch": ("status", "audit", "trace", "explain", "actions"),
+    "Watch": ("status", "audit", "trace", "explain", "compare", "actions"),
     "Repair": ("dead", "jobs", "hold", "resume", "replay", "resync"),
     "People": ("person", "suppress", "forget"),
     "Configuration": ("config", "seal"),
@@ -95,6 +96,8 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912, PLR0915 - one imp
             from worker.cli.resync import resync as command
         case "explain":
             from worker.cli.explain import explain as command
+        case "compare":
+            from worker.cli.compare import compare as command
         case "suppress":
             from worker.cli.suppress import suppress as command
         case "forget":

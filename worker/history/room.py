@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -18,6 +18,7 @@ from worker.history.activity import Activity, Wanted, activity
 from worker.history.archive import ArchivedFates, ArchivedScan
 from worker.history.find import Finder, Found
 from worker.history.scan import Scan
+from worker.history.shadowed import Made
 from worker.history.timeline import PropertyValue, Spot, Timeline, property_values, spot
 from worker.history.trace import AtRevision, Trace, Tracer
 from worker.mapping.mapper import Mapper
@@ -59,6 +60,7 @@ class History:
         self.finder = Finder(self.scan, {name: one.identity for name, one in config.sources.items()}, shards)
         self._fates = ArchivedFates(client, archived) if archived else Fates(client)
         self._archived = archived
+        self._at_revision = at_revision
         bucket = int(time.time()) // bucket_s(dedup_window_s)
 
         def again(found: Found) -> int:
@@ -77,6 +79,10 @@ class History:
                 rows: Any = self.scan.ask("XRANGE", stream_key(shard, "events", source), "-", "+", "COUNT", 1)
                 oldest += [int(row[0].partition(b"-")[0]) for row in rows]
         return min(oldest)
+
+    def made(self, integration: Integration, mapper: Callable[[Integration], Mapper]) -> Made:
+        """What an integration made of the events that are kept."""
+        return Made(self.scan, self._fates, integration, self._at_revision, mapper)
 
     def is_forgotten(self, ident: str) -> bool:
         """Whether SHARD/ENTRY was deleted because its person was forgotten."""
