@@ -1,5 +1,7 @@
 """How long the plan of a configuration takes: both revisions over retained events, a process a core.
 
+The preview is what the console shows: the same on the newest events, for five seconds.
+
 python -m bench.plan [EVENTS]      200,000 events of 40,000 people on 16 shards by default
 """
 
@@ -14,8 +16,10 @@ from bench.setting import Setting, machine
 from config.settings import Settings
 from worker.app import Relay
 from worker.history.plan import cores, make_plan, plan_dict
+from worker.history.preview import make_preview
 
 PEOPLE = 40_000
+BUDGET_S = 5.0
 
 
 def plan(count: int = 200_000) -> dict[str, object]:
@@ -35,8 +39,16 @@ def plan(count: int = 200_000) -> dict[str, object]:
         began = time.perf_counter()
         made = make_plan(parts, after, "draft", 0, lambda *_: None)
         took_s = time.perf_counter() - began
+        seen = make_preview(parts, after, BUDGET_S)
         told = msgspec.json.decode(msgspec.json.encode(plan_dict(made)))
-        return {"events": count, "cores": cores(), "took_s": round(took_s, 1), "coverage": told.get("coverage")}
+        preview = {"took_s": seen.took_s, "events": seen.covered_events, "complete": seen.complete}
+        return {
+            "events": count,
+            "cores": cores(),
+            "took_s": round(took_s, 1),
+            "coverage": told.get("coverage"),
+            "preview": preview,
+        }
 
 
 if __name__ == "__main__":

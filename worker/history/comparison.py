@@ -1,13 +1,14 @@
 """Comparison of one integration under two revisions: fates of the same events, and people's properties."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 import orjson
 
 from config.integrations import Identity, default_identity
 from worker.delivery.request import Requests, decide
+from worker.history.effects import SAMPLES, Detail, Effect, Found, Sample, Tally
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Dead, Filtered
@@ -15,54 +16,7 @@ from worker.purchasely.event import Event, read_event
 from worker.purchasely.person import shard_key
 from worker.store.stream import Entry, Lane
 
-Effect = Literal["newly_sent", "no_longer_sent", "renamed", "newly_dead", "no_longer_dead", "changed"]
-
-# How many examples are shown.
-SAMPLES = 5
 _RUN = 400
-
-
-class Sample(msgspec.Struct, frozen=True):
-    """One event or person as an example: where the event is, who it is about, what it is now and would be then."""
-
-    entry: str
-    event_id: str
-    event_name: str
-    person: str
-    before: str
-    after: str
-
-
-class Tally(msgspec.Struct):
-    """How many events, and of how many people, with examples; `kinds` counts the events by what happens to them."""
-
-    events: int = 0
-    people: int = 0
-    kinds: dict[str, int] = {}
-    samples: list[Sample] = []
-
-    def add(self, other: "Tally") -> None:
-        """Add the tally of another shard: a person is on one shard, so people add up."""
-        self.events += other.events
-        self.people += other.people
-        for kind, number in other.kinds.items():
-            self.kinds[kind] = self.kinds.get(kind, 0) + number
-        self.samples = [*self.samples, *other.samples][:SAMPLES]
-
-
-class Found(msgspec.Struct):
-    """What a comparison found: events looked at, a tally for each effect, people whose properties would differ."""
-
-    events: int = 0
-    effects: dict[str, Tally] = {}
-    people: Tally = msgspec.field(default_factory=Tally)
-
-    def add(self, other: "Found") -> None:
-        """Add what was found on another shard."""
-        self.events += other.events
-        self.people.add(other.people)
-        for effect, tally in other.effects.items():
-            self.effects.setdefault(effect, Tally()).add(tally)
 
 
 class _Fate(msgspec.Struct, frozen=True):
@@ -130,7 +84,11 @@ def _fate(outcome: Filtered | Dead | None, body: bytes, mapper: Mapper, read: Ca
 
 
 class Comparison:
-    """Compares one integration on one shard; entries must come in the order of the stream."""
+    """Compares one integration on one shard.
+
+    The entries of a run are in the order of the stream; runs may come newest first, since what is known of a person is
+    a join, which comes to the same in any order.
+    """
 
     def __init__(
         self, before: Mapper | None, after: Mapper | None, source: str, shard: int, silent: frozenset[str]
@@ -142,12 +100,17 @@ class Comparison:
         self._identity = known.integration.source_identity if known else default_identity()
         self._sides = (_Side(before, source, shard, silent), _Side(after, source, shard, silent))
         self._found = Found()
-        self._people: dict[str, set[str]] = {}
+        self._people: dict[tuple[Effect, str | None], set[str]] = {}
 
     def take(self, run: Sequence[tuple[Entry, Callable[[], Event]]]) -> None:
         """Compare a run of events; each comes with what reads it, once for all comparisons."""
         before, after = (side.fates(run) for side in self._sides)
-        self._found.events += len(run)
+        found = self._found
+        found.events += len(run)
+        found.sent.before += sum(fate.name is not None for fate in before)
+        found.sent.after += sum(fate.name is not None for fate in after)
+        found.dead.before += sum(fate.dead for fate in before)
+        found.dead.after += sum(fate.dead for fate in after)
         for (entry, read), old, new in zip(run, before, after, strict=True):
             for effect, kind in _effects(old, new):
                 self._count(effect, kind, entry, read, old, new)
@@ -160,16 +123,21 @@ class Comparison:
         kind = kind or name
         tally.events += 1
         tally.kinds[kind] = tally.kinds.get(kind, 0) + 1
-        people = self._people.setdefault(effect, set())
-        people.add(person)
-        if len(tally.samples) < SAMPLES:
-            place = f"{self._shard}/{entry[0]}"
-            tally.samples.append(Sample(place, event_id, name, person, _words(old), _words(new)))
+        for one in (None, kind):
+            self._people.setdefault((effect, one), set()).add(person)
+        detail = tally.details.setdefault(kind, Detail(name))
+        detail.events += 1
+        detail.last_ms = max(detail.last_ms, int(entry[0].partition("-")[0]))
+        for examples in (tally.samples, detail.samples):
+            if len(examples) < SAMPLES:
+                place = f"{self._shard}/{entry[0]}"
+                examples.append(Sample(place, event_id, name, person, _words(old), _words(new)))
 
     def end(self) -> Found:
         """What was found."""
-        for effect, people in self._people.items():
-            self._found.effects[effect].people = len(people)
+        for (effect, kind), people in self._people.items():
+            tally = self._found.effects[effect]
+            (tally if kind is None else tally.details[kind]).people = len(people)
         before, after = (side.told for side in self._sides)
         differing = self._found.people
         for who in before.keys() | after.keys():

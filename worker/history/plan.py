@@ -16,7 +16,8 @@ from worker.app import Relay
 from worker.dead.filters import read_time_ms
 from worker.errors import OperatorError
 from worker.history.archive import ArchivedScan
-from worker.history.comparison import Comparison, Found, Tally, reader
+from worker.history.comparison import Comparison, reader
+from worker.history.effects import Found, Tally
 from worker.history.scan import Span
 from worker.process.memory import settle_in
 from worker.store.keys import shard_key
@@ -99,7 +100,7 @@ def make_plan(
     before, after = now.integrations, parse(text, path, parts.secrets, lenient=True)
     changes = [Change(name, kind, Found()) for name, kind in compare_names(before, after)]
     plan = Plan(now.number, Coverage(asked_since_ms=since_ms), changes, sorted(before.sources.keys() - after.sources))
-    _count_left(parts, plan, before)
+    count_left(parts, plan, before)
     _run(
         parts,
         plan,
@@ -130,13 +131,14 @@ def _jobs(parts: Relay, plan: Plan, before: str, after: str, both: tuple[Integra
     seconds, _ = parts.redis.time()
     until = f"{int(seconds) * 1000 + 999}"
     for source in sorted(both[0].sources.keys() | both[1].sources.keys()):
-        mine = [name for name in names if any(_of(side, name, source) for side in both)]
+        mine = [name for name in names if any(side_of(side, name, source) for side in both)]
         for shard in range(parts.settings.shards) if mine else ():
             since = str(plan.coverage.asked_since_ms)
             yield _Job(parts.settings, before, after, source, shard, since, until, mine, silent)
 
 
-def _of(integrations: Integrations, name: str, source: str) -> Integration | None:
+def side_of(integrations: Integrations, name: str, source: str) -> Integration | None:
+    """An integration of a source under one of the two configurations; None where it is not there."""
     found = integrations.integrations.get(name)
     return found if found is not None and found.source == source else None
 
@@ -193,7 +195,7 @@ def _look(job: _Job) -> _Answer:
     parts = Relay(job.chosen)
     comparisons = {}
     for name in job.names:
-        sides = [_of(side, name, job.source) for side in (before, after)]
+        sides = [side_of(side, name, job.source) for side in (before, after)]
         old, new = (parts.mapper(side) if side else None for side in sides)
         comparisons[name] = Comparison(old, new, job.source, job.shard, job.silent)
     covered = Coverage()
@@ -224,7 +226,7 @@ def _pages(parts: Relay, job: _Job) -> Iterator[list[Entry]]:
         after = f"({page[-1][0]}"
 
 
-def _count_left(parts: Relay, plan: Plan, before: Integrations) -> None:
+def count_left(parts: Relay, plan: Plan, before: Integrations) -> None:
     """What waits, and what is dead, of the integrations that are removed."""
     for one in plan.changes:
         if one.change != "removed":
@@ -246,14 +248,14 @@ def plan_dict(plan: Plan) -> dict[str, Any]:
     names = ("newly_sent", "no_longer_sent", "renamed", "changed", "newly_dead", "no_longer_dead")
     items = []
     for one in plan.changes:
-        effects = {name: one.found.effects.get(name, Tally()) for name in names}
+        effects = {name: _plain(one.found.effects.get(name, Tally())) for name in names}
         items.append(
             {
                 "integration": one.integration,
                 "change": one.change,
                 "events": one.found.events,
                 **effects,
-                "people_differ": one.found.people,
+                "people_differ": _plain(one.found.people),
                 "waiting": one.waiting,
                 "dead": one.dead,
             }
@@ -265,6 +267,10 @@ def plan_dict(plan: Plan) -> dict[str, Any]:
         "removed_sources": plan.removed_sources,
         "next": None,
     }
+
+
+def _plain(tally: Tally) -> dict[str, Any]:
+    return {name: getattr(tally, name) for name in ("events", "people", "kinds", "samples")}
 
 
 def since_of(text: str) -> int:

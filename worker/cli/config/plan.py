@@ -14,7 +14,7 @@ from worker.cli.printing import Styled, count, echo_json, say, say_lines, show_p
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.history.comparison import Tally
+    from worker.history.effects import Tally
     from worker.history.plan import Change, Plan
     from worker.machine.serverfacts import Fact
 
