@@ -1,5 +1,6 @@
 """Cookies of the console: of this host alone, for no script, with no request of another site."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 from falcon.asgi import Request, Response
@@ -44,5 +45,14 @@ def set_cookie(
 
 
 def drop_cookie(req: Request, resp: Response, name: str) -> None:
-    """Have the browser forget it."""
-    set_cookie(req, resp, name, "", 0)
+    """Have the browser forget it: one that is over, as it takes `__Host-` only with all that belongs to it."""
+    place: Place = req.context.place
+    resp.set_cookie(
+        cookie_name(name, place),
+        "",
+        expires=datetime.fromtimestamp(0, UTC),
+        path="/",
+        secure=place.is_https,
+        http_only=True,
+        same_site="Strict",
+    )

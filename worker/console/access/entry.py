@@ -1,0 +1,98 @@
+"""Access to the console, joined: its ways in, its visitors, its guard and the pages of the log-in."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import falcon.asgi
+import redis
+from falcon.asgi import Request, Response
+
+from config.settings import Settings
+from worker.console.access.pace import LoginPace
+from worker.console.access.places import Places
+from worker.console.access.proxy import NotTheProxyError, Proxy
+from worker.console.access.visitors import Visitors
+from worker.console.access.ways import ways
+from worker.process.eventlog import EventLog
+
+if TYPE_CHECKING:
+    from worker.console.access.oidc import Provider
+
+log = EventLog(__name__)
+
+Render = Callable[[str, Mapping[str, Any]], bytes]
+
+
+class Access:
+    """What the guard and the pages of the log-in share. `client` should give up soon (`connect.open_once`).
+
+    Raises:
+        OperatorError: nobody could log in, or a way to lacks something.
+    """
+
+    def __init__(
+        self, chosen: Settings, client: redis.Redis, render: Render, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.ways = ways(chosen)
+        self.places = Places(chosen)
+        self.pace = LoginPace()
+        self.url = chosen.console_url
+        self.client = client
+        # its secret also vouches for the address that somebody comes from
+        self._proxy = Proxy(chosen)
+        self.visitors = Visitors(chosen, client, self._proxy if "proxy" in self.ways else None, clock)
+        self.provider = self._provider(chosen) if "oidc" in self.ways else None
+        self._render = render
+
+    def add_routes(self, app: falcon.asgi.App[Request, Response]) -> None:
+        """The pages of the log-in."""
+        from worker.console.access import login  # noqa: PLC0415 - its pages have this as their part
+
+        app.add_route("/login", login.LoginPage(self))
+        app.add_route("/logout", login.Logout(self))
+        if "link" in self.ways:
+            app.add_route("/login/link/{token}", login.LinkPage(self))
+        if self.provider:
+            from worker.console.access import oidc_pages  # noqa: PLC0415 - an extra
+
+            app.add_route("/login/oidc", oidc_pages.OidcStart(self))
+            app.add_route("/login/oidc/callback", oidc_pages.OidcCallback(self))
+
+    def address(self, req: Request) -> str:
+        """Where a request comes from, for the rate limit of log-ins."""
+        try:
+            behind = self._proxy.address(req) if self._proxy.is_from(req) else ""
+        except NotTheProxyError:
+            behind = ""
+        return behind or req.remote_addr
+
+    def show(self, resp: Response, template: str, status: int = 200, **facts: Any) -> None:
+        """Answer with a page of the log-in."""
+        resp.status = status
+        resp.content_type = falcon.MEDIA_HTML
+        resp.data = self._render(template, facts)
+        resp.complete = True
+
+    def shut(self, resp: Response, status: int, title: str, text: str) -> None:
+        """Answer that the way is shut, and what to do."""
+        self.show(resp, "shut.html", status, title=title, text=text)
+
+    def failed(self, req: Request, why: str) -> None:
+        """Count and log a log-in that failed; `why` is a fixed code."""
+        self.pace.failed(self.address(req))
+        log.warning("console_log_in_failed", why=why)
+
+    def is_too_fast(self, req: Request, resp: Response) -> bool:
+        """Whether too many log-ins failed lately; then the answer says so."""
+        wait_s = self.pace.wait_s(self.address(req))
+        if wait_s:
+            self.shut(resp, 429, "Too many log-ins failed", f"Try again in {wait_s} seconds.")
+            resp.set_header("Retry-After", str(wait_s))
+        return bool(wait_s)
+
+    @staticmethod
+    def _provider(chosen: Settings) -> "Provider":
+        from worker.console.access.oidc import Provider  # noqa: PLC0415 - an extra
+
+        return Provider(chosen)
