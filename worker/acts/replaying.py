@@ -22,6 +22,7 @@ from worker.replay.survey import Survey, Surveyor
 from worker.store.archive import Archive
 from worker.tasks import wake_job
 
+_PREFIXES: Final[dict[JobKind, str]] = {"letters": "replay", "events": "replay", "people": "resync", "edits": "edit"}
 _VERBS: Final[dict[JobState, str]] = {"paused": "pause", "running": "resume", "aborted": "abort"}
 
 
@@ -64,9 +65,9 @@ def look_back(parts: Relay, name: str, wanted: Wanted, archived: Archive | None 
 
 def replay_events(parts: Relay, name: str, chosen: Chosen, meant: str, rate: float, doer: Doer) -> Job:
     """Send retained events into an integration again."""
-    job = _job("events", doer, meant, [name], len(chosen.ids), rate)
+    job = new_job("events", doer, meant, [name], len(chosen.ids), rate)
     parts.jobs.start(job, chosen.ids, chosen.carried)
-    return _started(parts, job, "replay", doer, f"{len(chosen.ids)} events")
+    return started(parts, job, "replay", doer, f"{len(chosen.ids)} events")
 
 
 def survey_letters(
@@ -82,17 +83,17 @@ def survey_letters(
 
 def replay_letters(parts: Relay, survey: Survey, chosen: Chosen, meant: str, rate: float, doer: Doer) -> Job:
     """Send dead letters again, those that a survey chose."""
-    job = _job("letters", doer, meant, sorted(survey.integrations), len(chosen.ids), rate)
+    job = new_job("letters", doer, meant, sorted(survey.integrations), len(chosen.ids), rate)
     parts.jobs.start(job, chosen.ids)
-    return _started(parts, job, "dead replay", doer, f"{len(chosen.ids)} letters")
+    return started(parts, job, "dead replay", doer, f"{len(chosen.ids)} letters")
 
 
 def resync(parts: Relay, name: str, known: Known, meant: str, rate: float, doer: Doer) -> Job:
     """Send the properties of known people to an integration again."""
-    job = _job("people", doer, meant, [name], known.people, rate)
+    job = new_job("people", doer, meant, [name], known.people, rate)
     lanes: Mapping[tuple[str, int], Sequence[str]] = {(name, shard): found for shard, found in known.digests.items()}
     parts.jobs.start_on(job, lanes)
-    return _started(parts, job, "resync", doer, f"{known.people} people")
+    return started(parts, job, "resync", doer, f"{known.people} people")
 
 
 def move_job(parts: Relay, job_id: str, state: JobState, doer: Doer) -> JobState | None:
@@ -104,9 +105,10 @@ def move_job(parts: Relay, job_id: str, state: JobState, doer: Doer) -> JobState
     return now
 
 
-def _job(kind: JobKind, doer: Doer, meant: str, names: list[str], number: int, rate: float) -> Job:
+def new_job(kind: JobKind, doer: Doer, meant: str, names: list[str], number: int, rate: float) -> Job:
+    """A job of one kind that is not started yet; `meant` says for the record what it is about."""
     return Job(
-        id=f"{'resync' if kind == 'people' else 'replay'}-{uuid.uuid4().hex[:6]}",
+        id=f"{_PREFIXES[kind]}-{uuid.uuid4().hex[:6]}",
         by=doer.by,
         filter=meant,
         integrations=names,
@@ -118,7 +120,8 @@ def _job(kind: JobKind, doer: Doer, meant: str, names: list[str], number: int, r
     )
 
 
-def _started(parts: Relay, job: Job, what: str, doer: Doer, number: str) -> Job:
+def started(parts: Relay, job: Job, what: str, doer: Doer, number: str) -> Job:
+    """Have a worker take up a job that is stored, and keep who asked for it."""
     wake_job(parts.claims, job.id)
     record(parts.redis, doer, what, job.filter, f"{number}, job {job.id}")
     return job

@@ -8,11 +8,10 @@ import click
 from worker.cli.acting import BY, WHY, acting
 from worker.cli.archive import ARCHIVE
 from worker.cli.archive import wanted as archive
-from worker.cli.dead.follow import ending, follow
-from worker.cli.dead.jobs import job_row
-from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
+from worker.cli.dead.options import DRY_RUN, JSON, YES
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, say, say_lines
+from worker.cli.printing import count, say_lines, several
+from worker.cli.running import WAIT, Running
 
 if TYPE_CHECKING:
     from worker.history.backfill import Only, Plan
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--rate", type=click.FloatRange(0), default=500.0, show_default=True, help="Events a second; 0: no limit."
 )
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Watch the job until it ends.")
+@WAIT
 @ARCHIVE
 @YES
 @DRY_RUN
@@ -80,20 +79,11 @@ def replay(
     plan = work.plan
     if not as_json:
         say_lines(told(plan, name))
-    if dry_run or not chosen.ids:
-        if as_json:
-            echo_json({"plan": plan, "job": None})
-        return
-    confirm(f"send {count(len(chosen.ids))} events to {name}?", yes=yes, as_json=as_json)
     meant = _described(name, since, until, events, person, only)
-    job = replay_events(parts, name, chosen, meant, rate, acting(by, message))
-    if not as_json:
-        say(f"job {job.id} (relay jobs show {job.id})")
-    ended = follow(parts, job.id, quiet=as_json) if wait else job
-    if as_json:
-        echo_json({"plan": plan, "job": job_row(ended)})
-    if wait:
-        raise click.exceptions.Exit(ending(ended))
+    question = f"send {several(len(chosen.ids), 'event')} to {name}?"
+    running = Running(dry_run, yes, wait, as_json, plan)
+    doer = acting(by, message)
+    running.run(parts.jobs, len(chosen.ids), question, lambda: replay_events(parts, name, chosen, meant, rate, doer))
 
 
 def told(plan: "Plan", name: str) -> list[str]:

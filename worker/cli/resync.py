@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.acting import BY, WHY, acting
-from worker.cli.dead.follow import ending, follow
-from worker.cli.dead.jobs import job_row
-from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
+from worker.cli.dead.options import DRY_RUN, JSON, YES
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, say, say_lines
+from worker.cli.printing import count, say_lines, several
+from worker.cli.running import WAIT, Running
 
 if TYPE_CHECKING:
     from worker.history.people import Known
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--rate", type=click.FloatRange(0), default=500.0, show_default=True, help="People a second; 0: no limit."
 )
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Watch the job until it ends.")
+@WAIT
 @YES
 @DRY_RUN
 @WHY
@@ -60,20 +59,11 @@ def resync(
     known = known_people(parts.redis, integration, parts.settings.shards, person)
     if not as_json:
         say_lines(told(known, name))
-    if dry_run or not known.people:
-        if as_json:
-            echo_json({"plan": _figures(known), "job": None})
-        return
-    confirm(f"send {name} the properties of {count(known.people)} people?", yes=yes, as_json=as_json)
     meant = f"--integration {name}" + (" --person (one)" if person else "")
-    job = resync_people(parts, name, known, meant, rate, acting(by, message))
-    if not as_json:
-        say(f"job {job.id} (relay jobs show {job.id})")
-    ended = follow(parts, job.id, quiet=as_json) if wait else job
-    if as_json:
-        echo_json({"plan": _figures(known), "job": job_row(ended)})
-    if wait:
-        raise click.exceptions.Exit(ending(ended))
+    question = f"send {name} the properties of {several(known.people, 'person', 'people')}?"
+    running = Running(dry_run, yes, wait, as_json, {"people": known.people, "nameless": known.nameless})
+    doer = acting(by, message)
+    running.run(parts.jobs, known.people, question, lambda: resync_people(parts, name, known, meant, rate, doer))
 
 
 def told(known: "Known", name: str) -> list[str]:
@@ -89,7 +79,3 @@ def told(known: "Known", name: str) -> list[str]:
             "their next event does"
         )
     return lines
-
-
-def _figures(known: "Known") -> dict[str, int]:
-    return {"people": known.people, "nameless": known.nameless}

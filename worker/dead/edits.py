@@ -1,5 +1,6 @@
 """An edit of a dead letter's event: what it becomes, and what of it stays."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -9,6 +10,45 @@ from config.integrations import Identity, default_identity
 from worker.dead.letter import EDITS_KEPT, Edit, Letter, as_text, event_of, identity_of, raw_of, received_of
 from worker.purchasely.event import read_event
 from worker.purchasely.person import shard_key, shard_of
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What an edit changes: fields that are set, by dotted paths, and fields that are removed.
+
+    `new_identity`: the event is another one for Customer.io from then on.
+    """
+
+    settings: tuple[tuple[str, Any], ...] = ()
+    removals: tuple[str, ...] = ()
+    new_identity: bool = False
+
+    def apply(self, letter: Letter) -> bytes | None:
+        """The event with these changes; None when it is like that already.
+
+        Raises:
+            ValueError: the event is no JSON object, or a path does not fit it.
+        """
+        payload = read_event(letter.entry_id, raw_of(letter)).fields()
+        for path, value in self.settings:
+            put(payload, path, value)
+        for path in self.removals:
+            take_out(payload, path)
+        return None if orjson.loads(raw_of(letter)) == payload else orjson.dumps(payload)
+
+
+def read_changes(settings: Iterable[str], removals: Iterable[str], *, new_identity: bool = False) -> Changes:
+    """Changes as they are typed: `PATH=VALUE`, and paths.
+
+    Raises:
+        ValueError: one is not written so.
+    """
+    pairs = []
+    for text in settings:
+        path, equals, value = text.partition("=")
+        if not path or not equals:
+            raise ValueError(f"--set takes PATH=VALUE, not {text!r}")
+        pairs.append((path, read_value(value)))
+    return Changes(tuple(pairs), tuple(removals), new_identity)
 
 
 def put(payload: dict[str, Any], path: str, value: Any) -> None:

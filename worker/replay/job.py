@@ -7,8 +7,9 @@ import msgspec
 
 JobState = Literal["running", "paused", "aborted", "done"]
 
-JobKind = Literal["letters", "events", "people"]
-"""What a job sends again: dead letters, retained events whatever became of them, or people's properties."""
+JobKind = Literal["letters", "events", "people", "edits"]
+"""What a job sends again: dead letters, retained events whatever became of them, or people's properties; one of edits
+sends nothing, it changes dead letters."""
 
 # Which states may follow which.
 NEXT: Mapping[JobState, frozenset[JobState]] = {
@@ -24,7 +25,8 @@ class Job(msgspec.Struct):
 
     `due_ms` is when the rate allows the next letter, `behind_since_ms` since when live events leave it no turn (0: they
     do); `message` says what it waits for. `counts` has delivered, filtered:<reason>, dead (failed again), and gone (no
-    dead letter any more when its turn came). `closed` jobs are summed up: nothing of them is left on the lanes.
+    dead letter any more when its turn came); of edits: edited, unchanged, unfit, gone. `edit` is what a job of edits
+    changes (JSON), until it ends: it may name people. `closed` jobs are summed up: nothing is left on the lanes.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Job(msgspec.Struct):
     counts: dict[str, int] = {}
     left: int = 0
     kind: JobKind = "letters"
+    edit: str = ""
 
 
 def write_job(job: Job) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from worker.process.stop import Stop
 from worker.replay.claims import Claims
 from worker.replay.job import Job
 from worker.replay.jobs import Jobs
-from worker.replay.turn import TURN_LETTERS, Ended, Replay
+from worker.replay.turn import TURN_LETTERS, Ended
 from worker.store.holds import Hold, Holds
 
 # How long one task works on a replay; with a single worker process, live events wait that long at most.
@@ -29,11 +29,19 @@ _LONGEST_WAIT_S = 2.0
 _SHORTEST_WAIT_S = 0.03  # below this a task sleeps rather than send itself a message
 
 
+class LaneTurns(Protocol):
+    """A job's turns on one lane."""
+
+    def turn(self, most: int, *, overtake: bool = ..., probe: bool = ...) -> Ended:
+        """Do up to `most` of what the job has to do there; `Replay.turn` says more."""
+        ...
+
+
 class Turns(Protocol):
     """Where turns come from."""
 
-    def __call__(self, job: Job, integration: str, shard: int, renew: Callable[[], None]) -> Replay | None:
-        """Make a replay of a job on a lane; None when the integration is not in the file any more."""
+    def __call__(self, job: Job, integration: str, shard: int, renew: Callable[[], None]) -> LaneTurns | None:
+        """Make a job's turns on a lane; None when the integration is not in the file any more."""
         ...
 
 
@@ -136,8 +144,7 @@ class JobRun:
         if replay is None:
             return None
         probe = False
-        # a replay of dead letters is what ends a hold for too many of them; one of retained events would add to them
-        if hold is not None and (hold.kind != "dead_limit" or job.kind == "events"):
+        if hold is not None and waits_for(hold, job):
             probe = self._holds.claim_probe(integration, _now_ms(), self._pace.probe_ms)
             if not probe:
                 return Ended("held")
@@ -171,6 +178,14 @@ class JobRun:
             facts["behind_since_ms"] = _now_ms()
         if facts:
             self._jobs.note(job.id, **facts)
+
+
+def waits_for(hold: Hold, job: Job) -> bool:
+    """Whether a hold keeps a job from its work: an edit sends nothing, and a replay ends a hold for too many letters.
+
+    A replay of retained events would add to those letters.
+    """
+    return job.kind != "edits" and (hold.kind != "dead_limit" or job.kind == "events")
 
 
 def _now_ms() -> int:

@@ -146,7 +146,7 @@ class Jobs:
         if not self._redis.hexists(key, "closed"):
             left = sum(count for _, _, count in self.lanes(job))
             counts = msgspec.json.encode(self._counts(job))
-            self._redis.hset(key, mapping={"counts": counts, "left": left, "closed": "1"})
+            self._redis.hset(key, mapping={"counts": counts, "left": left, "closed": "1", "edit": ""})
         pipe = self._redis.pipeline(transaction=False)
         for name in job.integrations:
             for shard in range(self._shards):
@@ -160,6 +160,9 @@ class Jobs:
             key = job_key(job_id.decode())
             if name.casefold() in (self._redis.hget(key, "filter") or b"").decode().casefold():
                 self._redis.hset(key, "filter", "(forgotten)")
+            if name.casefold() in (self._redis.hget(key, "edit") or b"").decode().casefold():
+                self.move(job_id.decode(), "aborted")
+                self._redis.hset(key, "edit", "")
         self._forget_carried(name)
 
     def _forget_carried(self, name: str) -> None:

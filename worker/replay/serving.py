@@ -4,18 +4,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+import msgspec
 import redis
 
 from config.integrations import Integration, Integrations
 from config.settings import Settings
+from worker.dead.changes import DeadChanges
+from worker.dead.edits import Changes
+from worker.dead.letters import DeadLetters
 from worker.delivery.lease_run import Delivery
 from worker.delivery.workshop import Workshop
 from worker.mapping.batching import Fill
 from worker.process.stop import Stop
 from worker.replay.claims import Claims
+from worker.replay.editing import Editor, EditTurns
 from worker.replay.event_lanes import EventLanes
 from worker.replay.job import Job
-from worker.replay.jobrun import JOB_BUDGET_S, JobRun, Pace
+from worker.replay.jobrun import JOB_BUDGET_S, JobRun, LaneTurns, Pace
 from worker.replay.jobs import Jobs
 from worker.replay.letter_lanes import LetterLanes
 from worker.replay.resync import PeopleLanes, Resync
@@ -60,7 +65,7 @@ class Serving:
         chosen = self._settings
         probe_s = chosen.request_timeout_s + chosen.lease_s + 5
         pace = Pace(min(JOB_BUDGET_S, chosen.budget_s), int(chosen.lease_s * 1000), int(probe_s * 1000))
-        return JobRun(job_id, self._jobs, self._claims, self._holds, partial(self._replay, stop), wake, pace, stop)
+        return JobRun(job_id, self._jobs, self._claims, self._holds, partial(self._turns, stop), wake, pace, stop)
 
     def lanes(self, kind: type[AnyLanes]) -> AnyLanes:
         """The lanes as a replay of that kind uses them."""
@@ -84,10 +89,20 @@ class Serving:
             )
         return made
 
-    def _replay(self, stop: Stop, job: Job, integration: str, shard: int, renew: Callable[[], None]) -> Replay | None:
+    def editor(self, integration: Integration, wanted: Changes, by: str) -> Editor:
+        """What changes an integration's dead letters alike."""
+        chosen = self._settings
+        changes = DeadChanges(self._redis, chosen.shards, DeadLetters(self._redis, chosen.shards))
+        return Editor(changes, wanted, by, integration.source_identity, chosen.shards, chosen.max_event_bytes)
+
+    def _turns(self, stop: Stop, job: Job, integration: str, shard: int, renew: Callable[[], None]) -> LaneTurns | None:
         known = self._config().integrations.get(integration)
         if known is None:
             return None
+        if job.kind == "edits":
+            editor = self.editor(known, msgspec.json.decode(job.edit or b"{}", type=Changes), job.by)
+            letters = DeadLetters(self._redis, self._settings.shards)
+            return EditTurns(self._redis, job, integration, shard, letters, editor)
         shop, lane = self._workshop(known, stop), Lane(known.source, integration, shard)
         requests, renew_both = shop.requests(lane, Fill(TURN_LETTERS)), shop.lease_renewal(lane, renew)
         if job.kind == "people":

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from worker.replay.claims import Claims
 from worker.replay.job import Job
+from worker.replay.jobrun import waits_for
 from worker.replay.jobs import Jobs
 from worker.store.holds import Holds
 
@@ -31,8 +32,6 @@ def _has_work(job: Job, jobs: Jobs, holds: Holds, served: frozenset[str]) -> boo
     held = holds.get(lanes)
     now_ms = time.time_ns() // 1_000_000
     return not lanes or any(
-        (hold := held.get(name)) is None
-        or (hold.kind == "dead_limit" and job.kind != "events")
-        or 0 < hold.next_probe_ms <= now_ms
+        (hold := held.get(name)) is None or not waits_for(hold, job) or 0 < hold.next_probe_ms <= now_ms
         for name in lanes & served
     )

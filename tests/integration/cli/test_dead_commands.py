@@ -14,6 +14,7 @@ from tests.support.deadstack import event, opened
 from worker.cli import relay
 from worker.dead.letter import encode_letter
 from worker.errors import OperatorError
+from worker.purchasely.person import shard_of
 from worker.store.keys import shard_key
 
 
@@ -26,8 +27,7 @@ def dead(tmp_path, redis_url, customerio, monkeypatch):
         stack.faults()
         monkeypatch.setattr("worker.app.relay", lambda: stack.parts)
         monkeypatch.setenv("USER", "oncall")
-        for module in ("jobs", "replay"):
-            monkeypatch.setattr(f"worker.cli.dead.{module}.wake", lambda _, job_id: stack.jobs_woken.append(job_id))
+        monkeypatch.setattr("worker.acts.replaying.wake_job", lambda _, job_id: stack.jobs_woken.append(job_id))
         yield stack
 
 
@@ -338,6 +338,56 @@ def test_an_edit_says_what_it_leads_to(dead):
     assert dead.account().dead == 7
 
 
+def test_forty_letters_are_one_edit(working):
+    """A group is changed by one job, after it is said what a replay would do then; the originals are kept."""
+    working.deliver(*[event(100 + n, None) for n in range(40)])
+    run("dead")
+    (number,) = [one["number"] for one in told("dead")["groups"] if one["reason"] == "no_event_name"]
+    text = run("dead", "edit", str(number), "--set", "event_name=GOOD", "--dry-run")
+    assert text.startswith(
+        "40 letters would be changed\nReplayed after that:\n40 failed events of production, 40 people"
+    )
+    assert " would pass  40" in text
+    assert all(not one.edits for one in working.letters())
+    text = run("dead", "edit", str(number), "--set", "event_name=GOOD", "--yes", "--by", "anna")
+    assert "is done: edited 40" in text
+    assert f"next: relay dead replay {number}" in text
+    letters = working.letters(reasons=("no_event_name",))
+    assert {(one.edits[0].by, *one.edits[0].paths) for one in letters} == {("anna", "event_name")}
+    assert json.loads(letters[0].original).get("event_name") is None
+    assert told("dead", "replay", str(number), "--yes")["job"]["counts"] == {"delivered": 40}
+    job = next(one for one in told("jobs")["items"] if one["kind"] == "edits")
+    assert (job["edit"], job["counts"]) == ("", {"edited": 40})
+    assert "edit-" in run("actions")
+    assert working.account().dead == 7
+
+
+def test_an_edit_of_many_moves_letters_to_their_person(working):
+    """Each is on the shard of the person that it names by now; what is so already, or does not fit, is counted."""
+    working.deliver(*[event(100 + n, user_id=None, n=n) for n in range(9)])
+    flags = ["--reason", "no_person", "--set", "user_id=user-1", "--set", "plan.x=1"]
+    found = told("dead", "edit", *flags, "--dry-run")["plan"]
+    assert (found["unfit"], found["survey"]["matched"]) == (10, 0)
+    run("dead", "edit", *flags[:4], "--yes")
+    assert {(one.person, one.shard) for one in working.letters(reasons=("no_person",))} == {
+        ("user-1", shard_of("user-1", 4))
+    }
+    assert told("dead", "edit", *flags[:4], "--dry-run")["plan"]["unchanged"] == 10
+    assert "Nothing" not in run("dead", "edit", *flags[:4], "--yes")
+    assert working.account().dead == 16
+
+
+def test_an_edit_of_many_says_what_and_which(dead):
+    """Nothing is changed when one of them is missing; a paused or held integration does not keep an edit waiting."""
+    for arguments in (["1"], ["--all"], ["--set", "a=1"], ["--reason", "rejected", "--set", "a"]):
+        run("dead")
+        run("dead", "edit", *arguments, "--yes", code=2)
+    dead.parts.holds.hold("production", "operator", 1)
+    started = told("dead", "edit", "--reason", "rejected", "--set", "plan=yearly", "--yes", "--no-wait")["job"]
+    dead.work()
+    assert told("jobs", "show", started["id"])["counts"] == {"edited": 6}
+
+
 def test_an_edit_in_the_editor(dead, monkeypatch, tmp_path):
     """Whatever the editor leaves is the event; what is no event is refused."""
     letter = dead.letters(reasons=("no_person",))[0]
@@ -466,8 +516,6 @@ def test_an_export_follows_no_link(dead, tmp_path):
 
 def test_letters_of_another_number_of_shards_come_home(dead, tmp_path):
     """Imported where the shards are fewer, each letter is on the shard that its person has here."""
-    from worker.purchasely.person import shard_of
-
     file = tmp_path / "letters.ndjson"
     run("dead", "export", "--output", str(file), "--reason", "rejected")
     text = file.read_text()

@@ -1,137 +1,98 @@
 """`relay dead edit`: change the event of a dead letter, keep the original."""
 
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
-from worker.cli.acting import BY, WHY, doer, record
-from worker.cli.dead.choice import read_letters
-from worker.cli.dead.options import DRY_RUN, JSON
-from worker.cli.dead.show import describe, verdict
+from worker.acts.editing import Tried, edit_letters, try_edit
+from worker.cli.acting import BY, WHY, acting
+from worker.cli.dead.choice import choose
+from worker.cli.dead.edit_one import edit_one
+from worker.cli.dead.options import ALL, DRY_RUN, JSON, YES, filters
+from worker.cli.dead.plan import plan
 from worker.cli.parts import open_parts
-from worker.cli.printing import echo_json, say
+from worker.cli.printing import count, say, say_lines, several, terminal_width
+from worker.cli.running import WAIT, Running
 
 if TYPE_CHECKING:
     from worker.app import Relay
+    from worker.dead.edits import Changes
     from worker.dead.letter import Letter
-
-_WHY = {
-    "gone": "it is no dead letter any more: it was replayed or discarded meanwhile",
-    "in hand": "a replay has it in hand; try again when that is over (relay jobs)",
-    "changed": "somebody else has changed it meanwhile; look at it again",
-}
 
 
 @click.command()
-@click.argument("letter_id", metavar="LETTER")
+@click.argument("ids", nargs=-1, metavar="[GROUP|LETTER]...")
+@filters
+@ALL
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Set a field; VALUE is JSON, or text.")
 @click.option("--unset", "removals", multiple=True, metavar="PATH", help="Remove a field.")
 @click.option("--new-identity", is_flag=True, help="Make it another event for Customer.io: see below.")
+@WAIT
+@YES
 @DRY_RUN
 @WHY
 @BY
 @JSON
 def dead_edit(
-    letter_id: str,
+    ids: tuple[str, ...],
     *,
+    everything: bool,
     settings: tuple[str, ...],
     removals: tuple[str, ...],
     new_identity: bool,
+    wait: bool,
+    yes: bool,
     dry_run: bool,
     message: str,
     by: str | None,
     as_json: bool,
+    **flags: Any,
 ) -> None:
     """Edit the event of LETTER: with --set and --unset, else in $EDITOR. It is not replayed by that.
 
-    The original is kept. The event keeps its ULID: if Customer.io took the original after all, it ignores the edited
-    one as a repetition; --new-identity sends it as an event of its own. An event that now names another person moves
-    to that person's shard, and its id changes with it.
-    """
-    parts = open_parts()
-    before = read_letters(parts.dead_letters, [letter_id])[0]
-    raw = _changed(before, settings, removals) if settings or removals else _in_editor(before)
-    if raw is None:
-        say("nothing was changed", err=True)
-        raise click.exceptions.Exit(1)
-    after = _edited(parts, before, raw, doer(by), new_identity=new_identity)
-    if not dry_run:
-        after = _write(parts, before, after)
-        paths = ", ".join(after.edits[-1].paths)
-        record(parts, "dead edit", f"letter {before.id}", by=by, why=message, result=f"changed in {paths}")
-    told = describe(parts, after)
-    if as_json:
-        echo_json(told)
-        return
-    moved = "" if after.id == before.id else f", and is now {after.id}, on its person's shard"
-    say(f"{before.id} {'would be' if dry_run else 'is'} changed in {', '.join(after.edits[-1].paths)}{moved}")
-    say(f"replayed now it would be {verdict(told['now'])}")
-    if not dry_run:
-        say(f"next: relay dead replay {after.id}")
+    \b
+    relay dead edit production.3.1700000000000-0 --set user_id=customer-0101
+    relay dead edit 2 --set event_name=SUBSCRIPTION_RENEWED --dry-run
 
-
-def _changed(letter: "Letter", settings: tuple[str, ...], removals: tuple[str, ...]) -> bytes | None:
-    from worker.dead.edits import put, read_value, take_out
-    from worker.dead.letter import raw_of
-    from worker.purchasely.event import read_event
+    Of a GROUP (a number of `relay dead`) or a filter, all letters are changed alike, as a job of the workers; what a
+    replay would do then is said first. The original is kept. The event keeps its ULID: if Customer.io took the original
+    after all, it ignores the edited one as a repetition; --new-identity sends it as an event of its own. An event that
+    now names another person moves to that person's shard, and its id changes with it.
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    from worker.dead.edits import read_changes
 
     try:
-        payload = read_event(letter.entry_id, raw_of(letter)).fields()
-    except ValueError:
-        raise click.ClickException("the event is no JSON object: edit it as text, without --set") from None
-    try:
-        for text in settings:
-            path, equals, value = text.partition("=")
-            if not path or not equals:
-                raise click.UsageError(f"--set takes PATH=VALUE, not {text!r}")
-            put(payload, path, read_value(value))
-        for path in removals:
-            take_out(payload, path)
+        wanted = read_changes(settings, removals, new_identity=new_identity)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    return None if orjson.loads(raw_of(letter)) == payload else orjson.dumps(payload)
+    parts = open_parts()
+    choice = choose(parts, ids, flags, everything=everything)
+    if len(choice.ids) == 1:
+        edit_one(parts, choice.ids[0], wanted, acting(by, message), dry_run=dry_run, as_json=as_json)
+        return
+    if not (settings or removals):
+        raise click.UsageError("several letters are changed alike: say how with --set or --unset")
+    tried = _try(parts, choice.find(), wanted, " ".join(ids) or choice.text, as_json=as_json)
+    found = {name: getattr(tried, name) for name in _TRIED}
+    then = f"next: relay dead replay {' '.join(ids) or choice.text}"
+    running = Running(dry_run, yes, wait, as_json, found, then=then)
+    question, doer = f"change {several(len(tried.ids), 'letter')}?", acting(by, message)
+    running.run(parts.jobs, len(tried.ids), question, lambda: edit_letters(parts, tried, wanted, choice.text, doer))
 
 
-def _in_editor(letter: "Letter") -> bytes | None:
-    from worker.dead.letter import raw_of
-
-    raw = raw_of(letter)
-    try:
-        shown = orjson.dumps(orjson.loads(raw), option=orjson.OPT_INDENT_2).decode()
-    except (ValueError, TypeError):  # no JSON, or nested deeper than orjson writes
-        shown = raw.decode("utf-8", "replace")
-    text = click.edit(shown, extension=".json")
-    if text is None or text.strip() == shown.strip():
-        return None
-    try:
-        return orjson.dumps(orjson.loads(text))
-    except ValueError as error:
-        raise click.ClickException(f"this is no JSON ({error}); nothing was changed") from None
+_TRIED = ("unchanged", "unfit", "orphans", "survey")
 
 
-def _edited(parts: "Relay", letter: "Letter", raw: bytes, by: str, *, new_identity: bool) -> "Letter":
-    from worker.dead.edits import edit
-
-    most = parts.settings.max_event_bytes
-    if len(raw) > most:
-        raise click.ClickException(f"the event would be {len(raw)} bytes; the limit is {most} (RELAY_MAX_EVENT_BYTES)")
-    chain = parts.integrations.identity(letter.source)
-    try:
-        return edit(letter, raw, by, time.time_ns() // 1_000_000, new_identity=new_identity, identity=chain)
-    except ValueError as error:
-        raise click.ClickException(f"{error}; nothing was changed") from None
-
-
-def _write(parts: "Relay", before: "Letter", after: "Letter") -> "Letter":
-    from worker.dead.edits import home
-
-    shard = home(after, parts.settings.shards)
-    if shard == before.shard:
-        change = parts.dead_changes.rewrite(before, after)
-    else:
-        change, after = parts.dead_changes.move(before, after, shard)
-    if change != "done":
-        raise click.ClickException(f"{before.id} is not changed: {_WHY[change]}")
-    return after
+def _try(parts: "Relay", letters: "Iterable[Letter]", wanted: "Changes", which: str, *, as_json: bool) -> "Tried":
+    """What the edit would do to all of them, told to people."""
+    tried = try_edit(parts, letters, wanted)
+    if as_json:
+        return tried
+    left = ((tried.unchanged, "like that already"), (tried.unfit, "do not fit"), (tried.orphans, "of no integration"))
+    rest = "".join(f"; {count(number)} {why}" for number, why in left if number)
+    say(f"{several(len(tried.ids), 'letter')} would be changed{rest}")
+    if tried.ids:
+        say("Replayed after that:")
+        say_lines(plan(tried.survey, len(tried.ids), {}, which, terminal_width()))
+    return tried

@@ -10,21 +10,21 @@ from worker.cli.printing import count, note, say
 from worker.process.plain import plain
 
 if TYPE_CHECKING:
-    from worker.app import Relay
     from worker.replay.job import Job
+    from worker.replay.jobs import Jobs
 
 _LOOK_S = 0.25
 _LINE_EVERY_S = 5.0
 _IDLE_S = 10.0
 
 
-def find_job(parts: "Relay", job_id: str) -> "Job":
+def find_job(jobs: "Jobs", job_id: str) -> "Job":
     """A job as it is now.
 
     Raises:
         click.ClickException: there is none (exit 1).
     """
-    job = parts.jobs.get(job_id)
+    job = jobs.get(job_id)
     if job is None:
         raise click.ClickException(f"no job {job_id}; `relay jobs` lists them")
     return job
@@ -32,22 +32,22 @@ def find_job(parts: "Relay", job_id: str) -> "Job":
 
 def outcome(job: "Job") -> str:
     """What became of a job's letters, in a line."""
-    message = {"dead": "failed again", "gone": "gone meanwhile"}
+    message = {"dead": "failed again", "gone": "gone meanwhile", "unfit": "left as they are"}
     return ", ".join(f"{message.get(name, name)} {count(number)}" for name, number in sorted(job.counts.items())) or "-"
 
 
 def ending(job: "Job") -> int:
     """The exit code for a job that was watched to its end."""
-    return 0 if job.state == "done" and not job.counts.get("dead") else 1
+    return 0 if job.state == "done" and not (job.counts.get("dead") or job.counts.get("unfit")) else 1
 
 
-def follow(parts: "Relay", job_id: str, *, quiet: bool) -> "Job":
+def follow(jobs: "Jobs", job_id: str, *, quiet: bool) -> "Job":
     """Watch a job until it has ended and is summed up; Ctrl-C ends the watching, not the job."""
     try:
         if quiet or not sys.stdout.isatty():
-            job = _follow_lines(parts, job_id, quiet=quiet)
+            job = _follow_lines(jobs, job_id, quiet=quiet)
         else:
-            job = _follow_bar(parts, job_id)
+            job = _follow_bar(jobs, job_id)
     except KeyboardInterrupt:
         say(err=True)
         say(f"the job goes on: relay jobs show {job_id} --wait, relay jobs abort {job_id}", err=True)
@@ -65,10 +65,10 @@ def _news(job: "Job", idle_s: float) -> str:
     return "is a worker running? (relay status)" if idle_s > _IDLE_S else ""
 
 
-def _follow_lines(parts: "Relay", job_id: str, *, quiet: bool) -> "Job":
+def _follow_lines(jobs: "Jobs", job_id: str, *, quiet: bool) -> "Job":
     told_s, left, changed_s = time.monotonic(), -1, time.monotonic()
     while True:
-        job = find_job(parts, job_id)
+        job = find_job(jobs, job_id)
         now = time.monotonic()
         if job.left != left:
             left, changed_s = job.left, now
@@ -80,10 +80,10 @@ def _follow_lines(parts: "Relay", job_id: str, *, quiet: bool) -> "Job":
         time.sleep(_LOOK_S)
 
 
-def _follow_bar(parts: "Relay", job_id: str) -> "Job":
+def _follow_bar(jobs: "Jobs", job_id: str) -> "Job":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    job, left, changed_s = find_job(parts, job_id), -1, time.monotonic()
+    job, left, changed_s = find_job(jobs, job_id), -1, time.monotonic()
     name, news = (TextColumn(field, markup=False) for field in ("{task.description}", "{task.fields[news]}"))
     with Progress(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), news) as progress:
         task = progress.add_task(plain(job_id), total=job.matched, news="")
@@ -93,6 +93,6 @@ def _follow_bar(parts: "Relay", job_id: str) -> "Job":
                 left, changed_s = job.left, now
             progress.update(task, completed=job.matched - job.left, news=plain(_news(job, now - changed_s)))
             time.sleep(_LOOK_S)
-            job = find_job(parts, job_id)
+            job = find_job(jobs, job_id)
         progress.update(task, completed=job.matched - job.left, news="")
     return job

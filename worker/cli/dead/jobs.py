@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.acting import BY, WHY, record
+from worker.cli.acting import BY, WHY, acting
 from worker.cli.columns import columns
 from worker.cli.dead.follow import ending, find_job, follow, outcome
 from worker.cli.dead.options import JSON
@@ -13,7 +13,6 @@ from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, span
 
 if TYPE_CHECKING:
-    from worker.app import Relay
     from worker.replay.job import Job, JobState
 
 
@@ -70,9 +69,9 @@ def jobs_list(*, limit: int = 20, cursor: int | None = None, as_json: bool = Fal
 def jobs_show(job_id: str, *, wait: bool, as_json: bool) -> None:
     """Show JOB."""
     parts = open_parts()
-    job = find_job(parts, job_id)
+    job = find_job(parts.jobs, job_id)
     if wait:
-        job = follow(parts, job_id, quiet=as_json)
+        job = follow(parts.jobs, job_id, quiet=as_json)
     if as_json:
         echo_json(job_row(job))
     elif not wait:
@@ -80,9 +79,6 @@ def jobs_show(job_id: str, *, wait: bool, as_json: bool) -> None:
             say(f"{name:<13}{text}")
     if wait:
         raise click.exceptions.Exit(ending(job))
-
-
-_VERBS: "dict[JobState, str]" = {"paused": "pause", "running": "resume", "aborted": "abort"}
 
 
 @jobs.command("pause")
@@ -116,24 +112,16 @@ def jobs_abort(job_id: str, message: str, by: str | None, *, as_json: bool) -> N
 
 
 def _move(job_id: str, state: "JobState", as_json: bool, by: str | None, why: str) -> None:
+    from worker.acts.replaying import move_job
+
     parts = open_parts()
-    now = parts.jobs.move(find_job(parts, job_id).id, state)
-    if now == state != "paused":
-        wake(parts, job_id)
-    record(parts, f"jobs {_VERBS[state]}", f"job {job_id}", by=by, why=why, result=f"is {now}")
+    now = move_job(parts, find_job(parts.jobs, job_id).id, state, acting(by, why))
     if as_json:
-        echo_json(job_row(find_job(parts, job_id)))
+        echo_json(job_row(find_job(parts.jobs, job_id)))
     else:
         say(f"{job_id} is {now}")
     if now != state:
         raise click.exceptions.Exit(1)
-
-
-def wake(parts: "Relay", job_id: str) -> None:
-    """Have a worker take a job up at once; when the broker is away, the next sweep does."""
-    from worker.tasks import wake_job
-
-    wake_job(parts.claims, job_id)
 
 
 def job_row(job: "Job") -> dict[str, Any]:
