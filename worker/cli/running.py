@@ -20,7 +20,7 @@ WAIT = click.option("--wait/--no-wait", default=True, show_default=True, help="W
 
 @dataclass(frozen=True)
 class Running:
-    """How a command was asked to run its job, and what it has told of it: `plan` under `name`, for programs.
+    """How a command was asked to run its job; `plan` is what it has said of it, for programs under `name`.
 
     `then`: what to say when it has ended.
     """

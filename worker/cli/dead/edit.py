@@ -85,7 +85,7 @@ _TRIED = ("unchanged", "unfit", "orphans", "survey")
 
 
 def _try(parts: "Relay", letters: "Iterable[Letter]", wanted: "Changes", which: str, *, as_json: bool) -> "Tried":
-    """What the edit would do to all of them, told to people."""
+    """What the edit would do to all of them, said to people."""
     tried = try_edit(parts, letters, wanted)
     if as_json:
         return tried
