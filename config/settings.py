@@ -51,6 +51,15 @@ class Settings(BaseSettings):
     )
     append_timeout_s: float = Field(5, gt=0, description="Longest wait for Redis before ingest answers 503.")
 
+    remember_s: float = Field(
+        60,
+        ge=0,
+        description="How long a web process remembers what it answered 200 for, in case Redis loses it; 0: not.",
+    )
+    remember_bytes: int = Field(
+        64_000_000, ge=0, description="Most memory for that in each web process; the oldest is forgotten first."
+    )
+
     retention_s: int = Field(259_200, ge=0, description="How long settled events stay in the stream, seconds.")
     archive_url: str = Field(
         "",

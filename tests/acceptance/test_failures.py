@@ -121,13 +121,34 @@ def test_a_broker_that_was_emptied_costs_one_sweep(make_stack):
 
 
 def test_a_server_that_was_emptied_goes_on_with_what_comes_after(stack):
-    """FLUSHALL loses what it held; every event that is accepted afterwards is delivered, without a restart."""
+    """FLUSHALL: what the door remembers comes back, and what is accepted afterwards is delivered, without a restart."""
     send(stack, 10)
     until(lambda: stack.account.delivered == 10, "all are delivered")
     stack.parts.redis.flushall()
     ids = [send(stack, 1, start)[0] for start in range(100, 120)]
     until(lambda: set(ids) <= set(arrived(stack)), "the later ones arrive")
-    until(lambda: stack.account.delivered == 20, "the books start over")
+    until(lambda: stack.account.delivered == 30, "the books start over")
+    assert stack.findings == []
+    assert len(arrived(stack)) == 30  # what was sent twice had one effect
+    sources = json.loads(stack.relay("status", "--json").stdout)["sources"]
+    assert [(one["lost"], one["restored"]) for one in sources] == [(10, 10)]
+
+
+def test_what_a_server_lost_for_good_is_named(make_stack):
+    """Without the door's memory: by audit, status, metric and log, until it is acknowledged."""
+    stack = make_stack(RELAY_REMEMBER_S="0").start()
+    send(stack, 10)
+    until(lambda: stack.account.delivered == 10, "all are delivered")
+    stack.parts.redis.flushall()
+    send(stack, 5, 100)
+    until(lambda: stack.account.delivered == 5, "the books start over")
+    named = until(lambda: [one for one in stack.findings if "Redis lost" in one], "audit names them")
+    assert sum(int(one.split()[2]) for one in named) == 10
+    assert stack.relay("audit").returncode == 1
+    assert "Redis lost 10 events of source app" in stack.relay("status").stdout.replace("\n", " ")
+    assert 'relay_redis_lost_writes_total{source="app"} 10.0' in stack.http.get(f"{stack.web}/metrics").text
+    assert "redis_lost_writes lost=10 restored=0" in stack.log("web")
+    assert stack.relay("audit", "--acknowledge", "-m", "it was me").returncode == 0
     assert stack.findings == []
 
 

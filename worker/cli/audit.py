@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.cli.printing import Styled, count, echo_json, say
+from worker.cli.acting import BY, WHY, record
+from worker.cli.printing import Styled, count, echo_json, say, several
 
 if TYPE_CHECKING:
     from worker.ledger.audit import Audit, Books
@@ -14,16 +15,26 @@ _SUMS = ("accepted", "delivered", "filtered", "dead", "waiting")
 
 
 @click.command()
+@click.option("--acknowledge", is_flag=True, help="Take note of the events that Redis lost: no finding any more.")
+@WHY
+@BY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def audit(*, as_json: bool) -> None:
+def audit(message: str, by: str | None, *, acknowledge: bool, as_json: bool) -> None:
     """Check that accepted = delivered + filtered + dead + waiting, for every integration on every shard.
 
-    The ledger is compared with what Redis itself counts. Exit 1 when something does not add up.
+    The ledger is compared with what Redis itself counts. Exit 1 when something does not add up. Events that Redis lost
+    after they were answered with 200 are named, until `--acknowledge`.
     """
     from worker.cli.parts import open_parts
+    from worker.ledger import losses
     from worker.ledger.figures import Ledger
 
-    found = Ledger(open_parts()).audit()
+    parts = open_parts()
+    ledger = Ledger(parts)
+    if acknowledge:
+        gone = losses.acknowledge(parts.redis, ledger.tallies())
+        record(parts, "acknowledge", "events that Redis lost", by=by, why=message, result=several(gone, "event"))
+    found = ledger.audit()
     if as_json:
         items = [_item(name, books) for name, books in _by_integration(found).items()]
         echo_json({"items": items, "next": None, "findings": found.findings})

@@ -43,6 +43,7 @@ def read(parts: "Relay") -> dict[str, Any]:
     """The state of everything, as `--json` prints it."""
     from worker.ledger.figures import Ledger
     from worker.ledger.headroom import near
+    from worker.ledger.losses import read_loss
     from worker.revisions.live import EMPTY, NO_CONFIG
 
     parts.live.look()  # with --watch the configuration may change meanwhile
@@ -57,6 +58,7 @@ def read(parts: "Relay") -> dict[str, Any]:
     if figures is None:
         nothing: dict[str, Any] = {"items": [], "next": None, "sources": [], "near": [], "past": None}
         return nothing | fleet | {"wrong": [NO_CONFIG, *wrong]}
+    gone = [read_loss(name, counts) for name, counts in figures.intake.items()]
     sources = [{"source": name, **counts} for name, counts in figures.intake.items()]
     delays = ledger.delays()
     items = [_item(account, delays.get(account.integration)) for account in figures.accounts]
@@ -67,7 +69,7 @@ def read(parts: "Relay") -> dict[str, Any]:
         "sources": sources,
         "near": [bound.message for bound in near(figures.bounds)],
         **fleet,
-        "wrong": [*wrong, *filter(None, [past.archive.message])],
+        "wrong": [*wrong, *(one.message for one in gone if one.gone), *filter(None, [past.archive.message])],
         "past": {"since_ms": past.since_ms, "retention_s": parts.settings.retention_s, "archive": past.archive},
     }
 

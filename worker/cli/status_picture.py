@@ -46,6 +46,8 @@ def _text(line: str, style: str = "") -> Text:
 
 def _source_line(source: dict[str, Any]) -> str:
     line = f"source {source['source']}: {count(source['accepted'])} stored, {count(source['duplicates'])} duplicates"
+    if source["lost"]:
+        line += f"; Redis lost {count(source['lost'])}, {count(source['restored'])} of them came back"
     if not source["conflicting"]:
         return line
     return f"{line}; {count(source['conflicting'])} stored under an event id that was in use for another event"

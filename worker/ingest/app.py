@@ -21,6 +21,7 @@ from worker.ingest.bodies import read_many, read_one
 from worker.ingest.coalescer import Appender
 from worker.ingest.crowd import CROWD
 from worker.ingest.health import Description, Health, Metrics, Ready
+from worker.ingest.memory import Memory
 from worker.ingest.single_flight import Errand
 from worker.ingest.waker import Waker, send
 from worker.process.eventlog import EventLog
@@ -58,7 +59,10 @@ class Door:
             dedup_window_s=self.settings.dedup_window_s,
             timeout_s=self.settings.append_timeout_s,
             max_memory_percent=self.settings.max_memory_percent,
+            shards=self.settings.shards,
+            memory=Memory(self.settings.remember_s, self.settings.remember_bytes),
         )
+        self._watching: asyncio.Task[None] | None = None
 
     def source(self, name: str) -> Source:
         """The source of a route.
@@ -90,6 +94,7 @@ class Door:
     async def process_startup(self, _scope: Any, _event: Any) -> None:
         """Begin to send wake-ups, and to look for new revisions."""
         self._waker.start()
+        self._watching = asyncio.create_task(self.appender.watch())
         loop, live = asyncio.get_running_loop(), self._parts.live
         live.swapped = lambda new: loop.call_soon_threadsafe(self.adopt, new.integrations)
         self.adopt(live.loaded.integrations)  # what was taken up since the door was made
@@ -99,6 +104,8 @@ class Door:
     async def process_shutdown(self, _scope: Any, _event: Any) -> None:
         """Send the wake-ups that are queued and close the connections to Redis; every request has been answered."""
         self._parts.live.swapped = lambda _: None
+        if self._watching is not None:
+            self._watching.cancel()
         await asyncio.to_thread(self._parts.end)
         await asyncio.to_thread(self._waker.stop, _DRAIN_S)
         await self.redis.aclose()

@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import redis.asyncio
+from redis.exceptions import RedisError
 
 from worker.errors import NotStoredError
+from worker.ingest.memory import InLane, Memory
 from worker.ingest.roundtrip import refusal
-from worker.ingest.store_events import PIECES, Incoming, InLane, Storing, encode_events
+from worker.ingest.store_events import PIECES, Incoming, Storing, encode_events
 from worker.process.eventlog import EventLog
 
 __all__ = ["Appender", "Incoming"]
@@ -67,6 +69,8 @@ class Appender:
         dedup_window_s: int,
         timeout_s: float,
         max_memory_percent: float,
+        shards: int,
+        memory: Memory,
     ) -> None:
         self._storing = Storing(
             client,
@@ -75,6 +79,8 @@ class Appender:
             wake_ms=wake_ms,
             dedup_window_s=dedup_window_s,
             max_memory_percent=max_memory_percent,
+            shards=shards,
+            memory=memory,
         )
         self._integrations_of = integrations_of
         self._next_integrations_of: dict[str, tuple[str, ...]] | None = None
@@ -83,6 +89,7 @@ class Appender:
         self._trip_s = timeout_s / 2
         self._lanes: dict[InLane, _Parts] = {}
         self._flushing: asyncio.Task[None] | None = None
+        self._is_look_due = False
 
     async def append(self, events: Sequence[Incoming]) -> int:
         """Store events; the number of them that were new.
@@ -102,9 +109,19 @@ class Appender:
                 self._lanes[lane] = [(post, mine)]
             else:
                 waiting.append((post, mine))
-        if self._flushing is None or self._flushing.done():
-            self._flushing = loop.create_task(self._flush())
+        self._go()
         return post.done
+
+    def _go(self) -> None:
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.get_running_loop().create_task(self._flush())
+
+    async def watch(self, every_s: float = 1.0) -> None:
+        """Look at the server now and then though nothing comes in: what it lost is found, and appended again."""
+        while True:
+            await asyncio.sleep(every_s)
+            self._is_look_due = True
+            self._go()
 
     def adopt(self, integrations_of: dict[str, tuple[str, ...]]) -> None:
         """Wake these integrations from the next trip on; the one under way is answered for those it was sent for."""
@@ -121,7 +138,10 @@ class Appender:
             await self._storing.probe()
 
     async def _flush(self) -> None:
-        while self._lanes:
+        while self._lanes or self._is_look_due:
+            if not self._lanes:
+                await self._look()
+                continue
             trip = self._board()
             try:
                 async with asyncio.timeout(self._trip_s):
@@ -134,6 +154,14 @@ class Appender:
                     self._fail(lane, parts, fault)
                 if not isinstance(fault, Exception):
                     raise
+
+    async def _look(self) -> None:
+        self._is_look_due = False
+        try:
+            async with asyncio.timeout(self._trip_s):
+                await self._storing.look()
+        except (NotStoredError, RedisError, OSError):
+            pass  # the next trip says so to who has something to store
 
     def _board(self) -> list[tuple[InLane, _Parts]]:
         """What the next trip carries: of each lane, in order, as much as one script may hold."""
@@ -167,7 +195,8 @@ class Appender:
             post.count(events, reply.count(_YES, at, at + events))
             at += events
         source, shard = lane
-        for integration, mark in zip(self._integrations_of.get(source, ()), reply[at:], strict=True):
+        names = self._integrations_of.get(source, ())
+        for integration, mark in zip(names, reply[at : at + len(names)], strict=True):
             if mark == _YES:
                 self._wake(integration, shard)
 

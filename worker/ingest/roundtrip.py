@@ -1,7 +1,7 @@
 """Commands to Redis in one round trip, and a fixed code for why one failed."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import redis.asyncio
@@ -24,24 +24,45 @@ class Line:
     """The connections of a client that round trips go over: as many as there are trips at one time.
 
     They are not of the client's pool, where taking and returning one costs as much as a trip; closing the client
-    closes them.
+    closes them. `meet` is awaited with each one that was opened, or opened again, before anything else is sent on it.
     """
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, client: redis.asyncio.Redis, meet: Callable[[Any], Awaitable[object]] | None = None) -> None:
         self._pool: Any = client.connection_pool
+        self._meet = meet
         self._idle: list[Any] = []
+        self._unmet: set[Any] = set()
 
     async def take(self) -> Any:
-        """A connection that is open and has no unread reply."""
+        """A connection that is open, was met, and has no unread reply."""
         if not self._idle:
-            return await self._pool.get_connection()
-        connection = self._idle.pop()
+            connection = await self._pool.get_connection()
+            connection.register_connect_callback(self._opened)
+            self._opened(connection)
+        else:
+            connection = self._idle.pop()
         try:
             await self._pool.ensure_connection(connection)
+            await self._introduce(connection)
         except BaseException:
             self.give(connection)
             raise
         return connection
+
+    async def renew(self, connection: Any) -> None:
+        """Open a connection again that was taken, and meet its server."""
+        await connection.disconnect()
+        await connection.connect()
+        await self._introduce(connection)
+
+    async def _introduce(self, connection: Any) -> None:
+        if connection in self._unmet:
+            if self._meet is not None:
+                await self._meet(connection)
+            self._unmet.discard(connection)
+
+    def _opened(self, connection: Any) -> None:
+        self._unmet.add(connection)
 
     def give(self, connection: Any) -> None:
         """Keep it for the next trip; a closed one is opened again then."""
@@ -53,6 +74,27 @@ class Line:
             await connection.disconnect()
 
 
+async def exchange(connection: Any, commands: Sequence[Command]) -> list[Any]:
+    """The replies to the commands, in order, errors among them as values.
+
+    Raises:
+        redis.RedisError: no answer; the commands may have been executed, and the connection is closed.
+        OSError: likewise.
+    """
+    replies: list[Any] = []
+    try:
+        await connection.send_packed_command(b"".join([piece for command in commands for piece in command]))
+        for _ in commands:
+            try:
+                replies.append(await connection.read_response())
+            except ResponseError as error:
+                replies.append(error)
+    except (exceptions.ConnectionError, exceptions.TimeoutError):
+        await connection.disconnect()
+        raise
+    return replies
+
+
 async def round_trip(line: Line, commands: Sequence[Command]) -> list[Any]:
     """The replies to the commands, in order, errors among them as values.
 
@@ -60,32 +102,20 @@ async def round_trip(line: Line, commands: Sequence[Command]) -> list[Any]:
     and appends may be repeated.
 
     Raises:
+        NotStoredError: the new connection's server stores nothing just now.
         redis.RedisError: no answer; the commands may have been executed.
         OSError: likewise.
     """
-    encoded = b"".join([piece for command in commands for piece in command])
     connection = await line.take()
-    replies: list[Any] = []
     try:
-        for last in (False, True):
-            try:
-                await connection.send_packed_command(encoded)
-                replies.clear()
-                for _ in commands:
-                    try:
-                        replies.append(await connection.read_response())
-                    except ResponseError as error:
-                        replies.append(error)
-            except (exceptions.ConnectionError, exceptions.TimeoutError):
-                await connection.disconnect()
-                if last:
-                    raise
-            else:
-                return replies
+        try:
+            return await exchange(connection, commands)
+        except (exceptions.ConnectionError, exceptions.TimeoutError):
+            await line.renew(connection)
+            return await exchange(connection, commands)
     finally:
         # one that was cancelled while it waited for a reply has closed itself
         line.give(connection)
-    raise AssertionError("the second attempt returns or raises")
 
 
 def refusal(fault: BaseException) -> str:
@@ -95,9 +125,12 @@ def refusal(fault: BaseException) -> str:
     for kinds, word in _KINDS:
         if isinstance(fault, kinds):
             return word
-    if isinstance(fault, ResponseError) and str(fault).startswith("MISCONF"):
-        return "disk"
+    if isinstance(fault, ResponseError):
+        return _CODES.get(str(fault).partition(" ")[0], "refused")
     return "refused"
+
+
+_CODES = {"MISCONF": "disk", "NOREPLICAS": "replicas", "MASTERDOWN": "readonly", "CLUSTERDOWN": "cluster"}
 
 
 _KINDS: tuple[tuple[Any, str], ...] = (

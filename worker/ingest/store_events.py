@@ -1,6 +1,7 @@
 """One round trip of appends: the script's calls, lane by lane, and their replies."""
 
 import hashlib
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -8,19 +9,24 @@ from zlib import crc32
 
 import msgspec
 import redis.asyncio
-from redis.exceptions import NoPermissionError, NoScriptError, RedisError
+from redis import exceptions
+from redis.exceptions import NoScriptError, RedisError
 
 from worker.errors import NotStoredError
+from worker.ingest.memory import InLane, Memory
+from worker.ingest.recall import Recall, read_height
 from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
+from worker.ingest.server import Server
 from worker.purchasely.event import CONFLICT_MARK
 from worker.store.dedup import bucket_s, id_digest, tables
 from worker.store.keys import shard_key
 from worker.store.stream import script
 
-_MEMORY_LOOK_S = 1.0
-
-# A source and a shard.
-InLane = tuple[str, int]
+_LOOK_S = 1.0
+# Behind an answer's marks: how many events the stream took, and its last entry.
+_TAIL = re.compile(rb" \d+ (\d+-\d+)?")
+# Whoever answers so has lost its primacy, or its replicas: the next trip asks again who has it.
+_DEMOTED = frozenset({"readonly", "replicas", "loading", "cluster"})
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
@@ -65,24 +71,28 @@ class Storing:
         wake_ms: int,
         dedup_window_s: int,
         max_memory_percent: float,
+        shards: int,
+        memory: Memory,
     ) -> None:
-        self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
-        self._line = Line(client)
-        self._integrations_of = integrations_of
+        self._memory = memory
+        self._shards = shards
         self._prepare: Callable[[], Awaitable[None]] | None = prepare
         self._wake_ms = wake_ms
         self._bucket_s = bucket_s(dedup_window_s)
         self._max_memory_percent = max_memory_percent
         self._text = script("append")
         self._sha = hashlib.sha1(self._text.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
-        self._prefixes: dict[InLane, tuple[int, tuple[int, bytes]]] = {}
-        self._memory_looked_s = -_MEMORY_LOOK_S
+        self._recall = Recall(memory, self._append_again, self._text)
+        self._line = Line(client, self._meet)
+        self._looked_s = -_LOOK_S
         self._memory_full = False
+        self.adopt(integrations_of)
 
     def adopt(self, integrations_of: dict[str, tuple[str, ...]]) -> None:
         """Check the wake and hold marks of these integrations from the next trip on."""
         self._integrations_of = integrations_of
-        self._prefixes.clear()
+        self._prefixes: dict[InLane, tuple[int, tuple[int, bytes]]] = {}
+        self._recall.adopt((source, shard) for source in integrations_of for shard in range(self._shards))
 
     async def store(self, lanes: Sequence[tuple[InLane, list[bytes]]]) -> list[Any]:
         """The script's answer for each lane's encoded events, in order, errors among them as values: see `append.lua`.
@@ -97,22 +107,36 @@ class Storing:
         if self._prepare is not None:
             await self._prepare()
             self._prepare = None
-        await self._look_at_memory()
+        await self.look()
+        if self._memory_full:
+            raise NotStoredError("memory")
         commands = [self._command(lane, pieces) for lane, pieces in lanes]
+        heights = [self._memory.heights.get(lane, 0) for lane, _ in lanes]
         replies = await round_trip(self._line, commands)
         missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if missing:
-            await self._redis.script_load(self._text)
-            again = await round_trip(self._line, [commands[index] for index in missing])
-            for index, reply in zip(missing, again, strict=True):
+            load: Command = [b"*3\r\n", encode(["SCRIPT", "LOAD", self._text])]
+            again = await round_trip(self._line, [load, *(commands[index] for index in missing)])
+            for index, reply in zip(missing, again[1:], strict=True):
                 replies[index] = reply
-        for index, ((source, _), pieces) in enumerate(lanes):
-            marks = len(pieces) // PIECES + len(self._integrations_of[source])
-            if not _is_expected(replies[index], marks):
-                # what comes next on this connection may belong to another command
-                await self._line.hang_up()
-                replies[index] = NotStoredError("unexpected_reply")
+        for index, (lane, pieces) in enumerate(lanes):
+            replies[index] = await self._note_reply(lane, pieces, replies[index], heights[index])
         return replies
+
+    async def _note_reply(self, lane: InLane, pieces: list[bytes], reply: Any, height: int) -> Any:
+        """Remember what is stored; make an error of what proves nothing; leave a server that lost its primacy."""
+        events = len(pieces) // PIECES
+        if not _is_expected(reply, events + len(self._integrations_of[lane[0]])):
+            # what comes next on this connection may belong to another command
+            await self._line.hang_up()
+            return NotStoredError("unexpected_reply")
+        if type(reply) is not bytes:
+            if refusal(reply) in _DEMOTED:
+                await self._line.hang_up()
+        elif events:
+            self._memory.note_height(lane, read_height(reply), reply.count(b"1", 0, events), height)
+            self._memory.keep(lane, events, pieces)
+        return reply
 
     async def probe(self) -> None:
         """Do all that storing does, without an event.
@@ -127,22 +151,40 @@ class Storing:
         except (RedisError, OSError) as fault:
             raise NotStoredError(refusal(fault)) from None
 
-    async def _look_at_memory(self) -> None:
-        """Stop short of maxmemory, so that wake-ups and settles keep room and a full server can drain."""
-        now_s = time.monotonic()
-        if now_s - self._memory_looked_s >= _MEMORY_LOOK_S:
-            try:
-                info = await self._redis.info("memory")
-            except NoPermissionError:  # this user may not ask: a full server refuses the events by itself
-                info = {"used_memory": 0}
-            if type(info.get("used_memory")) is not int:
-                await self._line.hang_up()
-                raise NotStoredError("unexpected_reply")
-            most = int(info.get("maxmemory", 0))
-            self._memory_looked_s = now_s
-            self._memory_full = most > 0 and int(info.get("used_memory", 0)) * 100 > most * self._max_memory_percent
-        if self._memory_full:
-            raise NotStoredError("memory")
+    async def look(self) -> None:
+        """Look at the server, once a second: how full it is, which one it is, whether it has all that it took.
+
+        Stops short of maxmemory, so that wake-ups and settles keep room and a full server can drain.
+
+        Raises:
+            NotStoredError: it stores nothing just now.
+            redis.RedisError: it does not answer.
+        """
+        if self._prepare is not None or not self._is_look_due():
+            return
+        connection = await self._line.take()
+        try:
+            if self._is_look_due():  # it was not met just now
+                self._note(await self._recall.look(connection))
+        except (exceptions.ConnectionError, exceptions.TimeoutError):
+            await self._line.renew(connection)
+        finally:
+            self._line.give(connection)
+
+    def _is_look_due(self) -> bool:
+        return bool(self._memory.behind) or time.monotonic() - self._looked_s >= _LOOK_S
+
+    async def _meet(self, connection: Any) -> None:
+        self._note(await self._recall.meet(connection))
+
+    def _note(self, server: Server) -> None:
+        self._looked_s = time.monotonic()
+        self._memory_full = server.is_over(self._max_memory_percent)
+
+    def _append_again(self, lane: InLane, pieces: bytes, events: int, mode: int) -> Command:
+        """The script's call for what is remembered; a sweep finds it, so it wakes nobody."""
+        count, prefix = self._made(lane, (), mode)
+        return [b"*%d\r\n" % (count + events * ARGUMENTS), prefix, pieces, b"\r\n"]
 
     def _command(self, lane: InLane, pieces: list[bytes]) -> Command:
         """The script's call, in Redis's protocol."""
@@ -158,21 +200,26 @@ class Storing:
         known = self._prefixes.get(lane)
         if known is not None and known[0] == bucket:
             return known[1]
+        made = self._made(lane, self._integrations_of.get(lane[0], ()), 0)
+        self._prefixes[lane] = (bucket, made)
+        return made
+
+    def _made(self, lane: InLane, integrations: Sequence[str], mode: int) -> tuple[int, bytes]:
         source, shard = lane
-        integrations = self._integrations_of.get(source, ())
         keys = [shard_key(shard, "events", source)]
+        bucket = int(time.time()) // self._bucket_s
         keys += [table for kind in ("ids", "seen") for table in tables(shard, kind, source, bucket)]
         keys.append(shard_key(shard, "intake", source))
         for integration in integrations:
             keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]
-        settings: list[str | int] = [self._bucket_s * 3, self._wake_ms, len(integrations), CONFLICT_MARK.decode()]
-        prefix = (3 + len(keys) + len(settings), encode(["EVALSHA", self._sha, len(keys), *keys, *settings])[:-2])
-        self._prefixes[lane] = (bucket, prefix)
-        return prefix
+        settings: list[str | int] = [self._bucket_s * 3, self._wake_ms, len(integrations), CONFLICT_MARK.decode(), mode]
+        return 3 + len(keys) + len(settings), encode(["EVALSHA", self._sha, len(keys), *keys, *settings])[:-2]
 
 
 def _is_expected(reply: Any, marks: int) -> bool:
     """Whether it is an error, or has exactly the form of `append.lua`'s answer."""
     if type(reply) is bytes:
-        return len(reply) == marks and not reply.strip(b"01")
+        head = reply[:marks]
+        is_whole = len(reply) == marks or _TAIL.fullmatch(reply, marks) is not None
+        return len(head) == marks and not head.strip(b"01") and is_whole
     return isinstance(reply, Exception)

@@ -11,6 +11,8 @@ from worker.store.entry_id import received_ms
 from worker.store.holds import Hold
 from worker.store.tally import GroupTally, Tallies
 
+_INTAKE = ("accepted", "duplicates", "conflicting", "lost", "restored", "acknowledged")
+
 
 class Account(msgspec.Struct):
     """One integration over all shards; counts of events.
@@ -72,10 +74,10 @@ def _add(account: Account, group: GroupTally, counts: Counts, now_ms: int) -> No
 
 
 def intake(tallies: Tallies) -> dict[str, dict[str, int]]:
-    """Accepted, duplicate and (among the accepted) conflicting events of each source."""
+    """Accepted, duplicate and (among the accepted) conflicting events of each source; lost and restored ones."""
     totals: dict[str, dict[str, int]] = {}
     for (source, _), one in tallies.items():
-        total = totals.setdefault(source, {"accepted": 0, "duplicates": 0, "conflicting": 0})
+        total = totals.setdefault(source, dict.fromkeys(_INTAKE, 0))
         for name, value in one.intake.items():
             total[name] = total.get(name, 0) + int(value)
     return totals

@@ -7,6 +7,7 @@ import redis
 
 from config.integrations import Integrations
 from worker.ledger.counts import Counts, read_counts, unaccounted
+from worker.ledger.losses import losses
 from worker.store.entry_id import order
 from worker.store.stream import Lane, lanes_of, read_range
 from worker.store.tally import GroupTally, Tallies, Tally, tally, tally_all
@@ -74,7 +75,7 @@ def audit(client: redis.Redis, config: Integrations, shards: int) -> Audit:
         elif found is not None:
             books.append(found)
             findings += [Finding(lane.integration, lane.shard, text) for text in differences(found)]
-    return Audit(books, findings + list(_at_the_door(tallies)))
+    return Audit(books, findings + list(_at_the_door(tallies)) + list(_lost(tallies)))
 
 
 def read_books(client: redis.Redis, lane: Lane) -> Books | str | None:
@@ -169,3 +170,9 @@ def _at_the_door(tallies: Tallies) -> Iterator[Finding]:
         if one.added >= 0 and one.added != through:
             text = f"{through} events of source {source} came through the door, {one.added} were added to its stream"
             yield Finding("", shard, text)
+
+
+def _lost(tallies: Tallies) -> Iterator[Finding]:
+    """Events that are gone from Redis though they were answered with 200."""
+    for shard, one in losses(tallies):
+        yield Finding("", shard, one.message)

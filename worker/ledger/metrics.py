@@ -57,11 +57,21 @@ def _of_all(figures: Figures) -> Iterator[Metric]:
         "Events stored under an event id that was in use for another.",
         labels=["source"],
     )
+    lost = CounterMetricFamily(
+        "relay_redis_lost_writes",
+        "Events that Redis lost after a 200, as in a fail-over.",
+        labels=["source"],
+    )
+    back = CounterMetricFamily(
+        "relay_redis_restored_writes", "Of them, events that came back from the doors' memory.", labels=["source"]
+    )
     for source, counts in figures.intake.items():
+        lost.add_metric([source], counts["lost"])
+        back.add_metric([source], counts["restored"])
         stored.add_metric([source], counts["accepted"])
         twice.add_metric([source], counts["duplicates"])
         rival.add_metric([source], counts["conflicting"])
-    yield from (stored, twice, rival)
+    yield from (stored, twice, rival, lost, back)
     yield from _of_integrations(figures.accounts)
     yield from _of_bounds(figures.bounds)
     yield from _of_fleet(figures.fleet)

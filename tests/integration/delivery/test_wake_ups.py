@@ -14,6 +14,7 @@ from tests.support.hostile import Hostile, answer
 from tests.support.parts import make_parts
 from tests.support.waiting import elapse_async
 from worker.ingest.coalescer import Appender, Incoming
+from worker.ingest.memory import Memory
 from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.store.stream import WAKE_MS, Lane
@@ -72,6 +73,8 @@ async def _append(redis_url, parts, wake, dice):
         dedup_window_s=3600,
         timeout_s=5,
         max_memory_percent=90,
+        shards=2,
+        memory=Memory(60, 1_000_000),
     )
     number = 0
     while number < EVENTS:

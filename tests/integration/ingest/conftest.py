@@ -16,7 +16,7 @@ def door_server(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRON.items():
             patch.setenv(name, value)
-        parts = make_parts(tmp_path_factory.mktemp("door"), f"{server_url}/{_DATABASE}")
+        parts = make_parts(tmp_path_factory.mktemp("door"), f"{server_url}/{_DATABASE}", remember_s=0)  # it is emptied
         parts.redis.flushdb()
         _ = parts.integrations
         with running(parts) as door:

@@ -12,6 +12,7 @@ from tests.support.fakes import raw_event
 from tests.support.parts import FILE, INTEGRATION
 from worker.app import Relay
 from worker.ledger.figures import Ledger
+from worker.ledger.metrics import render
 from worker.process.stop import Stop
 from worker.simulator.accounts import Account
 from worker.simulator.app import Options
@@ -171,7 +172,27 @@ def test_status_tells_the_same(parts):
         "dead": 2,
         "waiting": 4,
     }
-    assert told["sources"] == [{"source": "app", "accepted": 14, "duplicates": 0, "conflicting": 0}]
+    none = dict.fromkeys(("duplicates", "conflicting", "lost", "restored", "acknowledged"), 0)
+    assert told["sources"] == [{"source": "app", "accepted": 14, **none}]
+
+
+def test_what_redis_lost_is_named_until_somebody_acknowledges_it(parts):
+    """By audit, status and metric; what came back is no finding."""
+    parts.redis.hset(shard_key(0, "intake", "app"), mapping={"lost": 12, "restored": 12})
+    parts.redis.hset(shard_key(1, "intake", "app"), mapping={"lost": 9, "restored": 4})
+    wrong = run(parts, "audit")
+    assert wrong.returncode == 1
+    assert "shard 1: Redis lost 9 events of source app" in wrong.stdout
+    told = json.loads(run(parts, "status", "--json").stdout)
+    assert any("Redis lost 21 events" in one and "5 did not" in one for one in told["wrong"])
+    exposed = render(Ledger(parts).figures()).decode()
+    assert 'relay_redis_lost_writes_total{source="app"} 21.0' in exposed
+    assert 'relay_redis_restored_writes_total{source="app"} 16.0' in exposed
+    assert run(parts, "audit", "--acknowledge", "-m", "Tuesday's fail-over").returncode == 0
+    assert run(parts, "audit").returncode == 0
+    assert not any("lost" in one for one in json.loads(run(parts, "status", "--json").stdout)["wrong"])
+    (action, *_) = json.loads(run(parts, "actions", "--json").stdout)["items"]
+    assert (action["what"], action["why"], action["result"]) == ("acknowledge", "Tuesday's fail-over", "5 events")
 
 
 def test_hold_and_resume(parts):

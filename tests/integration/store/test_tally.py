@@ -43,4 +43,4 @@ def test_one_reading_serves_all_figures(tmp_path, redis_url):
         append(parts, lane, b"{}")
     figures = Ledger(parts).figures()
     assert [(one.integration, one.accepted, one.waiting) for one in figures.accounts] == [("production", 3, 3)]
-    assert figures.intake == {"app": {"accepted": 0, "duplicates": 0, "conflicting": 0}}
+    assert set(figures.intake["app"].values()) == {0}

@@ -51,7 +51,7 @@ STATE = {
             p99_ms=None,
         ),
     ],
-    "sources": [{"source": "app", "accepted": 1_204_118, "duplicates": 31, "conflicting": 0}],
+    "sources": [{"source": "app", "accepted": 1_204_118, "duplicates": 31, "conflicting": 0, "lost": 0}],
     "near": [],
     "past": None,
     "revision": "7",

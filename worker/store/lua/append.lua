@@ -6,15 +6,18 @@
 -- KEYS  stream, ids now, ids before, ids before that, the same three of earlier releases (`seen`), intake,
 --       then lease, wake, hold of each integration
 -- ARGV  life of the ids (s), life of a wake mark (ms), number of integrations, mark of a conflict,
+--       '0' from a sender, '1' from the memory of the door, '2' likewise, where the stream was lost and the ids were not,
 --       then digest of the id, of what it is about, and body of each event
--- Returns one character an event ('1' stored, '0' known already), then one an integration ('1' wake it, '0' no need).
-local call, stream, ids = redis.call, KEYS[1], KEYS[2]
+-- Returns one character an event ('1' stored, '0' known already), then one an integration ('1' wake it, '0' no need);
+--         behind the events' ' ', how many events this stream ever took, ' ', its last entry (when one was stored).
+local call, stream, ids, again = redis.call, KEYS[1], KEYS[2], ARGV[5]
 local digests, events = {}, 0
-for i = 5, #ARGV, 3 do
+for i = 6, #ARGV, 3 do
   events = events + 1
   digests[events] = ARGV[i]
 end
-local function about(n) return ARGV[3 + 3 * n] end
+local function about(n) return ARGV[4 + 3 * n] end
+local function body(n) return ARGV[5 + 3 * n] end
 -- By position; nearly always empty. `rival`: what else the id is in use for.
 local known, rival, some = {}, {}, false
 if events > 0 then
@@ -35,6 +38,14 @@ if events > 0 then
         if found[n] == 1 then known[n], some = true, true end
       end
     end
+  end
+end
+if again == '2' then
+  -- An id proves nothing here: an event is known when its bytes are in what the stream took since.
+  local held = {}
+  for _, entry in ipairs(call('XRANGE', stream, '-', '+', 'COUNT', 5000)) do held[entry[2][2]] = true end
+  for n in pairs(known) do
+    if not held[body(n)] then known[n] = nil end
   end
 end
 -- An id in use has a field for each further thing that it is about.
@@ -73,11 +84,10 @@ if made < new then
   end
   remember()
 end
-local stored, conflicts, fault = 0, 0, nil
+local stored, conflicts, fault, entry = 0, 0, nil, ''
 for n = 1, events do
   if not known[n] then
-    local body = ARGV[4 + 3 * n]
-    local entry = redis.pcall('XADD', stream, '*', 'b', rival[n] and body .. ARGV[4] or body)
+    entry = redis.pcall('XADD', stream, '*', 'b', rival[n] and body(n) .. ARGV[4] or body(n))
     if type(entry) == 'table' then
       fault = entry
       -- Whatever happened: the ids of stored events are known from now on, and no others.
@@ -90,13 +100,15 @@ for n = 1, events do
     if rival[n] then conflicts = conflicts + 1 end
   end
 end
+local accepted
 if stored > 0 then
   if call('TTL', ids) < 0 then call('EXPIRE', ids, tonumber(ARGV[1])) end
-  call('HINCRBY', KEYS[8], 'accepted', stored)
+  accepted = call('HINCRBY', KEYS[8], 'accepted', stored)
+  if again ~= '0' then call('HINCRBY', KEYS[8], 'restored', stored) end
 end
 if conflicts > 0 then call('HINCRBY', KEYS[8], 'conflicting', conflicts) end
 if fault then return fault end
-if events > stored then
+if events > stored and again == '0' then
   call('HINCRBY', KEYS[8], 'duplicates', events - stored)
   -- How often each was received again, beside its id, for `relay trace`.
   for n = 1, events do
@@ -117,5 +129,8 @@ for n = 0, tonumber(ARGV[3]) - 1 do
     and call('EXISTS', lease, hold) == 0
     and call('SET', wake, '1', 'NX', 'PX', tonumber(ARGV[2]))
   marks[#marks + 1] = due and '1' or '0'
+end
+if events > 0 then
+  marks[#marks + 1] = ' ' .. (accepted or call('HGET', KEYS[8], 'accepted') or '0') .. ' ' .. entry
 end
 return table.concat(marks)

@@ -1,0 +1,86 @@
+"""Memory of the web door: what was stored and answered lately, and how far each stream was by then.
+
+Replication is asynchronous: a server that takes over may lack what was answered with 200: the door appends it again.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple
+
+# A source and a shard.
+InLane = tuple[str, int]
+
+# What an item costs besides its bytes: objects and their places.
+_ITEM_BYTES = 200
+
+
+class Kept(NamedTuple):
+    """Events of one lane that were stored by one script: when (monotonic s), how many, their encoded arguments."""
+
+    at_s: float
+    lane: InLane
+    events: int
+    pieces: bytes
+
+
+class Memory:
+    """What was stored in the last `keep_s` seconds, in order, within `keep_bytes`; the oldest goes first.
+
+    `heights` are how many events each stream ever took, by the last answer of its server; `eras` the server's word for
+    the time since its last loss, in which that answer holds.
+    """
+
+    def __init__(self, keep_s: float, keep_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._keep_s = keep_s
+        self._keep_bytes = keep_bytes
+        self._clock = clock
+        self._items: deque[Kept] = deque()
+        self._bytes = 0
+        self.first = 0
+        """The number of the oldest item; each has the number behind that of the one before it."""
+        self.heights: dict[InLane, int] = {}
+        self.eras: dict[InLane, bytes] = {}
+        self.behind: dict[InLane, int] = {}
+        """Streams that were found shorter than their height: how long they were before the next events came."""
+
+    def keep(self, lane: InLane, events: int, pieces: list[bytes]) -> None:
+        """Keep what one script has stored, or knew already."""
+        if not self._keep_s:
+            return
+        now_s = self._clock()
+        joined = b"".join(pieces)
+        self._items.append(Kept(now_s, lane, events, joined))
+        self._bytes += len(joined) + _ITEM_BYTES
+        while self._bytes > self._keep_bytes or self._items[0].at_s < now_s - self._keep_s:
+            self._drop()
+            if not self._items:
+                return
+
+    def note_height(self, lane: InLane, height: int, new: int, before: int) -> None:
+        """Note how many events a stream took, `new` ones of them just now; `before`: its height when they were sent."""
+        if height - new < before:
+            self.behind.setdefault(lane, height - new)
+        else:
+            self.heights[lane] = max(height, self.heights.get(lane, 0))
+
+    def expire(self) -> None:
+        """Drop what is too old. To be called while the server is well: while it is away, everything stays."""
+        oldest_s = self._clock() - self._keep_s
+        while self._items and self._items[0].at_s < oldest_s:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._bytes -= len(self._items.popleft().pieces) + _ITEM_BYTES
+        self.first += 1
+
+    def items(self, number: int, most_bytes: int) -> list[Kept]:
+        """Items from this number on, in order: at least one, if there is any, and no more than so many bytes."""
+        found: list[Kept] = []
+        for item in islice(self._items, max(0, number - self.first), None):
+            most_bytes -= len(item.pieces)
+            if found and most_bytes < 0:
+                break
+            found.append(item)
+        return found
