@@ -53,6 +53,8 @@ relay:console:session:<digest>       string  who is logged in; one a log-in; exp
 relay:console:sessions               zset    session by when it began; as the sessions; the reader, logout
 relay:console:oidc:<digest>          string  a log-in at the OpenID provider that is under way; minutes; expires
 relay:console:reveal:<session>:<digest>  string  a person is shown to who asked for it; minutes; expires
+relay:console:drafts                 hash    login -> text that is not in force yet; 1 a login; 30 days
+relay:console:plan:<hash>            string  plan that somebody looks at, what it asks for; 1 a plan; an hour, expires
 relay:console:mask                   string  key that personal data is masked with; 1; nobody
 relay:samples                        stream  b = every integration's counts, an entry a minute; 7 days; as it grows
 relay:{arrivals}:cursors:<source>    hash    shard -> last entry whose code was counted; a field a shard; expires
@@ -77,6 +79,7 @@ PROCESSES = "relay:processes"
 ACTIONS = "relay:actions"
 DEAD_NUMBERS = "relay:deadnumbers"
 SESSIONS = "relay:console:sessions"
+DRAFTS = "relay:console:drafts"
 MASK = "relay:console:mask"
 ARCHIVE = "relay:archive"
 ARCHIVE_LEASE = "relay:archive:lease"
@@ -139,3 +142,8 @@ def oidc_key(digest: str) -> str:
 def reveal_key(session_id: str, digest: str) -> str:
     """Who or what is shown unmasked in a session."""
     return f"relay:console:reveal:{session_id}:{digest}"
+
+
+def seen_plan_key(plan_hash: str) -> str:
+    """A plan that somebody looks at."""
+    return f"relay:console:plan:{plan_hash}"
