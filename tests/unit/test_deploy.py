@@ -96,6 +96,13 @@ def test_every_variable_in_the_examples_is_a_setting():
     assert named <= VARIABLES
 
 
+def test_the_examples_run_the_projects_version():
+    """It is written in pyproject.toml; the manifests repeat it, since a tag is all they can name."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    tags = re.findall(r"image: relay:(\S+)", "".join(path.read_text() for path in MANIFESTS))
+    assert set(tags) == {version}
+
+
 SECRETS = ("PURCHASELY_WEBHOOK_SECRET", "UPSTREAM_TOKEN", "CUSTOMERIO_SITE_ID", "CUSTOMERIO_API_KEY")
 
 
