@@ -41,6 +41,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address the web door listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port the web door listens on.")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of /metrics alone, on the same address; 0: it is on the web door's port."
+    )
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token that /metrics asks for; empty: it asks for none."
+    )
     max_body_bytes: int = Field(5_000_000, ge=1024, description="Largest request body.")
     max_event_bytes: int = Field(256_000, ge=1024, description="Largest single event within a request.")
     max_memory_percent: float = Field(

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from config.integrations import Integration, Integrations
 from config.secrets import Secrets
 from config.settings import Settings, settings
+from worker.customerio.traffic import TRAFFIC
 from worker.dead.changes import DeadChanges
 from worker.dead.groups import Groups
 from worker.dead.letters import DeadLetters
@@ -29,6 +30,7 @@ from worker.revisions.live import EMPTY, NO_CONFIG, Live
 from worker.revisions.store import Revisions
 from worker.store import connect
 from worker.store.address import Address
+from worker.store.counters import Counters
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
 from worker.store.processes import Process, Processes, Role
@@ -93,6 +95,11 @@ class Relay:
         return Processes(self.redis)
 
     @cached_property
+    def counters(self) -> Counters:
+        """Counters that belong to no shard."""
+        return Counters(self.redis)
+
+    @cached_property
     def pulse(self) -> Pulse:
         """What looks for a new revision once a second, and says that this process is alive."""
         return Pulse(self._beat)
@@ -114,10 +121,20 @@ class Relay:
         else:
             self.begin()
         self.processes.beat(self.process())
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Add what this process counted of its requests to all that is known of them."""
+        counts = TRAFFIC.take()
+        try:
+            self.counters.add(counts)
+        except (redis.RedisError, OSError):
+            TRAFFIC.give(counts)
 
     def end(self) -> None:
         """Stop looking, and note that this process ends on purpose."""
         self.pulse.stop()
+        self._hand_on()
         with suppress(redis.RedisError, OSError, OperatorError):
             self.processes.leave(self.process())
 

@@ -13,6 +13,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, Protocol
 from config.integrations import Integration
 from worker.customerio.answer import Answer, classify, message_of, read_json
 from worker.customerio.connection import ANSWER_LIMIT_BYTES, AnswerTooLargeError, Bound, BoundedAdapter
+from worker.customerio.traffic import TRAFFIC
 
 _BATCH = "/api/v2/batch"
 
@@ -38,6 +39,7 @@ class TrackApi:
     """A client of one integration's workspace; holds one Session, to be made after the fork."""
 
     def __init__(self, integration: Integration, timeout_s: float) -> None:
+        self._integration = integration.name
         self._base_url = integration.base_url
         self._timeout_s = timeout_s
         self._session = _Session()
@@ -52,7 +54,9 @@ class TrackApi:
 
     def batch(self, body: bytes) -> Answer:
         """POST a Track v2 batch. Never raises for what the network or Customer.io does."""
-        return self._request("POST", _BATCH, body)
+        answer = self._request("POST", _BATCH, body)
+        TRAFFIC.add(self._integration, answer.status, answer.took_ms)
+        return answer
 
     def close(self) -> None:
         """Close the connection."""

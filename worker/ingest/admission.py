@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import hmac
+from collections.abc import Iterable
 
 from config.integrations import Source
 from worker.errors import SenderError
@@ -77,14 +78,19 @@ def check_token(source: Source, authorization: bytes | None) -> None:
     Raises:
         SenderError: 401.
     """
+    if not is_bearer(source.tokens, authorization):
+        raise _unauthorized("Authorization: Bearer with one of the source's tokens is needed")
+
+
+def is_bearer(tokens: Iterable[bytes], authorization: bytes | None) -> bool:
+    """Whether a header is a bearer token that is one of these; looked at in constant time."""
     scheme, _, token = (authorization or b"").partition(b" ")
     # digests: comparing texts of different lengths would tell the length
     given = hashlib.sha256(token.strip()).digest()
     good = False
-    for known in source.tokens:
+    for known in tokens:
         good |= hmac.compare_digest(hashlib.sha256(known).digest(), given)
-    if scheme.lower() != b"bearer" or not good:
-        raise _unauthorized("Authorization: Bearer with one of the source's tokens is needed")
+    return good and scheme.lower() == b"bearer"
 
 
 def _unauthorized(detail: str) -> SenderError:

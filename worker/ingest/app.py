@@ -20,8 +20,10 @@ from worker.ingest.asgi import Body, Frame, Headers
 from worker.ingest.bodies import read_many, read_one
 from worker.ingest.coalescer import Appender
 from worker.ingest.crowd import CROWD
-from worker.ingest.health import Description, Health, Metrics, Ready
+from worker.ingest.health import Description, Exposed, Health, Metrics, Ready
 from worker.ingest.memory import Memory
+from worker.ingest.meter import Meter
+from worker.ingest.metrics_port import MetricsPort
 from worker.ingest.single_flight import Errand
 from worker.ingest.waker import Waker, send
 from worker.process.eventlog import EventLog
@@ -48,6 +50,7 @@ class Door:
         self.sources = loaded.integrations.sources
         self.settings = parts.settings
         self._waker = waker
+        self.metrics: MetricsPort | None = None
         self._join = Errand(parts.join, "join")
         self.redis: redis.asyncio.Redis = open_async(parts.address)
         self.appender = Appender(
@@ -95,6 +98,8 @@ class Door:
         """Begin to send wake-ups, and to look for new revisions."""
         self._waker.start()
         self._watching = asyncio.create_task(self.appender.watch())
+        if self.metrics:
+            self.metrics.start()
         loop, live = asyncio.get_running_loop(), self._parts.live
         live.swapped = lambda new: loop.call_soon_threadsafe(self.adopt, new.integrations)
         self.adopt(live.loaded.integrations)  # what was taken up since the door was made
@@ -107,6 +112,8 @@ class Door:
         if self._watching is not None:
             self._watching.cancel()
         await asyncio.to_thread(self._parts.end)
+        if self.metrics:
+            await asyncio.to_thread(self.metrics.stop)
         await asyncio.to_thread(self._waker.stop, _DRAIN_S)
         await self.redis.aclose()
 
@@ -206,6 +213,11 @@ def build(parts: Relay, wake: Callable[[str, int], object] = send) -> Frame:
     rest.req_options.strip_url_path_trailing_slash = True
     rest.add_route("/healthz", Health())
     rest.add_route("/readyz", Ready(door.appender))
-    rest.add_route("/metrics", Metrics(parts))
+    meter = Meter()
+    exposed = Exposed(parts, meter)
+    if parts.settings.metrics_port:
+        door.metrics = MetricsPort(parts.settings.host, parts.settings.metrics_port, exposed.read, exposed.is_allowed)
+    else:
+        rest.add_route("/metrics", Metrics(exposed))
     rest.add_route("/openapi.json", Description())
-    return Frame({"/webhooks/purchasely": Webhook(door), "/v1/events": Events(door)}, rest)
+    return Frame({"/webhooks/purchasely": Webhook(door), "/v1/events": Events(door)}, rest, meter=meter)

@@ -4,6 +4,7 @@ Falcon's request and response cost a third of the time that a webhook takes in a
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ import falcon.asgi
 from falcon.asgi import Request, Response
 
 from worker.errors import SenderError
+from worker.ingest.meter import Meter
 from worker.ingest.problems import ROUTES, Answer, Answers, install, problem
 
 # Any other method is a 405. Falcon would serve OPTIONS itself, and answer an unknown method with 400.
@@ -99,11 +101,16 @@ class Frame:
     """An ASGI application. `takers`: by the path before the source's name; each answers 200 with what it returns."""
 
     def __init__(
-        self, takers: dict[str, Taker], rest: "falcon.asgi.App[Request, Response]", answers: Answers | None = None
+        self,
+        takers: dict[str, Taker],
+        rest: "falcon.asgi.App[Request, Response]",
+        answers: Answers | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._takers = takers
         self._rest = rest
         self._answers = answers or Answers()
+        self._meter = meter or Meter()
         install(rest, self._answers)
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
@@ -111,6 +118,7 @@ class Frame:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
+        began_s = time.perf_counter()
         path = scope["path"]
         before, _, source = path.rpartition("/")
         taker = self._takers.get(before)
@@ -136,12 +144,14 @@ class Frame:
                 whole = direct.whole_body(scope) if direct is not None else None
                 body = await taker(source, headers, Body(headers, receive, whole))
                 if direct is not None and direct.answer_whole(scope, _JSON_LINE, body):
+                    self._meter.add(before, 200, time.perf_counter() - began_s)
                     return
                 answer = Answer(200, _JSON, body)
         except GoneError:
             return
         except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - the outermost layer
             answer = self._answers.to(fault, scope["path"])
+        self._meter.add(before, answer.status, time.perf_counter() - began_s)
         length = (b"content-length", b"%d" % len(answer.body))
         await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
         await send({"type": "http.response.body", "body": answer.body})

@@ -6,7 +6,11 @@ from importlib.resources import files
 from falcon.asgi import Request, Response
 
 from worker.app import Relay
+from worker.errors import SenderError
+from worker.ingest.admission import is_bearer
 from worker.ingest.coalescer import Appender
+from worker.ingest.meter import Meter
+from worker.ingest.metrics_port import CONTENT_TYPE
 from worker.ingest.single_flight import Errand
 from worker.ledger.figures import Ledger
 from worker.ledger.metrics import render
@@ -44,14 +48,35 @@ class Ready:
 class Metrics:
     """`GET /metrics`: Prometheus."""
 
-    def __init__(self, parts: Relay) -> None:
-        self._figures = Errand(lambda: render(Ledger(parts).exported()), "metrics")
+    def __init__(self, exposed: "Exposed") -> None:
+        self._exposed = exposed
+        self._figures = Errand(exposed.read, "metrics")
 
-    async def on_get(self, _req: Request, resp: Response) -> None:
+    async def on_get(self, req: Request, resp: Response) -> None:
         """The figures of all shards, read when asked for; one reading at a time, and on one host alone."""
+        header = req.get_header("Authorization")
+        if not self._exposed.is_allowed(header.encode("latin-1") if header else None):
+            raise SenderError(401, "Unauthorized", "Authorization: Bearer with RELAY_METRICS_TOKEN is needed")
         async with asyncio.timeout(_PATIENCE_S):
             resp.data = await self._figures.run()
-        resp.content_type = "text/plain; version=0.0.4; charset=utf-8"
+        resp.content_type = CONTENT_TYPE
+
+
+class Exposed:
+    """What /metrics serves, and to those that may see it: this process's counts, and what is of all."""
+
+    def __init__(self, parts: Relay, meter: Meter) -> None:
+        self._parts = parts
+        self._meter = meter
+        self._token = parts.settings.metrics_token.get_secret_value().encode()
+
+    def read(self) -> bytes:
+        """The exposition."""
+        return self._meter.render() + render(Ledger(self._parts).exported())
+
+    def is_allowed(self, authorization: bytes | None) -> bool:
+        """Whether the header has the token; without one in the settings everybody may."""
+        return not self._token or is_bearer([self._token], authorization)
 
 
 class Description:

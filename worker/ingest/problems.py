@@ -51,7 +51,7 @@ class Answers:
         """What to answer to a request for `path` that ended with `fault`."""
         if isinstance(fault, SenderError):
             if fault.status == 401:
-                scheme = "Bearer" if path.startswith("/v1/") else "Purchasely-Signature"
+                scheme = "Purchasely-Signature" if path.startswith("/webhooks/") else "Bearer"
                 return problem(401, fault.title, fault.detail, www_authenticate=scheme)
             return problem(fault.status, fault.title, fault.detail)
         if isinstance(fault, NotStoredError | RedisError | OSError):

@@ -18,7 +18,8 @@ class Account(msgspec.Struct):
     """One integration over all shards; counts of events.
 
     `accepted` is what its source's streams took since the integration joined; `oldest_ms` the age of the oldest
-    waiting event in milliseconds (0: none waits); `latency` counts deliveries by upper bound in milliseconds.
+    waiting event in milliseconds (0: none waits); `latency` counts deliveries by upper bound in milliseconds,
+    `latency_ms` are the milliseconds of all.
     `properties` are dead letters about what an event says of its person; the event itself counts as delivered (or
     filtered), so they are no part of the sum. `send` false: it is in shadow, and `filtered` has what would have been
     sent under `shadow`.
@@ -37,6 +38,7 @@ class Account(msgspec.Struct):
     oldest_ms: int = 0
     latency: dict[str, int] = {}
     properties: int = 0
+    latency_ms: int = 0
 
     @property
     def unaccounted(self) -> int:
@@ -66,6 +68,7 @@ def _add(account: Account, group: GroupTally, counts: Counts, now_ms: int) -> No
     account.dead += counts.dead
     account.properties += counts.properties
     account.waiting += counts.waiting
+    account.latency_ms += counts.late_ms_sum
     for total, here in ((account.filtered, counts.filtered), (account.latency, counts.latency)):
         for what, count in here.items():
             total[what] = total.get(what, 0) + count

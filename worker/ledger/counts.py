@@ -8,7 +8,8 @@ import msgspec
 class Counts(msgspec.Struct, frozen=True):
     """What the ledger says of one integration on one shard, given what was added to its stream; counts of events.
 
-    `position` is how many entries of the stream it is past; `filtered` is by reason, `latency` by upper bound (ms).
+    `position` is how many entries of the stream it is past; `filtered` is by reason, `latency` by upper bound (ms), and
+    `late_ms_sum` the milliseconds in all.
     `properties` are dead letters of events that count as delivered or filtered: what they say of a person was refused.
     """
 
@@ -20,6 +21,7 @@ class Counts(msgspec.Struct, frozen=True):
     position: int
     latency: dict[str, int]
     properties: int = 0
+    late_ms_sum: int = 0
 
 
 def read_counts(ledger: Mapping[str, str], added: int) -> Counts:
@@ -35,6 +37,7 @@ def read_counts(ledger: Mapping[str, str], added: int) -> Counts:
         position=position,
         latency=_of_kind(fields, "late_ms"),
         properties=fields.get("properties", 0),
+        late_ms_sum=fields.get("late_ms_sum", 0),
     )
 
 

@@ -2,15 +2,20 @@
 
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping
 
+import msgspec
+
 from worker.app import Relay
+from worker.dead.filters import Filter
 from worker.ledger.accounts import Account, accounts, intake
 from worker.ledger.audit import Audit, audit
 from worker.ledger.fleet import Fleet, fleet
 from worker.ledger.headroom import Bound, bounds
 from worker.ledger.metrics import Figures
 from worker.ledger.needs import Need, needs
+from worker.ledger.operation import Operation, read_counters, read_leases, read_queue
 from worker.ledger.past import past
 from worker.ledger.recent import Delays, recent_delays
 from worker.revisions.live import EMPTY
@@ -74,5 +79,18 @@ class Ledger:
         return needs(self.figures(), self.audit().findings, time.time_ns() // 1_000_000)
 
     def exported(self) -> Figures | None:
-        """The same, for the one host that exports what is of all; None: another one does."""
-        return self.figures() if self.fleet().leads(socket.gethostname()) else None
+        """The same with the operation, for the one host that exports what is of all; None: another one does."""
+        if not self.fleet().leads(socket.gethostname()):
+            return None
+        figures = self.figures()
+        found = Counter(str(need.kind) for need in needs(figures, [], time.time_ns() // 1_000_000))
+        return msgspec.structs.replace(figures, operation=self._operation(dict(found)))
+
+    def _operation(self, found: dict[str, int]) -> Operation:
+        config = self._parts.integrations
+        requests, trimmed = read_counters(self._parts.counters)
+        dead: Counter[tuple[str, str]] = Counter()
+        for cause in self._dead_letters.causes.list(config.integrations, Filter()):
+            dead[cause.integration, cause.reason] += cause.count
+        leases = read_leases(self._redis, lanes_of(config, self._settings.shards))
+        return Operation(leases, read_queue(self._parts.broker), requests, dict(dead), trimmed, found)

@@ -15,6 +15,8 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from worker.ledger.accounts import Account
 from worker.ledger.fleet import NEEDED, Fleet
 from worker.ledger.headroom import Bound
+from worker.ledger.operation import Operation
+from worker.ledger.operation_metrics import buckets, of_fleet, of_holds, of_operation, of_release
 from worker.ledger.past import Past
 from worker.store.stream import LATENCY_BOUNDS_MS
 
@@ -27,6 +29,7 @@ class Figures(msgspec.Struct, frozen=True):
     bounds: list[Bound]
     fleet: Fleet
     past: Past
+    operation: Operation = Operation()
 
 
 def render(figures: Figures | None) -> bytes:
@@ -45,6 +48,7 @@ class _Exposition(Collector):
         yield GaugeMetricFamily(
             "relay_exporter", "1 on the host that exports what is of all.", int(bool(self._figures))
         )
+        yield from of_release()
         if self._figures is not None:
             yield from _of_all(self._figures)
 
@@ -76,6 +80,9 @@ def _of_all(figures: Figures) -> Iterator[Metric]:
     yield from _of_bounds(figures.bounds)
     yield from _of_fleet(figures.fleet)
     yield from _of_past(figures.past)
+    yield from of_fleet(figures.fleet)
+    yield from of_holds(figures.accounts)
+    yield from of_operation(figures.operation, [account.integration for account in figures.accounts])
 
 
 def _of_integrations(found: list[Account]) -> Iterator[Metric]:
@@ -106,7 +113,7 @@ def _of_integrations(found: list[Account]) -> Iterator[Metric]:
         oldest.add_metric(name, account.oldest_ms / 1000)
         held.add_metric([*name, account.hold.kind if account.hold else ""], 1 if account.hold else 0)
         lost.add_metric(name, account.unaccounted)
-        took.add_metric(name, _buckets(account), None)
+        took.add_metric(name, buckets(account.latency, LATENCY_BOUNDS_MS), account.latency_ms / 1000)
     yield from (accepted, delivered, filtered, dead, untold, waiting, oldest, held, lost, took)
 
 
@@ -144,12 +151,3 @@ def _of_fleet(found: Fleet) -> Iterator[Metric]:
         behind.add_metric([role], sum(one in found.behind for one in mine))
         missing.add_metric([role], sum(one.missing > 0 for one in mine))
     yield from (inforce, alive, behind, missing)
-
-
-def _buckets(account: Account) -> list[tuple[str, float]]:
-    seen = 0
-    buckets: list[tuple[str, float]] = []
-    for bound in LATENCY_BOUNDS_MS:
-        seen += account.latency.get(str(bound), 0)
-        buckets.append((str(bound / 1000), float(seen)))
-    return [*buckets, ("+Inf", float(seen + account.latency.get("inf", 0)))]

@@ -16,7 +16,8 @@ relay:{S}:flight:<integration>       hash    a lease not let go: token, step; af
                                              until, alone, mapping, sending, phase; where the destination fails
                                              also stuck, refusals; 10 fields; its holder
 relay:{S}:ledger:<integration>       hash    base, position, delivered, filtered:<reason>, dead, late_ms:<bound>,
-                                             properties (letters of events that are not dead); a field a reason; nobody
+                                             late_ms_sum, properties (letters of events that are not dead); a field a
+                                             reason; nobody
 relay:{S}:trail:<integration>        stream  b = a settled batch: its entries, request, outcomes; as the events; `trim`
 relay:{S}:changes:<integration>      zset    what became of single entries later, by their time; as the events; `trim`
 relay:{S}:forgotten:<source>         zset    entry and when `relay forget` deleted it (ms); as the events; `trim`
@@ -62,6 +63,8 @@ relay:{arrivals}:newest:<source>     hash    environment and code -> when the la
 relay:{arrivals}:day:<day>:<source>  hash    hour, environment, code -> how many; 10000; expires
 relay:archive                        hash    files, events, written_ms; failing_since_ms, reason; 5 fields; nobody
 relay:archive:lease                  string  token of who archives; 1; expires, or its holder
+relay:counters                       hash    requests to Customer.io by answer and duration, trimmed events; some 20
+                                             fields an integration; nobody
 relay:shards                         string  how many shards there are; 1; nobody
 relay:schema                         string  version of all these formats (`schema`); 1; nobody
 """
@@ -77,6 +80,7 @@ SOURCES = "relay:sources"
 REVISIONS = "relay:config:revisions"
 PROCESSES = "relay:processes"
 ACTIONS = "relay:actions"
+COUNTERS = "relay:counters"
 DEAD_NUMBERS = "relay:deadnumbers"
 SESSIONS = "relay:console:sessions"
 DRAFTS = "relay:console:drafts"

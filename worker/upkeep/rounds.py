@@ -1,7 +1,10 @@
 """Rounds of beat: sweep, trim, relieve, with the parts of a process."""
 
 import time
+from contextlib import suppress
 from functools import cached_property
+
+import redis
 
 from worker.app import Relay
 from worker.errors import OperatorError
@@ -60,7 +63,7 @@ class Rounds:
             return 0
         trimmed = trim(self._redis, sources, self._groups(), self._settings.shards, oldest_ms, archive)
         self.retirement.drop_empty()
-        return trimmed
+        return self._counted(trimmed)
 
     def _archive(self) -> tuple[Archive | None, bool]:
         """The archive, and whether to trim is allowed: not where there should be one that cannot be opened."""
@@ -78,4 +81,12 @@ class Rounds:
         archive, is_open = self._archive()
         if not is_open:
             return 0
-        return relieve(self._redis, sources, self._groups(), chosen.shards, chosen.max_memory_percent, archive)
+        return self._counted(
+            relieve(self._redis, sources, self._groups(), chosen.shards, chosen.max_memory_percent, archive)
+        )
+
+    def _counted(self, trimmed: int) -> int:
+        if trimmed:
+            with suppress(redis.exceptions.OutOfMemoryError):
+                self._parts.counters.add({"trimmed": trimmed})
+        return trimmed

@@ -1,0 +1,58 @@
+"""Operation of the relay beyond its books: leases, the broker's queue, requests to Customer.io, causes, needs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+import redis
+
+from worker.ledger.requests import Requests, read_requests
+from worker.store.connect import Broker, open_once
+from worker.store.counters import Counters
+from worker.store.stream import Lane
+
+_BROKER_S = 2.0
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """What only the metrics ask for; `queue` is None where the broker cannot say.
+
+    `leases` are lanes that a worker has in hand, by integration; `dead` are dead letters by integration and reason,
+    `needs` counts what needs somebody, by kind.
+    """
+
+    leases: dict[str, int] = {}
+    queue: int | None = None
+    requests: dict[str, Requests] = {}
+    dead: dict[tuple[str, str], int] = {}
+    trimmed: int = 0
+    needs: dict[str, int] = {}
+
+
+def read_leases(client: redis.Redis, lanes: Sequence[Lane]) -> dict[str, int]:
+    """How many lanes of each integration are leased just now, in one round trip."""
+    pipe = client.pipeline(transaction=False)
+    for lane in lanes:
+        pipe.exists(lane.key("lease"))
+    found: Counter[str] = Counter({lane.integration: 0 for lane in lanes})
+    for lane, leased in zip(lanes, pipe.execute(), strict=True):
+        found[lane.integration] += int(leased)
+    return dict(found)
+
+
+def read_queue(broker: Broker) -> int | None:
+    """How many messages wait at the broker; only Redis can be asked, and only while it answers."""
+    from worker.process.foreign import QUEUE  # noqa: PLC0415 - brings Celery's transport along
+
+    if broker.address is None:
+        return None
+    with suppress(redis.RedisError, OSError), open_once(broker.address, _BROKER_S) as client:
+        return int(client.llen(QUEUE))
+    return None
+
+
+def read_counters(counters: Counters) -> tuple[dict[str, Requests], int]:
+    """The requests of all integrations, and how many events were trimmed."""
+    found = counters.read()
+    return read_requests(found), found.get("trimmed", 0)
