@@ -12,9 +12,8 @@ from worker.cli.printing import echo_json, say, say_lines
 from worker.process.plain import plain_json
 
 if TYPE_CHECKING:
-    from config.integrations import Integration, Integrations
+    from config.integrations import Integrations
     from worker.app import Relay
-    from worker.purchasely.event import Event
 
 
 @click.command()
@@ -46,6 +45,7 @@ def explain(
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     from worker.app import relay
     from worker.errors import OperatorError
+    from worker.history.explaining import explain_now
     from worker.mapping.explain import explain_event
     from worker.purchasely.event import read_event
 
@@ -61,7 +61,7 @@ def explain(
         raise OperatorError(_no_event(event, raw)) from None
     asked = [one for one in chosen if source in (None, one.source)]
     about = explain_event(read, config.identity(source or chosen[0].source), parts.settings.shards)
-    told = [_for_one(parts, read, one, offline) for one in asked]
+    told = [explain_now(parts, read, one, offline=offline) for one in asked]
     if as_json:
         echo_json({"event": about, "integrations": told})
     else:
@@ -133,24 +133,6 @@ def _no_event(event: str, raw: bytes) -> str:
     if raw.lstrip().startswith(b"["):
         return f"{event} holds an array; write one event, or one a line and --line N"
     return f"{event} is not a JSON object"
-
-
-def _for_one(parts: "Relay", event: "Event", integration: "Integration", offline: bool) -> dict[str, Any]:
-    from worker.mapping.explain import explain as explain_one
-    from worker.purchasely.person import shard_key, shard_of
-    from worker.store.keys import person_key
-
-    now_ms = time.time_ns() // 1_000_000
-    mapper = parts.mapper(integration)
-    owner = shard_key(event.payload, integration.source_identity) or event.key
-    state, suppressed = None, frozenset[str]()
-    if not offline:
-        suppressed = parts.suppressed.people()
-        digest = mapper.person_of(mapper.decide(event, now_ms, suppressed))
-        if digest:
-            shard = shard_of(owner, parts.settings.shards)
-            state = parts.streams.states([person_key(shard, integration.name, digest)])[0]
-    return explain_one(event, mapper, state, now_ms, suppressed)
 
 
 def _show(about: dict[str, Any], told: list[dict[str, Any]], path: str) -> None:

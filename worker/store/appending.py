@@ -1,0 +1,52 @@
+"""Append of one event by a process that is no web door: the same script, the same ids, so nothing is stored twice."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+from zlib import crc32
+
+import msgspec
+import redis
+
+from worker.purchasely.event import CONFLICT_MARK
+from worker.store.dedup import bucket_s, id_digest, tables
+from worker.store.keys import shard_key
+from worker.store.stream import WAKE_MS, script
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """Whether an event was new, and the integrations whose lane is to be woken for it."""
+
+    stored: bool
+    wake: tuple[str, ...]
+
+
+def append_event(
+    client: redis.Redis,
+    source: str,
+    shard: int,
+    integrations: Sequence[str],
+    key: str,
+    about: str,
+    raw: bytes,
+    dedup_window_s: int,
+) -> Appended:
+    """Store an event; `key` and `about` are what makes it the same one again, as the web door reads them.
+
+    Raises:
+        redis.RedisError: it may not be stored.
+    """
+    server: Any = client
+    life_s = bucket_s(dedup_window_s)
+    bucket = int(time.time()) // life_s
+    keys = [shard_key(shard, "events", source)]
+    keys += [table for kind in ("ids", "seen") for table in tables(shard, kind, source, bucket)]
+    keys.append(shard_key(shard, "intake", source))
+    for integration in integrations:
+        keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]
+    args: list[Any] = [life_s * 3, WAKE_MS, len(integrations), CONFLICT_MARK, 0]
+    args += [id_digest(key), crc32(about.encode()).to_bytes(4), raw]
+    reply: bytes = server.register_script(script("append"))(keys=keys, args=args)
+    marks = reply[1 : 1 + len(integrations)]
+    due = tuple(name for name, mark in zip(integrations, marks, strict=True) if mark == ord("1"))
+    return Appended(reply[:1] == b"1", due)
