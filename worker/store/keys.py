@@ -52,11 +52,10 @@ relay:actions                        list    what people did: who, what, on what
 relay:console:link:<digest>          string  who enters by a one-time link; minutes; expires, or the log-in
 relay:console:session:<digest>       string  who is logged in; one a log-in; expires when idle, logout
 relay:console:sessions               zset    session by when it began; as the sessions; the reader, logout
-relay:console:oidc:<digest>          string  a log-in at the OpenID provider that is under way; minutes; expires
 relay:console:reveal:<session>:<digest>  string  a person is shown to who asked for it; minutes; expires
 relay:console:drafts                 hash    login -> text that is not in force yet; 1 a login; 30 days
 relay:console:plan:<hash>            string  plan that somebody looks at, what it asks for; 1 a plan; an hour, expires
-relay:console:mask                   string  key that personal data is masked with; 1; nobody
+relay:console:key                    string  key of masks, and of log-ins that are under way; 1; nobody
 relay:samples                        stream  b = every integration's counts, an entry a minute; 7 days; as it grows
 relay:{arrivals}:cursors:<source>    hash    shard -> last entry whose code was counted; a field a shard; expires
 relay:{arrivals}:newest:<source>     hash    environment and code -> when the last one came (ms); 10000; expires
@@ -84,7 +83,7 @@ COUNTERS = "relay:counters"
 DEAD_NUMBERS = "relay:deadnumbers"
 SESSIONS = "relay:console:sessions"
 DRAFTS = "relay:console:drafts"
-MASK = "relay:console:mask"
+CONSOLE_KEY = "relay:console:key"
 ARCHIVE = "relay:archive"
 ARCHIVE_LEASE = "relay:archive:lease"
 SAMPLES = "relay:samples"
@@ -136,11 +135,6 @@ def link_key(digest: str) -> str:
 def session_key(digest: str) -> str:
     """One person's session in the console."""
     return f"relay:console:session:{digest}"
-
-
-def oidc_key(digest: str) -> str:
-    """A log-in at the OpenID provider that is under way."""
-    return f"relay:console:oidc:{digest}"
 
 
 def reveal_key(session_id: str, digest: str) -> str:

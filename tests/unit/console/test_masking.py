@@ -8,15 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.catalogue import catalogue
 from tests.support.payloads import payload
 from worker.console.access.masking import PLAIN_FIELDS, Mask
+from worker.purchasely.documented import FIELDS
 from worker.purchasely.person import person_names
 
 MASK = Mask(b"k" * 32)
 LETTERS = st.text(string.ascii_letters + string.digits + "-_@.", min_size=6, max_size=40)
+NAMES = st.text().filter(lambda name: name not in FIELDS and not catalogue().user_property(name))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=12,
 )
 

@@ -79,8 +79,9 @@ class Access:
         self.show(resp, "shut.html", status, title=title, text=text)
 
     def failed(self, req: Request, why: str) -> None:
-        """Count and log a log-in that failed; `why` is a fixed code."""
-        self.pace.failed(self.address(req))
+        """Count and log a log-in that failed; `why` is a fixed code. An outage is nobody's guess."""
+        if why != "oidc_unreachable":
+            self.pace.failed(self.address(req))
         log.warning("console_log_in_failed", why=why)
 
     def is_too_fast(self, req: Request, resp: Response) -> bool:

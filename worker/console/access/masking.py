@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import redis
 
 from config.catalogue import catalogue, family_of
 from worker.purchasely.documented import FIELDS
-from worker.store.keys import MASK
+from worker.store.tokens import console_key
 
 _TAG_CHARS = 5
 _SHOWN_FROM = 6
@@ -40,10 +39,8 @@ class Mask:
 
     @classmethod
     def of(cls, client: redis.Redis) -> "Mask":
-        """Masks under the key of this relay, which is made when there is none: all processes mask alike."""
-        made = secrets.token_bytes(32)
-        known: Any = client.set(MASK, made, nx=True, get=True)
-        return cls(known or made)
+        """Masks under the key of this relay: all processes mask alike."""
+        return cls(hmac.digest(console_key(client), b"mask", hashlib.sha256))
 
     def value(self, text: str) -> str:
         """A mask for one value: its first letter where it is long enough not to be given away by it, and a tag.

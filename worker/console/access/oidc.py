@@ -3,10 +3,10 @@
 import secrets
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import requests
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
@@ -31,13 +31,13 @@ class ProviderError(Exception):
     """The provider does not answer as it should; the message is a fixed code, without an answer's content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A log-in that is under way: what the answer is compared with."""
+class Pending(msgspec.Struct, frozen=True):
+    """A log-in that is under way: what the answer is compared with, and the page that comes after it."""
 
-    state: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    then: str = "/"
+    state: str = msgspec.field(default_factory=lambda: secrets.token_urlsafe(32))
+    nonce: str = msgspec.field(default_factory=lambda: secrets.token_urlsafe(32))
+    verifier: str = msgspec.field(default_factory=lambda: secrets.token_urlsafe(48))
 
 
 class Provider:
@@ -101,6 +101,7 @@ class Provider:
             scope=self._scopes,
             redirect_uri=self._back,
             code_challenge_method="S256",
+            leeway=0,  # a token that lives for a minute is used at once
         )
 
     def _facts(self, *, fresh: bool = False) -> tuple[dict[str, Any], KeySet]:

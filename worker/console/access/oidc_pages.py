@@ -1,11 +1,14 @@
 """Pages of the log-in at an OpenID provider: the way there, and the way back."""
 
 import asyncio
+import base64
+import hashlib
 import hmac
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
+from cryptography.fernet import Fernet, InvalidToken
 from falcon.asgi import Request, Response
 
 from worker.console.access.cookies import drop_cookie, read_cookie, set_cookie
@@ -13,8 +16,7 @@ from worker.console.access.login import Entry
 from worker.console.access.oidc import Pending, Provider, ProviderError
 from worker.console.access.places import local_path
 from worker.console.access.visitors import AwayError, NoRoleError, reach
-from worker.store.keys import oidc_key
-from worker.store.tokens import digest_of
+from worker.store.tokens import console_key
 
 T = TypeVar("T")
 STATE = "relay-state"
@@ -22,32 +24,28 @@ _WITHIN_S = 600
 _ASKED_WITHIN_S = 30.0
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """What is kept in Redis of a log-in that is under way."""
-
-    nonce: str
-    verifier: str
-    then: str
-
-
 class OidcStart(Entry):
-    """`GET /login/oidc`: to the provider. The browser keeps the state, so that nobody's answer fits another browser."""
+    """`GET /login/oidc`: to the provider. The browser alone keeps, sealed, what the answer is compared with: who is not
+    logged in cannot fill Redis, and nobody's answer fits another browser.
+    """
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """On to the provider."""
-        pending = Pending()
-        kept = Kept(pending.nonce, pending.verifier, local_path(req.get_param("next") or "/"))
+        pending = Pending(local_path(req.get_param("next") or "/"))
         try:
             address = await _ask(lambda: _provider(self).begin(pending))
-            key = oidc_key(digest_of(pending.state))
-            await reach(lambda: self.access.client.set(key, msgspec.json.encode(kept), ex=_WITHIN_S))
+            sealed = (await self._seal()).encrypt(msgspec.json.encode(pending)).decode().rstrip("=")
         except ProviderError as fault:
             return self._fail(req, resp, fault)
         except AwayError:
             return self.away(resp)
         # Lax: the way back begins at the provider's page
-        set_cookie(req, resp, STATE, pending.state, _WITHIN_S, "Lax")
+        set_cookie(req, resp, STATE, sealed, _WITHIN_S, "Lax")
         return self.go_on(resp, address)
+
+    async def _seal(self) -> Fernet:
+        key = await reach(lambda: console_key(self.access.client))
+        return Fernet(base64.urlsafe_b64encode(hmac.digest(key, b"oidc", hashlib.sha256)))
 
     def _fail(self, req: Request, resp: Response, fault: ProviderError) -> None:
         self.access.failed(req, f"oidc_{fault}")
@@ -59,15 +57,15 @@ class OidcCallback(OidcStart):
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Log in, and go on from a page of our own: the cookie does not come along from the provider's."""
-        state, given = req.get_param("state") or "", read_cookie(req, STATE)
+        sealed = read_cookie(req, STATE)
         drop_cookie(req, resp, STATE)
-        if not given or not hmac.compare_digest(state.encode(), given.encode()):
-            self.access.failed(req, "oidc_state")
-            return self.access.shut(resp, 400, "The log-in failed", f"It was begun in another browser. {_AGAIN}")
         try:
-            raw: Any = await reach(lambda: self.access.client.getdel(oidc_key(digest_of(state))))
-            kept, code = _kept(raw, req)
-            vouched = await _ask(lambda: _provider(self).finish(code, Pending(state, kept.nonce, kept.verifier)))
+            pending = _opened(await self._seal(), sealed)
+            if pending is None or not hmac.compare_digest(_state(req), pending.state.encode()):
+                self.access.failed(req, "oidc_state")
+                return self.access.shut(resp, 400, "The log-in failed", f"{_ELSEWHERE} {_AGAIN}")
+            code = _code(req)
+            vouched = await _ask(lambda: _provider(self).finish(code, pending))
             role = self.access.visitors.role_of(vouched.login, vouched.groups)
             await self.access.visitors.enter(req, resp, vouched.login, role, "oidc")
         except ProviderError as fault:
@@ -76,7 +74,7 @@ class OidcCallback(OidcStart):
             return self.access.shut(resp, 403, "No role", f"{fault} has no role here (RELAY_CONSOLE_ROLES).")
         except AwayError:
             return self.away(resp)
-        return self.access.show(resp, "onward.html", to=kept.then)
+        return self.access.show(resp, "onward.html", to=pending.then)
 
 
 def _provider(page: Entry) -> Provider:
@@ -84,20 +82,29 @@ def _provider(page: Entry) -> Provider:
     return page.access.provider
 
 
-def _kept(raw: bytes | None, req: Request) -> tuple[Kept, str]:
-    """What was kept of the log-in, and the code that came for it."""
-    if not raw:
-        raise ProviderError("too_late")
-    code = req.get_param("code")
-    if not code:
-        raise ProviderError(_refusal(req))
-    return msgspec.json.decode(raw, type=Kept), code
+def _opened(seal: Fernet, sealed: str) -> Pending | None:
+    token = (sealed + "=" * (-len(sealed) % 4)).encode("utf-8", "replace")  # a cookie with `=` would be quoted
+    try:
+        return msgspec.json.decode(seal.decrypt(token, ttl=_WITHIN_S), type=Pending)
+    except (InvalidToken, msgspec.DecodeError):
+        return None
 
 
-def _refusal(req: Request) -> str:
-    """Why the provider refused, if it is one of the codes of the standard."""
-    code = req.get_param("error") or ""
-    return code if code in {"access_denied", "login_required", "invalid_scope", "unauthorized_client"} else "no_code"
+def _state(req: Request) -> bytes:
+    return (req.get_param("state") or "").encode("utf-8", "surrogateescape")
+
+
+def _code(req: Request) -> str:
+    """The code that came.
+
+    Raises:
+        ProviderError: none did; with the provider's reason, if that is one of the codes of the standard.
+    """
+    if code := req.get_param("code"):
+        return code
+    error = req.get_param("error") or ""
+    known = error in {"access_denied", "login_required", "invalid_scope", "unauthorized_client"}
+    raise ProviderError(error if known else "no_code")
 
 
 async def _ask(ask: Callable[[], T]) -> T:
@@ -108,4 +115,5 @@ async def _ask(ask: Callable[[], T]) -> T:
         raise ProviderError("unreachable") from None
 
 
+_ELSEWHERE = "It was begun in another browser, or more than ten minutes ago."
 _AGAIN = "Go back to the console and log in again."
