@@ -15,9 +15,11 @@ import uvicorn
 from config.roles import Role
 from config.settings import Settings
 from tests.support.waiting import until
+from worker.app import Relay
 from worker.console.access.entry import Access
 from worker.console.access.guard import ClosedApp, Guard
 from worker.console.access.roles import Permission
+from worker.console.app import build
 from worker.store.links import new_link
 
 PUBLIC = "https://console.example.com"
@@ -135,6 +137,22 @@ def running(chosen: Settings, client: redis.Redis, clock: Callable[[], float] = 
     app.add_route("/act", Page(GET=Permission.LOOK, POST=Permission.ACT))
     app.add_route("/people/{person}", Page(GET=Permission.LOOK))
     app.add_route("/healthz", Open())
+    with serving(app) as url:
+        yield Console(url, access, client)
+
+
+@contextlib.contextmanager
+def site(parts: Relay) -> Iterator[Console]:
+    """The whole console over given parts, until the end of the block."""
+    app = build(parts)
+    access = Access(parts.settings, parts.redis, render)  # of its own: only the links that it makes are used
+    with serving(app) as url:
+        yield Console(url, access, parts.redis)
+
+
+@contextlib.contextmanager
+def serving(app: ClosedApp) -> Iterator[str]:
+    """Serve an application until the end of the block; where."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             app, access_log=False, log_level="error", lifespan="off", proxy_headers=False, ws="none"
@@ -144,7 +162,7 @@ def running(chosen: Settings, client: redis.Redis, clock: Callable[[], float] = 
         thread.start()
         until(lambda: server.started or not thread.is_alive(), "the server runs", every_s=0.005)
         try:
-            yield Console(f"http://127.0.0.1:{listener.getsockname()[1]}", access, client)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()

@@ -8,7 +8,6 @@ from worker.acts.record import Doer, record
 from worker.app import Relay
 from worker.errors import OperatorError
 from worker.store.stream import WAKE_MS, Lane
-from worker.tasks import wake
 from worker.upkeep.rounds import Rounds
 
 _MESSAGE_LIMIT = 300
@@ -39,6 +38,8 @@ def resume(parts: Relay, integration: str, doer: Doer) -> Resumed:
     Raises:
         OperatorError: there is no such integration.
     """
+    from worker.tasks import wake  # noqa: PLC0415 - makes Celery's application
+
     _check(parts, integration)
     held = parts.holds.resume(integration)
     record(parts.redis, doer, "resume", integration, "resumed" if held else "was not held")

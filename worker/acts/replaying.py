@@ -20,7 +20,6 @@ from worker.history.scan import Scan
 from worker.replay.job import Job, JobKind, JobState
 from worker.replay.survey import Survey, Surveyor
 from worker.store.archive import Archive
-from worker.tasks import wake_job
 
 _PREFIXES: Final[dict[JobKind, str]] = {"letters": "replay", "events": "replay", "people": "resync", "edits": "edit"}
 _VERBS: Final[dict[JobState, str]] = {"paused": "pause", "running": "resume", "aborted": "abort"}
@@ -98,6 +97,8 @@ def resync(parts: Relay, name: str, known: Known, meant: str, rate: float, doer:
 
 def move_job(parts: Relay, job_id: str, state: JobState, doer: Doer) -> JobState | None:
     """Pause, resume or abort a job; the state it is in then, None: there is no such job."""
+    from worker.tasks import wake_job  # noqa: PLC0415 - makes Celery's application
+
     now = parts.jobs.move(job_id, state)
     if now == state != "paused":
         wake_job(parts.claims, job_id)
@@ -122,6 +123,8 @@ def new_job(kind: JobKind, doer: Doer, meant: str, names: list[str], number: int
 
 def started(parts: Relay, job: Job, what: str, doer: Doer, number: str) -> Job:
     """Have a worker take up a job that is stored, and keep who asked for it."""
+    from worker.tasks import wake_job  # noqa: PLC0415 - makes Celery's application
+
     wake_job(parts.claims, job.id)
     record(parts.redis, doer, what, job.filter, f"{number}, job {job.id}")
     return job

@@ -17,6 +17,7 @@ _COMMANDS = {
     "web": "Run the web door alone, as the Procfile does.",
     "worker": "Run a worker alone, as the Procfile does.",
     "beat": "Run beat alone, as the Procfile does.",
+    "console": "Run the web console alone, as the Procfile does; `console link` lets somebody in.",
     "check": "Validate the integrations file, the keys and regions, and the server.",
     "status": "Show each integration: live or held, waiting, delivered, filtered, dead.",
     "audit": "Compare the books with what Redis itself counts.",
@@ -40,7 +41,7 @@ _COMMANDS = {
 }
 
 _SECTIONS = {
-    "Start": ("init", "demo", "check", "up", "web", "worker", "beat"),
+    "Start": ("init", "demo", "check", "up", "web", "worker", "beat", "console"),
     "Watch": ("status", "audit", "trace", "explain", "compare", "actions"),
     "Repair": ("dead", "jobs", "hold", "resume", "replay", "resync"),
     "People": ("person", "suppress", "forget"),
@@ -64,6 +65,8 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912, PLR0915 - one imp
             from worker.cli.run import worker as command
         case "beat":
             from worker.cli.run import beat as command
+        case "console":
+            from worker.cli.console import console as command
         case "check":
             from worker.cli.check import check as command
         case "status":

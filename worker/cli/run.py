@@ -12,7 +12,7 @@ def web() -> None:
 
     RELAY_HOST and RELAY_PORT say where it listens. SIGTERM: it answers what it has accepted, then exits 0.
     """
-    _become("web")
+    become("web")
 
 
 @click.command()
@@ -21,16 +21,16 @@ def worker() -> None:
 
     RELAY_CONCURRENCY is the number of its processes (one a core by default). SIGTERM: it finishes the requests in hand.
     """
-    _become("worker")
+    become("worker")
 
 
 @click.command()
 def beat() -> None:
     """Run beat: it asks the workers for the periodic work. One is enough; two do no harm."""
-    _become("beat")
+    become("beat")
 
 
-def _become(name: str) -> None:
+def become(name: str) -> None:
     """Replace this process by that of the Procfile, so that signals and the exit code are its own."""
     from worker.machine.processes import program
 

@@ -1,4 +1,4 @@
-"""`relay up`: web, worker and beat of one machine, in the foreground."""
+"""`relay up`: web, worker, beat and console of one machine, in the foreground."""
 
 import os
 import sys
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.printing import Styled, echo_json, say
+from worker.errors import OperatorError
 from worker.process.eventlog import EventLog
 
 if TYPE_CHECKING:
+    from config.settings import Settings
     from worker.machine.here import Machine
     from worker.machine.supervisor import Change
 
@@ -33,9 +35,24 @@ _READY_WITHIN_S = 30
     help="Port of the web door; 0: a free one.  [default: RELAY_PORT, or 8080]",
 )
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Processes that deliver.  [default: one per core]")
+@click.option(
+    "--console-port",
+    type=click.IntRange(0, 65535),
+    help="Port of the web console; 0: a free one.  [default: RELAY_CONSOLE_PORT, or 8081, or a free one]",
+)
+@click.option("--console/--no-console", "with_console", default=True, help="Whether to run the web console too.")
 @click.option("--json", "as_json", is_flag=True, help="Print each change as one JSON line.")
-def up(data_dir: Path | None, host: str | None, port: int | None, concurrency: int | None, *, as_json: bool) -> None:
-    """Run the relay on this machine: web, worker and beat, until Ctrl-C or SIGTERM.
+def up(
+    data_dir: Path | None,
+    host: str | None,
+    port: int | None,
+    concurrency: int | None,
+    *,
+    console_port: int | None,
+    with_console: bool,
+    as_json: bool,
+) -> None:
+    """Run the relay on this machine: web, worker, beat and console, until Ctrl-C or SIGTERM.
 
     Without RELAY_REDIS_URL it starts an embedded Valkey, which keeps every accepted event in the data folder.
     """
@@ -54,10 +71,12 @@ def up(data_dir: Path | None, host: str | None, port: int | None, concurrency: i
             "integrations": chosen.integrations and chosen.integrations.resolve(),
             "host": host,
             "port": choose_address(host, chosen.port if port is None else port),
+            "console_port": _console_port(chosen, console_port) if with_console else chosen.console_port,
+            "console_login": chosen.console_login or "link",
         }
     )
     news = _News(as_json=as_json)
-    machine = Machine(settings, news.change, concurrency=concurrency)
+    machine = Machine(settings, news.change, concurrency=concurrency, with_console=with_console)
     started = time.monotonic()
     with Signals() as signals:
         try:
@@ -73,6 +92,19 @@ def up(data_dir: Path | None, host: str | None, port: int | None, concurrency: i
             killed = machine.stop(signals.wait, lambda: signals.asked > 1)
     news.tell("relay", "stopped", f"had to be killed: {', '.join(killed)}" if killed else "nothing is left running")
     sys.exit(1 if killed else 0)
+
+
+def _console_port(chosen: "Settings", asked: int | None) -> int:
+    """The port of the console: the one that was asked for, else 8081, else any that is free."""
+    from worker.machine.here import choose_address
+
+    if asked is not None or "console_port" in chosen.model_fields_set:
+        wanted = chosen.console_port if asked is None else asked
+        return choose_address(chosen.console_host, wanted, "--console-port, or --no-console")
+    try:
+        return choose_address(chosen.console_host, chosen.console_port)
+    except OperatorError:
+        return choose_address(chosen.console_host, 0)
 
 
 class _News:
@@ -101,11 +133,19 @@ class _News:
                 say(*line)
 
 
+def _link(machine: "Machine") -> str | None:
+    """The address of the console, which logs its reader in once; None where there is no console."""
+    from worker.cli.acting import doer
+
+    return machine.console_link(doer(None)) if machine.with_console else None
+
+
 def _facts(machine: "Machine") -> dict[str, object]:
     settings, integrations = machine.relay.settings, machine.relay.integrations
     return {
         "what": "ready",
         "web": machine.web_url,
+        "console": _link(machine),
         "webhooks": {name: f"{machine.web_url}/webhooks/purchasely/{name}" for name in integrations.sources},
         "events": {name: f"{machine.web_url}/v1/events/{name}" for name in integrations.sources},
         "integrations_file": str(settings.integrations) if settings.integrations else None,
@@ -130,6 +170,12 @@ def _block(machine: "Machine", took_s: float) -> list[tuple[str | Styled, ...]]:
             lines.append(f"  {name:{width}}  events   {machine.web_url}/v1/events/{name}")
     if not integrations.sources:
         lines.append("  no configuration yet: write the first one with `relay config apply FILE`")
+    if machine.with_console:
+        lines += [
+            "",
+            f"  console       {_link(machine)}",
+            "                logs you in once, within 30 minutes; later: relay console link",
+        ]
     where = settings.integrations or f"revision {machine.relay.live.loaded.number}"
     lines += ["", f"  integrations  {where}: {', '.join(names) or 'none'}"]
     if machine.embedded:

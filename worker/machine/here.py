@@ -10,6 +10,7 @@ from pathlib import Path
 
 from config import document
 from config.integrations import ConfigError, parse
+from config.roles import Role
 from config.secrets import Secrets
 from config.settings import Settings
 from worker.app import Relay
@@ -19,6 +20,9 @@ from worker.machine.processes import START, program
 from worker.machine.supervisor import Change, Supervisor
 from worker.revisions.keyring import make_key, secret_keys
 from worker.store.connect import open_once
+from worker.store.links import link_address, new_link
+
+_LINK_S = 1800
 
 # A proxy of the surroundings has nothing to do with what runs on this machine.
 open_direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
@@ -34,12 +38,14 @@ class Machine:
         *,
         concurrency: int | None = None,
         logs: Path | None = None,
+        with_console: bool = False,
     ) -> None:
         self.supervisor = Supervisor(say)
         self.embedded = None if settings.redis_url else Embedded(settings.data_dir)
         self.relay = Relay(settings, "up")
         self._concurrency = concurrency
         self._logs = logs
+        self.with_console = with_console
 
     @property
     def web_url(self) -> str:
@@ -47,6 +53,11 @@ class Machine:
         chosen = self.relay.settings
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(chosen.host, chosen.host)  # noqa: S104 - only spoken of
         return f"http://[{host}]:{chosen.port}" if ":" in host else f"http://{host}:{chosen.port}"
+
+    def console_link(self, login: str) -> str:
+        """An address that logs its reader in to the console as an admin, once, within half an hour."""
+        token = new_link(self.relay.redis, Role.ADMIN, login, _LINK_S)
+        return link_address(self.relay.settings, token)
 
     def start(self, asked: Callable[[], bool] = lambda: False) -> None:
         """Start everything; `asked` says that it shall stop already.
@@ -69,7 +80,7 @@ class Machine:
         if self.embedded:
             self.embedded.announce()
         env = self._env()
-        for name in START:
+        for name in START if self.with_console else [name for name in START if name != "console"]:
             self.supervisor.start(program(name, env, self._logs / f"{name}.log" if self._logs else None))
 
     def is_ready(self) -> bool:
@@ -115,6 +126,9 @@ class Machine:
             "RELAY_DATA_DIR": str(chosen.data_dir),
             "RELAY_HOST": chosen.host,
             "PORT": str(chosen.port),
+            "RELAY_CONSOLE_HOST": chosen.console_host,
+            "RELAY_CONSOLE_PORT": str(chosen.console_port),
+            "RELAY_CONSOLE_LOGIN": chosen.console_login or "link",
         }
         if self._concurrency:
             env["RELAY_CONCURRENCY"] = str(self._concurrency)
@@ -133,8 +147,8 @@ def check_file(path: Path, secrets: Secrets) -> None:
         raise OperatorError(str(error)) from None
 
 
-def choose_address(host: str, port: int) -> int:
-    """The port to listen on: the given one, or for 0 any that is free.
+def choose_address(host: str, port: int, options: str = "--host and --port") -> int:
+    """The port to listen on: the given one, or for 0 any that is free. `options` would choose another.
 
     Raises:
         OperatorError: somebody listens there already, or the address is not this machine's.
@@ -147,5 +161,5 @@ def choose_address(host: str, port: int) -> int:
             return int(probe.getsockname()[1])
     except OSError as fault:
         raise OperatorError(
-            f"cannot listen on {host}:{port} ({fault.strerror}); choose another with --host and --port"
+            f"cannot listen on {host}:{port} ({fault.strerror}); choose another with {options}"
         ) from None

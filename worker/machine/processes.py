@@ -23,14 +23,19 @@ PROCFILE = {
     "beat": (
         "celery --quiet --app worker.tasks beat --loglevel ${RELAY_LOG_LEVEL:-INFO} --scheduler celery.beat:Scheduler"
     ),
+    "console": (
+        "uvicorn --factory worker.console.app:create"
+        " --host ${RELAY_CONSOLE_HOST:-127.0.0.1} --port ${RELAY_CONSOLE_PORT:-8081}"
+        " --no-access-log --no-server-header --no-proxy-headers --timeout-graceful-shutdown 3"
+    ),
 }
 
 # Web answers what it accepted within its own 10 s; a worker finishes or abandons the batch in hand, which may wait for
 # one answer of Customer.io (10 s by default).
-GRACE_S = {"web": 12.0, "worker": 20.0, "beat": 5.0}
+GRACE_S = {"web": 12.0, "worker": 20.0, "beat": 5.0, "console": 5.0}
 
 # In the order of their start; they are stopped in the reverse one, so that what web accepted is answered first.
-START = ("worker", "beat", "web")
+START = ("console", "worker", "beat", "web")
 
 
 def program(name: str, env: Mapping[str, str], log: Path | None = None) -> Program:

@@ -56,6 +56,7 @@ relay:console:reveal:<session>:<digest>  string  a person is shown to who asked 
 relay:console:drafts                 hash    login -> text that is not in force yet; 1 a login; 30 days
 relay:console:plan:<hash>            string  plan that somebody looks at, what it asks for; 1 a plan; an hour, expires
 relay:console:key                    string  key of masks, and of log-ins that are under way; 1; nobody
+relay:console:failures               hash    group of failures -> acknowledged or ignored, who, when; a group; nobody
 relay:samples                        stream  b = every integration's counts, an entry a minute; 7 days; as it grows
 relay:{arrivals}:cursors:<source>    hash    shard -> last entry whose code was counted; a field a shard; expires
 relay:{arrivals}:newest:<source>     hash    environment and code -> when the last one came (ms); 10000; expires
@@ -84,6 +85,7 @@ DEAD_NUMBERS = "relay:deadnumbers"
 SESSIONS = "relay:console:sessions"
 DRAFTS = "relay:console:drafts"
 CONSOLE_KEY = "relay:console:key"
+CONSOLE_FAILURES = "relay:console:failures"
 ARCHIVE = "relay:archive"
 ARCHIVE_LEASE = "relay:archive:lease"
 SAMPLES = "relay:samples"

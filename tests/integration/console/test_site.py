@@ -1,0 +1,188 @@
+"""Every page of the console over a relay with events, failures, a job, revisions and a hold."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config.roles import Role
+from tests.support.consoledoor import site
+from tests.support.deadstack import event, opened
+
+SCRIPT = "<script>alert(1)</script>"
+HOSTILE = f"{SCRIPT}\x1b[2J\u202e\"'><img src=x onerror=alert(2)>"
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url, customerio):
+    """A relay with events of hostile people and names, some of which failed."""
+    with opened(tmp_path, redis_url, customerio, console_login="link") as stack:
+        stack.parts.role = "console"
+        stack.parts.begin()
+        stack.deliver(
+            event(1),
+            event(2, "TRIAL_STARTED"),
+            event(3, None, event_id="nameless"),
+            event(4, f"{HOSTILE}{'X' * 100}"),
+            event(5, user_id=HOSTILE, plan=HOSTILE, event_id=HOSTILE),
+            event(6, f"{SCRIPT}_OK"),
+        )
+        letters = stack.letters()
+        stack.start(letters[:1], job_id="replay-abc123")
+        yield stack
+
+
+@pytest.fixture
+def console(stack):
+    with site(stack.parts) as console:
+        yield console
+
+
+def places(stack) -> list[str]:
+    """An address of every page."""
+    trace = next(iter(_room(stack).finder.event("event-1-SUBSCRIPTION_RENEWED")))
+    place = f"{trace.shard}/{trace.entry_id}"
+    letter = stack.letters()[0].id
+    number = _groups(stack)[0].number
+    return [
+        "/",
+        "/?span=15m",
+        "/integrations",
+        *(f"/integrations/production?tab={tab}" for tab in ("account", "events", "properties", "people", "advanced")),
+        "/activity",
+        "/activity?outcome=dead",
+        f"/events/{place}",
+        f"/people?event={place}",
+        "/people?id=user-1",
+        "/failures",
+        "/failures?mark=ignored",
+        f"/failures/{number}",
+        f"/letters/{letter}",
+        "/jobs",
+        "/history",
+        "/history/1",
+        "/history/export",
+        "/review",
+        "/published/1",
+        "/settings",
+    ]
+
+
+def _room(stack):
+    from worker.history.room import open_history
+
+    return open_history(stack.parts)
+
+
+def _groups(stack):
+    from worker.console.failures import read_groups
+
+    return read_groups(stack.parts)
+
+
+def test_every_page_is_shown_to_every_role(console, stack):
+    """None fails, whatever the role; a page that one may not see says so."""
+    for role in Role:
+        browser = console.browser(role)
+        for place in places(stack):
+            answer = browser.get(place)
+            assert answer.status_code == 200, (role, place, answer.text)
+
+
+def test_nothing_that_a_stranger_wrote_is_markup(console, stack):
+    """Names of events, identifiers, properties, messages: shown as text, without a character that acts."""
+    browser = console.browser(Role.ADMIN)
+    browser.post("/reveal", data={"kind": "activity", "subject": "the list", "csrf": token(browser)})
+    for place in [*places(stack), "/people?id=%3Cscript%3Ealert(1)%3C/script%3E"]:
+        text = browser.get(place).text
+        assert "<script>alert" not in text, place
+        assert "<img src=x" not in text, place
+        assert "\x1b" not in text, place
+        assert "\u202e" not in text, place
+
+
+def token(browser) -> str:
+    """The token that the forms of this session carry."""
+    found = re.search(r'name="csrf" value="([^"]+)"', browser.get("/jobs").text)
+    assert found
+    return found[1]
+
+
+def test_personal_data_is_masked_until_it_is_asked_for(console, stack):
+    """A viewer never sees an identifier; an operator asks, for one subject, and it is on record."""
+    stack.deliver(event(77, user_id="customer-0077", email="ann@example.com"))
+    viewer = console.browser(Role.VIEWER)
+    for place in [*places(stack), "/people?id=customer-0077"]:
+        assert "customer-0077" not in viewer.get(place).text.replace("/people?id=customer-0077", ""), place
+        assert "ann@example.com" not in viewer.get(place).text, place
+    refused = viewer.post("/reveal", data={"kind": "activity", "subject": "the list", "csrf": token(viewer)})
+    assert refused.status_code == 403
+    operator = console.browser(Role.OPERATOR)
+    assert "customer-0077" not in operator.get("/activity").text
+    operator.post("/reveal", data={"kind": "activity", "subject": "the list", "csrf": token(operator), "back": "/jobs"})
+    assert "customer-0077" in operator.get("/activity").text
+    assert "reveal" in operator.get("/history").text
+
+
+def test_what_is_not_there_is_a_page_too(console):
+    """An unknown address, event, person, group, letter or revision: 404 and a way on."""
+    browser = console.browser(Role.VIEWER)
+    for place in (
+        "/nowhere",
+        "/events/0/1-1",
+        "/events/x/y",
+        "/failures/999",
+        "/failures/x",
+        "/letters/nothing",
+        "/integrations/nothing",
+        "/history/99",
+        "/people?id=nobody-at-all",
+    ):
+        answer = browser.get(place)
+        assert answer.status_code == 404, place
+        assert "text/html" in answer.headers["Content-Type"]
+
+
+def test_a_file_that_owns_the_configuration_is_changed_elsewhere(console, stack):
+    """A draft can be made and planned; publishing is refused, and the change is there to take to the file."""
+    browser = console.browser(Role.OPERATOR)
+    page = browser.get("/integrations/production?tab=events").text
+    fields = {"csrf": token(browser), "tab": "events", "go": "save", "mark": mark(page)}
+    fields |= {"events.all": "on", "events.TRIAL_STARTED.name": "Trial", "events.TRIAL_STARTED.on": "on"}
+    assert browser.post("/integrations/production?tab=events", data=fields).status_code == 303
+    review = browser.get("/review").text
+    assert "Get the change" in review
+    assert "TRIAL_STARTED" in review
+    diff = browser.get("/review/change.diff")
+    assert '+TRIAL_STARTED = "Trial"' in diff.text
+    assert "attachment" in diff.headers["Content-Disposition"]
+    refused = browser.post("/review", data={"csrf": token(browser), "act": "publish", "hash": "0"})
+    assert refused.status_code == 409
+
+
+def mark(page: str) -> str:
+    """What the form carries."""
+    found = re.search(r'name="mark" value="([^"]*)"', page)
+    assert found
+    return found[1]
+
+
+def test_nobody_does_what_their_role_may_not(console):
+    """A POST of every page, by every role, without and with the right to it."""
+    for place, needed in (("/integrations", Role.OPERATOR), ("/jobs", Role.OPERATOR), ("/failures", Role.OPERATOR)):
+        for role in Role:
+            browser = console.browser(role)
+            answer = browser.post(place, data={"csrf": token(browser), "act": "nothing", "number": "0", "job": "0"})
+            assert (answer.status_code == 403) == (role.rank < needed.rank), (place, role)
+
+
+def test_an_integration_is_paused(console, stack):
+    """The form does what `relay hold` does, with the login in the record."""
+    browser = console.browser(Role.OPERATOR)
+    said = {"csrf": token(browser), "integration": "production", "why": "new keys on Monday"}
+    assert browser.post("/integrations", data={**said, "act": "pause"}).status_code == 303
+    assert stack.parts.holds.get(["production"])["production"].message == "new keys on Monday"
+    page = browser.get("/integrations").text
+    assert "is paused" in page
+    assert "PAUSED" in page
+    assert "new keys on Monday" in browser.get("/history").text

@@ -1,0 +1,82 @@
+"""Activity: the newest events of everybody, searched by code, outcome and integration."""
+
+from urllib.parse import urlencode
+
+from config.catalogue import catalogue
+from worker.app import Relay
+from worker.console.page import Page
+from worker.console.personal import personal
+from worker.console.visit import Redirect, Reply, Screen, Visit
+from worker.history.activity import Wanted
+from worker.history.room import cursor_of, open_history
+from worker.history.sentences import plain_sentence
+
+_LIMIT = 40
+_BUDGET_S = 0.1
+OUTCOMES = {"delivered": "Sent", "filtered": "Not sent", "dead": "Failed", "waiting": "Waiting"}
+
+
+class ActivityPage(Page):
+    """`GET /activity`."""
+
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+
+    def get(self, visit: Visit) -> Reply:
+        """A page of events, and the form that narrows it."""
+        room = open_history(self._parts)
+        wanted = Wanted(visit.asked("code"), _one_of(visit.asked("outcome"), OUTCOMES), visit.asked("integration"))
+        try:
+            found = room.activity(wanted, _LIMIT, visit.asked("next") or None, _BUDGET_S)
+        except ValueError:
+            return Redirect("/activity")
+        narrowed = {"code": wanted.code, "outcome": wanted.outcome, "integration": wanted.integration}
+        older = {**narrowed, "next": cursor_of(found.last)} if found.more and found.last else {}
+        facts = {
+            "found": found,
+            "wanted": wanted,
+            "codes": sorted(catalogue().events),
+            "outcomes": OUTCOMES,
+            "integrations": list(self._parts.integrations.integrations),
+            "older": f"/activity?{urlencode({k: v for k, v in older.items() if v})}" if older else "",
+            "is_first": not visit.asked("next"),
+            "is_narrowed": any(narrowed.values()),
+            "since_ms": room.since_ms,
+            "personal": personal(self._parts, visit, "activity", "the list"),
+            "meaning": meaning,
+            "sentence": plain_sentence,
+        }
+        return Screen("activity.html", facts)
+
+
+class FindPage(Page):
+    """`GET /find?q=`: goes to the event of that id, else to the person."""
+
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+
+    def get(self, visit: Visit) -> Reply:
+        """The event's page where there is one, else the person's."""
+        ident = visit.asked("q").strip()
+        if not ident:
+            return Redirect("/activity")
+        room = open_history(self._parts)
+        first = next(iter(room.finder.event(ident, person="")), None) if _is_event_id(ident) else None
+        if first is not None:
+            return Redirect(f"/events/{first.shard}/{first.entry_id}")
+        return Redirect(f"/people?{urlencode({'id': ident})}")
+
+
+def meaning(code: str) -> str:
+    """What a code means, in a sentence."""
+    known = catalogue().events.get(code)
+    return known.description if known else "a code that is not in the catalogue"
+
+
+def _one_of(text: str, choices: dict[str, str]) -> str:
+    return text if text in choices else ""
+
+
+def _is_event_id(ident: str) -> bool:
+    """Whether it may be an event's: an address, a number or a name are a person's, and need no search for it."""
+    return "@" not in ident and len(ident) >= 16 and any(sign.isdigit() for sign in ident)

@@ -1,0 +1,69 @@
+"""Composition root of the console: an ASGI application of its own, on a port of its own."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import falcon
+from redis.exceptions import RedisError
+
+from config.variables import unknown_variables
+from worker.app import Relay, package_version, relay
+from worker.console.access.entry import Access
+from worker.console.access.guard import ClosedApp, Guard
+from worker.console.assets import Alive, Assets
+from worker.console.live import LiveRoute
+from worker.console.page import PageRoute
+from worker.console.rendering import Templates
+from worker.console.site import pages
+from worker.console.trouble import Trouble
+from worker.errors import OperatorError
+from worker.process.eventlog import EventLog
+from worker.process.logs import configure
+from worker.store.connect import open_once
+
+log = EventLog(__name__)
+
+# A question to the past is a scan of some tenths of a second that mostly waits for Redis; a page is never queued long.
+_THREADS = 8
+# Who is logged in is asked for every page: it is better refused soon than kept waiting.
+_WAIT_S = 2.0
+
+
+def build(parts: Relay) -> ClosedApp:
+    """The application over given parts."""
+    threads = ThreadPoolExecutor(_THREADS, "page")
+    templates = Templates(version=package_version())
+    access = Access(parts.settings, open_once(parts.address, _WAIT_S), templates.render)
+    app = ClosedApp(middleware=[Guard(access)])
+    access.add_routes(app)
+    app.req_options.strip_url_path_trailing_slash = True
+    app.req_options.auto_parse_qs_csv = False
+    app.req_options.keep_blank_qs_values = True
+    app.add_route("/static/{digest}/{name}", Assets())
+    app.add_route("/healthz", Alive())
+    app.add_route("/live", LiveRoute(parts, access))
+    for kind in (Exception, falcon.HTTPError):  # Falcon has a handler of its own for the second
+        app.add_error_handler(kind, Trouble(templates))
+    for address, page in pages(parts).items():
+        app.add_route(address, PageRoute(page, templates, threads))
+    return app
+
+
+def create() -> ClosedApp:
+    """The ASGI application (`uvicorn --factory worker.console.app:create`)."""
+    configure("console")
+    try:
+        parts = relay()
+        parts.role = "console"
+        configure("console", parts.settings.log_level, parts.settings.log_format)
+        for warning in unknown_variables(os.environ):
+            log.warning("unknown_variable", message=warning)
+        app = build(parts)
+        parts.begin()
+    except OperatorError as error:
+        log.critical("cannot_start", message=str(error))
+        raise SystemExit(2) from None
+    except (RedisError, OSError) as fault:
+        log.warning("redis_away", fault=type(fault).__name__)
+    parts.pulse.start()
+    return app

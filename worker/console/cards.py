@@ -1,0 +1,77 @@
+"""Integrations: a card for each Customer.io workspace; pause and resume."""
+
+import time
+from typing import Any
+
+from config.effective import Integration
+from worker.acts import holding
+from worker.acts.record import Doer
+from worker.app import Relay
+from worker.console.access.roles import Permission
+from worker.console.charts import sparkline
+from worker.console.page import Page
+from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.ledger.accounts import Account
+from worker.ledger.figures import Ledger
+from worker.revisions.live import EMPTY
+from worker.store.samples import Samples
+
+
+class IntegrationsPage(Page):
+    """`GET /integrations`; POST pauses or resumes one."""
+
+    does = Permission.ACT
+
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+
+    def get(self, visit: Visit) -> Reply:
+        """The cards."""
+        if self._parts.live.loaded is EMPTY:
+            return Redirect("/integrations/new")
+        config = self._parts.integrations
+        accounts = Ledger(self._parts).accounts()
+        now_ms = time.time_ns() // 1_000_000
+        series = Samples(self._parts.redis).series(list(config.integrations), "24h", now_ms)
+        facts = {
+            "cards": [(config.integrations[one.integration], one, series[one.integration]) for one in accounts],
+            "sparks": {
+                name: sparkline(one, f"{name}, sent in 24 hours", f"spark-{name}") for name, one in series.items()
+            },
+            "state": badge,
+            "sources": list(config.sources),
+            "may_act": visit.viewer.may(Permission.ACT),
+            "may_draft": visit.viewer.may(Permission.DRAFT),
+        }
+        return Screen("integrations.html", facts)
+
+    def post(self, visit: Visit) -> Reply:
+        """Pause or resume."""
+        name, doer = visit.entered("integration"), Doer(visit.viewer.login, visit.entered("why"))
+        back = f"/integrations/{name}" if visit.entered("back") else "/integrations"
+        match visit.entered("act"):
+            case "pause":
+                holding.hold(self._parts, name, doer)
+                return Redirect(back, f"{name} is paused: its events wait, in order, until you resume it.")
+            case "resume":
+                done = holding.resume(self._parts, name, doer)
+                return Redirect(back, f"{name} is resumed." if done.was_held else f"{name} was not paused.")
+            case _:
+                raise NoSuchPageError("There is no such action.")
+
+
+def badge(integration: Integration, account: Account) -> tuple[str, str]:
+    """The kind and the word of an integration's state."""
+    if not integration.enabled:
+        return "off", "DISABLED"
+    if account.hold and account.hold.kind == "unauthorized":
+        return "bad", "KEY REFUSED"
+    if account.hold:
+        return "warn", "PAUSED"
+    return ("new", "SHADOW") if not integration.send else ("good", "ENABLED")
+
+
+def hold_facts(account: Account, now_ms: int) -> dict[str, Any]:
+    """What is said of a hold."""
+    hold = account.hold
+    return {} if hold is None else {"lasts_ms": now_ms - hold.since_ms, "due_ms": max(0, hold.next_probe_ms - now_ms)}

@@ -1,0 +1,116 @@
+"""One integration: its form in five tabs, saved as a draft; nothing changes before a revision is published."""
+
+import time
+from typing import Any
+
+from config.integrations import Integrations
+from worker.app import Relay
+from worker.console.access.roles import Permission
+from worker.console.cards import badge, hold_facts
+from worker.console.drafting import Desk
+from worker.console.editing import TABS, Tab, edit
+from worker.console.form import IntegrationForm, form_of
+from worker.console.page import Page
+from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.ledger.figures import Ledger
+from worker.machine.inspection import look_at_keys
+from worker.store.arrivals import Arrivals, Seen
+
+NAMES: dict[str, str] = {
+    "account": "Account parameters",
+    "events": "Server events",
+    "properties": "User properties",
+    "people": "People",
+    "advanced": "Advanced",
+}
+_SECRETS = ("site_id", "api_key")
+
+
+class IntegrationPage(Page):
+    """`GET /integrations/{name}?tab=`; POST saves a tab into the draft of the login."""
+
+    does = Permission.DRAFT
+
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+        self._desk = Desk(parts)
+
+    def get(self, visit: Visit) -> Reply:
+        """The form as the draft has it, else as it is in force."""
+        return self._show(visit, {}, {})
+
+    def post(self, visit: Visit) -> Reply:
+        """Put what was posted into the draft; with errors the form again, as it was typed."""
+        name, tab = visit.path["name"], _tab(visit)
+        fields = dict(visit.form)
+        if not visit.viewer.may(Permission.SECRETS):
+            for secret in _SECRETS:
+                fields.pop(secret, None)
+        try:
+            edited, said = self._desk.edit(
+                visit.viewer.login,
+                visit.entered("mark"),
+                lambda text: edit(text, name, tab, fields, self._desk.seal),
+            )
+        except KeyError:
+            raise NoSuchPageError(f"There is no integration {name}.") from None
+        if edited.errors:
+            return self._show(visit, edited.errors, fields, 422)
+        if visit.entered("go") == "review":
+            return Redirect("/review", said)
+        saved = (
+            "Saved in your draft; nothing is changed until you publish it." if edited.changed else "Nothing changed."
+        )
+        return Redirect(f"/integrations/{name}?tab={tab}", f"{saved} {said}".strip())
+
+    def _show(self, visit: Visit, errors: dict[str, str], posted: dict[str, list[str]], status: int = 200) -> Reply:
+        name, tab = visit.path["name"], _tab(visit)
+        found = self._desk.open(visit.viewer.login)
+        config = self._parts.live.loaded.integrations
+        try:
+            form = form_of(found.text, name, self._seen(name, config), posted)
+        except KeyError:
+            raise NoSuchPageError(f"There is no integration {name}.") from None
+        facts: dict[str, Any] = {
+            "form": form,
+            "tab": tab,
+            "tabs": NAMES,
+            "errors": errors,
+            "posted": {field: values[-1] for field, values in posted.items() if values},
+            "draft": found,
+            "find": visit.asked("find"),
+            "may_draft": visit.viewer.may(Permission.DRAFT),
+            "may_act": visit.viewer.may(Permission.ACT),
+            "may_secrets": visit.viewer.may(Permission.SECRETS),
+            **self._live(name, form, config, is_checked=visit.asked("check") == "yes"),
+        }
+        return Screen("integration.html", facts, status)
+
+    def _live(self, name: str, form: IntegrationForm, config: Integrations, *, is_checked: bool) -> dict[str, Any]:
+        """What is known of the integration as it runs; nothing of one that is only drafted."""
+        running = config.integrations.get(name)
+        if running is None:
+            return {"running": None, "badge": ("new", "DRAFT"), "account": None, "hold": {}, "key": None, "tail": ""}
+        account = next(one for one in Ledger(self._parts).accounts() if one.integration == name)
+        only = Integrations(config.sources, {name: running}, (), config.path)
+        return {
+            "running": running,
+            "badge": badge(running, account),
+            "account": account,
+            "hold": hold_facts(account, time.time_ns() // 1_000_000),
+            "key": next(iter(look_at_keys(only, 5)), None) if is_checked else None,
+            "tail": running.api_key[-4:] if len(running.api_key) >= 12 and form.api_key else "",
+        }
+
+    def _seen(self, name: str, config: Integrations) -> dict[str, Seen]:
+        running = config.integrations.get(name)
+        if running is None:
+            return {}
+        now_ms = time.time_ns() // 1_000_000
+        return Arrivals(self._parts.redis).week(running.source, running.environments, now_ms)
+
+
+def _tab(visit: Visit) -> Tab:
+    asked = visit.entered("tab") or visit.asked("tab")
+    found: Tab = asked if asked in TABS else "account"
+    return found

@@ -1,0 +1,97 @@
+"""`GET /live`: one stream of server-sent events a tab, which names the regions of pages that are stale."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+import msgspec
+import redis
+from falcon.asgi import Request, Response, SSEvent
+
+from worker.app import Relay
+from worker.console.access.entry import Access
+from worker.console.access.roles import Permission, Viewer
+from worker.errors import OperatorError
+from worker.ledger.figures import Ledger
+
+_LOOK_S = 2.0
+# A stream that is longer than this says nothing new: the session is asked for again, and a proxy sees it is alive.
+_SIGN_S = 10.0
+_JOBS = 10
+
+
+class News:
+    """What changed, looked at for all streams together, and only while there is one."""
+
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+        self._readers = 0
+        self._task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Condition()
+        self.versions: dict[str, str] = {}
+
+    async def wait(self, known: dict[str, str], within_s: float) -> dict[str, str]:
+        """The versions, as soon as one differs from those known; the same ones when the time is up."""
+        self._readers += 1
+        try:
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._look())
+            async with asyncio.timeout(within_s), self._changed:
+                await self._changed.wait_for(lambda: self.versions != known)
+        except TimeoutError:
+            pass
+        finally:
+            self._readers -= 1
+        return dict(self.versions)
+
+    async def _look(self) -> None:
+        while self._readers:
+            try:
+                found = await asyncio.to_thread(self._read)
+            except (redis.RedisError, OSError, OperatorError):
+                found = {**self.versions, "counts": "away"}
+            async with self._changed:
+                self.versions = found
+                self._changed.notify_all()
+            await asyncio.sleep(_LOOK_S)
+
+    def _read(self) -> dict[str, str]:
+        parts = self._parts
+        parts.live.look()
+        accounts = Ledger(parts).accounts()
+        jobs = parts.jobs.page(_JOBS)
+        return {
+            "counts": _version(accounts, parts.live.loaded.number),
+            "activity": _version([(one.integration, one.accepted) for one in accounts]),
+            "failures": _version([(one.integration, one.dead) for one in accounts]),
+            "jobs": _version([(one.id, one.state, one.left) for one in jobs]),
+        }
+
+
+def _version(*values: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(values)).hexdigest()[:16]
+
+
+class LiveRoute:
+    """The stream of one tab."""
+
+    permissions: ClassVar = {"GET": Permission.LOOK}
+
+    def __init__(self, parts: Relay, access: Access) -> None:
+        self._news = News(parts)
+        self._access = access
+
+    async def on_get(self, req: Request, resp: Response) -> None:
+        """Names of stale regions, at most once a look; ends with the session."""
+        resp.sse = self._names(req.context.viewer)
+        resp.set_header("X-Accel-Buffering", "no")
+
+    async def _names(self, viewer: Viewer) -> AsyncIterator[SSEvent | None]:
+        known = await self._news.wait({}, _SIGN_S)
+        yield None
+        while await self._access.visitors.is_in(viewer):
+            seen = await self._news.wait(known, _SIGN_S)
+            stale = [name for name, version in seen.items() if known.get(name) != version]
+            known = seen
+            yield SSEvent(text=" ".join(stale)) if stale else None

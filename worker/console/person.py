@@ -1,0 +1,84 @@
+"""One person: the timeline in sentences, the properties now, and what may be done about them."""
+
+from urllib.parse import urlencode
+
+from worker.acts import people
+from worker.acts.record import Doer
+from worker.app import Relay
+from worker.console.access.roles import Permission
+from worker.console.activity import meaning
+from worker.console.page import Page
+from worker.console.personal import personal
+from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.history.room import History, open_history
+from worker.history.sentences import plain_sentence
+from worker.purchasely.person import plain_name
+
+_LIMIT = 25
+
+
+class PersonPage(Page):
+    """`GET /people?id=` or `?event=SHARD/ENTRY`; the second names nobody in the address. POST suppresses or forgets."""
+
+    does = Permission.ACT
+
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+
+    def get(self, visit: Visit) -> Reply:
+        """The timeline, a page of it."""
+        room = open_history(self._parts)
+        ident = _subject(room, visit)
+        try:
+            page = room.person(ident, _LIMIT, visit.asked("next") or None)
+        except ValueError:
+            raise NoSuchPageError("That page of the timeline is not there; begin at the newest.") from None
+        address = {"event": visit.asked("event")} if visit.asked("event") else {"id": ident}
+        suppressed = self._parts.suppressed.people()
+        facts = {
+            "page": page,
+            "ident": ident,
+            "address": f"/people?{urlencode(address)}",
+            "older": f"/people?{urlencode({**address, 'next': page.next})}" if page.next else "",
+            "is_first": not visit.asked("next"),
+            "is_suppressed": any(plain_name(name) in suppressed for name in page.person),
+            "may_act": visit.viewer.may(Permission.ACT),
+            "since_ms": room.since_ms,
+            "personal": personal(self._parts, visit, "person", ident),
+            "meaning": meaning,
+            "sentence": plain_sentence,
+        }
+        return Screen("person.html", facts, 200 if page.items or visit.asked("next") else 404)
+
+    def post(self, visit: Visit) -> Reply:
+        """Suppress, end it, or forget (the identifier is typed once more)."""
+        ident = _subject(open_history(self._parts), visit)
+        doer = Doer(visit.viewer.login, visit.entered("why"))
+        here = f"/people?{urlencode({'id': ident} if visit.asked('id') else {'event': visit.asked('event')})}"
+        match visit.entered("act"):
+            case "suppress":
+                people.suppress(self._parts, ident, doer)
+                return Redirect(here, "Suppressed: nothing about this person is sent from now on.")
+            case "unsuppress":
+                people.unsuppress(self._parts, ident, doer)
+                return Redirect(here, "No longer suppressed. What was filtered meanwhile stays filtered.")
+            case "forget" if visit.entered("typed") == ident:
+                done = people.forget(self._parts, ident, doer).removed
+                return Redirect("/activity", f"Forgotten: {done.entries} events, {done.dead_letters} failed events.")
+            case "forget":
+                return Redirect(here, "Not forgotten: what was typed is not this person's identifier.")
+            case _:
+                raise NoSuchPageError("There is no such action.")
+
+
+def _subject(room: History, visit: Visit) -> str:
+    """The identifier that the address means."""
+    if place := visit.asked("event"):
+        found = next(iter(room.finder.event(place)), None) if "/" in place else None
+        name = room.tracer.seen(found).person if found else ""
+        if not name:
+            raise NoSuchPageError("That event names nobody, or is not kept any more.")
+        return name
+    if ident := visit.asked("id").strip():
+        return ident
+    raise NoSuchPageError("Say who: the field at the top takes a user id, a Customer.io id or an e-mail address.")

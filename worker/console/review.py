@@ -1,0 +1,205 @@
+"""Review: the plan of the draft on real past traffic; publish it, drop it, or join it with what is in force by now."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from config.errors import ConfigError
+from config.integrations import parse
+from worker.acts.publishing import publish, refuse_if_owned_by_file, retire, wait_for_uptake
+from worker.acts.record import Doer
+from worker.acts.replaying import resync
+from worker.app import Relay
+from worker.console.access.roles import Permission
+from worker.console.drafting import Desk, OpenDraft
+from worker.console.merging import Choice, Merged, merge
+from worker.console.page import Page
+from worker.console.personal import personal
+from worker.console.seen import PlanAgainError, SeenPlans
+from worker.console.visit import Download, NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.history.effects import Detail, Effect
+from worker.history.people import known_people
+from worker.history.plan import Change
+from worker.history.preview import Preview, make_preview
+from worker.machine.inspection import look_at_keys
+from worker.machine.serverfacts import Fact
+
+_BUDGET_S: Final = 4.0
+_SHOWN: Final = 12
+_RESYNC_RATE: Final = 500.0
+# Sign, class and words of each effect, in the order of their weight.
+_EFFECTS: Final[dict[Effect, tuple[str, str, str]]] = {
+    "no_longer_sent": ("\N{MINUS SIGN}", "gone", "no longer sent"),
+    "newly_dead": ("\N{MINUS SIGN}", "gone", "would fail"),
+    "renamed": ("~", "moved", "sent under another name"),
+    "changed": ("~", "moved", "sent with other attributes"),
+    "newly_sent": ("+", "came", "newly sent"),
+    "no_longer_dead": ("+", "came", "would fail no longer"),
+}
+
+
+class ReviewPage(Page):
+    """`GET /review`; POST publishes, drops, joins, or begins a roll-back."""
+
+    does = Permission.DRAFT
+
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+        self._desk = Desk(parts)
+        self._seen = SeenPlans(parts.redis)
+
+    def get(self, visit: Visit) -> Reply:
+        """The plan; or what has to be decided before there can be one."""
+        found = self._desk.open(visit.viewer.login)
+        if not found.is_changed:
+            return Screen("review_none.html")
+        if found.is_behind:
+            merged = self._merged(found, {})
+            if merged.open or merged.errors:
+                return Screen("review_merge.html", {"merged": merged, "draft": found}, 409)
+            self._desk.start(visit.viewer.login, merged.text, found.head)
+            found = self._desk.open(visit.viewer.login)
+        try:
+            preview = make_preview(self._parts, found.text, _BUDGET_S)
+        except ConfigError as error:
+            return Screen("review_errors.html", {"lines": str(error).splitlines()}, 422)
+        self._seen.keep(preview)
+        return Screen("review.html", self._facts(visit, found, preview, ""))
+
+    def post(self, visit: Visit) -> Reply:
+        """Do what was asked for."""
+        login = visit.viewer.login
+        if number := visit.entered("rollback"):
+            return self._begin_rollback(visit, number)
+        match visit.entered("act"):
+            case "drop":
+                self._desk.drop(login)
+                return Redirect("/integrations", "Your draft is dropped; nothing was changed.")
+            case "merge":
+                return self._merge(visit)
+            case "publish":
+                return self._publish(visit)
+            case _:
+                raise NoSuchPageError("There is no such action.")
+
+    def _facts(self, visit: Visit, found: OpenDraft, preview: Preview, wrong: str) -> dict[str, Any]:
+        return {
+            "draft": found,
+            "preview": preview,
+            "changes": [(one, list(effect_rows(one))) for one in preview.plan.changes],
+            "keys": self._keys(preview, found.text),
+            "next": found.head + 1,
+            "may_publish": visit.viewer.may(Permission.PUBLISH),
+            "may_act": visit.viewer.may(Permission.ACT),
+            "wrong": wrong,
+            "personal": personal(self._parts, visit, "activity", "the list"),
+        }
+
+    def _keys(self, preview: Preview, text: str) -> list[Fact]:
+        """What Customer.io says about keys that are new."""
+        now, former = parse(text, "the draft", self._parts.secrets, lenient=True), self._parts.live.loaded.integrations
+        asked = {
+            name: one
+            for name in (change.integration for change in preview.plan.changes)
+            if (one := now.integrations.get(name)) and one.enabled and not one.unresolved
+            if name not in former.integrations or former.integrations[name].fingerprint != one.fingerprint
+        }
+        return look_at_keys(replace(now, integrations=asked), self._parts.settings.request_timeout_s) if asked else []
+
+    def _merged(self, found: OpenDraft, choices: dict[str, Choice]) -> Merged:
+        return merge(self._desk.revision_text(found.base), found.text, self._desk.revision_text(found.head), choices)
+
+    def _merge(self, visit: Visit) -> Reply:
+        found = self._desk.open(visit.viewer.login)
+        choices: dict[str, Choice] = {
+            name.removeprefix("choice."): values[-1]  # type: ignore[misc]
+            for name, values in visit.form.items()
+            if name.startswith("choice.") and values[-1] in {"mine", "theirs"}
+        }
+        merged = self._merged(found, choices)
+        if merged.open or merged.errors:
+            return Screen("review_merge.html", {"merged": merged, "draft": found}, 409)
+        self._desk.start(visit.viewer.login, merged.text, found.head)
+        return Redirect("/review")
+
+    def _begin_rollback(self, visit: Visit, number: str) -> Reply:
+        head = self._parts.revisions.head()
+        text = self._desk.revision_text(int(number) if number.isascii() and number.isdigit() else 0)
+        self._desk.start(visit.viewer.login, text, head)
+        return Redirect("/review", f"Your draft is revision {number} now. Nothing is changed until you publish it.")
+
+    def _publish(self, visit: Visit) -> Reply:
+        viewer = visit.viewer
+        if not viewer.may(Permission.PUBLISH):
+            raise NoSuchPageError("Your role may not publish: ask an operator to look at your draft.")
+        refuse_if_owned_by_file(self._parts)
+        found = self._desk.open(viewer.login)
+        try:
+            typed = [visit.entered("typed"), *(value for name, value in _typed(visit))]
+            seen = self._seen.agreed(visit.entered("hash"), found.text, found.head, typed)
+        except PlanAgainError as error:
+            return Redirect("/review", f"Not published: {error}.")
+        doer = Doer(viewer.login, visit.entered("note"))
+        number = publish(self._parts, found.text, "console", seen.base, seen.removed, doer)
+        self._desk.drop(viewer.login)
+        uptake = wait_for_uptake(self._parts, number, 3.0)
+        if seen.removed and not uptake.behind:
+            retire(self._parts)
+        for name in visit.form.get("resync", []):
+            self._tell_everyone(name, doer)
+        return Redirect(f"/published/{number}")
+
+    def _tell_everyone(self, name: str, doer: Doer) -> None:
+        integration = self._parts.integrations.integrations.get(name)
+        if integration is not None and integration.send:
+            known = known_people(self._parts.redis, integration, self._parts.settings.shards)
+            if known.people:
+                resync(self._parts, name, known, f"--integration {name}", _RESYNC_RATE, doer)
+
+
+class DiffPage(Page):
+    """`GET /review/change.diff`: the draft as a unified diff, for who keeps the file."""
+
+    sees = Permission.DRAFT
+
+    def __init__(self, parts: Relay) -> None:
+        self._desk = Desk(parts)
+
+    def get(self, visit: Visit) -> Reply:
+        """The lines that differ from what is in force."""
+        found = self._desk.open(visit.viewer.login)
+        before = self._desk.revision_text(found.head).splitlines(keepends=True)
+        after = found.text.splitlines(keepends=True)
+        name = found.owner_file or "integrations.toml"
+        lines = difflib.unified_diff(before, after, f"a/{name}", f"b/{name}")
+        return Download("change.diff", "".join(lines).encode(), "text/x-diff")
+
+
+def effect_rows(change: Change) -> Iterator[dict[str, Any]]:
+    """A row for each kind of event that would differ, the weightiest first."""
+    for effect, (sign, kind, words) in _EFFECTS.items():
+        tally = change.found.effects.get(effect)
+        if tally is None:
+            continue
+        details = sorted(tally.details.items(), key=lambda pair: -pair[1].events)
+        for to, detail in details[:_SHOWN]:
+            yield {"sign": sign, "kind": kind, "what": _what(effect, to, detail, words), "detail": detail}
+        rest = details[_SHOWN:]
+        if rest:
+            more = Detail(f"{len(rest)} more event names", sum(one.events for _, one in rest))
+            yield {"sign": sign, "kind": kind, "what": words, "detail": more}
+
+
+def _what(effect: Effect, to: str, detail: Detail, words: str) -> str:
+    """What becomes of it: the new name where it is one."""
+    if effect == "renamed":
+        name = to.rpartition(" -> ")[2]
+        return f"→ “{name}”"
+    return words if to in ("", detail.event_name) else f"{words}: {to}"
+
+
+def _typed(visit: Visit) -> Iterator[tuple[str, str]]:
+    for name, values in visit.form.items():
+        if name.startswith("typed."):
+            yield name, values[-1]

@@ -1,0 +1,43 @@
+"""Site map of the console: every page at its address."""
+
+from worker.app import Relay
+from worker.console.activity import ActivityPage, FindPage
+from worker.console.cards import IntegrationsPage
+from worker.console.event import EventPage
+from worker.console.failure import FailurePage, LetterPage
+from worker.console.failures import FailuresPage
+from worker.console.history import ExportPage, HistoryPage, RevisionPage
+from worker.console.integration import IntegrationPage
+from worker.console.jobs import JobsPage
+from worker.console.overview import OverviewPage
+from worker.console.page import Page
+from worker.console.person import PersonPage
+from worker.console.published import PublishedPage
+from worker.console.revealing import RevealPage
+from worker.console.review import DiffPage, ReviewPage
+from worker.console.settings_page import SettingsPage
+
+
+def pages(parts: Relay) -> dict[str, Page]:
+    """The pages over given parts, by address."""
+    return {
+        "/": OverviewPage(parts),
+        "/integrations": IntegrationsPage(parts),
+        "/integrations/{name}": IntegrationPage(parts),
+        "/activity": ActivityPage(parts),
+        "/find": FindPage(parts),
+        "/events/{shard}/{entry}": EventPage(parts),
+        "/people": PersonPage(parts),
+        "/failures": FailuresPage(parts),
+        "/failures/{number}": FailurePage(parts),
+        "/letters/{letter}": LetterPage(parts),
+        "/jobs": JobsPage(parts),
+        "/history": HistoryPage(parts),
+        "/history/export": ExportPage(parts),
+        "/history/{number}": RevisionPage(parts),
+        "/review": ReviewPage(parts),
+        "/review/change.diff": DiffPage(parts),
+        "/published/{number}": PublishedPage(parts),
+        "/settings": SettingsPage(parts),
+        "/reveal": RevealPage(parts),
+    }

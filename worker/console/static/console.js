@@ -1,0 +1,86 @@
+"use strict";
+// What forms and links cannot do by themselves: times in the reader's zone, live regions, a filter within a table.
+// Every page works without this file.
+
+const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+
+function localTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    time.textContent = (time.dataset.shows === "day" ? day : zone).format(at);
+    time.dataset.local = "yes";
+  }
+}
+
+// A menu or a notice closes with Escape, and the focus goes back to what opened it.
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && event.target.closest("details.menu[open]");
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary").focus();
+});
+
+// [data-filter="#table"]: hides the rows that do not contain what is typed.
+document.addEventListener("input", (event) => {
+  const table = event.target.dataset.filter && document.querySelector(event.target.dataset.filter);
+  if (!table) return;
+  const wanted = event.target.value.trim().toLowerCase();
+  let shown = 0;
+  for (const row of table.querySelectorAll("tbody tr:not(.part)")) {
+    row.hidden = !row.textContent.toLowerCase().includes(wanted) && !(row.dataset.words || "").includes(wanted);
+    shown += row.hidden ? 0 : 1;
+  }
+  for (const part of table.querySelectorAll("tr.part")) {
+    let row = part.nextElementSibling;
+    part.hidden = true;
+    for (; row && !row.classList.contains("part"); row = row.nextElementSibling) if (!row.hidden) part.hidden = false;
+  }
+  const said = document.querySelector(event.target.dataset.says || "#none");
+  if (said) said.textContent = wanted ? `${shown} shown` : "";
+});
+
+// [data-copy="#element"]: copies its text.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trim());
+  button.textContent = "Copied";
+});
+
+// One stream a tab names the regions that are stale: [data-live="counts"] is then fetched again, unless it holds the
+// focus or the pointer. Hidden tabs listen to nothing; where the stream is refused, regions are fetched every 15 s.
+let source = null;
+let timer = null;
+
+function refresh(names) {
+  for (const region of document.querySelectorAll("[data-live]")) {
+    if (names && !names.includes(region.dataset.live)) continue;
+    if (region.contains(document.activeElement) || region.matches(":hover")) {
+      const news = region.querySelector("[data-news]");
+      if (news) news.hidden = false;
+    } else {
+      htmx.ajax("GET", location.href, { target: region, select: `#${region.id}`, swap: "outerHTML" });
+    }
+  }
+}
+
+function listen() {
+  const wanted = !document.hidden && document.querySelector("[data-live]");
+  if (!wanted) {
+    source?.close();
+    source = null;
+    clearInterval(timer);
+    timer = null;
+  } else if (!source) {
+    source = new EventSource("/live");
+    source.onmessage = (event) => refresh(event.data.split(" "));
+    source.onerror = () => { timer ??= setInterval(refresh, 15000); };
+    source.onopen = () => { clearInterval(timer); timer = null; };
+  }
+}
+
+document.addEventListener("visibilitychange", listen);
+document.addEventListener("htmx:afterSwap", (event) => localTimes(event.detail.target.parentElement || document));
+document.addEventListener("DOMContentLoaded", () => { localTimes(document); listen(); });
