@@ -1,4 +1,4 @@
-"""Secrets as a page may show them: where they are, since when and by whom they are set; never what they are."""
+"""Secrets as a page may show them: where they are, who set them and when; never what they are."""
 
 import tomllib
 from dataclasses import dataclass

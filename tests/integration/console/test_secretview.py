@@ -1,4 +1,4 @@
-"""A secret as a page shows it: where it is, since when, by whom; never what it is."""
+"""A secret as a page shows it: where it is, who set it and when; never what it is."""
 
 import msgspec
 import pytest
