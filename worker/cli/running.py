@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.dead.follow import ending, follow
-from worker.cli.dead.jobs import job_row
+from worker.cli.dead.jobs_table import job_row
 from worker.cli.dead.options import confirm
 from worker.cli.printing import echo_json, say
 

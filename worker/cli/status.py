@@ -1,42 +1,55 @@
 """`relay status`: how each integration is doing."""
 
-import contextlib
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from worker.cli.printing import echo_json
+from worker.cli.watching import EVERY, WATCH, Rates, repeat, show
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from worker.app import Relay
     from worker.ledger.accounts import Account
     from worker.ledger.fleet import Fleet
     from worker.ledger.recent import Delays
     from worker.store.processes import Process
+    from worker.store.samples import Sample
+
+_RECENT_MS = 15 * 60_000
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Refresh until Ctrl-C.")
-@click.option(
-    "--every", "every_s", type=click.FloatRange(0.2), default=2.0, show_default=True, help="Seconds, with --watch."
-)
+@WATCH
+@EVERY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --watch one document a line.")
 def status(*, watch: bool, every_s: float, as_json: bool) -> None:
-    """Show each integration: live or held and why, what waits, what became of the rest.
+    """Show each integration: live or held and why, what came lately, what waits, what failed.
 
-    p50 and p99 are of the time from received to delivered in the last 15 minutes, from the newest requests.
-    """
+    \b
+    relay status
+    relay status --watch
+
+    The figures are of the last 15 minutes, WAITING and FAILED of now. p50 and p99 are of the time from received to
+    delivered, from the newest requests.
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
     from worker.cli.parts import open_parts
+    from worker.cli.status_picture import picture
 
     parts = open_parts()
+    every_s, rates = every_s if watch else 0, Rates()
     if as_json:
-        _tell(parts, every_s if watch else 0)
-    elif watch and sys.stdout.isatty():
-        _watch(parts, every_s)
-    else:
-        _print(parts, every_s if watch else 0)
+        repeat(lambda: echo_json(read(parts)), every_s)
+        return
+
+    def draw(width: int) -> "RenderableType":
+        state = read(parts)
+        counts = {item["integration"]: (item["accepted"], item["delivered"]) for item in state["items"]}
+        return picture(state, width, rates=rates.of(counts) if watch else None)
+
+    show(draw, every_s)
 
 
 def read(parts: "Relay") -> dict[str, Any]:
@@ -45,6 +58,7 @@ def read(parts: "Relay") -> dict[str, Any]:
     from worker.ledger.headroom import near
     from worker.ledger.losses import read_loss
     from worker.revisions.live import EMPTY, NO_CONFIG
+    from worker.store.samples import Samples
 
     parts.live.look()  # with --watch the configuration may change meanwhile
     ledger = Ledger(parts)
@@ -61,7 +75,14 @@ def read(parts: "Relay") -> dict[str, Any]:
     gone = [read_loss(name, counts) for name, counts in figures.intake.items()]
     sources = [{"source": name, **counts} for name, counts in figures.intake.items()]
     delays = ledger.delays()
-    items = [_item(account, delays.get(account.integration)) for account in figures.accounts]
+    former = Samples(parts.redis).before(time.time_ns() // 1_000_000 - _RECENT_MS)
+    items = []
+    for account in figures.accounts:
+        item = _item(account, delays.get(account.integration), former.get(account.integration))
+        refused = account.hold is not None and account.hold.kind == "unauthorized"
+        items.append(
+            item | {"key": _where_key(parts.live.loaded.revision.text, account.integration) if refused else ""}
+        )
     past = figures.past
     return {
         "items": items,
@@ -90,7 +111,32 @@ def _process(one: "Process", found: "Fleet") -> dict[str, Any]:
     }
 
 
-def _item(account: "Account", delays: "Delays | None") -> dict[str, Any]:
+def _where_key(text: str, integration: str) -> str:
+    """Where the key of an integration is: the variable, the file, or the sealed text of the configuration."""
+    import tomllib
+
+    try:
+        reference = str(tomllib.loads(text)["integrations"][integration]["api_key"])
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        return ""
+    kind, _, rest = reference.partition(":")
+    return rest if kind in {"env", "file"} else "the sealed api_key (relay seal, relay config apply)"
+
+
+def _recent(account: "Account", former: "Sample | None") -> dict[str, int] | None:
+    """What came and what became of it since a sample; None without one."""
+    from worker.ledger.sampling import sample_of
+
+    if former is None:
+        return None
+    now = sample_of(account)
+    # below 0: a replay took letters back, or the integration was removed and joined again
+    return {
+        what: max(0, getattr(now, what) - getattr(former, what)) for what in ("received", "sent", "filtered", "failed")
+    }
+
+
+def _item(account: "Account", delays: "Delays | None", former: "Sample | None") -> dict[str, Any]:
     state = "held" if account.hold else "off" if not account.enabled else "live" if account.send else "shadow"
     return {
         "integration": account.integration,
@@ -106,43 +152,7 @@ def _item(account: "Account", delays: "Delays | None") -> dict[str, Any]:
         "dead": account.dead,
         "properties_rejected": account.properties,
         "unaccounted": account.unaccounted,
+        "last_15_min": _recent(account, former),
         "p50_ms": delays and delays.p50_ms,
         "p99_ms": delays and delays.p99_ms,
     }
-
-
-def _tell(parts: "Relay", every_s: float) -> None:
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            echo_json(read(parts))
-            if not every_s:
-                return
-            time.sleep(every_s)
-
-
-def _print(parts: "Relay", every_s: float) -> None:
-    from rich.console import Console
-
-    from worker.cli.status_picture import picture
-
-    # a pipe has no width of its own, and columns that were cut cannot be searched
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            console.print(picture(read(parts), console.width))
-            if not every_s:
-                return
-            time.sleep(every_s)
-
-
-def _watch(parts: "Relay", every_s: float) -> None:
-    from rich.console import Console
-    from rich.live import Live
-
-    from worker.cli.status_picture import picture
-
-    console = Console(highlight=False)
-    with contextlib.suppress(KeyboardInterrupt), Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            live.update(picture(read(parts), console.width), refresh=True)
-            time.sleep(every_s)

@@ -1,47 +1,101 @@
-"""Picture of `relay status`: the table of the integrations at the terminal's width, and lines below it."""
+"""Picture of `relay status`: a row an integration at the terminal's width, what is wrong and how to fix it below."""
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich import box
+import click
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from worker.cli.columns import columns, fitted
 from worker.cli.printing import count, several, span
-from worker.dead.advice import HOLDS
+from worker.cli.watching import per_s
+from worker.dead.advice import HOLDS, hold_steps
 from worker.process.plain import plain
 
-_COLOURS = {"live": "green", "shadow": "cyan", "held": "red", "off": "dim"}
-_NARROW = 76  # below that, what can be read elsewhere makes room
+COLOURS = {"live": "green", "held": "red", "off": "dim", "shadow": "cyan"}
+_MARKS = {"live": "● live", "held": "■ paused", "off": "○ off", "shadow": "◐ shadow"}
+_HEAD = ["INTEGRATION", "STATE", "LAST 15 MIN", "DELAY p50/p99", "WAITING", "FAILED", ""]
+_RECENT, _DELAY, _ARROW = 2, 3, 6
+_NONE = "\N{EN DASH}"
+_ROOMY = 100  # columns from which what happened lately is said in full
+
+Rates = Mapping[str, tuple[float, ...]]
+"""Events a second of each integration just now: received, sent."""
 
 
-def picture(state: dict[str, Any], width: int = 80, now_ms: int = 0) -> RenderableType:
-    """The table of the integrations, and a line for each thing it has no room for."""
+def picture(state: dict[str, Any], width: int = 80, now_ms: int = 0, rates: Rates | None = None) -> RenderableType:
+    """The table of the integrations, with what holds one below it, and a line for each thing it has no room for."""
     now_ms = now_ms or time.time_ns() // 1_000_000
-    lines = []
-    for item in state["items"]:
-        if item["hold"]:
-            lines.append(_text(_hold_line(item, now_ms), style="red"))
-            lines.append(_text(f"  fix: {HOLDS.get(item['hold'].kind, 'see the runbook')}"))
-    lines += [_text(message, style="red") for message in state["wrong"]]
-    lines += [_text(message, style="yellow") for message in state["near"]]
-    lines += [_text(_source_line(one)) for one in state["sources"]]
+    lines = [text(line) for item in state["items"] for line in details(item)]
+    lines += [text(message, style="red") for message in state["wrong"]]
+    lines += [text(message, style="yellow") for message in state["near"]]
+    lines += [text(_source_line(one)) for one in state["sources"]]
     if state["past"]:
-        lines.append(_text(_past_line(state["past"], now_ms)))
-    lines.append(_text(_processes_line(state)))
+        lines.append(text(_past_line(state["past"], now_ms)))
+    lines.append(text(_processes_line(state)))
     if state["items"]:
-        return Group(integrations_table(state["items"], width), *lines)
+        return Group(*_table(state["items"], width, now_ms, rates or {}), "", *lines)
     if state["revision"] or not state["wrong"]:
-        lines.insert(0, _text("the configuration has no integration"))
+        lines.insert(0, text("the configuration has no integration"))
     return Group(*lines)
 
 
-def _text(line: str, style: str = "") -> Text:
+def text(line: str, style: str = "") -> Text:
     """A piece of the picture; nothing in it acts on the terminal."""
     return Text(plain(line), style=style)
+
+
+def _table(items: list[dict[str, Any]], width: int, now_ms: int, rates: Rates) -> Iterator[Text]:
+    rows = [_HEAD, *(_row(item, now_ms, rates.get(item["integration"]), full=width >= _ROOMY) for item in items)]
+    narrow = fitted(rows, width, [_ARROW, _DELAY, _RECENT], [(0, len(_HEAD[0]))])
+    counts = [narrow[0].index("WAITING"), narrow[0].index("FAILED")]
+    head, *lines = columns(narrow, right=counts)
+    yield text(head)
+    for item, line, row in zip(items, lines, narrow[1:], strict=True):
+        shown = text(line)
+        begins = line.find(row[1], len(row[0]))
+        shown.stylize(COLOURS[item["state"]], begins, begins + len(row[1]))
+        yield shown
+        if item["hold"]:
+            yield Text(_wrapped(_why(item, now_ms), width), style="red")
+            yield Text(_wrapped(_fix(item), width))
+    if len(narrow[0]) < len(_HEAD) and any(item["dead"] for item in items):
+        yield text("→ relay dead: what failed, and what to do about it")
+
+
+def _wrapped(line: str, width: int) -> str:
+    """A line below its row; a newline in what Customer.io said is shown, not obeyed."""
+    return click.wrap_text(plain(line), width, "  ", "    ")
+
+
+def _row(item: dict[str, Any], now_ms: int, rate: tuple[float, ...] | None, *, full: bool) -> list[str]:
+    hold = item["hold"]
+    lasted = f" {span((now_ms - hold.since_ms) // 1000 * 1000)}" if hold and now_ms - hold.since_ms >= 1000 else ""
+    delays = _NONE if item["p50_ms"] is None else f"{delay(item['p50_ms'])} / {delay(item['p99_ms'])}"
+    return [
+        item["integration"],
+        _MARKS[item["state"]] + lasted.replace(".0 s", " s"),
+        _recent(item["last_15_min"], rate, full=full),
+        delays,
+        count(item["waiting"]),
+        count(item["dead"]),
+        "→ relay dead" if item["dead"] else "",
+    ]
+
+
+def _recent(figures: dict[str, int] | None, rate: tuple[float, ...] | None, *, full: bool) -> str:
+    """What came and what became of it lately; with a rate, that of this moment."""
+    if figures is None:
+        return _NONE
+    parts = [f"{count(figures['received'])} in", f"{count(figures['sent'])} sent"]
+    if full:
+        parts += [f"{count(figures[what])} {what}" for what in ("filtered", "failed") if figures[what]]
+    if rate is not None:
+        parts.append(f"now {per_s(rate[0])} in, {per_s(rate[1])} sent")
+    return " · ".join(parts)
 
 
 def _source_line(source: dict[str, Any]) -> str:
@@ -69,41 +123,15 @@ def _processes_line(state: dict[str, Any]) -> str:
     return f"revision {state['revision'] or 'none'}; processes alive: {who}"
 
 
-def integrations_table(items: list[dict[str, Any]], width: int = 80) -> RenderableType:
-    """One row an integration; what was filtered and waits, in lines below. A narrow one leaves sums out."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("integration", no_wrap=True, overflow="ellipsis", min_width=11)
-    table.add_column("state", no_wrap=True, min_width=5)
-    names: tuple[str, ...] = ("delivered", "dead", "waiting", "p50", "p99")
-    if width >= _NARROW:
-        names = ("accepted", "delivered", "filtered", "dead", "waiting", "p50", "p99")
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
-    for item in items:
-        cells = {
-            "accepted": _text(count(item["accepted"])),
-            "delivered": _text(count(item["delivered"])),
-            "filtered": _text(count(sum(_filtered(item).values()))),
-            "dead": _text(count(item["dead"]), style="yellow" if item["dead"] else ""),
-            "waiting": _text(count(item["waiting"])),
-            "p50": _text(_delay(item["p50_ms"])),
-            "p99": _text(_delay(item["p99_ms"])),
-        }
-        state = _text(item["state"], style=_COLOURS[item["state"]])
-        table.add_row(_text(item["integration"]), state, *[cells[name] for name in names])
-    return Group(table, "", *[_text(line) for item in items for line in _details(item)])
-
-
-def _details(item: dict[str, Any]) -> Iterator[str]:
+def details(item: dict[str, Any]) -> Iterator[str]:
+    """What the table has no room for, in lines."""
     shadowed = item["filtered"].get("shadow", 0)
     if item["state"] == "shadow" or shadowed:
         now = "; send = false" if item["state"] == "shadow" else ""
         yield f"{item['integration']} in shadow: {count(shadowed)} would have been sent{now}"
-    if filtered := _filtered(item):
+    if filtered := filtered_of(item):
         reasons = sorted(filtered.items(), key=lambda pair: -pair[1])
         yield f"{item['integration']} filtered: {', '.join(f'{reason} {count(number)}' for reason, number in reasons)}"
-    if item["dead"]:
-        yield f"{item['integration']} dead: {count(item['dead'])}; `relay dead` says why and what to do"
     if item["properties_rejected"]:
         number = count(item["properties_rejected"])
         yield f"{item['integration']} properties refused: {number}; `relay dead list --reason properties_rejected`"
@@ -113,26 +141,42 @@ def _details(item: dict[str, Any]) -> Iterator[str]:
         yield f"{item['integration']} unaccounted: {item['unaccounted']}; `relay audit` says where"
 
 
-def _filtered(item: dict[str, Any]) -> dict[str, int]:
+def filtered_of(item: dict[str, Any]) -> dict[str, int]:
     """What was filtered, by reason; what would have been sent is counted apart."""
     return {reason: number for reason, number in item["filtered"].items() if reason != "shadow"}
 
 
-def _delay(milliseconds: int | None) -> str:
+def delay(milliseconds: int | None) -> str:
     """A delay for a narrow column: its largest unit alone."""
     return "-" if milliseconds is None else " ".join(span(milliseconds).split()[:2])
 
 
-def _hold_line(item: dict[str, Any], now_ms: int) -> str:
+def _why(item: dict[str, Any], now_ms: int) -> str:
+    """Why an integration is held, in a sentence."""
     hold = item["hold"]
-    since = span(max(0, now_ms - hold.since_ms))
-    if hold.by == "operator":
-        why = f": {hold.message}" if hold.message else ""
-        end = f"`relay resume {item['integration']}` ends it"
-        return f"{item['integration']} is held by an operator for {since}{why}; {end}"
-    due_ms = hold.next_probe_ms - now_ms
-    probe = f"next probe in {span(due_ms)}" if due_ms > 0 else "probe due"
-    tries = f"{hold.failures} {'try' if hold.failures == 1 else 'tries'} failed"
     # without a status nobody answered: the words are the relay's own
-    message = (f'; Customer.io: "{hold.message}"' if hold.status else f"; {hold.message}") if hold.message else ""
-    return f"{item['integration']} is held ({hold.kind}) for {since}, {tries}, {probe}{message}"
+    answer = (
+        f' ({hold.status} "{hold.message}")' if hold.status and hold.message else f" ({hold.status or hold.message})"
+    )
+    answer = answer.replace(" ()", "")
+    due_s = (hold.next_probe_ms - now_ms) // 1000
+    test = f", next test in {span(due_s * 1000).replace('.0 s', ' s')}" if due_s > 0 else ", next test due"
+    match hold.kind:
+        case "unauthorized":
+            return f"Customer.io rejects its key{answer}{test}."
+        case "unreachable":
+            return f"Customer.io does not answer, or with errors{answer}{test}."
+        case "misdirected":
+            return f"Something else than Customer.io answers{answer}{test}."
+        case "operator":
+            return f"Held by an operator{f': {hold.message}' if hold.message else ''}."
+        case "dead_limit":
+            return f"Too many failed events{f': {hold.message}' if hold.message else ''}."
+    return f"{hold.kind}{f': {hold.message}' if hold.message else ''}{test}."
+
+
+def _fix(item: dict[str, Any]) -> str:
+    """What ends a hold: commands, with the names as they are."""
+    hold = item["hold"]
+    steps = hold_steps(hold.kind, item["integration"], item["key"] or "its api_key")
+    return f"Fix: {steps}" if steps else HOLDS.get(hold.kind, "see docs/runbook.md")

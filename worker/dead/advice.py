@@ -75,6 +75,16 @@ HOLDS: Final[dict[HoldKind, str]] = {
     "operator": "Somebody held it on purpose: relay resume ends it.",
 }
 
+# What ends a hold, as commands: {name} is the integration, {key} where its key is.
+_STEPS: Final[dict[HoldKind, str]] = {
+    "unauthorized": "relay check · correct {key} · relay resume {name}",
+    "unreachable": "wait, it resumes by itself; or see to the network · relay resume {name}",
+    "misdirected": "relay check · correct region or base_url · relay resume {name}",
+    "dead_limit": "relay dead · replay or discard some; it resumes by itself",
+    "unknown_state": "run the newer release again; it resumes by itself",
+    "operator": "relay resume {name}",
+}
+
 # Of a reason and what Customer.io refused: the table of the integrations file, and the payload's field.
 _REMEDIES: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("rejected", "name"): ("[events]", "event_name"),
@@ -87,12 +97,22 @@ _REMEDIES: Final[dict[tuple[str, str], tuple[str, str]]] = {
 }
 
 _BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in ADVICE.items()}
+_STEPS_BY_NAME: Final[dict[str, str]] = {str(kind): text for kind, text in _STEPS.items()}
 _WRONG_BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in WRONG.items()}
 
 
 def advice(reason: str, field: str) -> str:
     """What to do about dead letters of a cause; a reason of another release has no advice of its own."""
     return _BY_NAME.get(reason, "Read one (dead show).").format(field=field or "A field")
+
+
+def hold_steps(kind: str, name: str, key: str) -> str:
+    """What ends a hold of an integration, as commands; empty for a kind of another release.
+
+    >>> hold_steps("unauthorized", "crm-test", "TEST_API_KEY")
+    'relay check · correct TEST_API_KEY · relay resume crm-test'
+    """
+    return _STEPS_BY_NAME.get(kind, "").format(name=name, key=key)
 
 
 def what_is_wrong(reason: str, field: str, status: int, tried: Sequence[str] = ()) -> str:

@@ -76,8 +76,9 @@ def bury_again(
     revision: str,
     failed_ms: int,
     settled: str = "",
+    job: str = "",
 ) -> Burial:
-    """The same dead letter after a replay that failed; `made` are the operations now, `tried` the attempts.
+    """The same dead letter after a replay that failed (`job`); `made` are the operations now, `tried` the attempts.
 
     `settled` as for `bury`; an event that was settled before stays so, whatever a replay ends in.
     """
@@ -93,6 +94,7 @@ def bury_again(
             revision=revision,
             replays=letter.replays + 1,
             settled=letter.settled or settled,
+            job=job,
             attempts=[*letter.attempts, *msgspec.to_builtins(tried)][-ATTEMPTS_KEPT:],
             operations=made,
         )

@@ -17,7 +17,10 @@ _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_8
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """All conditions must be met; of several values of one kind, any. Times of failure in Unix ms, `until` excluded."""
+    """All conditions must be met; of several values of one kind, any. Times of failure in Unix ms, `until` excluded.
+
+    `job`: those that failed last in this replay job.
+    """
 
     integrations: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -29,6 +32,7 @@ class Filter(msgspec.Struct, frozen=True):
     since_ms: int = 0
     until_ms: int = 0
     where: tuple[Condition, ...] = ()
+    job: str = ""
 
     @property
     def names_causes(self) -> bool:
@@ -38,7 +42,7 @@ class Filter(msgspec.Struct, frozen=True):
     @property
     def reads_letters(self) -> bool:
         """Whether the letters themselves must be read to know."""
-        return bool(self.person or self.where)
+        return bool(self.person or self.where or self.job)
 
     def takes_cause(self, cause: str, about: dict[str, Any]) -> bool:
         """Whether letters of this cause match."""
@@ -59,6 +63,10 @@ class Filter(msgspec.Struct, frozen=True):
         return self.takes_cause(letter.cause, letter.about) and (not self.reads_letters or self._takes_payload(letter))
 
     def _takes_payload(self, letter: Letter) -> bool:
+        if self.job and letter.job != self.job:
+            return False
+        if not (self.person or self.where):
+            return True
         try:
             payload = read_object(raw_of(letter))
         except ValueError:
@@ -79,6 +87,7 @@ class Filter(msgspec.Struct, frozen=True):
             ("person", [self.person] if self.person else []),
             ("since", [self.since_ms] if self.since_ms else []),
             ("until", [self.until_ms] if self.until_ms else []),
+            ("job", [self.job] if self.job else []),
             ("where", [f"{c.path} {c.op} {c.value}".strip() for c in self.where]),
         )
         return " ".join(f"--{name} {_quoted(str(value))}" for name, values in several for value in values)

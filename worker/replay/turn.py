@@ -155,7 +155,7 @@ class Replay:
             log.info("letter_buried_again", id=letter.id, reason=dead.reason, status=dead.status)
             made = [body.decode() for body in request.made_of(position)]
             tried = request.attempts if dead.stage == "send" else []
-            burial = bury_again(letter, dead, made, tried, self._requests.revision, now_ms, settled)
+            burial = bury_again(letter, dead, made, tried, self._requests.revision, now_ms, settled, self._job_id)
             found.append((letter.id, letter, burial))
         return found
 

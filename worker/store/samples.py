@@ -103,6 +103,11 @@ class Samples:
         found = self._at(bounds)
         return {name: Series(span, step_ms, tuple(_points(name, bounds, found))) for name in names}
 
+    def before(self, at_ms: int) -> dict[str, Sample]:
+        """The last sample before a time, the first one if all are later; empty where there is none."""
+        found = self._at([at_ms])[0]
+        return found[1] if found else {}
+
     def _at(self, bounds: Sequence[int]) -> list[tuple[int, _Stored] | None]:
         """The last sample before each bound; for the first one the first sample behind it, where there is none."""
         pipe = self._redis.pipeline(transaction=False)

@@ -304,6 +304,23 @@ def test_a_replay_that_fails_again_is_exit_1(working):
     assert "failed again 1" in run("dead", "replay", "--all", "--include-failing", "--yes", code=1)
 
 
+def test_a_job_lists_what_failed_in_it_again(working):
+    """By id and with what was said; the rest by `--job`, until a later replay tries them."""
+    working.faults(reject_event_names=frozenset({"BAD"}))
+    working.deliver(*[event(n, "BAD") for n in range(20, 30)])
+    job = told("dead", "replay", "--reason", "rejected", "--include-failing", "--yes", code=1)["job"]["id"]
+    text = run("jobs", "show", job)
+    assert text.count("rejected  BAD") == 10
+    letter = re.search(r"next: relay dead show (\S+), relay dead list --job", text)[1]
+    assert "rejected" in run("dead", "show", letter)
+    assert len(told("jobs", "show", job)["failed_again"]) == 10
+    assert len(told("dead", "list", "--job", job)["items"]) == 16
+    assert "no job replay-x; `relay jobs` lists them" in run("dead", "list", "--job", "replay-x", code=2)
+    working.faults()
+    assert "delivered 16" in run("dead", "replay", "--job", job, "--include-failing", "--yes")
+    assert told("jobs", "show", job)["failed_again"] == []
+
+
 def test_a_job_is_paused_resumed_and_aborted(dead):
     """Each says how the job is now; what is impossible is exit 1."""
     started = told("dead", "replay", "--all", "--include-failing", "--yes", "--no-wait")["job"]

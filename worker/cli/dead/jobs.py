@@ -1,63 +1,85 @@
-"""`relay jobs`: the replays under way and those of the past; pause, resume, abort."""
+"""`relay jobs`: the jobs under way and those of the past; pause, resume, abort."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from worker.cli.acting import BY, WHY, acting
-from worker.cli.columns import columns
-from worker.cli.dead.follow import ending, find_job, follow, outcome
+from worker.cli.dead.follow import ending, find_job, follow
+from worker.cli.dead.jobs_table import facts, failed_again, job_row, table
 from worker.cli.dead.options import JSON
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, say, span
+from worker.cli.printing import echo_json, say, say_lines, terminal_width
+from worker.cli.watching import EVERY, WATCH, Rates, repeat, show_lines
 
 if TYPE_CHECKING:
+    from worker.dead.letter import Letter
+    from worker.dead.letters import DeadLetters
     from worker.replay.job import Job, JobState
+
+_FAILED_SHOWN = 10
 
 
 @click.group(invoke_without_command=True)
+@WATCH
+@EVERY
 @JSON
 @click.pass_context
-def jobs(ctx: click.Context, /, *, as_json: bool) -> None:
-    """List replay jobs, show one, pause, resume or abort it."""
+def jobs(ctx: click.Context, /, *, watch: bool, every_s: float, as_json: bool) -> None:
+    """List jobs (replays, resyncs, edits), show one, pause, resume or abort it.
+
+    \b
+    relay jobs --watch
+    relay jobs show replay-1a2b3c --failed
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
     if ctx.invoked_subcommand is None:
-        ctx.invoke(jobs_list, as_json=as_json)
-    elif as_json:
-        raise click.UsageError(f"--json goes after the command: relay jobs {ctx.invoked_subcommand} --json")
+        ctx.invoke(jobs_list, watch=watch, every_s=every_s, as_json=as_json)
+        return
+    for name in ctx.params:
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"options go after the command: relay jobs {ctx.invoked_subcommand} …")
 
 
 @jobs.command("list")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Jobs on a page.")
 @click.option("--next", "cursor", type=int, metavar="CURSOR", help="The page after this cursor.")
+@WATCH
+@EVERY
 @JSON
-def jobs_list(*, limit: int = 20, cursor: int | None = None, as_json: bool = False) -> None:
+def jobs_list(
+    *,
+    limit: int = 20,
+    cursor: int | None = None,
+    watch: bool = False,
+    every_s: float = 2.0,
+    as_json: bool = False,
+) -> None:
     """List jobs, the newest first."""
-    found = open_parts().jobs.page(limit, cursor)
-    following = found[-1].created_ms if len(found) == limit else None
-    if as_json:
-        echo_json({"items": [job_row(job) for job in found], "next": None if following is None else str(following)})
-        return
-    now_ms = time.time_ns() // 1_000_000
-    rows = [["job", "state", "by", "started", "done", "of", "failed again", "filter"]]
-    rows += [
-        [
-            job.id,
-            job.state,
-            job.by,
-            f"{span(now_ms - job.created_ms)} ago",
-            count(job.matched - job.left),
-            count(job.matched),
-            count(job.counts.get("dead", 0)),
-            job.filter or "-",
+    every_s, rates, known = every_s if watch else 0, Rates(), open_parts().jobs
+
+    def tell() -> None:
+        found = known.page(limit, cursor)
+        echo_json({"items": [job_row(job) for job in found], "next": _following(found, limit)})
+
+    def draw(width: int) -> list[str]:
+        found = known.page(limit, cursor)
+        new = rates.of({job.id: (job.matched - job.left,) for job in found})
+        more = _following(found, limit)
+        return [
+            *table(found, time.time_ns() // 1_000_000, width, new),
+            *(["", f"more: add --next {more}"] if more else []),
         ]
-        for job in found
-    ]
-    for line in columns(rows, right=[4, 5, 6]) if found else ["no job was ever started"]:
-        say(line)
-    if following:
-        say()
-        say(f"more: add --next {following}")
+
+    if as_json:
+        repeat(tell, every_s)
+    else:
+        show_lines(draw, every_s)
+
+
+def _following(found: "list[Job]", limit: int) -> str | None:
+    """The cursor of the page after a full one."""
+    return str(found[-1].created_ms) if len(found) == limit else None
 
 
 @jobs.command("show")
@@ -67,18 +89,38 @@ def jobs_list(*, limit: int = 20, cursor: int | None = None, as_json: bool = Fal
 )
 @JSON
 def jobs_show(job_id: str, *, wait: bool, as_json: bool) -> None:
-    """Show JOB."""
+    """Show JOB, and the letters that failed in it again.
+
+    \b
+    relay jobs show replay-1a2b3c --wait
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
     parts = open_parts()
     job = find_job(parts.jobs, job_id)
     if wait:
         job = follow(parts.jobs, job_id, quiet=as_json)
+    failed, more = _failed(parts.dead_letters, job)
     if as_json:
-        echo_json(job_row(job))
+        echo_json(job_row(job) | {"failed_again": [letter.id for letter in failed]})
     elif not wait:
-        for name, text in _facts(job):
+        for name, text in facts(job):
             say(f"{name:<13}{text}")
+    if failed and not as_json:
+        say("failed again:")
+        say_lines(f"  {line}" for line in failed_again(failed, terminal_width() - 2))
+        say(f"next: relay dead show {failed[0].id}" + (f", relay dead list --job {job.id}" if more else ""))
     if wait:
         raise click.exceptions.Exit(ending(job))
+
+
+def _failed(letters: "DeadLetters", job: "Job") -> "tuple[list[Letter], bool]":
+    """The letters that failed in a job again, the last ones first, and whether there are more."""
+    from worker.dead.filters import Filter
+
+    if not job.counts.get("dead"):
+        return [], False
+    wanted = Filter(job=job.id, since_ms=job.created_ms)
+    found, following = letters.page(job.integrations, wanted, _FAILED_SHOWN)
+    return found, following is not None
 
 
 @jobs.command("pause")
@@ -122,33 +164,3 @@ def _move(job_id: str, state: "JobState", as_json: bool, by: str | None, why: st
         say(f"{job_id} is {now}")
     if now != state:
         raise click.exceptions.Exit(1)
-
-
-def job_row(job: "Job") -> dict[str, Any]:
-    """A job as JSON."""
-    import msgspec
-
-    row: dict[str, Any] = msgspec.to_builtins(job)
-    for inner in ("due_ms", "behind_since_ms", "closed"):
-        del row[inner]
-    return row
-
-
-def _facts(job: "Job") -> list[tuple[str, str]]:
-    from worker.mapping.attributes import iso_time
-
-    facts = [
-        ("job", job.id),
-        ("state", job.state + (f", waiting: {job.message}" if job.message and job.state == "running" else "")),
-        ("by", job.by),
-        ("filter", job.filter or "-"),
-        ("integrations", ", ".join(job.integrations)),
-        ("started", iso_time(job.created_ms)),
-        ("rate", f"{job.rate:g} letters/s" if job.rate else "no limit"),
-        ("matched", count(job.matched)),
-        ("left", count(job.left)),
-        ("outcome", outcome(job)),
-    ]
-    if job.ended_ms:
-        facts.insert(6, ("ended", f"{iso_time(job.ended_ms)}, after {span(job.ended_ms - job.created_ms)}"))
-    return facts

@@ -32,6 +32,7 @@ _FILTERS: tuple[Option, ...] = (
     click.option("--status", "statuses", multiple=True, type=int, help="Customer.io's HTTP status."),
     click.option("--cause", "causes", multiple=True, metavar="ID", help="A cause, as `relay dead` shows it."),
     click.option("--person", default="", metavar="ID", help="Any identifier of the person."),
+    click.option("--job", default="", metavar="JOB", help="Those that failed again in this replay."),
     click.option("--since", metavar="TIME", help="Failed since: 30m, 2h, 3d, or 2026-01-31T08:00 (UTC)."),
     click.option("--until", metavar="TIME", help="Failed before."),
     click.option(
@@ -74,6 +75,7 @@ def take_filter(flags: dict[str, Any], parts: "Relay") -> "Filter":
             until_ms=read_time_ms(until, now_ms) if until else 0,
             where=tuple(read_condition(text) for text in flags.pop("where")),
             person=flags.pop("person"),
+            job=flags.pop("job"),
             integrations=flags.pop("integrations"),
             reasons=flags.pop("reasons"),
             fields=flags.pop("fields"),
@@ -83,6 +85,8 @@ def take_filter(flags: dict[str, Any], parts: "Relay") -> "Filter":
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    if found.job and parts.jobs.get(found.job) is None:
+        raise click.UsageError(f"no job {found.job}; `relay jobs` lists them")
     for name in found.integrations:
         chosen_word("integration", name, parts.known_integrations(), prefix=False)
     return _known(parts, found) if found.names_causes else found

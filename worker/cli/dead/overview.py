@@ -9,10 +9,10 @@ from worker.cli.dead.choice import choose
 from worker.cli.dead.options import JSON, filters
 from worker.cli.lazy import LazyGroup
 from worker.cli.parts import open_parts
-from worker.cli.printing import echo_json, say, terminal_width
+from worker.cli.printing import echo_json
+from worker.cli.watching import EVERY, WATCH, Rates, repeat, show_lines
 
 if TYPE_CHECKING:
-    from worker.app import Relay
     from worker.dead.groups import Group
 
 # name -> what `relay dead --help` says
@@ -55,9 +55,11 @@ def _load(name: str) -> click.Command:
 @click.group(cls=LazyGroup, commands_help=_COMMANDS, load=_load, invoke_without_command=True)
 @filters
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many groups to show.")
+@WATCH
+@EVERY
 @JSON
 @click.pass_context
-def dead(ctx: click.Context, /, *, limit: int, as_json: bool, **flags: Any) -> None:
+def dead(ctx: click.Context, /, *, limit: int, watch: bool, every_s: float, as_json: bool, **flags: Any) -> None:
     """Show dead letters by what has to be fixed: how many, where, since when, and what to do.
 
     The other commands take a group by its number, which stays the same while anybody looks at it. Options go after
@@ -67,30 +69,35 @@ def dead(ctx: click.Context, /, *, limit: int, as_json: bool, **flags: Any) -> N
         _refuse_stray(ctx)
         return
     parts = open_parts()
-    groups, now_ms = read(parts, flags, limit)
+    choice, bound = choose(parts, (), flags, by_default=True), parts.settings.dead_limit
+    every_s, rates = every_s if watch else 0, Rates()
+
+    def read() -> "list[Group]":
+        wanted = choice.filters[0]
+        return parts.dead_groups.list(wanted.integrations or choice.integrations, wanted, _now_ms(), limit=limit)
+
+    def tell() -> None:
+        groups = read()
+        echo_json(_told(groups, groups[:limit], bound))
+
+    def draw(width: int) -> list[str]:
+        from worker.cli.dead.picture import picture
+
+        groups = read()
+        new = rates.of({str(one.number): (one.count,) for one in groups})
+        if not groups:
+            return ["no dead letters"]
+        tried = {name: one.identity.id_fields for name, one in parts.integrations.integrations.items()}
+        return picture(groups, limit, _now_ms(), width, bound, tried, new if watch else None)
+
     if as_json:
-        echo_json(_told(groups, groups[:limit], parts.settings.dead_limit))
-        return
-    for line in drawn(parts, groups, limit, now_ms):
-        say(line)
+        repeat(tell, every_s)
+    else:
+        show_lines(draw, every_s)
 
 
-def read(parts: "Relay", flags: dict[str, Any], limit: int) -> "tuple[list[Group], int]":
-    """The groups that the filter options mean, the first `limit` of them with times; and when (Unix ms)."""
-    choice = choose(parts, (), flags, by_default=True)
-    now_ms = time.time_ns() // 1_000_000
-    wanted = choice.filters[0]
-    return parts.dead_groups.list(wanted.integrations or choice.integrations, wanted, now_ms, limit=limit), now_ms
-
-
-def drawn(parts: "Relay", groups: "list[Group]", limit: int, now_ms: int) -> list[str]:
-    """The groups in lines, at the terminal's width."""
-    from worker.cli.dead.picture import picture
-
-    if not groups:
-        return ["no dead letters"]
-    tried = {name: one.identity.id_fields for name, one in parts.integrations.integrations.items()}
-    return picture(groups, limit, now_ms, terminal_width(), parts.settings.dead_limit, tried)
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _refuse_stray(ctx: click.Context) -> None:

@@ -7,6 +7,7 @@ import click
 
 from worker.cli.columns import columns, fitted, sparkline
 from worker.cli.printing import count, several, span
+from worker.cli.watching import per_s
 from worker.dead.advice import advice, what_is_wrong
 from worker.dead.groups import HOURS, Group, where
 
@@ -19,11 +20,24 @@ _WHERE, _WHAT = 14, 40
 Tried = Mapping[str, Sequence[str]]
 """The fields that may name a person, of each integration."""
 
+Rates = Mapping[str, Sequence[float]]
 
-def picture(groups: Sequence[Group], shown: int, now_ms: int, width: int, limit: int, tried: Tried) -> list[str]:
-    """All of it, of the first `shown` groups; `limit` is the bound on an integration's dead letters."""
+
+def picture(
+    groups: Sequence[Group],
+    shown: int,
+    now_ms: int,
+    width: int,
+    limit: int,
+    tried: Tried,
+    rates: Rates | None = None,
+) -> list[str]:
+    """All of it, of the first `shown` groups; `limit` is the bound on an integration's dead letters.
+
+    `rates`: how fast the number of each group changes just now, by its number, where somebody watches.
+    """
     some = groups[:shown]
-    lines = [*heading(groups, now_ms, width, limit), "", *table(some, now_ms, width, tried)]
+    lines = [*heading(groups, now_ms, width, limit), "", *table(some, now_ms, width, tried, rates)]
     if len(groups) > len(some):
         rest = several(sum(one.count for one in groups[shown:]), "failed event")
         lines.append(f"and {rest} in {several(len(groups) - len(some), 'more group')} (--limit)")
@@ -48,9 +62,9 @@ def heading(groups: Sequence[Group], now_ms: int, width: int, limit: int) -> lis
     return [*click.wrap_text(text, width).splitlines(), room]
 
 
-def table(groups: Sequence[Group], now_ms: int, width: int, tried: Tried) -> list[str]:
+def table(groups: Sequence[Group], now_ms: int, width: int, tried: Tried, rates: Rates | None = None) -> list[str]:
     """A line a group; where the terminal is narrow, bars and times make room for what is wrong and where."""
-    rows = [["#", "FAILED", "INTEGRATION", "WHAT IS WRONG", "WHERE", "LAST", f"{HOURS} H"]]
+    rows = [["#", "FAILED", "INTEGRATION", "WHAT IS WRONG", "WHERE", "LAST", f"{HOURS} H" if rates is None else "NOW"]]
     rows += [
         [
             str(one.number or "-"),
@@ -59,7 +73,7 @@ def table(groups: Sequence[Group], now_ms: int, width: int, tried: Tried) -> lis
             what_is_wrong(one.reason, one.field, one.status, tried.get(one.integration, ())),
             where(one.events),
             short(now_ms - one.newest_ms),
-            sparkline(one.hours),
+            sparkline(one.hours) if rates is None else _change(rates.get(str(one.number), (0.0,))[0]),
         ]
         for one in groups
     ]
@@ -81,6 +95,11 @@ def described(one: Group, now_ms: int, tried: Sequence[str]) -> list[str]:
         lines.append(f"and {several(len(rows) - _EVENTS, 'more event name')}")
     head = f"{one.number}: {several(one.count, 'failed event')} of {one.integration}, {times}"
     return [head, f"   {what}", f"   {advice(one.reason, one.field)}", *(f"   {line}" for line in lines)]
+
+
+def _change(rate: float) -> str:
+    """How fast a group grows or shrinks."""
+    return "=" if not rate else f"{'+' if rate > 0 else '-'}{per_s(abs(rate))}"
 
 
 def steps(first: Group, width: int) -> list[str]:

@@ -10,9 +10,9 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from worker.cli.demo.table import integrations_table
 from worker.cli.demo.traffic import CONNECTIONS, Traffic
 from worker.cli.printing import count, span
-from worker.cli.status_picture import integrations_table
 
 _LAST_EVENTS = 4
 
