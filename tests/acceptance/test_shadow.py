@@ -1,12 +1,12 @@
 """An integration in shadow: everything is done but the request; what was shadowed is never sent by itself."""
 
 import json
-import re
 import shlex
 import time
 
+from tests.support.pages import commands
 from tests.support.payloads import history, payload
-from tests.support.stack import DEFAULT_INTEGRATION, ROOT
+from tests.support.stack import DEFAULT_INTEGRATION
 from tests.support.waiting import until
 
 LIVE = DEFAULT_INTEGRATION.replace('"*" = true', '"*" = true\nINSTALLMENT_PAID = false')
@@ -155,10 +155,8 @@ def test_the_page_is_true(make_stack):
     stack, past = shadowed(make_stack)
     built_in(past[1:], stack.folder / "customerio.csv")
     (stack.folder / "live.toml").write_text(LIVE.replace("{simulator}", stack.simulator))
-    page = (ROOT / "docs" / "switching-over.md").read_text()
-    commands = re.findall(r"^ *\$ relay (.+)$", page, re.MULTILINE)
     said = {}
-    for command in commands:
+    for command in (typed.removeprefix("relay ") for typed in commands("docs/switching-over.md")):
         done = stack.relay(*shlex.split(command), cwd=stack.folder)
         said[command] = done.stdout + done.stderr
         assert done.returncode == command.startswith("compare"), said[command]
