@@ -64,10 +64,11 @@ def render(template: str, facts: Mapping[str, Any]) -> bytes:
 
 
 class Console:
-    """A console that runs: `url` is where, `access` what guards it."""
+    """A console that runs: `url` is where, `access` what guards it, `routes` what it has."""
 
-    def __init__(self, url: str, access: Access, client: redis.Redis) -> None:
+    def __init__(self, url: str, access: Access, client: redis.Redis, routes: dict[str, Any]) -> None:
         self.url = url
+        self.routes = routes
         self.access = access
         self.redis = client
 
@@ -138,7 +139,7 @@ def running(chosen: Settings, client: redis.Redis, clock: Callable[[], float] = 
     app.add_route("/people/{person}", Page(GET=Permission.LOOK))
     app.add_route("/healthz", Open())
     with serving(app) as url:
-        yield Console(url, access, client)
+        yield Console(url, access, client, app.routes)
 
 
 @contextlib.contextmanager
@@ -147,7 +148,7 @@ def site(parts: Relay) -> Iterator[Console]:
     app = build(parts)
     access = Access(parts.settings, parts.redis, render)  # of its own: only the links that it makes are used
     with serving(app) as url:
-        yield Console(url, access, parts.redis)
+        yield Console(url, access, parts.redis, app.routes)
 
 
 @contextlib.contextmanager

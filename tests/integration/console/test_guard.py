@@ -315,7 +315,7 @@ class Empty(Page):
 
 def test_a_route_that_says_nothing_does_not_start():
     """Nor one that goes past the guard."""
-    app = ClosedApp()
+    app = ClosedApp(middleware=[])
     with pytest.raises(TypeError, match="does not say who may use it"):
         app.add_route("/x", Silent())
     with pytest.raises(TypeError, match="does not say who may use it"):

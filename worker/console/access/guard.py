@@ -134,6 +134,10 @@ class ClosedApp(falcon.asgi.App[Request, Response]):
         TypeError: at the start, for a route that does not.
     """
 
+    def __init__(self, *, middleware: list[Guard]) -> None:
+        super().__init__(middleware=middleware)
+        self.routes: dict[str, Any] = {}
+
     def add_route(self, uri_template: str, resource: Any, **kwargs: Any) -> None:
         """Add a route that the guard knows what to do with."""
         says = getattr(resource, "is_open", False) or getattr(resource, "is_entry", False)
@@ -141,6 +145,7 @@ class ClosedApp(falcon.asgi.App[Request, Response]):
             raise TypeError(f"{uri_template}: {type(resource).__name__} does not say who may use it")
         if not resource or hasattr(resource, "on_websocket"):
             raise TypeError(f"{uri_template}: the guard does not see {type(resource).__name__}")
+        self.routes[uri_template] = resource
         super().add_route(uri_template, resource, **kwargs)
 
     def add_sink(self, *_: Any, **__: Any) -> None:
