@@ -9,6 +9,8 @@ from worker.cli.lazy import LazyGroup
 from worker.cli.printing import say
 from worker.errors import ArchiveError, OperatorError
 
+# Help is as wide as the terminal; lines that are longer than this are hard to read.
+_WIDEST = 140
 # name -> what `relay --help` says
 _COMMANDS = {
     "init": "Write an integrations file to begin with, from a few questions.",
@@ -19,7 +21,7 @@ _COMMANDS = {
     "beat": "Run beat alone, as the Procfile does.",
     "console": "Run the web console alone, as the Procfile does; `console link` lets somebody in.",
     "check": "Validate the integrations file, the keys and regions, and the server.",
-    "status": "Show each integration: live or held, waiting, delivered, filtered, dead.",
+    "status": "Show each integration: live or held, what came and was sent lately, what waits, what failed.",
     "audit": "Compare the books with what Redis itself counts.",
     "config": "See and change the configuration in force: plan, apply, show, log, diff, export, rollback, reseal.",
     "actions": "Show what people did: who, what, when and why.",
@@ -28,8 +30,8 @@ _COMMANDS = {
     "resume": "End the hold of an integration; what waited is delivered at once.",
     "send": "Post events from a file or standard input, as an upstream service would.",
     "compare": "Compare what an integration sent, or would have sent, with an export of Customer.io's events.",
-    "dead": "Show what could not be delivered, by cause; list, show, replay, edit, discard, export.",
-    "jobs": "Show the replays under way and those of the past; pause, resume, abort.",
+    "dead": "Show what could not be delivered, by what has to be fixed; list, show, replay, edit, discard, export.",
+    "jobs": "Show the replays, resyncs and edits under way and those of the past; pause, resume, abort.",
     "trace": "Say what became of an event, in every integration.",
     "person": "Show the timeline of a person, and their properties with the event that gave each.",
     "replay": "Send retained events again, into one integration.",
@@ -38,6 +40,7 @@ _COMMANDS = {
     "suppress": "Send nothing about a person.",
     "forget": "Remove a person from everything the relay keeps.",
     "simulate": "Run a local Customer.io that shows what arrives.",
+    "completion": "Make a shell complete commands, options and names: bash, zsh or fish.",
 }
 
 _SECTIONS = {
@@ -46,7 +49,7 @@ _SECTIONS = {
     "Repair": ("dead", "jobs", "hold", "resume", "replay", "resync"),
     "People": ("person", "suppress", "forget"),
     "Configuration": ("config", "seal"),
-    "Tools": ("send", "simulate"),
+    "Tools": ("send", "simulate", "completion"),
 }
 
 
@@ -107,6 +110,8 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912, PLR0915 - one imp
             from worker.cli.forget import forget as command
         case "simulate":
             from worker.cli.simulate import simulate as command
+        case "completion":
+            from worker.cli.completion import completion as command
         case _:
             raise LookupError(name)
     return command
@@ -117,7 +122,7 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912, PLR0915 - one imp
     commands_help=_COMMANDS,
     load=_load,
     sections=_SECTIONS,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST},
 )
 @click.version_option(package_name="purchasely-customerio-relay")
 def relay() -> None:
@@ -142,7 +147,7 @@ def main() -> None:
 
 def _warn_of_variables() -> None:
     """A misspelt variable would be ignored in silence."""
-    if any(name.startswith("RELAY_") for name in os.environ):
+    if "_RELAY_COMPLETE" not in os.environ and any(name.startswith("RELAY_") for name in os.environ):
         from config.variables import unknown_variables
 
         for warning in unknown_variables(os.environ):

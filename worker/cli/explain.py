@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from worker.cli.completing import INTEGRATIONS
 from worker.cli.printing import echo_json, say, say_lines
 from worker.process.plain import plain_json
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("event")
-@click.option("--integration", metavar="NAME", help="Only this integration.")
+@click.option("--integration", metavar="NAME", help="Only this integration.", shell_complete=INTEGRATIONS)
 @click.option("--revision", type=click.IntRange(1), metavar="N", help="Decide by this revision of the configuration.")
 @click.option("--file", "draft", type=click.Path(path_type=Path), help="Decide by this draft of the integrations file.")
 @click.option("--line", type=click.IntRange(1), help="Which line, of a file with one event a line.")

@@ -3,11 +3,12 @@
 import click
 
 from worker.cli.acting import BY, WHY, acting
+from worker.cli.completing import INTEGRATIONS
 from worker.cli.printing import echo_json, say, several
 
 
 @click.command()
-@click.argument("integration")
+@click.argument("integration", shell_complete=INTEGRATIONS)
 @click.option("--message", "-m", default="", metavar="TEXT", help="Why; `relay status` shows it.")
 @BY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -27,7 +28,7 @@ def hold(integration: str, message: str, by: str | None, *, as_json: bool) -> No
 
 
 @click.command()
-@click.argument("integration")
+@click.argument("integration", shell_complete=INTEGRATIONS)
 @WHY
 @BY
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -4,7 +4,9 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
+from worker.cli.examples import give_examples
 from worker.process.plain import plain
 
 
@@ -31,9 +33,19 @@ class LazyGroup(click.Group):
         """The names, in the order of the table."""
         return list(self.commands_help)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command, if there is one of that name."""
-        return self._load(cmd_name) if cmd_name in self.commands_help else None
+        if cmd_name not in self.commands_help:
+            return None
+        _, _, above = ctx.command_path.partition(" ")  # without the program's own name
+        return give_examples(self._load(cmd_name), f"{above} {cmd_name}".strip())
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names that begin so, without importing anything; then the group's own options."""
+        found = [
+            CompletionItem(name, help=text) for name, text in self.commands_help.items() if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.archive import ARCHIVE, wanted
+from worker.cli.completing import INTEGRATIONS
 from worker.cli.explain import value
 from worker.cli.printing import echo_json, say, say_lines
 
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("ident", metavar="ID")
-@click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Only this integration.")
+@click.option(
+    "--integration",
+    "integrations",
+    multiple=True,
+    metavar="NAME",
+    help="Only this integration.",
+    shell_complete=INTEGRATIONS,
+)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Events on a page.")
 @click.option("--next", "cursor", metavar="CURSOR", help="The page after this cursor.")
 @ARCHIVE

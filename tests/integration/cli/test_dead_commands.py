@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from tests.support.deadstack import event, opened
@@ -27,7 +28,7 @@ def dead(tmp_path, redis_url, customerio, monkeypatch):
         stack.faults()
         monkeypatch.setattr("worker.app.relay", lambda: stack.parts)
         monkeypatch.setenv("USER", "oncall")
-        monkeypatch.setattr("worker.acts.replaying.wake_job", lambda _, job_id: stack.jobs_woken.append(job_id))
+        monkeypatch.setattr("worker.tasks.wake_job", lambda _, job_id: stack.jobs_woken.append(job_id))
         yield stack
 
 
@@ -101,6 +102,29 @@ def test_a_group_is_taken_by_its_number(dead):
     assert json.loads(run("actions", "--json"))["items"][0]["on"].startswith(
         "--integration production --reason no_person"
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("dead replay", {"1", "2"}),
+        ("dead show", {"1", "2"}),
+        ("dead list --integration", {"production"}),
+        ("hold", {"production"}),
+        ("replay --event B", {"BAD"}),
+        ("jobs show", {"replay-abc"}),
+        ("dead list --job", {"replay-abc"}),
+    ],
+)
+def test_a_shell_completes_what_is_there(dead, typed, expected):
+    """Groups by number, integrations, jobs, the events that failed."""
+    run("dead")
+    dead.start(dead.letters(), job_id="replay-abc")
+    *words, last = typed.split()
+    begun = last if last.isupper() else ""
+    words = words if begun else [*words, last]
+    found = BashComplete(relay, {}, "relay", "_RELAY_COMPLETE").get_completions(words, begun)
+    assert {one.value for one in found if one.value.startswith(begun)} == expected
 
 
 def test_what_is_long_is_cut_unless_it_is_asked_for(dead):

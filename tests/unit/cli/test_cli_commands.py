@@ -1,8 +1,10 @@
 """The command line as a whole."""
 
+import shlex
 import subprocess
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -54,3 +56,70 @@ def test_an_unknown_command_is_a_usage_error_that_names_the_nearest(arguments, m
     ran = CliRunner().invoke(relay, arguments, prog_name="relay")
     assert ran.exit_code == 2
     assert message in ran.output
+
+
+def leaves(command, context):
+    """Every command below a group, and groups that do something themselves, each with its context."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            yield from leaves(inner, click.Context(inner, parent=context, info_name=name))
+    if context.parent and (not isinstance(command, click.Group) or command.invoke_without_command):
+        yield command, context
+
+
+LEAVES = list(leaves(relay, click.Context(relay, info_name="relay")))
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf[1].command_path)
+def test_every_help_has_examples_that_can_be_typed(leaf, tmp_path, monkeypatch):
+    """They begin with the command itself, and its options and arguments are read as they are written."""
+    command, context = leaf
+    monkeypatch.chdir(tmp_path)
+    lines = [line.strip() for line in command.get_help(context).splitlines()]
+    found = [line for line in lines if line.startswith(("relay ", "eval "))]
+    assert any(context.command_path in line for line in found), lines
+    for line in found:
+        for name in ("history.ndjson", "history.csv", "letters.ndjson", "event.json", "events.csv", "activities.json"):
+            (tmp_path / name).touch()
+        words = shlex.split(line.partition(" > ")[0].partition(" < ")[0].partition("   ")[0], comments=True)
+        if words[0] == "relay":
+            parse(relay, words[1:])
+
+
+def parse(command, words):
+    """Read the words as a command line would be, and run nothing."""
+    with command.make_context(command.name, words) as context:
+        if isinstance(command, click.Group) and context._protected_args:
+            _, inner, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+            parse(inner, rest)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_what_is_typed(shell):
+    """The script is the shell's own; it asks this command, which knows commands, options and reasons by itself."""
+    script = CliRunner().invoke(relay, ["completion", shell], prog_name="relay").output
+    assert f"_RELAY_COMPLETE={shell}_complete" in script
+    assert "\\x" not in script
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("relay jo", {"jobs"}),
+        ("relay dead rep", {"replay"}),
+        ("relay dead replay --reason re", {"rejected"}),
+        ("relay dead list --event SUBSCRIPTION_REN", {"SUBSCRIPTION_RENEWED"}),
+        ("relay dead discard --dry", {"--dry-run"}),
+        ("relay config ro", {"rollback"}),
+        ("relay hold pro", set()),
+    ],
+)
+def test_completion_without_a_relay_says_what_it_knows(typed, expected, tmp_path):
+    """Names need Redis; without one nothing is said, on standard error neither."""
+    env = {"PATH": "/usr/bin:/bin", "_RELAY_COMPLETE": "bash_complete", "RELAY_DATA_DIR": str(tmp_path), "RELAY_X": "1"}
+    env |= {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    run = [sys.executable, "-c", "from worker.cli import main; main()"]
+    done = subprocess.run(run, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert {line.partition(",")[2] for line in done.stdout.splitlines() if line} == expected
+    assert done.stderr == ""

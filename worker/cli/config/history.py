@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.columns import columns
+from worker.cli.completing import REVISIONS
 from worker.cli.printing import echo_json, say, say_lines
 from worker.errors import OperatorError
 
@@ -19,7 +20,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command()
-@click.argument("number", type=click.IntRange(1), metavar="[N]", required=False)
+@click.argument("number", type=click.IntRange(1), metavar="[N]", required=False, shell_complete=REVISIONS)
 @_JSON
 def show(number: int | None, *, as_json: bool) -> None:
     """Show revision N, or the one in force: when, who, why, and what it says. Secrets are references in it."""
@@ -57,8 +58,8 @@ def log(*, limit: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("first", type=click.IntRange(1), metavar="A")
-@click.argument("second", type=click.IntRange(1), metavar="[B]", required=False)
+@click.argument("first", type=click.IntRange(1), metavar="A", shell_complete=REVISIONS)
+@click.argument("second", type=click.IntRange(1), metavar="[B]", required=False, shell_complete=REVISIONS)
 @_JSON
 def diff(first: int, second: int | None, *, as_json: bool) -> None:
     """Show what differs from revision A to B, or to the one in force: in words, then line by line."""
@@ -87,7 +88,7 @@ def diff(first: int, second: int | None, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("number", type=click.IntRange(1), metavar="[N]", required=False)
+@click.argument("number", type=click.IntRange(1), metavar="[N]", required=False, shell_complete=REVISIONS)
 @_JSON
 def export(number: int | None, *, as_json: bool) -> None:
     """Print the file of revision N, or of the one in force, as it was applied: byte for byte, without a secret."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.acting import BY, WHY, acting
+from worker.cli.completing import REVISIONS
 from worker.cli.config.plan import SINCE, ask_keys, look, show, show_keys
 from worker.cli.printing import count, echo_json, say
 from worker.errors import OperatorError
@@ -53,7 +54,7 @@ def apply(
 
 
 @click.command()
-@click.argument("number", type=click.IntRange(1), metavar="N")
+@click.argument("number", type=click.IntRange(1), metavar="N", shell_complete=REVISIONS)
 @WHY
 @_YES
 @_REMOVE

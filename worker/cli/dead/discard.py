@@ -8,8 +8,9 @@ import click
 
 from worker.cli.acting import BY, acting
 from worker.cli.columns import columns
+from worker.cli.completing import INTEGRATIONS
 from worker.cli.dead.choice import choose
-from worker.cli.dead.options import ALL, DRY_RUN, JSON, YES, confirm, filters
+from worker.cli.dead.options import ALL, DRY_RUN, JSON, LETTERS, YES, confirm, filters
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, several, span
@@ -18,7 +19,7 @@ _SHOWN = 12
 
 
 @click.command()
-@click.argument("ids", nargs=-1, metavar="[GROUP|LETTER]...")
+@LETTERS
 @filters
 @ALL
 @click.option("--message", "-m", required=True, metavar="TEXT", help="Why, for the trail.")
@@ -80,7 +81,14 @@ def _show(causes: Counter[tuple[str, str]]) -> None:
 
 
 @click.command()
-@click.option("--integration", "integrations", multiple=True, metavar="NAME", help="Only this integration.")
+@click.option(
+    "--integration",
+    "integrations",
+    multiple=True,
+    metavar="NAME",
+    help="Only this integration.",
+    shell_complete=INTEGRATIONS,
+)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many notes to show.")
 @JSON
 def dead_trail(integrations: tuple[str, ...], *, limit: int, as_json: bool) -> None:

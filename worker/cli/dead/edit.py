@@ -9,7 +9,7 @@ from worker.acts.editing import Tried, edit_letters, try_edit
 from worker.cli.acting import BY, WHY, acting
 from worker.cli.dead.choice import choose
 from worker.cli.dead.edit_one import edit_one
-from worker.cli.dead.options import ALL, DRY_RUN, JSON, YES, filters
+from worker.cli.dead.options import ALL, DRY_RUN, JSON, LETTERS, YES, filters
 from worker.cli.dead.plan import plan
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, say, say_lines, several, terminal_width
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("ids", nargs=-1, metavar="[GROUP|LETTER]...")
+@LETTERS
 @filters
 @ALL
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Set a field; VALUE is JSON, or text.")

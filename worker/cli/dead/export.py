@@ -12,7 +12,7 @@ import click
 
 from worker.cli.acting import BY, WHY, doer, record
 from worker.cli.dead.choice import choose
-from worker.cli.dead.options import DRY_RUN, JSON, filters
+from worker.cli.dead.options import DRY_RUN, JSON, LETTERS, filters
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say
 
@@ -24,7 +24,7 @@ _REFUSALS_TOLD = 20
 
 
 @click.command()
-@click.argument("ids", nargs=-1, metavar="[GROUP|LETTER]...")
+@LETTERS
 @filters
 @click.option(
     "--output", metavar="FILE", help="Write there, to a file that only you may read.  [default: standard output]"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.acting import BY, WHY, acting
+from worker.cli.completing import JOBS
 from worker.cli.dead.follow import ending, find_job, follow
 from worker.cli.dead.jobs_table import facts, failed_again, job_row, table
 from worker.cli.dead.options import JSON
@@ -31,7 +32,7 @@ def jobs(ctx: click.Context, /, *, watch: bool, every_s: float, as_json: bool) -
 
     \b
     relay jobs --watch
-    relay jobs show replay-1a2b3c --failed
+    relay jobs show replay-1a2b3c
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     if ctx.invoked_subcommand is None:
         ctx.invoke(jobs_list, watch=watch, every_s=every_s, as_json=as_json)
@@ -83,7 +84,7 @@ def _following(found: "list[Job]", limit: int) -> str | None:
 
 
 @jobs.command("show")
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=JOBS)
 @click.option(
     "--wait", is_flag=True, help="Watch it until it ends; exit 1 when letters failed again or it was aborted."
 )
@@ -124,7 +125,7 @@ def _failed(letters: "DeadLetters", job: "Job") -> "tuple[list[Letter], bool]":
 
 
 @jobs.command("pause")
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=JOBS)
 @WHY
 @BY
 @JSON
@@ -134,7 +135,7 @@ def jobs_pause(job_id: str, message: str, by: str | None, *, as_json: bool) -> N
 
 
 @jobs.command("resume")
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=JOBS)
 @WHY
 @BY
 @JSON
@@ -144,7 +145,7 @@ def jobs_resume(job_id: str, message: str, by: str | None, *, as_json: bool) -> 
 
 
 @jobs.command("abort")
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=JOBS)
 @WHY
 @BY
 @JSON

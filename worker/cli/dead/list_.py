@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.columns import columns, fitted
+from worker.cli.completing import GROUPS
 from worker.cli.dead.choice import choose, is_number
 from worker.cli.dead.options import JSON, filters
 from worker.cli.dead.overview import cause_words
@@ -19,7 +20,7 @@ _WORDS_SHOWN = 60
 
 
 @click.command()
-@click.argument("group", metavar="[GROUP]", required=False)
+@click.argument("group", metavar="[GROUP]", required=False, shell_complete=GROUPS)
 @filters
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Letters on a page.")
 @click.option("--next", "cursor", metavar="CURSOR", help="The page after this cursor, as the last page gave it.")

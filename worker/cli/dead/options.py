@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from worker.cli.choices import chosen_word
+from worker.cli.completing import CAUSES, EVENTS, GROUPS, INTEGRATIONS, JOBS, REASONS
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -22,17 +23,36 @@ _CAUSE = re.compile("[0-9a-f]{12}")  # the id of a cause, whole
 
 _FILTERS: tuple[Option, ...] = (
     click.option(
-        "--integration", "integrations", multiple=True, metavar="NAME", help="Letters of this integration only."
+        "--integration",
+        "integrations",
+        multiple=True,
+        metavar="NAME",
+        help="Letters of this integration only.",
+        shell_complete=INTEGRATIONS,
     ),
     click.option(
-        "--reason", "reasons", multiple=True, metavar="WORD", help="A reason: rejected, too_large, no_person, …"
+        "--reason",
+        "reasons",
+        multiple=True,
+        metavar="WORD",
+        help="A reason: rejected, too_large, no_person, …",
+        shell_complete=REASONS,
     ),
     click.option("--field", "fields", multiple=True, metavar="NAME", help="The field that is wrong."),
-    click.option("--event", "events", multiple=True, metavar="CODE", help="The event's name."),
+    click.option("--event", "events", multiple=True, metavar="CODE", help="The event's name.", shell_complete=EVENTS),
     click.option("--status", "statuses", multiple=True, type=int, help="Customer.io's HTTP status."),
-    click.option("--cause", "causes", multiple=True, metavar="ID", help="A cause, as `relay dead` shows it."),
+    click.option(
+        "--cause",
+        "causes",
+        multiple=True,
+        metavar="ID",
+        help="A cause: a group and one event name, as `relay dead show GROUP` lists them.",
+        shell_complete=CAUSES,
+    ),
     click.option("--person", default="", metavar="ID", help="Any identifier of the person."),
-    click.option("--job", default="", metavar="JOB", help="Those that failed again in this replay."),
+    click.option(
+        "--job", default="", metavar="JOB", help="Those that failed again in this replay.", shell_complete=JOBS
+    ),
     click.option("--since", metavar="TIME", help="Failed since: 30m, 2h, 3d, or 2026-01-31T08:00 (UTC)."),
     click.option("--until", metavar="TIME", help="Failed before."),
     click.option(
@@ -43,6 +63,7 @@ _FILTERS: tuple[Option, ...] = (
     ),
 )
 
+LETTERS = click.argument("ids", nargs=-1, metavar="[GROUP|LETTER]...", shell_complete=GROUPS)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")

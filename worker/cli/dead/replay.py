@@ -6,7 +6,7 @@ import click
 
 from worker.cli.acting import BY, WHY, acting
 from worker.cli.dead.choice import choose
-from worker.cli.dead.options import ALL, DRY_RUN, JSON, YES, filters
+from worker.cli.dead.options import ALL, DRY_RUN, JSON, LETTERS, YES, filters
 from worker.cli.dead.plan import plan
 from worker.cli.parts import open_parts
 from worker.cli.printing import say_lines, several, terminal_width
@@ -16,7 +16,7 @@ _RATE = 500.0
 
 
 @click.command()
-@click.argument("ids", nargs=-1, metavar="[GROUP|LETTER]...")
+@LETTERS
 @filters
 @ALL
 @click.option("--fixed", is_flag=True, help="Only those that pass under the present configuration and code.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli.completing import GROUPS
 from worker.cli.dead.choice import find_group, is_number, read_letters
 from worker.cli.dead.excerpt import cut_text, pretty
 from worker.cli.dead.options import JSON
@@ -23,7 +24,7 @@ _CURL = 4_000
 
 
 @click.command()
-@click.argument("which", metavar="GROUP|LETTER")
+@click.argument("which", metavar="GROUP|LETTER", shell_complete=GROUPS)
 @click.option("--full", is_flag=True, help="Long fields too, whole.")
 @JSON
 def dead_show(which: str, *, full: bool, as_json: bool) -> None:
