@@ -67,10 +67,15 @@ def _field_of(person: str, identity: Identity) -> str:
     return (*ids, *emails)[0]
 
 
-def preview_test_event(parts: Relay, test: TestEvent, integrations: Sequence[Integration]) -> list[dict[str, Any]]:
-    """What would become of it in each integration, stage by stage, with what Customer.io would get."""
+def preview_test_event(
+    parts: Relay, test: TestEvent, integrations: Sequence[Integration], *, offline: bool = False
+) -> list[dict[str, Any]]:
+    """What would become of it in each integration, stage by stage, with what Customer.io would get.
+
+    `offline`: as if its person were new, without a look at what is known of them.
+    """
     event = _event(test)
-    return [explain_now(parts, event, one) for one in integrations if one.source == test.source]
+    return [explain_now(parts, event, one, offline=offline) for one in integrations if one.source == test.source]
 
 
 def send_test_event(parts: Relay, test: TestEvent, doer: Doer, wake: Callable[[str, int], bool]) -> Mapping[str, bool]:

@@ -29,7 +29,7 @@ def add_source(text: str, fields: Fields, seal: Seal) -> Edited:
 
 
 def add_integration(text: str, fields: Fields, seal: Seal) -> Edited:
-    """Add a workspace: `name`, `source`, `region`, `site_id`, `api_key`, `environments`, `events.all`."""
+    """Add a workspace: `name`, `source`, `region`, `site_id`, `api_key`, `base_url`, `environments`, `events.all`."""
     name = value(fields, "name")
     try:
         keys = {key: secret_of(fields, key, seal) for key in _SECRETS}
@@ -41,6 +41,7 @@ def add_integration(text: str, fields: Fields, seal: Seal) -> Edited:
     if missing:
         return Edited(text, missing)
     table = _given({"source": value(fields, "source"), "region": value(fields, "region").lower(), **keys})
+    table |= _given({"base_url": value(fields, "base_url")})
     environments = fields.get("environments", [])
     if environments:
         table["environments"] = list(environments)

@@ -26,10 +26,11 @@ def test_the_first_three_steps():
     source = add_source("", {"source.name": ["my-app"], "webhook_secret": ["s3cret"]}, seal)
     assert loaded(source).sources.keys() == {"my-app"}
     fields = {"name": ["production"], "source": ["my-app"], "region": ["EU"], "events.all": ["on"], **KEYS}
-    config = loaded(add_integration(source.text, fields, seal))
+    config = loaded(add_integration(source.text, {**fields, "base_url": ["http://127.0.0.1:9"]}, seal))
     one = config.integrations["production"]
     assert (one.region, one.default_event, sorted(one.environments)) == ("eu", True, ["PRODUCTION"])
     assert config.warnings == ()
+    assert one.base_url == "http://127.0.0.1:9"
 
 
 def test_what_is_missing_is_said_at_its_field():
