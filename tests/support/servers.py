@@ -52,10 +52,19 @@ class OwnRedis:
         except redis.RedisError:
             return False
 
+    def follow(self, primary: "OwnRedis | None") -> None:
+        """Be a replica of another server from the next start on; None: a primary."""
+        self._config["replicaof"] = f"127.0.0.1 {primary.port}" if primary else "no one"
+
+    def send_signal(self, sign: int) -> None:
+        """Stop it in the middle of whatever it does, or let it go on."""
+        assert self._process is not None
+        self._process.send_signal(sign)
+
     def kill(self) -> None:
         """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
         assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def stop(self) -> None:

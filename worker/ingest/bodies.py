@@ -9,8 +9,8 @@ import msgspec
 
 from config.integrations import Identity, default_identity
 from worker.errors import SenderError
+from worker.ingest.arguments import Incoming
 from worker.ingest.depth import MOST_DEPTH, first_too_deep, is_too_deep
-from worker.ingest.store_events import Incoming
 from worker.purchasely.documented import Payload
 from worker.purchasely.event import CONFLICT_MARK, event_about, event_key
 from worker.purchasely.payload import NotAnObjectError, read_object

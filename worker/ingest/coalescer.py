@@ -8,9 +8,10 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from worker.errors import NotStoredError
+from worker.ingest.arguments import PIECES, Incoming, encode_events
 from worker.ingest.memory import InLane, Memory
 from worker.ingest.roundtrip import refusal
-from worker.ingest.store_events import PIECES, Incoming, Storing, encode_events
+from worker.ingest.store_events import Storing
 from worker.process.eventlog import EventLog
 
 __all__ = ["Appender", "Incoming"]

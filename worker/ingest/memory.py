@@ -28,7 +28,7 @@ class Kept(NamedTuple):
 class Memory:
     """What was stored in the last `keep_s` seconds, in order, within `keep_bytes`; the oldest goes first.
 
-    `heights` are how many events each stream ever took, by the last answer of its server; `eras` the server's word for
+    `heights` are those of the streams (see `era.lua`) by the last answer of their server; `eras` the server's name for
     the time since its last loss, in which that answer holds.
     """
 
@@ -43,7 +43,7 @@ class Memory:
         self.heights: dict[InLane, int] = {}
         self.eras: dict[InLane, bytes] = {}
         self.behind: dict[InLane, int] = {}
-        """Streams that were found shorter than their height: how long they were before the next events came."""
+        """Streams that were found below their height: how high they were before the next events came."""
 
     def keep(self, lane: InLane, events: int, pieces: list[bytes]) -> None:
         """Keep what one script has stored, or knew already."""
@@ -59,7 +59,7 @@ class Memory:
                 return
 
     def note_height(self, lane: InLane, height: int, new: int, before: int) -> None:
-        """Note how many events a stream took, `new` ones of them just now; `before`: its height when they were sent."""
+        """Note the height of a stream, by `new` events more just now; `before`: its height when they were sent."""
         if height - new < before:
             self.behind.setdefault(lane, height - new)
         else:
@@ -75,12 +75,7 @@ class Memory:
         self._bytes -= len(self._items.popleft().pieces) + _ITEM_BYTES
         self.first += 1
 
-    def items(self, number: int, most_bytes: int) -> list[Kept]:
-        """Items from this number on, in order: at least one, if there is any, and no more than so many bytes."""
-        found: list[Kept] = []
-        for item in islice(self._items, max(0, number - self.first), None):
-            most_bytes -= len(item.pieces)
-            if found and most_bytes < 0:
-                break
-            found.append(item)
-        return found
+    def items(self, number: int, most: int) -> list[Kept]:
+        """Up to so many items from this number on, in order."""
+        start = max(0, number - self.first)
+        return list(islice(self._items, start, start + most))

@@ -7,13 +7,14 @@ is taken for one. Data that is gone from the same server (FLUSHALL, an evicted s
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 from redis.exceptions import NoScriptError, ResponseError
 
 from worker.errors import NotStoredError
-from worker.ingest.memory import InLane, Memory
+from worker.ingest.arguments import names
+from worker.ingest.memory import InLane, Kept, Memory
 from worker.ingest.roundtrip import Command, encode, exchange, refusal
 from worker.ingest.server import Server, read_server
 from worker.process.eventlog import EventLog
@@ -23,24 +24,37 @@ from worker.store.stream import script
 log = EventLog(__name__)
 
 _LANES_AT_ONCE = 32
+_ITEMS_AT_ONCE = 500
+_NAMES_AT_ONCE = 2000  # arguments that Lua can unpack are bounded
 _BYTES_AT_ONCE = 1 << 20
 # Behind an era in which only a stream was lost, and ids say nothing of it.
 _STREAM_ALONE = b" stream"
+# The script's modes: ids went with the stream, or were left behind.
+_ALL_LOST, _STREAM_LOST = 1, 2
 
-Appending = Callable[[InLane, bytes, int, int], Command]
+
+class Appends(Protocol):
+    """Who makes the commands of appends."""
+
+    def append_again(self, kept: Kept, mode: int) -> Command:
+        """The command that appends what is remembered; `mode` is the script's."""
+
+    def id_tables(self, lane: InLane) -> list[str]:
+        """The tables of the ids that are known."""
 
 
 class Recall:
-    """Looks at servers, and appends again what they lack. `appending` makes the command for what is remembered.
+    """Looks at servers, and appends again what they lack. `appends` makes the commands for what is remembered.
 
     To be used by one caller at a time, with the connection that the next trip goes over.
     """
 
-    def __init__(self, memory: Memory, appending: Appending, append_text: str) -> None:
+    def __init__(self, memory: Memory, appends: Appends, append_text: str) -> None:
         self._memory = memory
-        self._appending = appending
-        self._texts = (append_text, script("era"))
-        self._era_sha = hashlib.sha1(self._texts[1].encode()).hexdigest()  # noqa: S324 - Redis's name for it
+        self._appends = appends
+        self._texts = (append_text, script("era"), script("known"))
+        # Redis's name for a script
+        _, self._era_sha, self._known_sha = (hashlib.sha1(text.encode()).hexdigest() for text in self._texts)  # noqa: S324
         self._lanes: list[InLane] = []
         self._turn = 0
         self._name: bytes | None = None
@@ -105,28 +119,48 @@ class Recall:
         while self._unopened:
             await self._compare(connection, self._unopened[:_LANES_AT_ONCE])
             del self._unopened[:_LANES_AT_ONCE]
-        again = 0
-        while items := self._memory.items(self._position, _BYTES_AT_ONCE):
-            replies = await exchange(
-                connection, [self._appending(one.lane, one.pieces, one.events, self._mode(one.lane)) for one in items]
-            )
-            for item, reply in zip(items, replies, strict=True):
-                if _usable(reply):
-                    new = reply.count(b"1", 0, item.events)
-                    self._restored += new
-                    again += item.events
-                    self._memory.note_height(item.lane, read_height(reply), new, 0)
+        compared = 0
+        while items := self._memory.items(self._position, _ITEMS_AT_ONCE):
+            await self._append(connection, await self._missing(connection, items))
+            compared += sum(item.events for item in items)
             self._position = max(self._position, self._memory.first) + len(items)
         self._is_restoring = False
         self._memory.behind.clear()
         if self._lost or self._restored:
-            log.warning("redis_lost_writes", lost=self._lost, restored=self._restored, remembered=again)
-        elif again:
-            log.info("redis_changed", remembered=again)
+            log.warning("redis_lost_writes", lost=self._lost, restored=self._restored, compared=compared)
+        elif compared:
+            log.info("redis_changed", compared=compared)
         self._lost = self._restored = 0
 
+    async def _missing(self, connection: Any, items: Sequence[Kept]) -> list[Kept]:
+        """The items of which an event is not known, or may be known wrongly."""
+        commands, asked = [], []
+        for lane, mine in _by_lane(items).items():
+            tables = self._appends.id_tables(lane)
+            for some in (mine[at : at + _NAMES_AT_ONCE] for at in range(0, len(mine), _NAMES_AT_ONCE)):
+                commands.append(_command("EVALSHA", self._known_sha, len(tables), *tables, *(name for name, _ in some)))
+                asked.append((lane, some))
+        found = {index for index, item in enumerate(items) if self._mode(item.lane) == _STREAM_LOST}
+        for (_, some), reply in zip(asked, await exchange(connection, commands), strict=True):
+            if _usable(reply):
+                found |= {index for (_, index), mark in zip(some, reply.decode(), strict=True) if mark == "1"}
+        return [items[index] for index in sorted(found)]
+
+    async def _append(self, connection: Any, items: Sequence[Kept]) -> None:
+        left = list(items)
+        while left:
+            size, count = 0, 0
+            while count < len(left) and (not count or size + len(left[count].pieces) < _BYTES_AT_ONCE):
+                size, count = size + len(left[count].pieces), count + 1
+            some, left = left[:count], left[count:]
+            commands = [self._appends.append_again(item, self._mode(item.lane)) for item in some]
+            for item, reply in zip(some, await exchange(connection, commands), strict=True):
+                if _usable(reply):
+                    self._restored += reply.count(b"1", 0, item.events)
+                    self._memory.note_height(item.lane, read_height(reply), 0, 0)
+
     def _mode(self, lane: InLane) -> int:
-        return 2 if self._memory.eras.get(lane, b"").endswith(_STREAM_ALONE) else 1
+        return _STREAM_LOST if self._memory.eras.get(lane, b"").endswith(_STREAM_ALONE) else _ALL_LOST
 
     async def _compare(self, connection: Any, lanes: Sequence[InLane]) -> bool:
         """Compare lanes with the server; whether one lacks something, or may."""
@@ -144,12 +178,12 @@ class Recall:
             if isinstance(reply, ResponseError):
                 _usable(reply)
                 continue  # this lane is broken: its own appends say so
-            if type(reply) is not list or len(reply) != 3:
+            if type(reply) is not list or len(reply) != 4:
                 await connection.disconnect()
                 raise NotStoredError("unexpected_reply")
-            era, height, lost = reply
+            era, height, lost, base = reply
             former = known.get(lane, b"")
-            is_behind |= era != former and (former != b"" or height < heights.get(lane, 0))
+            is_behind |= era != former and (former != b"" or base < heights.get(lane, 0))
             self._memory.behind.pop(lane, None)
             known[lane], heights[lane] = era, height
             self._lost += lost
@@ -157,7 +191,7 @@ class Recall:
 
 
 def read_height(reply: bytes) -> int:
-    """How many events the stream ever took, from an append's answer."""
+    """The height of the stream, from an append's answer."""
     return int(reply.split(b" ", 2)[1])
 
 
@@ -176,5 +210,13 @@ def _usable(reply: Any) -> bool:
     return True
 
 
-def _command(*arguments: str | int) -> Command:
+def _by_lane(items: Sequence[Kept]) -> dict[InLane, list[tuple[bytes, int]]]:
+    """The events of each lane by their names, each with the position of its item."""
+    found: dict[InLane, list[tuple[bytes, int]]] = {}
+    for index, item in enumerate(items):
+        found.setdefault(item.lane, []).extend((name, index) for name in names(item.pieces, item.events))
+    return found
+
+
+def _command(*arguments: str | int | bytes) -> Command:
     return [b"*%d\r\n" % len(arguments), encode(arguments)]

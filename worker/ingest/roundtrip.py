@@ -15,9 +15,10 @@ from worker.errors import NotStoredError
 Command = list[bytes]
 
 
-def encode(arguments: Iterable[str | int]) -> bytes:
+def encode(arguments: Iterable[str | int | bytes]) -> bytes:
     """Arguments as the protocol has them, without their number."""
-    return b"".join(b"$%d\r\n%b\r\n" % (len(raw), raw) for raw in (str(one).encode() for one in arguments))
+    raws = (one if isinstance(one, bytes) else str(one).encode() for one in arguments)
+    return b"".join(b"$%d\r\n%b\r\n" % (len(raw), raw) for raw in raws)
 
 
 class Line:

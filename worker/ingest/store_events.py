@@ -5,58 +5,27 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-from zlib import crc32
 
-import msgspec
 import redis.asyncio
 from redis import exceptions
 from redis.exceptions import NoScriptError, RedisError
 
 from worker.errors import NotStoredError
-from worker.ingest.memory import InLane, Memory
+from worker.ingest.arguments import ARGUMENTS, PIECES
+from worker.ingest.memory import InLane, Kept, Memory
 from worker.ingest.recall import Recall, read_height
 from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
 from worker.ingest.server import Server
 from worker.purchasely.event import CONFLICT_MARK
-from worker.store.dedup import bucket_s, id_digest, tables
+from worker.store.dedup import bucket_s, tables
 from worker.store.keys import shard_key
 from worker.store.stream import script
 
 _LOOK_S = 1.0
-# Behind an answer's marks: how many events the stream took, and its last entry.
+# Behind an answer's marks: the height of the stream, and its last entry.
 _TAIL = re.compile(rb" \d+ (\d+-\d+)?")
 # Whoever answers so has lost its primacy, or its replicas: the next trip asks again who has it.
 _DEMOTED = frozenset({"readonly", "replicas", "loading", "cluster"})
-
-
-class Incoming(msgspec.Struct, frozen=True, gc=False):
-    """One event on its way in: its source and shard, its id, what else makes it the same event, and its bytes."""
-
-    source: str
-    shard: int
-    key: str
-    about: str
-    raw: bytes
-
-
-# Each event is as many pieces of the command, and arguments of the script.
-PIECES, ARGUMENTS = 2, 3
-
-
-def encode_events(events: Sequence[Incoming]) -> dict[InLane, list[bytes]]:
-    """The script's arguments for each lane's events, in order; each piece continues the protocol line before it."""
-    lanes: dict[InLane, list[bytes]] = {}
-    for event in events:
-        raw = event.raw
-        digest = id_digest(event.key)
-        lane = (event.source, event.shard)
-        pieces = lanes.get(lane)
-        if pieces is None:
-            lanes[lane] = pieces = []
-        # whoever sends the same id on purpose may as well send the same event: four bytes are enough
-        about = crc32(event.about.encode()).to_bytes(4)
-        pieces += (b"\r\n$16\r\n%b\r\n$4\r\n%b\r\n$%d\r\n" % (digest, about, len(raw)), raw)
-    return lanes
 
 
 class Storing:
@@ -82,7 +51,7 @@ class Storing:
         self._max_memory_percent = max_memory_percent
         self._text = script("append")
         self._sha = hashlib.sha1(self._text.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
-        self._recall = Recall(memory, self._append_again, self._text)
+        self._recall = Recall(memory, self, self._text)
         self._line = Line(client, self._meet)
         self._looked_s = -_LOOK_S
         self._memory_full = False
@@ -181,10 +150,18 @@ class Storing:
         self._looked_s = time.monotonic()
         self._memory_full = server.is_over(self._max_memory_percent)
 
-    def _append_again(self, lane: InLane, pieces: bytes, events: int, mode: int) -> Command:
+    def append_again(self, kept: Kept, mode: int) -> Command:
         """The script's call for what is remembered; a sweep finds it, so it wakes nobody."""
-        count, prefix = self._made(lane, (), mode)
-        return [b"*%d\r\n" % (count + events * ARGUMENTS), prefix, pieces, b"\r\n"]
+        count, prefix = self._made(kept.lane, (), mode)
+        return [b"*%d\r\n" % (count + kept.events * ARGUMENTS), prefix, kept.pieces, b"\r\n"]
+
+    def id_tables(self, lane: InLane) -> list[str]:
+        """The tables of the ids that are known just now."""
+        return self._tables(lane, "ids")
+
+    def _tables(self, lane: InLane, kind: str) -> list[str]:
+        source, shard = lane
+        return tables(shard, kind, source, int(time.time()) // self._bucket_s)
 
     def _command(self, lane: InLane, pieces: list[bytes]) -> Command:
         """The script's call, in Redis's protocol."""
@@ -207,8 +184,7 @@ class Storing:
     def _made(self, lane: InLane, integrations: Sequence[str], mode: int) -> tuple[int, bytes]:
         source, shard = lane
         keys = [shard_key(shard, "events", source)]
-        bucket = int(time.time()) // self._bucket_s
-        keys += [table for kind in ("ids", "seen") for table in tables(shard, kind, source, bucket)]
+        keys += [table for kind in ("ids", "seen") for table in self._tables(lane, kind)]
         keys.append(shard_key(shard, "intake", source))
         for integration in integrations:
             keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]

@@ -5,8 +5,8 @@ from worker.ingest.memory import Memory
 LANE = ("app", 0)
 
 
-def kept(memory, number=0, most_bytes=1000):
-    return [item.pieces for item in memory.items(number, most_bytes)]
+def kept(memory, number=0, most=1000):
+    return [item.pieces for item in memory.items(number, most)]
 
 
 def test_it_keeps_what_is_young_enough():
@@ -62,5 +62,5 @@ def test_items_are_numbered_whatever_was_dropped_before():
     assert kept(memory, 0) == [b"2", b"3", b"4", b"5"]
     assert kept(memory, 4) == [b"4", b"5"]
     assert kept(memory, 6) == []
-    assert kept(memory, 2, most_bytes=2) == [b"2", b"3"]
-    assert kept(memory, 2, most_bytes=0) == [b"2"]
+    assert kept(memory, 2, most=2) == [b"2", b"3"]
+    assert kept(memory, 0, most=2) == [b"2", b"3"]

@@ -9,7 +9,7 @@
 --       '0' from a sender, '1' from the memory of the door, '2' likewise, where the stream was lost and the ids were not,
 --       then digest of the id, of what it is about, and body of each event
 -- Returns one character an event ('1' stored, '0' known already), then one an integration ('1' wake it, '0' no need);
---         behind the events' ' ', how many events this stream ever took, ' ', its last entry (when one was stored).
+--         behind the events' ' ', the stream's height, see `era.lua`, ' ', its last entry (when one was stored).
 local call, stream, ids, again = redis.call, KEYS[1], KEYS[2], ARGV[5]
 local digests, events = {}, 0
 for i = 6, #ARGV, 3 do
@@ -100,10 +100,9 @@ for n = 1, events do
     if rival[n] then conflicts = conflicts + 1 end
   end
 end
-local accepted
 if stored > 0 then
   if call('TTL', ids) < 0 then call('EXPIRE', ids, tonumber(ARGV[1])) end
-  accepted = call('HINCRBY', KEYS[8], 'accepted', stored)
+  call('HINCRBY', KEYS[8], 'accepted', stored)
   if again ~= '0' then call('HINCRBY', KEYS[8], 'restored', stored) end
 end
 if conflicts > 0 then call('HINCRBY', KEYS[8], 'conflicting', conflicts) end
@@ -131,6 +130,7 @@ for n = 0, tonumber(ARGV[3]) - 1 do
   marks[#marks + 1] = due and '1' or '0'
 end
 if events > 0 then
-  marks[#marks + 1] = ' ' .. (accepted or call('HGET', KEYS[8], 'accepted') or '0') .. ' ' .. entry
+  local accepted, lost, restored = unpack(call('HMGET', KEYS[8], 'accepted', 'lost', 'restored'))
+  marks[#marks + 1] = string.format(' %.0f ', (accepted or 0) + (lost or 0) - (restored or 0)) .. entry
 end
 return table.concat(marks)

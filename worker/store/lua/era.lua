@@ -1,17 +1,20 @@
 #!lua flags=allow-oom
 -- Compare what a web door knows of a stream with this server, and count what the server lacks. An era is the time from
 -- one loss to the next: it begins when a door meets another server, when this hash is gone with all the rest, or when the
--- stream alone is gone. Every door that knew the former era says how far the stream was; the furthest one counts.
+-- stream alone is gone. Every door that knew the former era says how high the stream was; the highest one counts.
+-- The height of a stream is how many events it ever took, each once: those that it lost too, and none twice that came back.
 -- KEYS  era, intake, stream
 -- ARGV  server ('' when it cannot be distinguished), a name for a new era, the era that the door knows ('' for none),
---       how many events the stream had taken by then, '1' when whatever era there is has ended,
---       where the stream was found behind that: how many it had taken before the door's next events ('' otherwise)
--- Returns {era ('' where nothing was ever stored), how many events the stream took, lost events that were counted just now}; an era with ' stream' at its
---         end is one in which ids say nothing of the stream.
+--       the height of the stream by then, '1' when whatever era there is has ended,
+--       where the stream was found below that: its height before the door's next events ('' otherwise)
+-- Returns {era ('' where nothing was ever stored), height, lost events that were counted just now, height at its begin};
+--         an era with ' stream' at its end is one in which ids say nothing of the stream.
 local call = redis.call
 local server, name, known, height = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local era, former, base, counted = unpack(call('HMGET', KEYS[1], 'era', 'server', 'base', 'counted'))
-local accepted = tonumber(call('HGET', KEYS[2], 'accepted') or 0)
+local function count(field) return tonumber(call('HGET', KEYS[2], field) or 0) end
+local accepted = count('accepted')
+local now = accepted + count('lost') - count('restored')
 local added = 0
 if call('EXISTS', KEYS[3]) == 1 then
   local info = call('XINFO', 'STREAM', KEYS[3])
@@ -19,16 +22,16 @@ if call('EXISTS', KEYS[3]) == 1 then
     if info[i] == 'entries-added' then added = info[i + 1] end
   end
 end
-if not era and known == '' and height + accepted + added == 0 then return {'', 0, 0} end
+if not era and known == '' and height + now + added == 0 then return {'', 0, 0, 0} end
 local alone = added < accepted
 if alone then
-  height = math.max(height, accepted)
+  height = math.max(height, now)
+  now = now - accepted + added
   call('HSET', KEYS[2], 'accepted', added)
-  accepted = added
 end
 local behind = tonumber(ARGV[6])
 if not era or alone or ARGV[5] == '1' or (behind and era == known) or (server ~= '' and server ~= former) then
-  era, base, counted = alone and name .. ' stream' or name, math.min(accepted, behind or accepted), 0
+  era, base, counted = alone and name .. ' stream' or name, math.min(now, behind or now), 0
   call('HSET', KEYS[1], 'era', era, 'server', server, 'base', base, 'counted', counted)
 end
 local lost = 0
@@ -37,6 +40,7 @@ if known ~= era then
   if lost > 0 then
     call('HINCRBY', KEYS[1], 'counted', lost)
     call('HINCRBY', KEYS[2], 'lost', lost)
+    now = now + lost
   end
 end
-return {era, accepted, lost}
+return {era, now, lost, tonumber(base)}

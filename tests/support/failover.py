@@ -1,0 +1,116 @@
+"""The drill: fail-overs to replicas that lag behind, while events flow, and what became of the events."""
+
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.support.payloads import payload
+from tests.support.sentinels import SentinelSet
+from tests.support.stack import TOKEN, Stack
+from tests.support.traffic import Traffic
+from tests.support.waiting import elapse, until
+
+PEOPLE = 2000
+
+
+@dataclass
+class Drill:
+    """What some fail-overs came to.
+
+    `back_s`: from each kill to the first answer to a post that was begun after it. `unexplained` are events that were
+    answered with 200 and are neither in the books nor counted as lost.
+    """
+
+    accepted: int
+    lost: int
+    doubled: int
+    redis_lost: int
+    restored: int
+    unexplained: int
+    back_s: list[float]
+    statuses: dict[Any, int]
+    reasons: dict[str, int]
+    findings: list[str]
+    waiting: int
+    exits: dict[str, int] = field(default_factory=dict)
+    log_lines: dict[str, int] = field(default_factory=dict)
+
+
+def event(number: int, size_bytes: int) -> tuple[str, bytes]:
+    """An event's id and bytes; a person has several events."""
+    found = payload("SUBSCRIPTION_RENEWED", user_id=f"user-{number % PEOPLE}") | {"event_id": f"drill-{number}"}
+    raw = orjson.dumps(found)
+    found["content_id"] = "x" * max(0, size_bytes - len(raw))
+    return found["event_id"], orjson.dumps(found)
+
+
+def drill(
+    folder: Path,
+    failovers: int,
+    rate: float = 500,
+    frozen_s: float = 5.0,
+    size_bytes: int = 3000,
+    **env: str,
+) -> Drill:
+    """Run a whole relay over a set of servers under Sentinels, and kill the primary so many times."""
+    folder.mkdir(parents=True, exist_ok=True)
+    servers = SentinelSet(folder)
+    stack = Stack(folder / "stack", servers.url, **{"RELAY_LEASE_S": "2", **env})
+    traffic = Traffic([stack.web_port], TOKEN, lambda number: event(number, size_bytes), rate)
+    try:
+        servers.start()
+        stack.start()
+        traffic.start()
+        until(lambda: len(traffic.accepted) > rate, "events flow")
+        back_s = [_fail_over(servers, traffic, frozen_s) for _ in range(failovers)]
+        elapse(1)
+        traffic.stop()
+        return _judge(stack, traffic, back_s)
+    finally:
+        stack.stop()
+        servers.stop()
+
+
+def _fail_over(servers: SentinelSet, traffic: Traffic, frozen_s: float) -> float:
+    """Freeze the replicas, kill the primary, let the replicas go on; how long ingest was away, seconds."""
+    primary = servers.primary()
+    replicas = servers.freeze()
+    elapse(frozen_s)
+    primary.kill()
+    killed_s = time.monotonic()
+    for one in replicas:
+        one.send_signal(signal.SIGCONT)
+    back_s = until(lambda: traffic.first_after(killed_s), "ingest is back", within_s=60)
+    primary.follow(servers.primary())
+    primary.start()
+    servers.until_whole()
+    return back_s
+
+
+def _judge(stack: Stack, traffic: Traffic, back_s: list[float]) -> Drill:
+    until(lambda: stack.account.waiting == 0, "nothing waits", within_s=120, every_s=0.5)
+    effects = Counter(one["attributes"]["event_id"] for one in stack.arrived())
+    until(lambda: not any(stack.parts.redis.keys("relay:{*}:lease:*")), "nobody is at work")
+    (source,) = orjson.loads(stack.relay("status", "--json").stdout)["sources"]
+    lines = [line.split() for name in stack.processes for line in stack.log(name).splitlines()]
+    logs = Counter(line[3] for line in lines if len(line) > 3)
+    return Drill(
+        accepted=len(traffic.accepted),
+        lost=len(traffic.accepted - effects.keys()),
+        doubled=sum(count > 1 for count in effects.values()),
+        redis_lost=source["lost"],
+        restored=source["restored"],
+        unexplained=max(0, len(traffic.accepted) - source["accepted"] - source["lost"] + source["restored"]),
+        back_s=back_s,
+        statuses=dict(traffic.statuses),
+        reasons=dict(traffic.reasons),
+        findings=stack.findings,
+        waiting=stack.account.waiting,
+        exits={name: code for name, one in stack.processes.items() if (code := one.poll()) is not None},
+        log_lines=dict(logs.most_common(12)),
+    )
