@@ -1,5 +1,6 @@
 """`relay send`: posts events as an upstream service does, or as Purchasely does."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -12,13 +13,23 @@ from worker.errors import OperatorError
 
 if TYPE_CHECKING:
     from config.integrations import Source
+    from worker.acts.testing import Environment
     from worker.cli.posting import Poster, Sent
 
 _CHUNK = 500
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--example", metavar="CODE", help="Send an example of this event instead of FILE, marked as a test.")
+@click.option("--person", metavar="ID", help="Who the example is about: an id or an e-mail address.")
+@click.option(
+    "--environment",
+    type=click.Choice(["SANDBOX", "PRODUCTION"]),
+    default="SANDBOX",
+    show_default=True,
+    help="The example's.",
+)
 @click.option("--url", help="Where the relay's web door is.  [default: this machine, RELAY_PORT or 8080]")
 @click.option("--source", help="Whose events they are.  [default: the only source of the integrations file]")
 @click.option("--token-env", metavar="NAME", help="Variable that holds the token.  [default: the file's own]")
@@ -40,7 +51,10 @@ _CHUNK = 500
 @click.option("--map", "columns", multiple=True, metavar="COLUMN=FIELD", help="Rename a column of the CSV file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def send(
-    file: IO[bytes],
+    file: IO[bytes] | None,
+    example: str | None,
+    person: str | None,
+    environment: "Environment",
     url: str | None,
     source: str | None,
     token_env: str | None,
@@ -62,12 +76,15 @@ def send(
     \b
     relay send history.ndjson --rate 200 --resume --refused refused.ndjson
     relay send history.csv --csv --map type=event_name --map customer=user_id
+    relay send --example RENEWAL_DISABLED --person me@example.com
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     from worker.app import read_settings
     from worker.cli.eventfile import chunks, read_events
     from worker.cli.feeding import Feed, read_csv
     from worker.cli.posting import RefusedError
 
+    if file is None or example is not None:
+        file = _example(file, example, person, source, environment)
     poster = _poster(url or f"http://127.0.0.1:{read_settings().port}", source, token_env, patience_s, sign=sign)
     if resume and file.name == "<stdin>":
         raise click.UsageError("--resume needs a file")
@@ -88,6 +105,30 @@ def send(
     if problem:
         say(f"relay: {problem}", err=True)
         sys.exit(1)
+
+
+class _Named(io.BytesIO):
+    """An event that is in no file."""
+
+    name = "the example"
+
+
+def _example(
+    file: IO[bytes] | None, code: str | None, person: str | None, source: str | None, environment: "Environment"
+) -> IO[bytes]:
+    """An example of a code, as a file.
+
+    Raises:
+        click.UsageError: there is a file too, or neither; or nobody is named.
+    """
+    from worker.acts.testing import make_test_event
+    from worker.app import relay
+
+    if code is None or file is not None:
+        raise click.UsageError("give FILE, or --example CODE")
+    if person is None:
+        raise click.UsageError("--example needs --person, an id or an e-mail address")
+    return _Named(make_test_event(relay().integrations, _source(source).name, code, person, environment).raw)
 
 
 def _columns(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -259,6 +259,26 @@ def test_a_wrong_set_up_is_exit_2(send, arguments, message):
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"relay: {message}\n")
 
 
+def test_an_example_is_sent_through_the_door(door, send):
+    """Marked as a test, of the sandbox, about the person that is named; signed as Purchasely's, if so wanted."""
+    done = send("--example", "RENEWAL_DISABLED", "--person", "me@example.com", "--sign", "--json", text="")
+    assert done.returncode == 0, done.stderr
+    ((path, _, body),) = door.requests
+    event = json.loads(body)
+    assert path == "/webhooks/purchasely/app"
+    assert (event["event_name"], event["environment"], event["relay_test"]) == ("RENEWAL_DISABLED", "SANDBOX", True)
+    assert event["customerio_user_email"] == "me@example.com"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--example", "ACTIVATE"), ("-", "--example", "ACTIVATE", "--person", "a")],
+)
+def test_a_file_or_an_example(send, arguments):
+    """One of the two, and the example's person."""
+    assert send(*arguments, text="{}").returncode == 2
+
+
 def test_what_is_refused_goes_to_a_file_with_the_reason(door, send, tmp_path):
     """The rest is sent; exit 1."""
     bad = (422, {}, {"title": "Not an event", "detail": "item 2"})
