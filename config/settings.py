@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.quiet import read_quiet
 from config.roles import read_roles
 
 WAYS = ("link", "proxy", "oidc")
@@ -95,6 +96,18 @@ class Settings(BaseSettings):
     hold_longest_s: float = Field(300, gt=0, description="Longest wait between probes of a held integration.")
     probe_events: int = Field(3, ge=1, le=100, description="Events of one probe.")
 
+    alert_urls: SecretStr = Field(
+        SecretStr(""),
+        description="Where alerts go, addresses of apprise separated by spaces; empty: none. Needs the extra alerts.",
+    )
+    alert_quiet: str = Field(
+        "", description="Hours for urgent alerts alone, as in 22:00-07:00 Europe/Berlin; empty: none."
+    )
+    alert_silent_h: int = Field(
+        6, ge=3, le=21, description="After so many hours without an event, where there usually is one, it is said."
+    )
+    alert_name: str = Field("relay", description="What an alert calls this relay, where there are several.")
+
     by: str = Field("", description="Who acts, for the record of `relay actions`; empty: the OS user.")
     dead_limit: int = Field(1_000_000, ge=1, description="Dead letters of one integration before it is held.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -137,6 +150,12 @@ class Settings(BaseSettings):
     @classmethod
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("alert_quiet")
+    @classmethod
+    def _hours_are_readable(cls, text: str) -> str:
+        read_quiet(text)
+        return text
 
     @field_validator("console_login")
     @classmethod

@@ -20,6 +20,7 @@ from kombu.exceptions import OperationalError
 
 import worker.replay.serving  # noqa: F401 - loaded before the fork, so that children share it
 from config.variables import unknown_variables
+from worker.alerts.watchman import watch as watch_alerts
 from worker.app import read_settings, relay
 from worker.errors import OperatorError, RelayError
 from worker.ledger.figures import Ledger
@@ -142,6 +143,7 @@ def _begin_beat(**_: object) -> None:
     log.info("beat_starts")
     relay().pulse.start()
     atexit.register(relay().end)
+    _look_after_alerts()
 
 
 def _begin(role: Role) -> None:
@@ -171,6 +173,7 @@ def _begin_child(**_: object) -> None:
 @signals.worker_ready.connect
 def _watch(**_: object) -> None:
     relay().pulse.start()  # after the children were forked
+    _look_after_alerts()
     address = relay().broker.address
     if address is None:
         return  # only Redis can be asked how many messages wait
@@ -186,6 +189,12 @@ def _watch(**_: object) -> None:
         return bool(state.active_requests or state.reserved_requests)
 
     Watchdog(queue_length, lambda: sum(state.total_count.values()), busy, read_settings().watchdog_s).start()
+
+
+def _look_after_alerts() -> None:
+    watching = watch_alerts(relay())
+    watching.start()
+    atexit.register(watching.stop)
 
 
 @signals.worker_shutdown.connect

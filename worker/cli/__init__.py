@@ -23,6 +23,7 @@ _COMMANDS = {
     "check": "Validate the integrations file, the keys and regions, and the server.",
     "status": "Show each integration: live or held, what came and was sent lately, what waits, what failed.",
     "audit": "Compare the books with what Redis itself counts.",
+    "alerts": "Show what needs somebody; send a test to the targets of RELAY_ALERT_URLS.",
     "config": "See and change the configuration in force: plan, apply, show, log, diff, export, rollback, reseal.",
     "actions": "Show what people did: who, what, when and why.",
     "seal": "Seal a secret, so that it can be written in the integrations file.",
@@ -45,7 +46,7 @@ _COMMANDS = {
 
 _SECTIONS = {
     "Start": ("init", "demo", "check", "up", "web", "worker", "beat", "console"),
-    "Watch": ("status", "audit", "trace", "explain", "compare", "actions"),
+    "Watch": ("status", "audit", "alerts", "trace", "explain", "compare", "actions"),
     "Repair": ("dead", "jobs", "hold", "resume", "replay", "resync"),
     "People": ("person", "suppress", "forget"),
     "Configuration": ("config", "seal"),
@@ -76,6 +77,8 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912, PLR0915 - one imp
             from worker.cli.status import status as command
         case "audit":
             from worker.cli.audit import audit as command
+        case "alerts":
+            from worker.cli.alerts import alerts as command
         case "config":
             from worker.cli.config.group import config as command
         case "actions":

@@ -16,6 +16,8 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "console": ("relay console", "relay console link --role operator"),
     "check": ("relay check", "relay check --offline --strict"),
     "audit": ("relay audit", "relay audit --json"),
+    "alerts": ("relay alerts", "relay alerts --json", "relay alerts test"),
+    "alerts test": ("relay alerts test",),
     "config plan": ("relay config plan draft.toml --since 3d",),
     "config apply": ('relay config apply draft.toml -m "loyalty events on"',),
     "config show": ("relay config show", "relay config show 41"),

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from config.integrations import Integrations, Source
 from config.variables import unknown_variables
+from worker.alerts.watchman import Watch, watch
 from worker.app import Relay, relay
 from worker.errors import NotStoredError, OperatorError, SenderError
 from worker.ingest.admission import RETRIES_S, check_signature, check_token, unsigned
@@ -51,6 +52,7 @@ class Door:
         self.settings = parts.settings
         self._waker = waker
         self.metrics: MetricsPort | None = None
+        self._alerts: Watch | None = None
         self._join = Errand(parts.join, "join")
         self.redis: redis.asyncio.Redis = open_async(parts.address)
         self.appender = Appender(
@@ -105,12 +107,16 @@ class Door:
         self.adopt(live.loaded.integrations)  # what was taken up since the door was made
         if self._parts.role == "web":  # else the caller owns these parts and does not run for long
             self._parts.pulse.start()
+            self._alerts = watch(self._parts)
+            self._alerts.start()
 
     async def process_shutdown(self, _scope: Any, _event: Any) -> None:
         """Send the wake-ups that are queued and close the connections to Redis; every request has been answered."""
         self._parts.live.swapped = lambda _: None
         if self._watching is not None:
             self._watching.cancel()
+        if self._alerts:
+            await asyncio.to_thread(self._alerts.stop)
         await asyncio.to_thread(self._parts.end)
         if self.metrics:
             await asyncio.to_thread(self.metrics.stop)

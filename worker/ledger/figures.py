@@ -4,6 +4,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -18,7 +19,10 @@ from worker.ledger.needs import Need, needs
 from worker.ledger.operation import Operation, read_counters, read_leases, read_queue
 from worker.ledger.past import past
 from worker.ledger.recent import Delays, recent_delays
+from worker.ledger.trends import Trend, trend
 from worker.revisions.live import EMPTY
+from worker.store.keys import CERTIFICATES
+from worker.store.samples import Samples
 from worker.store.stream import lanes_of
 from worker.store.tally import Tallies, tally_all
 
@@ -76,15 +80,32 @@ class Ledger:
         if self._parts.live.loaded is EMPTY:
             fresh = "there is no configuration yet: events are refused"
             return [Need("config:none", "config", fresh, "`relay config apply FILE` writes the first one")]
-        return needs(self.figures(), self.audit().findings, time.time_ns() // 1_000_000)
+        now_ms = time.time_ns() // 1_000_000
+        return needs(self.figures(), self.audit().findings, now_ms, self.trends(now_ms), self._certificates())
+
+    def trends(self, now_ms: int) -> dict[str, Trend]:
+        """What is unusual about each integration that takes events."""
+        names = [one.name for one in self._parts.integrations.integrations.values() if one.enabled]
+        samples = Samples(self._redis)
+        day, week = samples.series(names, "24h", now_ms), samples.series(names, "7d", now_ms)
+        return {name: trend(day[name], week[name], self._settings.alert_silent_h) for name in names}
+
+    def _certificates(self) -> dict[str, int]:
+        found: Any = self._redis.hgetall(CERTIFICATES)
+        return {name.decode(): int(until_ms) for name, until_ms in found.items()}
 
     def exported(self) -> Figures | None:
         """The same with the operation, for the one host that exports what is of all; None: another one does."""
         if not self.fleet().leads(socket.gethostname()):
             return None
         figures = self.figures()
-        found = Counter(str(need.kind) for need in needs(figures, [], time.time_ns() // 1_000_000))
+        found = Counter(str(need.kind) for need in self._lasting(figures))
         return msgspec.structs.replace(figures, operation=self._operation(dict(found)))
+
+    def _lasting(self, figures: Figures) -> list[Need]:
+        """What needs somebody, without an audit at each scrape."""
+        now_ms = time.time_ns() // 1_000_000
+        return needs(figures, [], now_ms, self.trends(now_ms), self._certificates())
 
     def _operation(self, found: dict[str, int]) -> Operation:
         config = self._parts.integrations

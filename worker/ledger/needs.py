@@ -4,7 +4,8 @@ Pure: it takes what was read of the relay and returns values; each need has a ke
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -14,10 +15,15 @@ from worker.ledger.audit import Finding
 from worker.ledger.fleet import Fleet
 from worker.ledger.headroom import near
 from worker.ledger.metrics import Figures
+from worker.ledger.trends import Trend
 from worker.process.wording import count, several, span
 
 Kind = Literal["held", "failing", "silent", "bound", "absent", "lost", "books", "expiring", "archive", "config"]
 
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+# Time to have a certificate renewed, and then to worry.
+_SOON_MS: Final = 21 * 86_400_000
+_URGENT_MS: Final = 3 * 86_400_000
 # A destination that does not answer comes back by itself; after so long somebody should ask why it has not.
 _PATIENCE_MS: Final = 5 * 60_000
 _HOLDS: Final = {str(kind): advice for kind, advice in HOLDS.items()}
@@ -39,8 +45,14 @@ class Need(msgspec.Struct, frozen=True):
     urgent: bool = False
 
 
-def needs(figures: Figures, findings: Iterable[Finding], now_ms: int) -> list[Need]:
-    """All needs, the urgent ones first."""
+def needs(
+    figures: Figures,
+    findings: Iterable[Finding],
+    now_ms: int,
+    trends: Mapping[str, Trend] = _NONE,
+    certificates: Mapping[str, int] = _NONE,
+) -> list[Need]:
+    """All needs, the urgent ones first; `certificates` says when each ends (Unix ms)."""
     found = [
         *(_hold(account, now_ms) for account in figures.accounts),
         *_losses(figures.intake),
@@ -48,6 +60,8 @@ def needs(figures: Figures, findings: Iterable[Finding], now_ms: int) -> list[Ne
         *_fleet(figures.fleet),
         *_bounds(figures),
         _archive(figures),
+        *_trends(trends),
+        *_certificates(certificates, now_ms),
     ]
     return sorted((need for need in found if need is not None), key=lambda need: not need.urgent)
 
@@ -154,3 +168,39 @@ def _archive(figures: Figures) -> Need | None:
         return None
     advice = "nothing is trimmed until it is written; see docs/runbook.md"
     return Need("archive", "archive", message, advice, since_ms=state.failing_since_ms)
+
+
+def _trends(trends: Mapping[str, Trend]) -> Iterator[Need]:
+    for name, trend in trends.items():
+        if trend.failed:
+            share = trend.failed * 100 // trend.settled
+            yield Need(
+                f"failing:{name}",
+                "failing",
+                f"{several(trend.failed, 'event')} of {name} failed within the hour ({share} %), more than usual",
+                "`relay dead` groups them by what has to be fixed",
+                name,
+            )
+        if trend.silent_h:
+            hours = several(trend.silent_h, "hour")
+            yield Need(
+                f"silent:{name}",
+                "silent",
+                f"nothing was received for {name} in {hours}, where there usually is something",
+                "look at the sender, and at the webhook's address and secret in Purchasely",
+                name,
+            )
+
+
+def _certificates(certificates: Mapping[str, int], now_ms: int) -> Iterator[Need]:
+    for name, until_ms in certificates.items():
+        left_ms = until_ms - now_ms
+        if left_ms < _SOON_MS:
+            when = f"ends in {span(left_ms)}" if left_ms > 0 else "has ended"
+            yield Need(
+                f"expiring:{name}",
+                "expiring",
+                f"the certificate of {name} {when}",
+                "renew it and restart what uses it",
+                urgent=left_ms < _URGENT_MS,
+            )

@@ -65,6 +65,9 @@ relay:archive                        hash    files, events, written_ms; failing_
 relay:archive:lease                  string  token of who archives; 1; expires, or its holder
 relay:counters                       hash    requests to Customer.io by answer and duration, trimmed events; some 20
                                              fields an integration; nobody
+relay:alerts                         hash    target and need -> what was sent of it; a field a need; its end
+relay:alerts:lease                   string  token of who looks after the alerts; 1; expires, or its holder
+relay:certificates                   hash    certificate -> when it ends (ms); a few; each look
 relay:shards                         string  how many shards there are; 1; nobody
 relay:schema                         string  version of all these formats (`schema`); 1; nobody
 """
@@ -81,6 +84,9 @@ REVISIONS = "relay:config:revisions"
 PROCESSES = "relay:processes"
 ACTIONS = "relay:actions"
 COUNTERS = "relay:counters"
+ALERTS = "relay:alerts"
+ALERTS_LEASE = "relay:alerts:lease"
+CERTIFICATES = "relay:certificates"
 DEAD_NUMBERS = "relay:deadnumbers"
 SESSIONS = "relay:console:sessions"
 DRAFTS = "relay:console:drafts"

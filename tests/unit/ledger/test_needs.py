@@ -10,6 +10,7 @@ from worker.ledger.headroom import Bound
 from worker.ledger.metrics import Figures
 from worker.ledger.needs import needs
 from worker.ledger.past import Past
+from worker.ledger.trends import Trend
 from worker.store.archive_state import ArchiveState
 from worker.store.holds import Hold
 from worker.store.processes import Process
@@ -106,3 +107,23 @@ def test_the_urgent_come_first():
         figures(accounts=held("operator", NOW_MS, "operator"), fleet=fleet(process("web"), process("beat"))), [], NOW_MS
     )
     assert [need.key for need in found] == ["absent:worker", "held:production"]
+
+
+def test_trends_and_certificates_are_needs():
+    """Failures that grow, silence, and a certificate that ends within three weeks."""
+    day_ms = 86_400_000
+    found = needs(
+        figures(),
+        [],
+        NOW_MS,
+        {"production": Trend(failed=30, settled=300), "quiet": Trend(silent_h=6), "well": Trend()},
+        {"Redis at h:1": NOW_MS + 2 * day_ms, "the console at c": NOW_MS + 20 * day_ms, "far": NOW_MS + 30 * day_ms},
+    )
+    assert [(need.key, need.urgent) for need in found] == [
+        ("expiring:Redis at h:1", True),
+        ("failing:production", False),
+        ("silent:quiet", False),
+        ("expiring:the console at c", False),
+    ]
+    assert found[0].message == "the certificate of Redis at h:1 ends in 2 d"
+    assert found[1].message == "30 events of production failed within the hour (10 %), more than usual"

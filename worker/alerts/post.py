@@ -1,0 +1,24 @@
+"""`python -m worker.alerts.post`: one message to one target, both read from standard input, by apprise.
+
+A process of its own: apprise takes a second to load, and a target that hangs ends with its process. Exit code 0: sent;
+1: refused; 3: the address is not understood. It says nothing, since what apprise says may hold the address.
+"""
+
+import sys
+
+import apprise
+import orjson
+
+
+def main() -> int:
+    """Send what standard input says."""
+    asked = orjson.loads(sys.stdin.buffer.read())
+    sender = apprise.Apprise()
+    if not sender.add(asked["address"]):
+        return 3
+    sent = sender.notify(title=asked["title"], body=asked["body"], notify_type=apprise.NotifyType(asked["kind"]))
+    return 0 if sent else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
