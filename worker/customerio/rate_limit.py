@@ -15,6 +15,15 @@ log = EventLog(__name__)
 _STEP_S = 0.02
 
 
+class _Counts(RedisStorage):
+    """The counts of the limiter, kept with whatever client the process has; a window's keys are of one slot."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__("redis://", connection_pool=client.connection_pool, key_prefix="relay:pace")
+        self.storage = client
+        self.initialize_storage("")
+
+
 class RequestPace:
     """Waits until an integration may be asked again ("1000 requests per second"; beyond, data may be dropped).
 
@@ -25,8 +34,7 @@ class RequestPace:
     def __init__(
         self, client: redis.Redis, integration: str, per_s: int, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        storage = RedisStorage("redis://", connection_pool=client.connection_pool, key_prefix="relay:pace")
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._limiter = SlidingWindowCounterRateLimiter(_Counts(client))
         self._item = RateLimitItemPerSecond(per_s)
         self._integration = integration
         self._sleep = sleep

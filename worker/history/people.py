@@ -1,5 +1,6 @@
 """People an integration knows: those whose states are kept, and whether they can be identified again."""
 
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from config.integrations import Integration
 from worker.errors import UnknownStateError
 from worker.people.person import Person, decode
 from worker.purchasely.person import plain_name
+from worker.store.cluster import server_of
 from worker.store.keys import person_key
 
 _PAGE = 1000
@@ -35,15 +37,12 @@ def known_people(client: redis.Redis, integration: Integration, shards: int, per
         prefix = person_key(shard, integration.name, "")
         pattern = "".join(f"[{sign}]" if sign in "*?[]" else sign for sign in prefix) + "*"
         seen: set[bytes] = set()  # SCAN may give a key twice
-        cursor = 0
-        while True:
-            cursor, keys = server.scan(cursor, match=pattern, count=_PAGE)
-            new = sorted(set(keys) - seen)
+        keys = server_of(client, prefix).scan_iter(match=pattern, count=_PAGE)
+        while page := list(islice(keys, _PAGE)):
+            new = sorted(set(page) - seen)
             seen.update(new)
             for key, blob in zip(new, server.mget(new) if new else [], strict=True):
                 _sort(found, shard, key.decode().removeprefix(prefix), blob, person)
-            if cursor == 0:
-                break
     return found
 
 

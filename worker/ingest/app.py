@@ -30,6 +30,7 @@ from worker.ingest.waker import Waker, send
 from worker.process.eventlog import EventLog
 from worker.process.logs import configure
 from worker.process.memory import settle_in
+from worker.store.async_cluster import AsyncCluster
 from worker.store.connect import open_async
 from worker.store.stream import WAKE_MS
 
@@ -54,7 +55,7 @@ class Door:
         self.metrics: MetricsPort | None = None
         self._alerts: Watch | None = None
         self._join = Errand(parts.join, "join")
-        self.redis: redis.asyncio.Redis = open_async(parts.address)
+        self.redis: redis.asyncio.Redis | AsyncCluster = open_async(parts.address)
         self.appender = Appender(
             self.redis,
             _integrations_of(loaded.integrations),

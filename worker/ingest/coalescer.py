@@ -10,9 +10,11 @@ from redis.exceptions import RedisError
 from worker.errors import NotStoredError
 from worker.ingest.arguments import PIECES, Incoming, encode_events
 from worker.ingest.memory import InLane, Memory
+from worker.ingest.nodes import Nodes
 from worker.ingest.roundtrip import refusal
 from worker.ingest.store_events import Storing
 from worker.process.eventlog import EventLog
+from worker.store.async_cluster import AsyncCluster
 
 __all__ = ["Appender", "Incoming"]
 
@@ -61,7 +63,7 @@ class Appender:
 
     def __init__(
         self,
-        client: redis.asyncio.Redis,
+        client: redis.asyncio.Redis | AsyncCluster,
         integrations_of: dict[str, tuple[str, ...]],
         prepare: Callable[[], Awaitable[None]],
         wake: Callable[[str, int], None],
@@ -73,17 +75,26 @@ class Appender:
         shards: int,
         memory: Memory,
     ) -> None:
-        self._storing = Storing(
-            client,
-            integrations_of,
-            prepare,
-            wake_ms=wake_ms,
-            dedup_window_s=dedup_window_s,
-            max_memory_percent=max_memory_percent,
-            shards=shards,
-            memory=memory,
-        )
+        def make(
+            server: redis.asyncio.Redis, kept: Memory, first: Callable[[], Awaitable[None]] | None = None
+        ) -> Storing:
+            return Storing(
+                server,
+                self._integrations_of,
+                first,
+                wake_ms=wake_ms,
+                dedup_window_s=dedup_window_s,
+                max_memory_percent=max_memory_percent,
+                shards=shards,
+                memory=kept,
+            )
+
         self._integrations_of = integrations_of
+        self._storing: Storing | Nodes
+        if isinstance(client, AsyncCluster):
+            self._storing = Nodes(client, make, memory, prepare, integrations_of, shards)
+        else:
+            self._storing = make(client, memory, prepare)
         self._next_integrations_of: dict[str, tuple[str, ...]] | None = None
         self._wake = wake
         # a request waits for the trip under way and for its own

@@ -5,7 +5,7 @@ Replication is asynchronous: a server that takes over may lack what was answered
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
@@ -44,6 +44,29 @@ class Memory:
         self.eras: dict[InLane, bytes] = {}
         self.behind: dict[InLane, int] = {}
         """Streams that were found below their height: how high they were before the next events came."""
+
+    def share(self, parts: int) -> "Memory":
+        """An empty memory with one of so many equal parts of this one's bytes."""
+        return Memory(self._keep_s, self._keep_bytes // parts, self._clock)
+
+    def move(self, shard: int, to: "Memory") -> None:
+        """Hand over all that is known of a shard: its server is another one now."""
+        mine = [item for item in self._items if item.lane[1] == shard]
+        self._items = deque(item for item in self._items if item.lane[1] != shard)
+        self._bytes -= sum(len(item.pieces) + _ITEM_BYTES for item in mine)
+        to.receive(mine)
+        for lane in [lane for lane in {*self.heights, *self.eras, *self.behind} if lane[1] == shard]:
+            for here, there in ((self.heights, to.heights), (self.behind, to.behind)):
+                if lane in here:
+                    there[lane] = here.pop(lane)
+            if lane in self.eras:
+                to.eras[lane] = self.eras.pop(lane)
+
+    def receive(self, items: Iterable[Kept]) -> None:
+        """Keep what another memory hands over, as old as it is."""
+        for item in items:
+            self._items.append(item)
+            self._bytes += len(item.pieces) + _ITEM_BYTES
 
     def keep(self, lane: InLane, events: int, pieces: list[bytes]) -> None:
         """Keep what one script has stored, or knew already."""

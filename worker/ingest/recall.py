@@ -69,6 +69,10 @@ class Recall:
         self._lanes = list(lanes)
         self._turn = 0
 
+    def begin_again(self) -> None:
+        """Compare every lane at the next look, and append what is remembered: the server is another one for them."""
+        self._begin(self._name)
+
     async def meet(self, connection: Any) -> Server:
         """Look at the server behind a connection, and append again what it lacks, before anything else is sent there.
 
@@ -106,7 +110,7 @@ class Recall:
         self._memory.expire()
         return server
 
-    def _begin(self, name: bytes, *, is_over: bool = False) -> None:
+    def _begin(self, name: bytes | None, *, is_over: bool = False) -> None:
         self._name = name
         self._is_over = is_over
         self._unopened = list(self._lanes)

@@ -140,6 +140,8 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (exceptions.ReadOnlyError, "readonly"),
     (exceptions.BusyLoadingError, "loading"),
     (exceptions.AuthenticationError, "password"),
+    (exceptions.ClusterDownError, "cluster"),
+    (exceptions.MasterDownError, "readonly"),
     ((exceptions.ConnectionError, OSError), "connection"),
     (asyncio.CancelledError, "stopping"),
 )

@@ -35,7 +35,7 @@ class Storing:
         self,
         client: redis.asyncio.Redis,
         integrations_of: dict[str, tuple[str, ...]],
-        prepare: Callable[[], Awaitable[None]],
+        prepare: Callable[[], Awaitable[None]] | None,
         *,
         wake_ms: int,
         dedup_window_s: int,
@@ -44,8 +44,8 @@ class Storing:
         memory: Memory,
     ) -> None:
         self._memory = memory
-        self._shards = shards
-        self._prepare: Callable[[], Awaitable[None]] | None = prepare
+        self._shards: Sequence[int] = range(shards)
+        self._prepare = prepare
         self._wake_ms = wake_ms
         self._bucket_s = bucket_s(dedup_window_s)
         self._max_memory_percent = max_memory_percent
@@ -61,7 +61,14 @@ class Storing:
         """Check the wake and hold marks of these integrations from the next trip on."""
         self._integrations_of = integrations_of
         self._prefixes: dict[InLane, tuple[int, tuple[int, bytes]]] = {}
-        self._recall.adopt((source, shard) for source in integrations_of for shard in range(self._shards))
+        self._recall.adopt((source, shard) for source in integrations_of for shard in self._shards)
+
+    def serve(self, shards: Sequence[int]) -> None:
+        """Store what is of these shards from now on; the server may not have had all of them before."""
+        self._shards = shards
+        self.adopt(self._integrations_of)
+        self._recall.begin_again()
+        self._looked_s = -_LOOK_S  # at once: nothing of them may be stored before
 
     async def store(self, lanes: Sequence[tuple[InLane, list[bytes]]]) -> list[Any]:
         """The script's answer for each lane's encoded events, in order, errors among them as values: see `append.lua`.

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import redis
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
@@ -14,6 +15,7 @@ from config.settings import Settings
 from worker.errors import OperatorError
 from worker.machine.serverfacts import Fact, judge_server
 from worker.store.address import Address
+from worker.store.cluster import nodes_of
 from worker.store.connect import Broker, find_address, find_broker, open_once
 from worker.store.keys import SCHEMA, SHARDS
 from worker.store.schema import check_schema
@@ -29,19 +31,39 @@ def look_at_servers(settings: Settings) -> list[Fact]:
     except OperatorError as error:
         return [Fact("redis", "address", "wrong", str(error))]
     facts = []
-    info: dict[str, Any] = {}
     try:
         with open_once(address, _WAIT_S) as client:
             client.ping()
             facts += [Fact("redis", "address", "ok", address.place), *_tls(address), *_options(address)]
             ask_permissions(client)
-            info = _info(client)
-            facts += judge_server(info, _config(client), settings.max_memory_percent) if info else _unknown()
+            facts += _nodes(client, settings.max_memory_percent)
+            if _info(client).get("cluster_enabled") and not address.cluster:
+                text = "this server is a node of a cluster: what belongs to the others is refused"
+                facts.append(Fact("redis", "cluster", "wrong", text, "write redis+cluster://HOST:PORT,HOST:PORT"))
             facts += [*_schema(client.get(SCHEMA)), *_shards(client.get(SHARDS), settings.shards)]
     except (redis.RedisError, OSError) as fault:
         text = f"{address.place} does not serve ({reason(fault)}); ingest answers 503"
         return [*facts, Fact("redis", "address", "wrong", text, remedy(fault, "RELAY_REDIS_URL"))]
-    return [*facts, _broker(settings, broker, clustered=bool(info.get("cluster_enabled")))]
+    return [*facts, _broker(settings, broker)]
+
+
+def _nodes(client: redis.Redis, max_memory_percent: float) -> Iterator[Fact]:
+    """The facts of the server, or of every primary; what is so of all of them is said once."""
+    nodes = nodes_of(client)
+    found: dict[Fact, list[str]] = {}
+    for node in nodes:
+        info = _info(node)
+        facts = judge_server(info, _config(node), max_memory_percent) if info else _unknown()
+        for fact in facts:
+            found.setdefault(fact, []).append(_place(node) if len(nodes) > 1 else "")
+    for fact, places in found.items():
+        text = f"{', '.join(places)}: {fact.text}" if len(places) < len(nodes) else fact.text
+        yield msgspec.structs.replace(fact, text=text)
+
+
+def _place(node: redis.Redis) -> str:
+    where = node.get_connection_kwargs()
+    return f"{where['host']}:{where['port']}"
 
 
 def _tls(address: Address) -> Iterator[Fact]:
@@ -117,10 +139,7 @@ def _unknown() -> Iterator[Fact]:
     yield Fact("redis", "server", "warning", text, "add +info to the user's rules; docs/redis.md has them all")
 
 
-def _broker(settings: Settings, broker: Broker, *, clustered: bool) -> Fact:
-    if clustered and not settings.broker_url:
-        text = "a cluster has no second database for Celery's messages"
-        return Fact("broker", "address", "wrong", text, "set RELAY_BROKER_URL to a Redis of its own")
+def _broker(settings: Settings, broker: Broker) -> Fact:
     if broker.address is None:
         return Fact("broker", "address", "ok", f"{place(broker.url)} (not looked at: only Redis is)")
     variable = "RELAY_BROKER_URL" if settings.broker_url else "RELAY_REDIS_URL"

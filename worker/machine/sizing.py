@@ -13,6 +13,7 @@ from config.settings import Settings
 from worker.errors import ArchiveError, OperatorError
 from worker.machine.serverfacts import Fact
 from worker.store.archive import open_archive
+from worker.store.cluster import nodes_of
 from worker.store.keys import shard_key
 from worker.store.memory import read_memory
 
@@ -37,7 +38,7 @@ def look_at_room(client: redis.Redis, chosen: Settings, sources: list[str], rate
     firsts = [int(rows[0][0].partition(b"-")[0]) for rows in replies[1::2] if rows]
     span_s = time.time() - min(firsts) / 1000 if firsts else 0.0
     found = sum(replies[0::2]) / span_s if span_s >= _SHORTEST_S else None
-    most = read_memory(client).most_bytes * chosen.max_memory_percent / 100 * _PRESSED
+    most = read_memory(client).most_bytes * len(nodes_of(client)) * chosen.max_memory_percent / 100 * _PRESSED
     return judge_room(rate if rate is not None else found, rate is not None, server.dbsize(), most, chosen)
 
 

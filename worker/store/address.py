@@ -10,9 +10,11 @@ import msgspec
 from worker.errors import OperatorError
 
 _SENTINELS = ("redis+sentinel", "rediss+sentinel")
-SCHEMES = ("redis", "rediss", "unix", *_SENTINELS)
+_CLUSTERS = ("redis+cluster", "rediss+cluster")
+SCHEMES = ("redis", "rediss", "unix", *_SENTINELS, *_CLUSTERS)
 FORMS = (
-    "redis://HOST:PORT/DB, rediss:// with TLS, unix:///PATH?db=DB, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB"
+    "redis://HOST:PORT/DB, rediss:// with TLS, unix:///PATH?db=DB, redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB, or "
+    "redis+cluster://HOST:PORT,HOST:PORT"
 )
 _VERIFY = ("required", "none")
 # Options of the query that are handed on; `db` decides the database. Others are the relay's own to choose.
@@ -33,6 +35,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     sentinels: tuple[tuple[str, int], ...] = ()
     service: str = ""
+    cluster: tuple[tuple[str, int], ...] = ()
     sentinel_login: tuple[str, str] = ("", "")
     db: int = 0
     username: str | None = None
@@ -53,6 +56,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         if self.sentinels:
             asked = ",".join(_joined(*one) for one in self.sentinels)
             return f"{self.scheme}://{asked}/{self.service}/{self.db}"
+        if self.cluster:
+            return f"{self.scheme}://{','.join(_joined(*one) for one in self.cluster)}"
         return f"{self.scheme}://{_joined(self.host, self.port)}/{self.db}"
 
     @property
@@ -79,7 +84,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         who: dict[str, Any] = {"db": self.db, "username": self.username, "password": self.password, "protocol": 2}
         if self.scheme == "unix":
             return who | {"unix_socket_path": self.path}
-        if self.sentinels:
+        if self.sentinels or self.cluster:
             return who | ({"ssl": True, **self.tls} if self.tls else {})
         return who | {"host": self.host, "port": self.port} | ({"ssl": True, **self.tls} if self.tls else {})
 
@@ -118,15 +123,20 @@ def read_address(url: str, variable: str, authority: Path | None = None) -> Addr
     elif scheme in _SENTINELS:
         logins = (options.pop("sentinel_username", ""), options.pop("sentinel_password", ""))
         where = {**_service(place, variable), "sentinel_login": logins}
+    elif scheme in _CLUSTERS:
+        where = _nodes(place, variable)
     else:
         where = _host(place, variable)
     if scheme == "unix" and not place.startswith("/"):
         raise OperatorError(f"{variable}: write the whole path of the socket, as in unix:///run/redis/redis.sock")
-    path_db = where.pop("db", "")
+    written_db = where.pop("db", "")
+    path_db = options.pop("db", "") or written_db
+    if scheme in _CLUSTERS and path_db not in {"", "0"}:
+        raise OperatorError(f"{variable}: a cluster has no database but 0")
     return Address(
         scheme=scheme,
         **where,
-        db=_database(options.pop("db", "") or path_db, variable),
+        db=_database(path_db, variable),
         username=unquote(username) or None,
         password=unquote(password) or None,
         tls=_tls(options, variable, authority) if scheme.startswith("rediss") else None,
@@ -150,12 +160,22 @@ def _service(place: str, variable: str) -> dict[str, Any]:
     service, _, database = rest.partition("/")
     if not servers or not service:
         raise OperatorError(f"{variable}: write redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB")
-    found = [_host(one, variable) for one in servers.split(",")]
-    sentinels = tuple(
-        (one["host"], one["port"] if ":" in text.rpartition("]")[2] else _SENTINEL_PORT)
-        for one, text in zip(found, servers.split(","), strict=True)
-    )
+    sentinels = _hosts(servers, variable, _SENTINEL_PORT)
     return {"sentinels": sentinels, "service": unquote(service), "db": database.strip("/")}
+
+
+def _nodes(place: str, variable: str) -> dict[str, Any]:
+    """Some nodes of a cluster, which name the others, of `HOST:PORT,HOST:PORT`."""
+    servers, _, database = place.partition("/")
+    if not servers:
+        raise OperatorError(f"{variable}: write redis+cluster://HOST:PORT,HOST:PORT")
+    return {"cluster": _hosts(servers, variable, 6379), "db": database.strip("/")}
+
+
+def _hosts(servers: str, variable: str, port: int) -> tuple[tuple[str, int], ...]:
+    """Hosts and ports of `HOST:PORT,HOST:PORT`; `port` where none is written."""
+    found = [(one, _host(one, variable)) for one in servers.split(",")]
+    return tuple((one["host"], one["port"] if ":" in text.rpartition("]")[2] else port) for text, one in found)
 
 
 def _database(text: str, variable: str) -> int:

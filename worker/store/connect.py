@@ -12,6 +12,12 @@ from redis.retry import Retry
 from config.settings import Settings
 from worker.errors import OperatorError
 from worker.store.address import FORMS, SCHEMES, Address, read_address
+from worker.store.async_cluster import AsyncCluster
+from worker.store.cluster import Cluster
+
+_NO_BROKER = (
+    "{}: a Redis Cluster cannot carry Celery's wake-ups; name a broker, as in redis://HOST:PORT/0, amqp:// or sqs://"
+)
 
 
 class Broker(msgspec.Struct, frozen=True):
@@ -47,6 +53,8 @@ def open_once(address: Address, wait_s: float) -> redis.Redis:
 
 
 def _made(address: Address, **chosen: Any) -> redis.Redis:
+    if address.cluster:
+        return Cluster(address.cluster, **address.for_client(), **chosen)
     if not address.sentinels:
         return redis.Redis(**address.for_client(), **chosen)
     from worker.store.sentinels import Asked  # noqa: PLC0415 - for few
@@ -57,7 +65,7 @@ def _made(address: Address, **chosen: Any) -> redis.Redis:
     return client
 
 
-def open_async(address: Address) -> redis.asyncio.Redis:
+def open_async(address: Address) -> redis.asyncio.Redis | AsyncCluster:
     """The web door's client."""
     from redis.asyncio.retry import Retry as AsyncRetry  # noqa: PLC0415 - the same name as the other client's
 
@@ -70,6 +78,8 @@ def open_async(address: Address) -> redis.asyncio.Redis:
         # of everything but the appends, which do the same by themselves
         "retry": AsyncRetry(NoBackoff(), 1),
     }
+    if address.cluster:
+        return AsyncCluster(address.cluster, **address.for_client(), **chosen)
     if not address.sentinels:
         return redis.asyncio.Redis(**address.for_client(), **chosen)
     from worker.store.sentinels import AsyncAsked  # noqa: PLC0415 - for few
@@ -98,8 +108,12 @@ def find_broker(chosen: Settings) -> Broker:
     url = chosen.broker_url
     if not url:
         address = find_address(chosen).next_database()
+        if address.cluster:
+            raise OperatorError(_NO_BROKER.format("RELAY_BROKER_URL is not set"))
     elif url.partition("://")[0] in SCHEMES:
         address = read_address(url, "RELAY_BROKER_URL", chosen.redis_ca)
+        if address.cluster:
+            raise OperatorError(_NO_BROKER.format("RELAY_BROKER_URL is a cluster"))
     elif "://" in url:
         return Broker(url, None)
     else:

@@ -1,10 +1,15 @@
 """Commands to Redis in one exchange, with something else done between the sending and the answers."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
-from redis.exceptions import ResponseError
+from redis.exceptions import AskError, ResponseError
+
+from worker.store.cluster import Cluster
+from worker.store.spread import ELSEWHERE, PAUSES_S
+from worker.store.topology import keys_of, slot_of
 
 Call = Sequence[Any]
 
@@ -16,6 +21,7 @@ class Exchange:
     """
 
     def __init__(self, client: redis.Redis) -> None:
+        self._cluster = client if isinstance(client, Cluster) else None
         self._pool: Any = client.connection_pool
 
     def __call__(self, commands: Sequence[Call], meanwhile: Callable[[], Sequence[Call]] = tuple) -> list[Any]:
@@ -27,25 +33,68 @@ class Exchange:
         Raises:
             redis.RedisError: no answer; the commands may have been executed.
         """
-        connection = self._pool.get_connection()
-        packed = connection.pack_commands(commands)
-        todo = [meanwhile]
+        if self._cluster is None:
+            return _exchange(self._pool, commands, meanwhile)
+        slots = {slot_of(key) for command in commands for key in keys_of(command)}
+        if len(slots) == 1:
+            return self._follow(self._cluster, slots.pop(), commands, meanwhile)
+        return self._cluster.together([(call, {}) for call in [*commands, *meanwhile()]], raw=True)
 
-        def once() -> list[Any]:
-            connection.send_packed_command(packed)
+    @staticmethod
+    def _follow(
+        cluster: Cluster, slot: int, commands: Sequence[Call], meanwhile: Callable[[], Sequence[Call]]
+    ) -> list[Any]:
+        """The same in a cluster: from the node that has the slot now, wherever it moves."""
+        asked, todo = list(commands), [meanwhile]
+
+        def once() -> Sequence[Call]:
             more = todo.pop()() if todo else ()
-            if more:
-                connection.send_packed_command(connection.pack_commands(more))
-            return [_reply(connection) for _ in range(len(commands) + len(more))]
+            asked.extend(more)
+            return more
 
-        try:
-            replies: list[Any] = connection.retry.call_with_retry(once, lambda _: connection.disconnect())
-        except BaseException:
-            connection.disconnect()  # unread replies may be left in it
-            raise
-        finally:
-            self._pool.release(connection)
+        for pause_s in PAUSES_S:
+            looks = cluster.looks
+            fault: Exception | None = None
+            try:
+                first = tuple(asked)
+                pool: Any = cluster.node_of(slot).connection_pool
+                replies = _exchange(pool, first, once)
+                fault = next((reply for reply in replies if isinstance(reply, ELSEWHERE)), None)
+                if type(fault) is AskError:
+                    pool = cluster.asked(fault).connection_pool
+                    replies = _exchange(pool, [one for call in asked for one in (("ASKING",), call)])[1::2]
+                    fault = next((reply for reply in replies if isinstance(reply, ELSEWHERE)), None)
+            except ELSEWHERE as gone:
+                if pause_s == PAUSES_S[-1]:
+                    raise
+                fault = gone
+            if fault is None or pause_s == PAUSES_S[-1]:
+                break
+            time.sleep(pause_s)
+            cluster.look(looks)
         return replies
+
+
+def _exchange(pool: Any, commands: Sequence[Call], meanwhile: Callable[[], Sequence[Call]] = tuple) -> list[Any]:
+    connection = pool.get_connection()
+    packed = connection.pack_commands(commands)
+    todo = [meanwhile]
+
+    def once() -> list[Any]:
+        connection.send_packed_command(packed)
+        more = todo.pop()() if todo else ()
+        if more:
+            connection.send_packed_command(connection.pack_commands(more))
+        return [_reply(connection) for _ in range(len(commands) + len(more))]
+
+    try:
+        replies: list[Any] = connection.retry.call_with_retry(once, lambda _: connection.disconnect())
+    except BaseException:
+        connection.disconnect()  # unread replies may be left in it
+        raise
+    finally:
+        pool.release(connection)
+    return replies
 
 
 def _reply(connection: Any) -> Any:

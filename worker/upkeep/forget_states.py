@@ -1,6 +1,7 @@
 """States to be forgotten: a person's own, under whichever identifier, and what other people's states say of them."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -97,14 +98,10 @@ def _same(one: str, name: str) -> bool:
 
 def _states(client: redis.Redis) -> Iterator[tuple[bytes, bytes]]:
     server: Any = client
-    cursor = 0
-    while True:
-        cursor, page = server.scan(cursor, match=_PATTERN, count=_PAGE)
+    found = server.scan_iter(match=_PATTERN, count=_PAGE)
+    while page := list(islice(found, _PAGE)):
         keys = sorted(set(page))
-        if keys:
-            yield from ((key, blob) for key, blob in zip(keys, server.mget(keys), strict=True) if blob is not None)
-        if cursor == 0:
-            return
+        yield from ((key, blob) for key, blob in zip(keys, server.mget(keys), strict=True) if blob is not None)
 
 
 def _place(key: bytes) -> Place:

@@ -164,7 +164,7 @@ def test_an_address_that_is_none_is_one_line(tmp_path):
         lines = done.stderr.splitlines()
         assert "RELAY_REDIS_URL is not an address of Redis" in lines[-1]
         assert "Traceback" not in done.stderr
-        assert done.returncode == (2 if "cli" in code else 1)
+        assert done.returncode == 2
     assert run_status(env)[0] == "relay: RELAY_SHARD is not a setting; did you mean RELAY_SHARDS?"
 
 

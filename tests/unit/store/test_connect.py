@@ -41,6 +41,16 @@ def read(url):
                 sentinel_login=("", "s"),
             ),
         ),
+        (
+            "rediss+cluster://u:p@a:1,[::1],b?ssl_cert_reqs=none",
+            Address(
+                scheme="rediss+cluster",
+                cluster=(("a", 1), ("::1", 6379), ("b", 6379)),
+                username="u",
+                password="p",
+                tls={"ssl_cert_reqs": "none", "ssl_check_hostname": False},
+            ),
+        ),
         ("redis://h?protocol=3", Address(scheme="redis", host="h", unused=("protocol",))),
         ("redis://h?socket_timeout=5", Address(scheme="redis", host="h", figures={"socket_timeout": 5.0})),
     ],
@@ -73,6 +83,8 @@ def test_certificates_are_verified_unless_it_says_otherwise():
         (f"rediss://:{SECRET}@h?ssl_ca_cert=/x", "did you mean ssl_ca_certs?"),
         (f"rediss://:{SECRET}@h?ssl_ca_certs=/nowhere", "there is no file /nowhere"),
         (f"unix://{SECRET}", "write the whole path"),
+        (f"redis+cluster://:{SECRET}@/0", "write redis.cluster://HOST:PORT,HOST:PORT"),
+        (f"redis+cluster://:{SECRET}@h:1/2", "a cluster has no database but 0"),
         (f"redis+sentinel://:{SECRET}@h:1", "write redis.sentinel://HOST:PORT,HOST:PORT/SERVICE/DB"),
     ],
 )
