@@ -19,7 +19,7 @@ from worker.history.archive import ArchivedScan
 from worker.history.comparison import Comparison, reader
 from worker.history.effects import Found, Tally
 from worker.history.scan import Span
-from worker.process.memory import settle_in
+from worker.process import offspring
 from worker.store.keys import shard_key
 from worker.store.stream import Entry, entries, read_range
 
@@ -148,7 +148,7 @@ def _run(parts: Relay, plan: Plan, jobs: list[_Job], progress: Callable[[int, in
     processes = min(len(jobs), cores())
     if processes > 1 and (jobs[0].archive or _size(parts, jobs) > _PAGE):
         # spawned, not forked: a copy of this process would share its connections
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), settle_in) as pool:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), offspring.begin) as pool:
             waiting = [pool.submit(_look, job) for job in jobs]
             answers: Iterator[_Answer] = (future.result() for future in as_completed(waiting))
             _gather(plan, changes, answers, len(jobs), progress)

@@ -6,7 +6,6 @@ guessed. Where there is much to look at, it is done in processes of their own th
 
 import hashlib
 import multiprocessing
-import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +22,7 @@ from worker.history.comparison import Comparison, reader
 from worker.history.effects import Found
 from worker.history.friction import Friction, friction_of
 from worker.history.plan import Change, Coverage, Plan, compare_names, cores, count_left, side_of
-from worker.process.memory import settle_in
+from worker.process import offspring
 from worker.revisions.store import digest_of
 from worker.store.keys import shard_key
 from worker.store.stream import read_range
@@ -153,7 +152,7 @@ def _look_apart(job: _Job) -> list[_Answer]:
     jobs = [msgspec.structs.replace(job, streams=job.streams[n::processes]) for n in range(processes)]
     # spawned, not forked: a copy of this process would share its connections
     try:
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _settle) as pool:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), offspring.begin, (_NICE,)) as pool:
             return list(pool.map(_look_alone, jobs))
     except BrokenProcessPool:
         raise OperatorError(
@@ -171,11 +170,6 @@ def _add_up(plan: Plan, answers: list[_Answer]) -> None:
         covered.last_ms = max(covered.last_ms, answer.coverage.last_ms)
         if answer.coverage.first_ms:
             covered.first_ms = min(covered.first_ms or answer.coverage.first_ms, answer.coverage.first_ms)
-
-
-def _settle() -> None:
-    os.nice(_NICE)
-    settle_in()
 
 
 def _look_alone(job: _Job) -> _Answer:
