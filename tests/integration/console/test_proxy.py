@@ -132,8 +132,14 @@ def test_no_session_is_begun_by_what_a_page_fetches(console):
 def test_a_link_works_behind_the_proxy_too(console):
     """For an admin who is in no group."""
     anna = Outside(console.url)
-    assert anna.post(console.link()).status_code == 303
-    assert anna.get("/").json()["via"] == "link"
+    headers = {**OPS, "X-Forwarded-Groups": "all"}
+    assert anna.get("/", headers=headers).status_code == 403
+    assert anna.get("/login", headers=headers).status_code == 200
+    path = console.link()
+    assert anna.get(path, headers=headers).status_code == 200
+    assert anna.post(path, headers=headers).status_code == 303
+    assert anna.get("/", headers=headers).json()["via"] == "link"
+    assert anna.post("/login", headers=headers).headers["Location"] == "/"
 
 
 def test_without_the_way_the_headers_mean_nothing(redis_client):

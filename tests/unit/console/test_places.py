@@ -23,6 +23,11 @@ def test_the_public_address_is_a_place():
     assert Places(PUBLIC).of(request(Host="Console.example.com")) == HERE
 
 
+def test_a_port_that_goes_without_saying_is_not_said():
+    """Browsers leave it out of `Host` and `Origin`."""
+    assert Places(Settings(console_url="https://console.example.com:443")).of(request(Host=HERE.origin[8:])) == HERE
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8081", "localhost:8081", "[::1]:8081"])
 @pytest.mark.parametrize("chosen", [Settings(), PUBLIC], ids=["local", "public"])
 def test_a_local_name_is_a_place(host, chosen):

@@ -53,10 +53,11 @@ class Guard:
             return
         try:
             self._check(req)
-            visitor = await self._visitor(req, resp)
+            is_entry = bool(getattr(resource, "is_entry", False))
+            visitor = await self._visitor(req, resp, may_lack_role=is_entry)
             if visitor:
                 req.context.viewer, req.context.csrf = visitor.viewer, visitor.csrf
-            if getattr(resource, "is_entry", False):
+            if is_entry:
                 self._access.is_too_fast(req, resp)
             elif visitor is None:
                 self._ask(req, resp)
@@ -85,13 +86,15 @@ class Guard:
         if req.method == "POST" and not is_own(req, place):
             raise _ShutError(403, "Not from here", _FOREIGN)
 
-    async def _visitor(self, req: Request, resp: Response) -> Visitor | None:
+    async def _visitor(self, req: Request, resp: Response, *, may_lack_role: bool) -> Visitor | None:
         try:
             return await self._access.visitors.of(req, resp)
         except NotTheProxyError as fault:
             self._access.failed(req, str(fault))
             raise _ShutError(403, "Not by the proxy", _SPOOFED) from None
         except NoRoleError as fault:
+            if may_lack_role:  # a link may give them one
+                return None
             raise _ShutError(403, "No role", _no_role(str(fault))) from None
         except AwayError:
             raise _ShutError(503, "Redis does not answer", _AWAY) from None

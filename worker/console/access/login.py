@@ -60,7 +60,7 @@ class LoginPage(Entry):
         try:
             await visitors.enter(req, resp, vouched.login, visitors.role_of(vouched.login, vouched.groups), "proxy")
         except NoRoleError:
-            return self.go_on(resp, "/login")  # the guard says it there
+            return self.go_on(resp, "/")  # the guard says there what they lack
         except AwayError:
             return self.away(resp)
         return self.go_on(resp, then)

@@ -26,10 +26,9 @@ class Places:
 
     def __init__(self, chosen: Settings) -> None:
         parts = urlsplit(chosen.console_url)
-        self._public = (
-            Place(f"{parts.scheme}://{parts.netloc.lower()}", parts.scheme == "https") if parts.netloc else None
-        )
-        self._host = parts.netloc.lower()
+        usual = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
+        self._host = parts.netloc.lower().removesuffix(usual)
+        self._public = Place(f"{parts.scheme}://{self._host}", parts.scheme == "https") if self._host else None
 
     def of(self, req: Request) -> Place | None:
         """Where a request was sent to; None: not to this console."""
