@@ -1,56 +1,24 @@
 """The built wheel, installed where there is no checkout: it has every file that it reads, and `relay demo` runs."""
 
-import os
 import subprocess
-import sys
-import sysconfig
 import tomllib
 import zipfile
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-NOT_SHIPPED = {".pyc"}
-
-
-def run(*command, cwd, **env):
-    """What a command printed; it must succeed."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env={**{name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}, **env},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+from tests.support.wheels import ROOT, build, install, run
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built without network, by the tools of the lock."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-index")
-    run(*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT, cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
+    """Built without network."""
+    return build(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """The folder of an environment that has the wheel and its dependencies, and nothing of the checkout."""
-    folder = tmp_path_factory.mktemp("empty")
-    environment = folder / "venv"
-    run(sys.executable, "-m", "venv", "--without-pip", environment, cwd=folder)
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", environment / "bin" / "python")
-    run(*pip, "install", "--quiet", "--no-index", "--no-deps", wheel, cwd=folder)
-    (packages,) = environment.glob("lib/python*/site-packages")
-    # the dependencies of this environment; the checkout is not among them, since a path's own .pth files are not read
-    (packages / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    return environment
+    """An environment with it."""
+    return install(wheel, tmp_path_factory.mktemp("empty") / "venv")
 
 
 def test_the_wheel_has_every_file_of_its_packages(wheel):

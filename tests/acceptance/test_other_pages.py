@@ -1,0 +1,80 @@
+"""The commands of docs/faq.md, docs/configuration.md and docs/alerts.md, on a live relay."""
+
+import re
+import subprocess
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support.pages import blocks, commands
+from tests.support.payloads import payload
+from tests.support.waiting import until
+
+
+def test_the_commands_of_faq_and_configuration_do_what_the_pages_say(make_stack):
+    """Plan, apply, log, roll back; seal; trace and person of somebody who got an event."""
+    key = "r5sm1nLcNDo6rJR2Zm8NAF_jfBbnbYC2GsMxSPcPGtY="
+    stack = make_stack(RELAY_INTEGRATIONS="", RELAY_SECRET_KEYS=key)
+    stack.spawn("simulator", f"relay simulate --port {stack.simulator_port} --workspace test-site:test-key:eu")
+    stack.until_up("simulator")
+    for name in ("web", "worker", "beat"):
+        stack.start_as(name, name)
+    first = stack.path.read_text()
+    assert stack.relay("config", "apply", str(stack.path), "--yes").returncode == 0
+    stack.until_up("web")
+    assert stack.post([payload("SUBSCRIPTION_RENEWED", user_id="ann", event_id="e-1")]).status_code == 200
+    until(stack.arrived, "the event arrives")
+
+    (stack.folder / "new.toml").write_text(first.replace('"*" = true', '"*" = true\nACTIVATE = false'))
+    (stack.folder / "key.txt").write_text("a key of Customer.io\n")
+    change, seal = blocks("docs/configuration.md", "sh")
+    # nobody can be asked here, and there are no seven revisions
+    script = change.replace('"why"', '"why" --yes').replace("rollback 7", "rollback 1 --yes") + seal
+    assert re.search(r"^sealed:\S+$", run(script, stack), re.MULTILINE)
+    assert stack.relay("config", "export").stdout == first
+
+    with taking() as (url, taken):
+        (alerts,) = blocks("docs/alerts.md", "sh")
+        script = re.sub(r'="slack:[^"]*"', f'="{url}"', alerts).replace("pip install", "# pip install")
+        run(re.sub(r"^relay alerts  .*", "relay alerts || [ $? = 1 ]", script, flags=re.MULTILINE), stack)
+        assert len(taken) == 1
+
+    typed = "\n".join(commands("docs/faq.md")).replace("EVENT_ID", "e-1").replace("PERSON_ID", "ann")
+    said = run(typed, stack)
+    assert "✓ sent as SUBSCRIPTION_RENEWED" in said
+    assert "subscription_status" in said
+
+
+@contextmanager
+def taking():
+    """A target of alerts on this machine: its address, and the bodies that it took."""
+    taken = []
+
+    class Target(BaseHTTPRequestHandler):
+        def do_POST(self):
+            taken.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Target) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"json://127.0.0.1:{server.server_port}/", taken
+        server.shutdown()
+
+
+def run(script, stack):
+    """What a script printed; it must succeed."""
+    done = subprocess.run(
+        ["/bin/bash", "-ec", script],
+        cwd=stack.folder,
+        env=stack.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
