@@ -61,7 +61,9 @@ function refresh(names) {
       const news = region.querySelector("[data-news]");
       if (news) news.hidden = false;
     } else {
-      htmx.ajax("GET", location.href, { target: region, select: `#${region.id}`, swap: "outerHTML" });
+      // the header says that nobody asked: the session of an open tab ends all the same when its person is away
+      const headers = { "X-Relay-Live": "1" };
+      htmx.ajax("GET", location.href, { target: region, select: `#${region.id}`, swap: "outerHTML", headers });
     }
   }
 }
