@@ -11,6 +11,7 @@ from worker.console.drafting import Desk
 from worker.console.editing import TABS, Tab, edit
 from worker.console.form import IntegrationForm, form_of
 from worker.console.page import Page
+from worker.console.secretview import view_secret
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.ledger.figures import Ledger
 from worker.machine.inspection import look_at_keys
@@ -66,7 +67,8 @@ class IntegrationPage(Page):
     def _show(self, visit: Visit, errors: dict[str, str], posted: dict[str, list[str]], status: int = 200) -> Reply:
         name, tab = visit.path["name"], _tab(visit)
         found = self._desk.open(visit.viewer.login)
-        config = self._parts.live.loaded.integrations
+        loaded = self._parts.live.loaded
+        config = loaded.integrations
         try:
             form = form_of(found.text, name, self._seen(name, config), posted)
         except KeyError:
@@ -79,6 +81,9 @@ class IntegrationPage(Page):
             "posted": {field: values[-1] for field, values in posted.items() if values},
             "draft": found,
             "find": visit.asked("find"),
+            "secrets": {
+                key: view_secret(self._parts.revisions, loaded.revision, found.text, name, key) for key in _SECRETS
+            },
             "may_draft": visit.viewer.may(Permission.DRAFT),
             "may_act": visit.viewer.may(Permission.ACT),
             "may_secrets": visit.viewer.may(Permission.SECRETS),
@@ -90,7 +95,15 @@ class IntegrationPage(Page):
         """What is known of the integration as it runs; nothing of one that is only drafted."""
         running = config.integrations.get(name)
         if running is None:
-            return {"running": None, "badge": ("new", "DRAFT"), "account": None, "hold": {}, "key": None, "tail": ""}
+            return {
+                "running": None,
+                "badge": ("new", "DRAFT"),
+                "account": None,
+                "hold": {},
+                "key": None,
+                "tail": "",
+                "webhook": "",
+            }
         account = next(one for one in Ledger(self._parts).accounts() if one.integration == name)
         only = Integrations(config.sources, {name: running}, (), config.path)
         return {
@@ -100,6 +113,7 @@ class IntegrationPage(Page):
             "hold": hold_facts(account, time.time_ns() // 1_000_000),
             "key": next(iter(look_at_keys(only, 5)), None) if is_checked else None,
             "tail": running.api_key[-4:] if len(running.api_key) >= 12 and form.api_key else "",
+            "webhook": f"/webhooks/purchasely/{running.source}",
         }
 
     def _seen(self, name: str, config: Integrations) -> dict[str, Seen]:

@@ -2,8 +2,9 @@
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from config.errors import ConfigError
 from config.integrations import parse
@@ -16,8 +17,10 @@ from worker.console.drafting import Desk, OpenDraft
 from worker.console.merging import Choice, Merged, merge
 from worker.console.page import Page
 from worker.console.personal import personal
+from worker.console.protected import protected_changes
 from worker.console.seen import PlanAgainError, SeenPlans
 from worker.console.visit import Download, NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.errors import OperatorError
 from worker.history.effects import Detail, Effect
 from worker.history.people import known_people
 from worker.history.plan import Change
@@ -90,11 +93,16 @@ class ReviewPage(Page):
             "changes": [(one, list(effect_rows(one))) for one in preview.plan.changes],
             "keys": self._keys(preview, found.text),
             "next": found.head + 1,
+            "protected": self._protected(found) if not visit.viewer.may(Permission.SECRETS) else (),
             "may_publish": visit.viewer.may(Permission.PUBLISH),
             "may_act": visit.viewer.may(Permission.ACT),
             "wrong": wrong,
             "personal": personal(self._parts, visit, "activity", "the list"),
         }
+
+    def _protected(self, found: OpenDraft) -> tuple[str, ...]:
+        """What only who may set secrets publishes."""
+        return protected_changes(self._desk.revision_text(found.head), found.text)
 
     def _keys(self, preview: Preview, text: str) -> list[Fact]:
         """What Customer.io says about keys that are new."""
@@ -135,6 +143,8 @@ class ReviewPage(Page):
             raise NoSuchPageError("Your role may not publish: ask an operator to look at your draft.")
         refuse_if_owned_by_file(self._parts)
         found = self._desk.open(viewer.login)
+        if not viewer.may(Permission.SECRETS) and (keys := self._protected(found)):
+            raise OperatorError(f"only an admin publishes a change of {', '.join(keys)}")
         try:
             typed = [visit.entered("typed"), *(value for name, value in _typed(visit))]
             seen = self._seen.agreed(visit.entered("hash"), found.text, found.head, typed)
@@ -146,7 +156,7 @@ class ReviewPage(Page):
         uptake = wait_for_uptake(self._parts, number, 3.0)
         if seen.removed and not uptake.behind:
             retire(self._parts)
-        for name in visit.form.get("resync", []):
+        for name in visit.form.get("resync", []) if viewer.may(Permission.ACT) else []:
             self._tell_everyone(name, doer)
         return Redirect(f"/published/{number}")
 

@@ -2,6 +2,7 @@
 
 from worker.app import Relay
 from worker.console.activity import ActivityPage, FindPage
+from worker.console.adding import AddPage, DuplicatePage, RemovePage
 from worker.console.cards import IntegrationsPage
 from worker.console.event import EventPage
 from worker.console.failure import FailurePage, LetterPage
@@ -15,6 +16,7 @@ from worker.console.person import PersonPage
 from worker.console.published import PublishedPage
 from worker.console.revealing import RevealPage
 from worker.console.review import DiffPage, ReviewPage
+from worker.console.sample import SamplePage
 from worker.console.settings_page import SettingsPage
 
 
@@ -23,7 +25,11 @@ def pages(parts: Relay) -> dict[str, Page]:
     return {
         "/": OverviewPage(parts),
         "/integrations": IntegrationsPage(parts),
+        "/integrations/new": AddPage(parts),
         "/integrations/{name}": IntegrationPage(parts),
+        "/integrations/{name}/duplicate": DuplicatePage(parts),
+        "/integrations/{name}/remove": RemovePage(parts),
+        "/integrations/{name}/events/{code}": SamplePage(parts),
         "/activity": ActivityPage(parts),
         "/find": FindPage(parts),
         "/events/{shard}/{entry}": EventPage(parts),

@@ -49,6 +49,7 @@ def places(stack) -> list[str]:
         "/?span=15m",
         "/integrations",
         *(f"/integrations/production?tab={tab}" for tab in ("account", "events", "properties", "people", "advanced")),
+        "/integrations/production/events/TRIAL_STARTED",
         "/activity",
         "/activity?outcome=dead",
         f"/events/{place}",
