@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR: the least of the log."
     )
+    traces: bool = Field(
+        False, description="Whether requests to Customer.io become OpenTelemetry spans; needs the extra otel."
+    )
     log_format: Literal["text", "json"] = Field("text", description="text or json: the form of a line of the log.")
 
     console_host: str = Field("127.0.0.1", description="Address the console listens on.")

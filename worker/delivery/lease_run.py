@@ -155,6 +155,7 @@ class _Run:
         if request.composed.operations:
             once = self.probe or (self._search.failing and request.events > 1)
             self._requests.send(request, self._lease, self._note_sending, once=once)
+            self._requests.trace(request, self._queue)
         poison = self._is_poisoned(request) if request.failed or request.refused_alone else False
         judged = request.judge(poison=poison)
         if judged == "hold" or (request.refused_alone and not poison):

@@ -10,6 +10,7 @@ import msgspec
 
 from worker.customerio.answer import MESSAGE_LIMIT, Answer
 from worker.customerio.sender import Attempt
+from worker.customerio.spans import Spans
 from worker.customerio.verdict import Verdict, is_failure, verdict
 from worker.errors import RelayError, StoppedError
 from worker.mapping.batching import Fill, request_body, request_size_bytes
@@ -54,6 +55,14 @@ class Gate(Protocol):
     def resume(self) -> None:
         """End the hold."""
         ...
+
+
+class Sent(Protocol):
+    """What a span needs of an event: the entry that it is stored as."""
+
+    # ruff: noqa: D102
+    @property
+    def entry_id(self) -> str: ...
 
 
 class Waiting(msgspec.Struct):
@@ -145,7 +154,10 @@ class Requests:
         fill: Fill,
         stopping: Callable[[], bool],
         suppressed: frozenset[str] = _NOBODY,
+        spans: Spans | None = None,
     ) -> None:
+        self._lane = lane
+        self._spans = spans
         self._mapper = mapper
         self.states: dict[str, bytes | None] = {}  # by key, as of the last settle
         self._post = post
@@ -246,6 +258,12 @@ class Requests:
 
         request.answer, request.attempts = self._post.send(request_body(request.composed.operations), before, once=once)
         lease.progressed()
+
+    def trace(self, request: Request, run: Sequence[Sent]) -> None:
+        """Make a span of a request that was sent for the first of these events, where spans are made."""
+        if self._spans is not None:
+            entries = [one.entry_id for one in run[: request.events]]
+            self._spans.record(self._lane.integration, self._lane.shard, request.attempts, entries)
 
     def _known(self, decisions: Sequence[Decision]) -> dict[str, bytes | None]:
         """The states of the people of these decisions, by digest; those not at hand are read."""

@@ -8,6 +8,7 @@ from config.integrations import Integration
 from config.settings import Settings
 from worker.customerio.rate_limit import RequestPace
 from worker.customerio.sender import Sender
+from worker.customerio.spans import open_spans
 from worker.customerio.track_api import TrackApi
 from worker.dead.bound import DeadBound
 from worker.delivery.lease_run import Bounds, Delivery
@@ -37,6 +38,7 @@ class Workshop:
         self.bounds = bounds(chosen)
         self._integration = integration
         self.gate = IntegrationHold(holds, integration.name, integration.fingerprint)
+        self._spans = open_spans(enabled=chosen.traces)
         self._api = TrackApi(integration, chosen.request_timeout_s)
         pace = RequestPace(client, integration.name, chosen.requests_per_s)
         self._sender = Sender(
@@ -81,7 +83,9 @@ class Workshop:
     def requests(self, lane: Lane, fill: Fill) -> Requests:
         """The requests of one lease."""
         silent = self._suppressed.people()
-        return Requests(lane, self._mapper, self._sender, self._streams.states, fill, self._stop.asked, silent)
+        return Requests(
+            lane, self._mapper, self._sender, self._streams.states, fill, self._stop.asked, silent, self._spans
+        )
 
     def lease_renewal(self, lane: Lane, renew_job: Callable[[], None]) -> Callable[[str], bool]:
         """What prolongs a replay's lease, and the claim on its job with it."""

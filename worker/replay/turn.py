@@ -114,6 +114,7 @@ class Replay:
         present = present[: request.events]
         if request.composed.operations:
             self._requests.send(request, lease, _nothing, once=probe)
+            self._requests.trace(request, present)
         judged = request.judge()
         if judged == "hold":
             hold(self._gate, request, lease, probe=probe)
