@@ -10,7 +10,7 @@ from worker.app import read_settings
 from worker.mapping.decision import Send
 from worker.mapping.mapper import Mapper
 from worker.purchasely.event import read_event
-from worker.store.connect import find_broker
+from worker.store.broker import find_broker
 
 app = Celery("baseline", broker=find_broker(read_settings()).url)
 app.conf.update(

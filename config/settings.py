@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     redis_url: str = Field("", description="Redis that holds the events; empty: the server of `relay up` in data_dir.")
     broker_url: str = Field(
         "",
-        description="Redis that carries Celery's wake-ups; empty: the next database of the same server.",
+        description="Redis, RabbitMQ or SQS for Celery's wake-ups; empty: the next database of the same Redis.",
     )
     redis_ca: Path | None = Field(
         None,

@@ -30,6 +30,7 @@ from worker.revisions.live import EMPTY, NO_CONFIG, Live
 from worker.revisions.store import Revisions
 from worker.store import connect
 from worker.store.address import Address
+from worker.store.broker import Broker, find_broker
 from worker.store.counters import Counters
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
@@ -163,9 +164,9 @@ class Relay:
         return connect.find_address(self.settings)
 
     @cached_property
-    def broker(self) -> connect.Broker:
+    def broker(self) -> Broker:
         """The server that carries Celery's wake-ups."""
-        return connect.find_broker(self.settings)
+        return find_broker(self.settings)
 
     @cached_property
     def redis(self) -> redis.Redis:

@@ -33,7 +33,7 @@ from worker.process.memory import settle_in
 from worker.process.stop import Stop
 from worker.process.watchdog import Watchdog
 from worker.replay.claims import Claims
-from worker.store.connect import open_once
+from worker.store.broker import BrokerAwayError, count_messages
 from worker.store.processes import Role
 from worker.store.samples import Samples
 from worker.store.stream import Lane
@@ -67,14 +67,6 @@ app.conf.update(
     task_time_limit=600,  # a child that hangs in spite of every other bound
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={
-        # No list of unacknowledged messages in Redis, since a wake-up may be lost: to write it ends the worker when
-        # memory is full, and to restore it when Redis is away (kombu: AttributeError in restore_unacked).
-        "ack_emulation": False,
-        "socket_timeout": 30,
-        "socket_connect_timeout": 5,
-        "socket_keepalive": True,
-    },
     broker_pool_limit=2,
     enable_utc=True,
 )
@@ -93,7 +85,7 @@ def configure_app() -> None:
     broker = relay().broker
     app.conf.broker_url = broker.url
     app.conf.broker_use_ssl = broker.use_ssl
-    app.conf.broker_transport_options = {**app.conf.broker_transport_options, **broker.options}
+    app.conf.broker_transport_options = broker.options
     app.conf.beat_schedule = {
         "sweep": {
             "task": "relay.sweep",
@@ -174,15 +166,12 @@ def _begin_child(**_: object) -> None:
 def _watch(**_: object) -> None:
     relay().pulse.start()  # after the children were forked
     _look_after_alerts()
-    address = relay().broker.address
-    if address is None:
-        return  # only Redis can be asked how many messages wait
-    client = open_once(address, 5)
+    broker = relay().broker
 
     def queue_length() -> int | None:
         try:
-            return int(client.llen(QUEUE))
-        except redis.RedisError:
+            return count_messages(broker, QUEUE, 5)
+        except BrokerAwayError:
             return None
 
     def busy() -> bool:

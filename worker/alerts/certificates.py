@@ -10,7 +10,8 @@ from cryptography import x509
 
 from config.settings import Settings
 from worker.errors import OperatorError
-from worker.store.connect import find_address, find_broker
+from worker.store.broker import find_broker
+from worker.store.connect import find_address
 
 _WAIT_S = 3.0
 

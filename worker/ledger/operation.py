@@ -7,8 +7,9 @@ from contextlib import suppress
 import msgspec
 import redis
 
+from worker.errors import OperatorError
 from worker.ledger.requests import Requests, read_requests
-from worker.store.connect import Broker, open_once
+from worker.store.broker import Broker, BrokerAwayError, count_messages
 from worker.store.counters import Counters
 from worker.store.stream import Lane
 
@@ -42,13 +43,11 @@ def read_leases(client: redis.Redis, lanes: Sequence[Lane]) -> dict[str, int]:
 
 
 def read_queue(broker: Broker) -> int | None:
-    """How many messages wait at the broker; only Redis can be asked, and only while it answers."""
+    """How many messages wait at the broker; None while it does not answer."""
     from worker.process.foreign import QUEUE  # noqa: PLC0415 - brings Celery's transport along
 
-    if broker.address is None:
-        return None
-    with suppress(redis.RedisError, OSError), open_once(broker.address, _BROKER_S) as client:
-        return int(client.llen(QUEUE))
+    with suppress(BrokerAwayError, OperatorError):
+        return count_messages(broker, QUEUE, _BROKER_S)
     return None
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import redis
-from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError
 
@@ -15,8 +14,9 @@ from config.settings import Settings
 from worker.errors import OperatorError
 from worker.machine.serverfacts import Fact, judge_server
 from worker.store.address import Address
+from worker.store.broker import Broker, BrokerAwayError, connect_broker, count_messages, find_broker
 from worker.store.cluster import nodes_of
-from worker.store.connect import Broker, find_address, find_broker, open_once
+from worker.store.connect import find_address, open_once
 from worker.store.keys import SCHEMA, SHARDS
 from worker.store.schema import check_schema
 
@@ -140,12 +140,15 @@ def _unknown() -> Iterator[Fact]:
 
 
 def _broker(settings: Settings, broker: Broker) -> Fact:
-    if broker.address is None:
-        return Fact("broker", "address", "ok", f"{place(broker.url)} (not looked at: only Redis is)")
     variable = "RELAY_BROKER_URL" if settings.broker_url else "RELAY_REDIS_URL"
-    where = broker.address.place
+    where = broker.address.place if broker.address else place(broker.url)
     try:
         open_broker(broker, _WAIT_S)
+    except BrokerAwayError as fault:
+        text = f"{where} does not serve ({fault}): nothing is delivered"
+        return Fact("broker", "address", "wrong", text, f"start it, or correct {variable}; its user must be right too")
+    except OperatorError as fault:
+        return Fact("broker", "address", "wrong", str(fault))
     except (redis.RedisError, KombuError, OSError) as fault:
         text = f"{where} does not serve ({reason(fault)}): nothing is delivered"
         return Fact("broker", "address", "wrong", text, remedy(fault, variable))
@@ -153,15 +156,23 @@ def _broker(settings: Settings, broker: Broker) -> Fact:
 
 
 def open_broker(broker: Broker, wait_s: float) -> None:
-    """Connect and declare the queue as Celery's own client does, and ask whether messages may be put and taken."""
-    options = {"socket_timeout": wait_s, "socket_connect_timeout": wait_s, "ack_emulation": False, **broker.options}
-    make: Any = Connection  # kombu has no types
+    """Connect and declare the queue as Celery's own client does, and ask whether messages may be put and taken.
+
+    Raises:
+        BrokerAwayError: a broker that is no Redis does not answer, or refuses.
+        OperatorError: an extra is not installed.
+        redis.RedisError: Redis refuses.
+        KombuError: likewise.
+        OSError: it does not answer.
+    """
+    if broker.address is None:
+        count_messages(broker, QUEUE, wait_s)
+        return
     queue: Any = Queue
     exchange: Any = Exchange
-    with make(broker.url, ssl=broker.use_ssl or False, transport_options=options) as connection:
+    with connect_broker(broker, wait_s) as connection:
         connection.connect()
         queue(QUEUE, exchange(QUEUE, "direct"), QUEUE, channel=connection.default_channel).declare()
-    assert broker.address is not None
     with open_once(broker.address, wait_s) as client:
         client.lrem(QUEUE, 1, "nobody's message")
         client.brpop(["relay:nothing"], timeout=0.01)

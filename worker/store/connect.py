@@ -1,9 +1,8 @@
-"""Connections to Redis: the clients and Celery's broker, made alike from one address."""
+"""Connections to Redis: the clients, made alike from one address."""
 
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import redis
 import redis.asyncio
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -11,32 +10,9 @@ from redis.retry import Retry
 
 from config.settings import Settings
 from worker.errors import OperatorError
-from worker.store.address import FORMS, SCHEMES, Address, read_address
+from worker.store.address import Address, read_address
 from worker.store.async_cluster import AsyncCluster
 from worker.store.cluster import Cluster
-
-_NO_BROKER = (
-    "{}: a Redis Cluster cannot carry Celery's wake-ups; name a broker, as in redis://HOST:PORT/0, amqp:// or sqs://"
-)
-
-
-class Broker(msgspec.Struct, frozen=True):
-    """What carries Celery's wake-ups. `address` is None for a server that is no Redis: only Celery knows it then."""
-
-    url: str
-    address: Address | None
-
-    @property
-    def use_ssl(self) -> dict[str, Any] | None:
-        """Celery's `broker_use_ssl`: kombu on its own verifies nothing."""
-        return self.address.tls if self.address else None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What kombu's transport has to know besides."""
-        if self.address is None or not self.address.sentinels:
-            return {}
-        return {"master_name": self.address.service, "sentinel_kwargs": self.address.for_sentinel()}
 
 
 def open_client(address: Address) -> redis.Redis:
@@ -97,28 +73,6 @@ def find_address(chosen: Settings) -> Address:
         OperatorError: there is no address, or it cannot be read.
     """
     return read_address(find_url(chosen), "RELAY_REDIS_URL", chosen.redis_ca)
-
-
-def find_broker(chosen: Settings) -> Broker:
-    """The server that carries Celery's wake-ups: by default the next database of the same one.
-
-    Raises:
-        OperatorError: the address cannot be read.
-    """
-    url = chosen.broker_url
-    if not url:
-        address = find_address(chosen).next_database()
-        if address.cluster:
-            raise OperatorError(_NO_BROKER.format("RELAY_BROKER_URL is not set"))
-    elif url.partition("://")[0] in SCHEMES:
-        address = read_address(url, "RELAY_BROKER_URL", chosen.redis_ca)
-        if address.cluster:
-            raise OperatorError(_NO_BROKER.format("RELAY_BROKER_URL is a cluster"))
-    elif "://" in url:
-        return Broker(url, None)
-    else:
-        raise OperatorError(f"RELAY_BROKER_URL is not an address: write {FORMS}, or another broker that Celery knows")
-    return Broker(address.for_kombu(), address)
 
 
 def find_url(chosen: Settings) -> str:

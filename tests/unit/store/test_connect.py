@@ -5,7 +5,7 @@ import pytest
 from config.settings import Settings
 from worker.errors import OperatorError
 from worker.store.address import Address, read_address
-from worker.store.connect import find_broker
+from worker.store.broker import find_broker
 
 SECRET = "h1dden"
 
