@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from config.catalogue import catalogue, family_of
 from config.errors import Finding, Place, quoted
 from config.never_sent import ADDRESSES
+from config.values import EVENT_NAME_LIMIT_BYTES
 from config.wording import either
 
 # Person attributes with a meaning of their own in Customer.io (reference: section 3, reserved).
@@ -68,6 +69,9 @@ def _events(place: Place, events: dict[str, object]) -> Iterator[Finding]:
             yield Finding((*place, code), "cannot rename every event to one; write true or false")
         elif "*" in code and code != "*":
             yield Finding((*place, code), 'only "*" alone is a wildcard; write each code in full')
+        elif switch is True and len(code.encode("utf-8", "surrogatepass")) > EVENT_NAME_LIMIT_BYTES:
+            text = f"the name is longer than {EVENT_NAME_LIMIT_BYTES} bytes; give it another one"
+            yield Finding((*place, code), text)
 
 
 def _properties(place: Place, properties: dict[str, object]) -> Iterator[Finding]:

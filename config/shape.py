@@ -8,7 +8,7 @@ from config.values import (
     AttributeName,
     AttributeSwitch,
     Duration,
-    EventName,
+    EventCode,
     EventSwitch,
     Name,
     Secret,
@@ -140,7 +140,7 @@ class IntegrationTable(Table):
     )
     start: Start = Field("now", description="Where a new integration begins; `archive`: at the oldest stored event.")
     identity: IdentityTable = IdentityTable()
-    events: dict[EventName, EventSwitch] = Field(
+    events: dict[EventCode, EventSwitch] = Field(
         {}, description='Event code = true, false or another name; `"*"` for all others. Left out: none is sent.'
     )
     user_properties: dict[AttributeName, AttributeSwitch] = Field(

@@ -14,6 +14,8 @@ from config.secrets import REFERENCE
 
 # Limits of the Track API (reference: Customer.io, section 3).
 EVENT_NAME_LIMIT_BYTES = 100
+# What a sender calls an event is as long as they like; a shorter name is what it needs.
+EVENT_CODE_LIMIT_BYTES = 1000
 ATTRIBUTE_NAME_LIMIT_BYTES = 150
 
 
@@ -97,7 +99,7 @@ def _duration(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 Secret = Annotated[str, BeforeValidator(_secret)]
 Secrets = Annotated[list[Secret], BeforeValidator(_as_list)]
-EventName = Annotated[str, AfterValidator(_label(EVENT_NAME_LIMIT_BYTES))]
+EventCode = Annotated[str, AfterValidator(_label(EVENT_CODE_LIMIT_BYTES))]
 EventSwitch = Annotated[bool | str, BeforeValidator(_switch(EVENT_NAME_LIMIT_BYTES))]
 AttributeName = Annotated[str, AfterValidator(_label(ATTRIBUTE_NAME_LIMIT_BYTES))]
 AttributeSwitch = Annotated[bool | str, BeforeValidator(_switch(ATTRIBUTE_NAME_LIMIT_BYTES))]

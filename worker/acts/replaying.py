@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from config.integrations import Integration
+from config.integrations import Integration, Integrations
 from worker.acts.record import Doer, record
 from worker.app import Relay
 from worker.dead.fates import Fates
@@ -70,10 +70,19 @@ def replay_events(parts: Relay, name: str, chosen: Chosen, meant: str, rate: flo
 
 
 def survey_letters(
-    parts: Relay, letters: Iterable[Letter], *, fixed: bool = False, failing: bool = False
+    parts: Relay,
+    letters: Iterable[Letter],
+    *,
+    fixed: bool = False,
+    failing: bool = False,
+    config: Integrations | None = None,
 ) -> tuple[Survey, Chosen]:
-    """What a replay of dead letters would do, and which of them it would try; nothing is sent."""
-    mappers = {name: parts.mapper(known) for name, known in parts.integrations.integrations.items()}
+    """What a replay of dead letters would do, and which of them it would try; nothing is sent.
+
+    `config`: as if that were in force.
+    """
+    known = (config or parts.integrations).integrations
+    mappers = {name: parts.mapper(one) for name, one in known.items()}
     now_ms, suppressed = time.time_ns() // 1_000_000, parts.suppressed.people()
     surveyor = Surveyor(mappers, parts.streams.states, suppressed, now_ms, fixed=fixed, failing=failing)
     ids = [letter.id for letter in surveyor.pass_on(letters)]

@@ -1,22 +1,26 @@
 """One group of failures: what is wrong, samples, and what would solve it, each proposal tried without sending."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Any
 from urllib.parse import urlencode
 
 from worker.acts.discarding import discard
+from worker.acts.editing import edit_letters
 from worker.acts.record import Doer
 from worker.acts.replaying import Chosen, replay_letters, survey_letters
 from worker.app import Relay
 from worker.console.access.roles import Permission
+from worker.console.drafting import Desk
 from worker.console.failures import find_group, remedy_of, title
 from worker.console.page import Page
 from worker.console.personal import personal
+from worker.console.proposals import changes_of, rename, try_field, try_text
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.dead.filters import Filter
 from worker.dead.groups import Group, where
-from worker.dead.letter import Letter, received_of
+from worker.dead.letter import Letter, event_of, received_of
 from worker.replay.survey import Survey
 
 # So many letters are tried for the page; what is started later tries them all.
@@ -32,12 +36,14 @@ class FailurePage(Page):
 
     def __init__(self, parts: Relay) -> None:
         self._parts = parts
+        self._desk = Desk(parts)
 
     def get(self, visit: Visit) -> Reply:
         """What is wrong and what would solve it."""
         one = find_group(self._parts, visit.path["number"])
         letters = list(islice(self._letters(one), _TRIED))
         survey, _ = survey_letters(self._parts, letters)
+        code = _code(one, letters)
         facts = {
             "group": one,
             "title": title(self._parts, one),
@@ -53,11 +59,26 @@ class FailurePage(Page):
             "held": one.integration in self._parts.holds.get([one.integration]),
             "may_act": visit.viewer.may(Permission.ACT),
             "may_draft": visit.viewer.may(Permission.DRAFT),
-            "edit": f"/integrations/{one.integration}?{urlencode({'tab': _tab(one), 'find': _code(one)})}",
-            "code": _code(one),
+            "edit": f"/integrations/{one.integration}?{urlencode({'tab': _tab(one), 'find': code})}",
+            "code": code,
             "personal": personal(self._parts, visit, "failure", str(one.number)),
+            **self._proposed(visit, one, letters, code),
         }
         return Screen("failure.html", facts)
+
+    def _proposed(self, visit: Visit, one: Group, letters: list[Letter], code: str) -> dict[str, Any]:
+        """The proposal that was asked for, tried."""
+        name, path, value = visit.asked("name"), visit.asked("path"), visit.asked("value")
+        asked = {"name": name, "path": path, "value": value, "off": visit.asked("off")}
+        proposal = None
+        if one.integration in self._parts.integrations.integrations and visit.viewer.may(Permission.DRAFT):
+            text = self._desk.open(visit.viewer.login).text
+            if name or asked["off"]:
+                proposal = try_text(self._parts, letters, rename(text, one.integration, code, name))
+            elif path:
+                proposal, _ = try_field(self._parts, letters, path, value)
+        found = outcomes(proposal.survey) if proposal and proposal.survey else []
+        return {"asked": asked, "proposal": proposal, "proposed": found}
 
     def post(self, visit: Visit) -> Reply:
         """Act on the whole group, or on the first few of it."""
@@ -69,6 +90,10 @@ class FailurePage(Page):
                 return self._replay(one, 3, doer, visit)
             case "replay":
                 return self._replay(one, 0, doer, visit)
+            case "draft":
+                return self._draft(visit, one)
+            case "edit":
+                return self._edit(visit, one, doer)
             case "discard" if doer.why:
                 return self._discard(one, doer)
             case "discard":
@@ -87,6 +112,31 @@ class FailurePage(Page):
         meant = one.narrow(Filter()).text()
         job = replay_letters(self._parts, survey, Chosen(chosen.ids), meant, per_s, doer)
         return Redirect("/jobs", f"{job.id} replays {job.matched} failed events.")
+
+    def _draft(self, visit: Visit, one: Group) -> Reply:
+        """Put another name, or none, into the draft; its review comes next."""
+        if not visit.viewer.may(Permission.DRAFT):
+            raise NoSuchPageError("Your role may not draft.")
+        found, code = self._desk.open(visit.viewer.login), _code(one, self._letters(one))
+        edited, said = self._desk.edit(
+            visit.viewer.login,
+            found.mark,
+            lambda text: rename(text, one.integration, code, visit.entered("name")),
+        )
+        if edited.errors:
+            return Redirect(f"/failures/{one.number}", next(iter(edited.errors.values())))
+        return Redirect("/review", said)
+
+    def _edit(self, visit: Visit, one: Group, doer: Doer) -> Reply:
+        """Change a field of every letter, as a job."""
+        path, value = visit.entered("path"), visit.entered("value")
+        if not path:
+            return Redirect(f"/failures/{one.number}", "Name the field to change.")
+        proposal, tried = try_field(self._parts, self._letters(one), path, value)
+        if tried is None or not tried.ids:
+            return Redirect(f"/failures/{one.number}", proposal.wrong or "No failed event would be changed by that.")
+        job = edit_letters(self._parts, tried, changes_of(path, value), one.narrow(Filter()).text(), doer)
+        return Redirect("/jobs", f"{job.id} changes {job.matched} failed events; replay them when it is done.")
 
     def _discard(self, one: Group, doer: Doer) -> Reply:
         ids = [letter.id for letter in self._letters(one)]
@@ -149,5 +199,11 @@ def _tab(one: Group) -> str:
     return "properties" if one.reason == "properties_rejected" else "events"
 
 
-def _code(one: Group) -> str:
-    return one.events[0] if len(one.events) == 1 else ""
+def _code(one: Group, letters: Iterable[Letter]) -> str:
+    """The event code that all of a group share, whole: what a group is listed by may be cut."""
+    if len(one.events) != 1:
+        return ""
+    try:
+        return next((event_of(letter).name for letter in letters), "")
+    except ValueError:
+        return ""

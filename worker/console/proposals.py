@@ -1,0 +1,71 @@
+"""Proposals that may solve a group of failures, each tried on its letters without writing or sending anything."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from config.errors import ConfigError
+from config.integrations import parse
+from worker.acts.editing import Tried, try_edit
+from worker.acts.replaying import survey_letters
+from worker.app import Relay
+from worker.console.editing import Edited, edit
+from worker.console.form import Fields, form_of
+from worker.dead.edits import Changes, read_value
+from worker.dead.letter import Letter
+from worker.errors import OperatorError
+from worker.replay.survey import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One way to solve it: what the letters would come to then, or why it cannot be tried."""
+
+    survey: Survey | None = None
+    wrong: str = ""
+    changed: int = 0
+
+
+def _no_seal(_: str) -> str:
+    raise OperatorError("no secret is set here")
+
+
+def rename(text: str, integration: str, code: str, name: str) -> Edited:
+    """The text with an event sent under another name; an empty name switches the event off."""
+    form = form_of(text, integration)
+    fields: dict[str, list[str]] = {f"events.{code}.name": [name]}
+    if name:
+        fields[f"events.{code}.on"] = ["on"]
+    if form.all_events:
+        fields["events.all"] = ["on"]
+    posted: Fields = fields
+    return edit(text, integration, "events", posted, _no_seal)
+
+
+def try_text(parts: Relay, letters: Iterable[Letter], edited: Edited) -> Proposal:
+    """What a replay would do under another configuration."""
+    if edited.errors:
+        return Proposal(wrong=next(iter(edited.errors.values())))
+    try:
+        config = parse(edited.text, "the draft", parts.secrets, lenient=True)
+    except ConfigError as error:
+        return Proposal(wrong=str(error))
+    survey, _ = survey_letters(parts, letters, config=config)
+    return Proposal(survey)
+
+
+def changes_of(path: str, value: str) -> Changes:
+    """An edit of one field: set to a value, or removed when the value is empty.
+
+    Raises:
+        ValueError: the value is no JSON and no text.
+    """
+    return Changes(settings=((path, read_value(value)),)) if value else Changes(removals=(path,))
+
+
+def try_field(parts: Relay, letters: Iterable[Letter], path: str, value: str) -> tuple[Proposal, Tried | None]:
+    """What a replay would do once a field of every letter is set, or removed."""
+    try:
+        tried = try_edit(parts, letters, changes_of(path, value))
+    except ValueError as error:
+        return Proposal(wrong=str(error)), None
+    return Proposal(tried.survey, "", len(tried.ids)), tried
