@@ -67,6 +67,13 @@ class Settings(BaseSettings):
         64_000_000, ge=0, description="Most memory for that in each web process; the oldest is forgotten first."
     )
 
+    replicas_ack: int = Field(
+        0, ge=0, le=100, description="How many replicas of Redis must confirm an event before its 200; 0: none."
+    )
+    replicas_ack_disk: bool = Field(
+        False, description="They confirm what is on their disks (WAITAOF), rather than what is in their memory (WAIT)."
+    )
+
     retention_s: int = Field(259_200, ge=0, description="How long settled events stay in the stream, seconds.")
     archive_url: str = Field(
         "",

@@ -26,7 +26,8 @@ from worker.errors import OperatorError, RelayError
 from worker.ledger.figures import Ledger
 from worker.ledger.headroom import watch
 from worker.ledger.sampling import take_sample
-from worker.process.eventlog import EventLog
+from worker.process.broker_link import is_demoted
+from worker.process.eventlog import EventLog, RareLog
 from worker.process.foreign import QUEUE, guard
 from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in
@@ -42,6 +43,7 @@ from worker.upkeep.idle_jobs import idle_jobs
 from worker.upkeep.rounds import Rounds
 
 log = EventLog(__name__)
+rare_log = RareLog(__name__, every_s=10)
 
 # Old messages need not be served, but clocks differ: a worker whose clock is ahead would drop all there are.
 _MESSAGE_LIFE_S = 600
@@ -312,10 +314,13 @@ def _redis_may_be_away() -> Iterator[None]:
     except OperatorError as error:
         log.critical("cannot_serve", message=error)
     except redis.ResponseError as fault:
-        # Redis answers, but not with our keys: it was emptied, or is a replica now
-        log.error("redis_refused", error=str(fault).split(" ", 1)[0][:20])  # noqa: TRY400 - no traceback: the text may hold a key
-        with suppress(redis.RedisError, OSError):
-            relay().join()
+        # without its text, which may hold a key
+        rare_log.error("redis_refused", error=str(fault).split(" ", 1)[0][:20])
+        with suppress(redis.RedisError, OSError, AttributeError):
+            if is_demoted(fault):
+                relay().redis.connection_pool.disconnect(inuse_connections=False)  # another may be the primary now
+            else:
+                relay().join()  # Redis answers, but not with our keys: it was emptied
     except (redis.RedisError, OSError) as fault:
         log.warning("redis_away", fault=type(fault).__name__)
 

@@ -65,6 +65,12 @@ class OwnRedis:
         except redis.RedisError:
             return False
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def follow(self, primary: "OwnRedis | None") -> None:
         """Be a replica of another server from the next start on; None: a primary."""
         self._config["replicaof"] = f"127.0.0.1 {primary.port}" if primary else "no one"

@@ -12,6 +12,7 @@ from falcon.asgi import Request, Response
 from redis.exceptions import RedisError
 
 from config.integrations import Integrations, Source
+from config.settings import Settings
 from config.variables import unknown_variables
 from worker.alerts.watchman import Watch, watch
 from worker.app import Relay, relay
@@ -20,6 +21,7 @@ from worker.ingest.admission import RETRIES_S, check_signature, check_token, uns
 from worker.ingest.asgi import Body, Frame, Headers
 from worker.ingest.bodies import read_many, read_one
 from worker.ingest.coalescer import Appender
+from worker.ingest.confirmation import Confirmation
 from worker.ingest.crowd import CROWD
 from worker.ingest.health import Description, Exposed, Health, Metrics, Ready
 from worker.ingest.memory import Memory
@@ -67,6 +69,7 @@ class Door:
             max_memory_percent=self.settings.max_memory_percent,
             shards=self.settings.shards,
             memory=Memory(self.settings.remember_s, self.settings.remember_bytes),
+            confirmation=_confirmation(self.settings),
         )
         self._watching: asyncio.Task[None] | None = None
 
@@ -179,6 +182,14 @@ class Events:
 def _refused(source: Source, refusal: SenderError) -> SenderError | NotStoredError:
     """While a secret is missing in this process, the sender may hold it: 503, so that it retries."""
     return NotStoredError("secret_missing") if source.unresolved else refusal
+
+
+def _confirmation(chosen: Settings) -> Confirmation | None:
+    """Replicas that are waited for, within the time of one of the two trips that a request may need."""
+    if not chosen.replicas_ack:
+        return None
+    within_ms = max(1, int(chosen.append_timeout_s * 250))
+    return Confirmation(chosen.replicas_ack, within_ms, on_disk=chosen.replicas_ack_disk)
 
 
 def _integrations_of(integrations: Integrations) -> dict[str, tuple[str, ...]]:

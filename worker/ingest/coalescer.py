@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from worker.errors import NotStoredError
 from worker.ingest.arguments import PIECES, Incoming, encode_events
+from worker.ingest.confirmation import Confirmation
 from worker.ingest.memory import InLane, Memory
 from worker.ingest.nodes import Nodes
 from worker.ingest.roundtrip import refusal
@@ -74,6 +75,7 @@ class Appender:
         max_memory_percent: float,
         shards: int,
         memory: Memory,
+        confirmation: Confirmation | None = None,
     ) -> None:
         def make(
             server: redis.asyncio.Redis, kept: Memory, first: Callable[[], Awaitable[None]] | None = None
@@ -87,6 +89,7 @@ class Appender:
                 max_memory_percent=max_memory_percent,
                 shards=shards,
                 memory=kept,
+                confirmation=confirmation,
             )
 
         self._integrations_of = integrations_of

@@ -22,6 +22,17 @@ ROUTES = (
     "the paths are /webhooks/purchasely/SOURCE and /v1/events/SOURCE (POST), "
     "/healthz, /readyz, /metrics and /openapi.json (GET)"
 )
+# What a sender may know of a reason.
+_WHY = {
+    "readonly": ": it is a replica, a fail-over may be under way",
+    "replicas": ": too few of its replicas confirm what it stores",
+    "loading": ": it reads its files after a start",
+    "timeout": ": it does not answer in time",
+    "connection": ": there is no connection to it",
+    "memory": ": its memory is full",
+    "disk": ": it cannot write to its disk",
+    "cluster": ": a part of the cluster is away",
+}
 _LOG_EVERY_S = 1.0  # an outage must not fill the disk
 
 
@@ -57,7 +68,9 @@ class Answers:
         if isinstance(fault, NotStoredError | RedisError | OSError):
             reason = refusal(fault)
             self._log.warning("not_stored", reason=reason)
-            return _later("Not stored", f"Redis cannot store events just now ({reason}); send again later")
+            return _later(
+                "Not stored", f"Redis cannot store events just now ({reason}){_WHY.get(reason, '')}; send again later"
+            )
         if isinstance(fault, asyncio.CancelledError):
             # uvicorn's grace time at a stop is over
             self._log.warning("not_stored", reason="stopping")

@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from worker.errors import NotStoredError
 from worker.ingest.arguments import ARGUMENTS, PIECES
+from worker.ingest.confirmation import Confirmation
 from worker.ingest.memory import InLane, Kept, Memory
 from worker.ingest.recall import Recall, read_height
 from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
@@ -42,7 +43,9 @@ class Storing:
         max_memory_percent: float,
         shards: int,
         memory: Memory,
+        confirmation: Confirmation | None = None,
     ) -> None:
+        self._confirmation = confirmation
         self._memory = memory
         self._shards: Sequence[int] = range(shards)
         self._prepare = prepare
@@ -88,16 +91,25 @@ class Storing:
             raise NotStoredError("memory")
         commands = [self._command(lane, pieces) for lane, pieces in lanes]
         heights = [self._memory.heights.get(lane, 0) for lane, _ in lanes]
-        replies = await round_trip(self._line, commands)
+        replies, is_confirmed = await self._send(commands)
         missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if missing:
             load: Command = [b"*3\r\n", encode(["SCRIPT", "LOAD", self._text])]
-            again = await round_trip(self._line, [load, *(commands[index] for index in missing)])
+            again, is_confirmed = await self._send([load, *(commands[index] for index in missing)])
             for index, reply in zip(missing, again[1:], strict=True):
                 replies[index] = reply
         for index, (lane, pieces) in enumerate(lanes):
             replies[index] = await self._note_reply(lane, pieces, replies[index], heights[index])
+            if not is_confirmed and type(replies[index]) is bytes:
+                replies[index] = NotStoredError("replicas")
         return replies
+
+    async def _send(self, commands: list[Command]) -> tuple[list[Any], bool]:
+        """The replies of one round trip, and whether replicas have confirmed it, where they are waited for."""
+        if self._confirmation is None:
+            return await round_trip(self._line, commands), True
+        *replies, reply = await round_trip(self._line, [*commands, self._confirmation.command])
+        return replies, self._confirmation.is_given(reply)
 
     async def _note_reply(self, lane: InLane, pieces: list[bytes], reply: Any, height: int) -> Any:
         """Remember what is stored; make an error of what proves nothing; leave a server that lost its primacy."""

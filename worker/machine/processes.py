@@ -21,7 +21,8 @@ PROCFILE = {
         " ${RELAY_CONCURRENCY:+--concurrency=$RELAY_CONCURRENCY}"
     ),
     "beat": (
-        "celery --quiet --app worker.tasks beat --loglevel ${RELAY_LOG_LEVEL:-INFO} --scheduler celery.beat:Scheduler"
+        "celery --quiet --app worker.tasks beat --loglevel ${RELAY_LOG_LEVEL:-INFO}"
+        " --scheduler worker.process.scheduler:Beat"
     ),
     "console": (
         "uvicorn --factory worker.console.app:create"

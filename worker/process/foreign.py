@@ -8,6 +8,7 @@ import orjson
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 
+from worker.process.broker_link import Link, SecureLink, SecureSentinelLink, SentinelLink
 from worker.process.eventlog import EventLog
 
 log = EventLog(__name__)
@@ -17,24 +18,43 @@ TASKS = frozenset({"relay.deliver", "relay.replay", "relay.sweep", "relay.trim",
 _BODY_LIMIT_BYTES = 10_000  # an integration and a shard, or a job and its token
 
 
-class Channel(kombu_redis.Channel):
-    """Redis's channel, whose reader survives what it cannot read: kombu lets the error end the worker."""
+class _Surviving:
+    """Of a channel: its reader survives what it cannot read, which to kombu is the end of the worker."""
+
+    connection_errors: tuple[type[BaseException], ...]
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
-        except (Empty, *self.connection_errors):
+            return super()._brpop_read(**options)  # type: ignore[misc]
+        except Empty:
             raise
-        except Exception as fault:  # noqa: BLE001 - whatever a stranger has put on the queue
+        except Exception as fault:
+            if isinstance(fault, self.connection_errors):
+                raise
+            # whatever a stranger has put on the queue:
             # without its text, which holds the message; the message itself is taken off the queue already
             log.warning("foreign_message_dropped", fault=type(fault).__name__)
             raise Empty from None
 
 
+class Channel(_Surviving, kombu_redis.Channel):
+    """Redis's channel."""
+
+    connection_class = Link
+    connection_class_ssl = SecureLink
+
+
+class SentinelChannel(_Surviving, kombu_redis.SentinelChannel):
+    """The same over Sentinels."""
+
+    connection_class = SentinelLink
+    connection_class_ssl: Any = SecureSentinelLink
+
+
 class Transport(kombu_redis.Transport):
     """Redis's transport, with that channel."""
 
-    Channel = Channel
+    Channel: Any = Channel
 
     def _deliver(self, message: Any, queue: str) -> None:
         # Before Celery sees it: what its consumer fails at it never acknowledges, and then it reads nothing more.
@@ -43,6 +63,13 @@ class Transport(kombu_redis.Transport):
             super()._deliver(message, queue)  # type: ignore[no-untyped-call]
         else:
             log.warning("foreign_message_dropped", fault="form")
+
+
+class SentinelTransport(Transport):
+    """The same over Sentinels."""
+
+    default_port: Any = kombu_redis.SentinelTransport.default_port
+    Channel: Any = SentinelChannel
 
 
 def is_ours(message: Any) -> bool:
@@ -69,3 +96,4 @@ def guard() -> None:
     """Have Celery read its queue in Redis through this transport; brokers of other kinds check by themselves."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:SentinelTransport"

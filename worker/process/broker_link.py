@@ -1,0 +1,58 @@
+"""Connections to a broker on Redis: a server that takes no writes just now counts as away, and is tried again.
+
+To kombu a refusal is a mistake of the caller's, and ends the worker; while a fail-over is under way, it ends by itself.
+"""
+
+from typing import Any
+
+import redis
+from redis.exceptions import MasterDownError, ReadOnlyError, ResponseError
+from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
+
+# Nothing has this name: to remove it is a write that changes nothing.
+_NOTHING = "relay:nothing"
+
+
+def is_demoted(refusal: ResponseError) -> bool:
+    """Whether a server refuses writes since it is a replica, or has lost its own."""
+    return isinstance(refusal, ReadOnlyError | MasterDownError) or str(refusal).startswith("NOREPLICAS")
+
+
+class _Writable:
+    """Of a connection: what it says of writes is found when it is opened, and is a lost connection later."""
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Open it, and see that the server takes writes: else whoever connects waits, longer each time."""
+        link: Any = super()
+        link.on_connect_check_health(check_health)
+        itself: Any = self
+        itself.send_command("DEL", _NOTHING)
+        itself.read_response()
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        """The next reply."""
+        link: Any = super()
+        try:
+            return link.read_response(*args, **options)
+        except ResponseError as refusal:
+            if not is_demoted(refusal):
+                raise
+            itself: Any = self
+            itself.disconnect()
+            raise redis.ConnectionError("the server takes no writes just now") from None
+
+
+class Link(_Writable, redis.Connection):
+    """A connection without TLS."""
+
+
+class SecureLink(_Writable, redis.SSLConnection):
+    """A connection with TLS."""
+
+
+class SentinelLink(_Writable, SentinelManagedConnection):
+    """The same to a primary that Sentinels name."""
+
+
+class SecureSentinelLink(_Writable, SentinelManagedSSLConnection):
+    """The same with TLS."""

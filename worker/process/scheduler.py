@@ -1,0 +1,20 @@
+"""Beat's scheduler: a message that the broker does not take is a line of the log now and then, not a traceback each."""
+
+from typing import Any
+
+from celery.beat import Scheduler
+
+from worker.process.eventlog import RareLog
+
+rare_log = RareLog(__name__, every_s=10)
+
+
+class Beat(Scheduler):  # type: ignore[misc] # celery has no types
+    """Celery's own, that goes on while the broker is away: the next message is due soon."""
+
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
+        """Send the message of one entry."""
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except Exception as fault:  # noqa: BLE001 - whatever a broker raises; beat must go on
+            rare_log.warning("round_not_sent", round=entry.name, fault=type(fault).__name__)
