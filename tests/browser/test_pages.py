@@ -1,0 +1,85 @@
+"""Every page in a real browser: light and dark, on a desk and on two telephones."""
+
+import pytest
+
+from tests.support.chromium import WIDTHS, Tab, chromium, needs_chromium
+from tests.support.consolestack import console_stack
+
+pytestmark = needs_chromium
+
+PAGES = {
+    "overview": "/",
+    "overview-week": "/?span=7d",
+    "integrations": "/integrations",
+    "new": "/integrations/new",
+    "account": "/integrations/production?tab=account",
+    "events": "/integrations/production?tab=events",
+    "properties": "/integrations/production?tab=properties",
+    "people": "/integrations/production?tab=people",
+    "advanced": "/integrations/production?tab=advanced",
+    "duplicate": "/integrations/production/duplicate",
+    "sample": "/integrations/production/events/TRIAL_STARTED",
+    "activity": "/activity",
+    "activity-failed": "/activity?outcome=dead",
+    "nothing-found": "/activity?code=NOTHING",
+    "person": "/people?id=customer-0003",
+    "nobody": "/people?id=nobody",
+    "failures": "/failures",
+    "failures-ignored": "/failures?mark=ignored",
+    **{f"failure-{number}": f"/failures/{number}" for number in range(1, 5)},
+    "jobs": "/jobs",
+    "history": "/history",
+    "revision": "/history/1",
+    "review-nothing": "/review",
+    "published": "/published/1",
+    "settings": "/settings",
+    "checks": "/settings?check=yes",
+    "missing": "/nowhere",
+}
+NOT_THERE = {"missing", "nobody"}
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """A relay after a busy day."""
+    with console_stack() as stack:
+        stack.busy_day()
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One browser for all of them."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def tab(browser, stack):
+    """A tab of an admin, who sees the most."""
+    return Tab(browser, stack.console).log_in(stack.link("admin"))
+
+
+def look(tab):
+    """Everything that is wrong with a page that is open, in each of its six forms."""
+    found = []
+    for width in WIDTHS:
+        for dark in (False, True):
+            tab.show(dark=dark, width=width)
+            where = f"{'dark' if dark else 'light'} {width}"
+            found += [f"{where}: {barrier}" for barrier in tab.barriers()]
+            if tab.sideways() > 0:
+                found.append(f"{where}: scrolls sideways by {tab.sideways()}")
+    return found
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_for_everybody(tab, name):
+    """No barrier that axe knows, no message, nothing refused by the policy, no scrolling sideways."""
+    tab.said.clear()
+    tab.show(dark=False, width=1280)
+    answer = tab.page.goto(PAGES[name])
+    assert answer.status == (404 if name in NOT_THERE else 200)
+    found = look(tab)
+    said = [line for line in tab.said if not (name in NOT_THERE and "status of 404" in line)]
+    assert (found, said) == ([], [])
