@@ -58,7 +58,7 @@ def read(parts: "Relay") -> dict[str, Any]:
     from worker.ledger.headroom import near
     from worker.ledger.losses import read_loss
     from worker.revisions.live import EMPTY, NO_CONFIG
-    from worker.store.samples import Samples
+    from worker.store.samples import Sample, Samples
 
     parts.live.look()  # with --watch the configuration may change meanwhile
     ledger = Ledger(parts)
@@ -75,7 +75,10 @@ def read(parts: "Relay") -> dict[str, Any]:
     gone = [read_loss(name, counts) for name, counts in figures.intake.items()]
     sources = [{"source": name, **counts} for name, counts in figures.intake.items()]
     delays = ledger.delays()
-    former = Samples(parts.redis).before(time.time_ns() // 1_000_000 - _RECENT_MS)
+    since_ms = time.time_ns() // 1_000_000 - _RECENT_MS
+    former = Samples(parts.redis).before(since_ms)
+    if figures.past.since_ms is not None and figures.past.since_ms > since_ms:
+        former = {account.integration: Sample() for account in figures.accounts}  # all that was ever received
     items = []
     for account in figures.accounts:
         item = _item(account, delays.get(account.integration), former.get(account.integration))

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.printing import Styled, echo_json, say
+from worker.cli.printing import echo_json, say, terminal_width
+from worker.cli.up_picture import block, facts
 from worker.errors import OperatorError
 from worker.process.eventlog import EventLog
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from config.settings import Settings
     from worker.machine.here import Machine
+    from worker.machine.serverfacts import Fact
     from worker.machine.supervisor import Change
 
 log = EventLog(__name__)
 
 _READY_WITHIN_S = 30
+# Customer.io is asked about the keys while the processes start; what it says later is news.
+_KEYS_WITHIN_S = 2.0
 
 
 @click.command()
@@ -58,6 +64,7 @@ def up(
     """
     from worker.app import read_settings
     from worker.machine.here import Machine, choose_address
+    from worker.machine.keys import Keys
     from worker.machine.signals import Signals
     from worker.process.logs import configure
 
@@ -81,8 +88,10 @@ def up(
     with Signals() as signals:
         try:
             machine.start(lambda: signals.asked > 0)
+            keys = Keys(machine.relay)
             if machine.wait_ready(_READY_WITHIN_S, signals.wait, lambda: signals.asked > 0):
-                news.ready(machine, time.monotonic() - started)
+                news.ready(machine, time.monotonic() - started, keys.wrong(_KEYS_WITHIN_S))
+                keys.tell_later(lambda one: news.tell(one.subject, "not delivering", f"{one.text}; {one.remedy}"))
             elif not signals.asked:
                 news.tell("web", "late", f"it does not answer after {_READY_WITHIN_S} s; see its lines above")
             while not signals.asked:
@@ -124,67 +133,10 @@ class _News:
         else:
             log.info("process_changed", program=process, change=what, message=message)
 
-    def ready(self, machine: "Machine", took_s: float) -> None:
-        """What to know of a relay that has just come up."""
+    def ready(self, machine: "Machine", took_s: float, wrong: "Sequence[Fact]") -> None:
+        """What to know of a relay that has just come up; `wrong` are the integrations that cannot be delivered to."""
         if self._as_json:
-            echo_json(_facts(machine))
+            echo_json(facts(machine, wrong))
         else:
-            for line in _block(machine, took_s):
+            for line in block(machine, took_s, wrong, terminal_width()):
                 say(*line)
-
-
-def _link(machine: "Machine") -> str | None:
-    """The address of the console, which logs its reader in once; None where there is no console."""
-    from worker.cli.acting import doer
-
-    return machine.console_link(doer(None)) if machine.with_console else None
-
-
-def _facts(machine: "Machine") -> dict[str, object]:
-    settings, integrations = machine.relay.settings, machine.relay.integrations
-    return {
-        "what": "ready",
-        "web": machine.web_url,
-        "console": _link(machine),
-        "webhooks": {name: f"{machine.web_url}/webhooks/purchasely/{name}" for name in integrations.sources},
-        "events": {name: f"{machine.web_url}/v1/events/{name}" for name in integrations.sources},
-        "integrations_file": str(settings.integrations) if settings.integrations else None,
-        "revision": machine.relay.live.loaded.number,
-        "data_dir": str(settings.data_dir) if machine.embedded else None,
-        "server": str(machine.embedded.server) if machine.embedded else None,
-        "warnings": integrations.warnings,
-        "processes": machine.supervisor.pids(),
-    }
-
-
-def _block(machine: "Machine", took_s: float) -> list[tuple[str | Styled, ...]]:
-    """What to know of a relay that has just come up: lines, each in pieces."""
-    settings, integrations = machine.relay.settings, machine.relay.integrations
-    names = [f"{one.name}{'' if one.enabled else ' (off)'}" for one in integrations.integrations.values()]
-    width = max((len(name) for name in integrations.sources), default=0)
-    lines: list[str | Styled] = ["", Styled(f"relay is up ({took_s:.1f} s)", bold=True), ""]
-    for name, source in integrations.sources.items():
-        if source.webhook_secrets:
-            lines.append(f"  {name:{width}}  webhook  {machine.web_url}/webhooks/purchasely/{name}")
-        if source.tokens:
-            lines.append(f"  {name:{width}}  events   {machine.web_url}/v1/events/{name}")
-    if not integrations.sources:
-        lines.append("  no configuration yet: write the first one with `relay config apply FILE`")
-    if machine.with_console:
-        lines += [
-            "",
-            f"  console       {_link(machine)}",
-            "                logs you in once, within 30 minutes; later: relay console link",
-        ]
-    where = settings.integrations or f"revision {machine.relay.live.loaded.number}"
-    lines += ["", f"  integrations  {where}: {', '.join(names) or 'none'}"]
-    if machine.embedded:
-        lines.append(f"  data          {settings.data_dir}, {machine.embedded.server}")
-    else:
-        lines.append("  data          the Redis of RELAY_REDIS_URL")
-    warnings = [("  ", Styled("warning", fg="yellow"), f"       {one}") for one in integrations.warnings]
-    if machine.embedded and settings.data_dir != Path("data").resolve():
-        then = f"  in another terminal  RELAY_DATA_DIR={settings.data_dir} relay status"
-    else:
-        then = "  in another terminal  relay status --watch"
-    return [*((line,) for line in lines), *warnings, *((line,) for line in (then, "", "Ctrl-C stops it.", ""))]

@@ -1,7 +1,7 @@
 """Settlement: the counts, latency histogram, dead letters and trail record that a settle writes."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from config.integrations import Identity
 from worker.dead.burying import bury
@@ -33,18 +33,33 @@ class Settler:
         outcomes = request.composed.outcomes
         counts = latency_counts([w.entry_id for w, o in zip(done, outcomes, strict=True) if o is None], now_ms)
         burials: list[Burial] = []
+        failed: dict[tuple[str, str, int], list[str]] = {}
         for position, (waiting, outcome) in enumerate(zip(done, outcomes, strict=True)):
             refused = request.composed.refused.get(position)
-            if refused is not None and not isinstance(outcome, Dead):
-                burials.append(self._bury(waiting, refused, position, request, now_ms, settled_as(outcome)))
-            if outcome is None:
-                continue
+            dead = outcome if isinstance(outcome, Dead) else refused
             if isinstance(outcome, Filtered):
                 field = settled_as(outcome)
                 counts[field] = counts.get(field, 0) + 1
-            else:
-                burials.append(self._bury(waiting, outcome, position, request, now_ms))
+            if dead is not None:
+                settled = "" if isinstance(outcome, Dead) else settled_as(outcome)
+                burials.append(self._bury(waiting, dead, position, request, now_ms, settled))
+                failed.setdefault((dead.reason, dead.field[:60], dead.status), []).append(waiting.entry_id)
+        self._say_failed(failed)
         return counts, burials, trail_run(done, request, self._number)
+
+    def _say_failed(self, failed: Mapping[tuple[str, str, int], Sequence[str]]) -> None:
+        """One line for each cause, not for each event: a bad batch may have hundreds."""
+        for (reason, field, status), entries in failed.items():
+            log.info(
+                "events_buried",
+                integration=self._lane.integration,
+                shard=self._lane.shard,
+                reason=reason,
+                field=field,
+                status=status,
+                events=len(entries),
+                entry=entries[0],
+            )
 
     def _bury(
         self, waiting: Waiting, dead: Dead, position: int, request: Request, now_ms: int, settled: str = ""
@@ -53,15 +68,6 @@ class Settler:
             event = waiting.event()
         except Exception:  # noqa: BLE001 - an unreadable event is buried as it is
             event = None
-        log.info(
-            "event_buried",
-            integration=self._lane.integration,
-            shard=self._lane.shard,
-            entry=waiting.entry_id,
-            reason=dead.reason,
-            field=dead.field[:60],
-            status=dead.status,
-        )
         return bury(
             self._lane,
             waiting.entry_id,

@@ -145,6 +145,7 @@ class Replay:
     def _outcomes(self, letters: Sequence[Letter], request: Request) -> list[Outcome]:
         now_ms = time.time_ns() // 1_000_000
         found: list[Outcome] = []
+        again: dict[tuple[str, int], list[str]] = {}
         for position, (letter, outcome) in enumerate(zip(letters, request.composed.outcomes, strict=True)):
             if isinstance(outcome, Dead):
                 dead, settled = outcome, ""
@@ -153,11 +154,15 @@ class Replay:
             else:
                 found.append((letter.id, letter, outcome))
                 continue
-            log.info("letter_buried_again", id=letter.id, reason=dead.reason, status=dead.status)
+            again.setdefault((dead.reason, dead.status), []).append(letter.id)
             made = [body.decode() for body in request.made_of(position)]
             tried = request.attempts if dead.stage == "send" else []
             burial = bury_again(letter, dead, made, tried, self._requests.revision, now_ms, settled, self._job_id)
             found.append((letter.id, letter, burial))
+        for (reason, status), ids in again.items():
+            log.info(
+                "letters_buried_again", job=self._job_id, reason=reason, status=status, letters=len(ids), id=ids[0]
+            )
         return found
 
     def _settle(

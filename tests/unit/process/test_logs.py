@@ -72,7 +72,7 @@ def test_no_text_makes_a_second_line(form, text):
     before = root.handlers[:], root.level
     try:
         configure("web", "INFO", form, out)
-        EventLog("worker.x").info("event_buried", field=text)
+        EventLog("worker.x").info("events_buried", field=text)
     finally:
         root.handlers[:], root.level = before
         logging.captureWarnings(capture=False)

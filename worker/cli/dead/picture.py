@@ -8,7 +8,7 @@ import click
 from worker.cli.columns import columns, fitted, sparkline
 from worker.cli.printing import count, several, span
 from worker.cli.watching import per_s
-from worker.dead.advice import advice, what_is_wrong
+from worker.dead.advice import what_is_wrong
 from worker.dead.groups import HOURS, Group, where
 
 _DAY_MS = 86_400_000
@@ -86,7 +86,7 @@ def table(groups: Sequence[Group], now_ms: int, width: int, tried: Tried, rates:
 
 
 def described(one: Group, now_ms: int, tried: Sequence[str]) -> list[str]:
-    """One group: how many of which events, since when, and what to do."""
+    """One group: how many of which events, since when."""
     what = what_is_wrong(one.reason, one.field, one.status, tried)
     times = f"since {clock(one.oldest_ms, now_ms)}, the last {short(now_ms - one.newest_ms)} ago"
     rows = [[count(cause.count), cause.event or "(no event name)", cause.cause] for cause in one.causes]
@@ -94,7 +94,7 @@ def described(one: Group, now_ms: int, tried: Sequence[str]) -> list[str]:
     if len(rows) > _EVENTS:
         lines.append(f"and {several(len(rows) - _EVENTS, 'more event name')}")
     head = f"{one.number}: {several(one.count, 'failed event')} of {one.integration}, {times}"
-    return [head, f"   {what}", f"   {advice(one.reason, one.field)}", *(f"   {line}" for line in lines)]
+    return [head, f"   {what}", *(f"   {line}" for line in lines)]
 
 
 def _change(rate: float) -> str:

@@ -12,7 +12,7 @@ from worker.cli.dead.excerpt import cut_text, pretty
 from worker.cli.dead.options import JSON
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
-from worker.cli.printing import echo_json, say, say_lines, span
+from worker.cli.printing import echo_json, say, say_lines, span, terminal_width
 from worker.process.plain import plain, plain_json
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from worker.replay.judgement import Judged
 
 _CURL = 4_000
+_READABLE = 120
 
 
 @click.command()
@@ -170,8 +171,9 @@ def _show(letter: "Letter", told: dict[str, Any], *, full: bool) -> None:
     lines += [("edited", f"{_moment(e.at_ms)} by {e.by}: {', '.join(e.paths)}") for e in letter.edits]
     if letter.restored:
         lines.append(("imported", f"{_moment(letter.restored['at_ms'])} by {letter.restored['by']}"))
+    width = min(_READABLE, terminal_width())
     for name, text in lines:
-        say(f"{name:<10}{text}")
+        say_lines(click.wrap_text(plain(text), width, f"{name:<10}", " " * 10))
     _section("as received", pretty(received_of(letter), full=full))
     if letter.edits:
         from worker.dead.letter import raw_of
