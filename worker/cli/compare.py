@@ -240,6 +240,8 @@ def _notes(report: "Report", at: "Callable[[int | None], str]") -> list[str]:
         )
     if report.waiting:
         lines.append(f"Note: {several(report.waiting, 'event')} wait and are not compared yet.")
+    if not report.items:
+        lines.append("Nothing was compared: neither side has an event of the integration in that time.")
     if report.is_alike:
         lines.append("Nothing differs.")
     return lines

@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 import msgspec
 import orjson
 
+from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS
 from worker.purchasely.moment import number_ms, parse_time_ms
 from worker.purchasely.person import plain_name, text_id
 
@@ -72,7 +73,8 @@ def _time_ms(given: object) -> int | None:
     number = number_ms(given)
     if number is None:
         return parse_time_ms(given)
-    return number * 1000 if abs(number) < _SECONDS else number
+    time_ms = number * 1000 if abs(number) < _SECONDS else number
+    return time_ms if TIME_MIN_MS < time_ms < TIME_MAX_MS else None
 
 
 def _called(field: str, names: Iterable[str], columns: Mapping[str, str], row: Mapping[str, Any]) -> str:
@@ -107,12 +109,15 @@ def _there(row: Mapping[str, Any]) -> str:
 def _csv_rows(head: bytes, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     text = head.decode("utf-8", "replace")
     comma = max(",;\t", key=text.count)
-    names = next(csv.reader([text], delimiter=comma), [])
-    rows = csv.DictReader(io.TextIOWrapper(file, "utf-8", "replace", newline=""), names, delimiter=comma)
-    for row in rows:
-        if None in row:
-            raise ValueError(f"line {rows.line_num + 1} has more cells than the head")
-        yield row
+    try:
+        names = next(csv.reader([text], delimiter=comma), [])
+        rows = csv.DictReader(io.TextIOWrapper(file, "utf-8", "replace", newline=""), names, delimiter=comma)
+        for row in rows:
+            if None in row:
+                raise ValueError(f"line {rows.line_num + 1} has more cells than the head")
+            yield row
+    except csv.Error as fault:
+        raise ValueError(f"it is no CSV: {fault}") from None
 
 
 def _json_rows(head: bytes, file: IO[bytes]) -> Iterator[dict[str, Any]]:
@@ -121,7 +126,7 @@ def _json_rows(head: bytes, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         first = orjson.loads(head)
     except ValueError:
         first = None
-    if isinstance(first, dict) and not any(isinstance(value, list) for value in first.values()):
+    if isinstance(first, dict) and not _listed(first):
         yield first
         for number, line in enumerate(file, 2):
             if line.strip():
@@ -134,10 +139,17 @@ def _json_rows(head: bytes, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         except ValueError:
             raise ValueError("it begins as JSON and is not JSON: cut off, perhaps") from None
     if isinstance(whole, dict):
-        whole = next((value for value in whole.values() if isinstance(value, list)), [whole])
+        whole = _listed(whole) or [whole]
     for item in whole:
         if isinstance(item, dict):
             yield item
+
+
+def _listed(answer: dict[str, Any]) -> list[Any]:
+    """The events in an answer of the App API; nothing in an event, which has a name of its own."""
+    if any(_get(answer, name) for name in FIELDS["name"]):
+        return []
+    return next((value for value in answer.values() if isinstance(value, list) and value), [])
 
 
 def _object(text: bytes, where: str) -> dict[str, Any]:

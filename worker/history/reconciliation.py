@@ -58,8 +58,8 @@ class Report(msgspec.Struct):
 
     @property
     def is_alike(self) -> bool:
-        """Whether both sides have the same."""
-        return not self.only_here and not self.only_there
+        """Whether both sides have the same events, and have any."""
+        return self.both > 0 and not self.only_here and not self.only_there
 
 
 def known_names(integration: Integration) -> frozenset[str]:
@@ -87,7 +87,8 @@ def reconcile(
         (unsent if event.why else here).append(event)
     names |= {one.name for one in here}
     meant = [one for one in there if one.name in names]
-    since_ms, until_ms = span.since_ms or 0, span.until_ms or max((one.time_ms for one in here), default=0)
+    since_ms = span.since_ms or 0
+    until_ms = max((one.time_ms for one in here), default=since_ms) if span.until_ms is None else span.until_ms
 
     def is_meant(time_ms: int | None) -> bool:
         return time_ms is None or since_ms <= time_ms <= until_ms

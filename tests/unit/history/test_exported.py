@@ -64,6 +64,8 @@ def test_json_is_read_in_every_form(text):
         ("event,user_id,time\nE,u,yesterday\n", {}, "event 1: time = 'yesterday' is no time"),
         ("event,user_id\nE,u,more\n", {}, "line 2 has more cells than the head"),
         ('{"name": "E", "user_id": "u"}\nnot json\n', {}, "line 2 is not JSON"),
+        ("event,user_id\rE,u\n", {}, "it is no CSV"),
+        ("event,user_id,time\nE,u,99999999999999999999\n", {}, "is no time"),
         ("[1,", {}, "is not JSON: cut off, perhaps"),
     ],
 )
@@ -72,6 +74,12 @@ def test_what_cannot_be_read_is_said(text, columns, said):
     with pytest.raises(ValueError, match=r".") as error:
         read(text, **columns)
     assert said in str(error.value)
+
+
+def test_an_event_may_have_lists():
+    """It is not taken for an answer that holds a list of events."""
+    event = orjson.dumps(NESTED | {"tags": [{"name": "no event"}]})
+    assert read(event + b"\n" + event) == [EVENT, EVENT]
 
 
 def test_an_empty_file_has_no_events():
