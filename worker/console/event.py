@@ -2,11 +2,20 @@
 
 import re
 
+from config.errors import ConfigError
+from config.integrations import Integrations, parse
+from worker.acts.record import Doer
+from worker.acts.replaying import Chosen, refuse_in_shadow, replay_events
 from worker.app import Relay
+from worker.console.access.roles import Permission
 from worker.console.activity import meaning
+from worker.console.drafting import Desk
 from worker.console.page import Page
 from worker.console.personal import personal
-from worker.console.visit import NoSuchPageError, Reply, Screen, Visit
+from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.dead.letter import letter_id
+from worker.history.explaining import explain_now
+from worker.history.find import Found
 from worker.history.room import open_history
 from worker.history.sentences import plain_sentence
 
@@ -14,10 +23,13 @@ _ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
 
 
 class EventPage(Page):
-    """`GET /events/{shard}/{entry}`."""
+    """`GET /events/{shard}/{entry}`; POST sends it to one integration again."""
+
+    does = Permission.ACT
 
     def __init__(self, parts: Relay) -> None:
         self._parts = parts
+        self._desk = Desk(parts)
 
     def get(self, visit: Visit) -> Reply:
         """Everything that is kept of it."""
@@ -35,5 +47,38 @@ class EventPage(Page):
             "personal": personal(self._parts, visit, "event", ident),
             "meaning": meaning,
             "sentence": plain_sentence,
+            "now": self._now(found[0], self._parts.integrations) if visit.viewer.may(Permission.ACT) else {},
+            "drafted": self._drafted(visit, found[0]),
+            "may_act": visit.viewer.may(Permission.ACT),
         }
         return Screen("event.html", facts)
+
+    def post(self, visit: Visit) -> Reply:
+        """Send it to one integration again, as a job."""
+        ident, name = f"{visit.path['shard']}/{visit.path['entry']}", visit.entered("integration")
+        one = self._parts.integrations.integrations.get(name)
+        found = next((each for each in open_history(self._parts).finder.event(ident)), None) if one else None
+        if one is None or found is None or found.source != one.source:
+            raise NoSuchPageError("That event is not kept, or there is no such integration.")
+        refuse_in_shadow(one)
+        chosen = Chosen([letter_id(name, found.shard, found.entry_id)])
+        job = replay_events(self._parts, name, chosen, f"--integration {name} (one event)", 0, Doer(visit.viewer.login))
+        return Redirect(f"/events/{ident}", f"{job.id} sends it to {name}; this page shows what became of it.")
+
+    def _now(self, found: Found, config: Integrations) -> dict[str, tuple[str, str]]:
+        """What would become of it now, by integration: the outcome and why."""
+        said = {}
+        for one in config.of_source(found.source):
+            made = explain_now(self._parts, found.event, one)
+            said[one.name] = (str(made["outcome"]), str(made["reason"]))
+        return said
+
+    def _drafted(self, visit: Visit, found: Found) -> dict[str, tuple[str, str]]:
+        """The same under the viewer's draft, if they have one."""
+        draft = self._desk.open(visit.viewer.login)
+        if not draft.is_changed or not visit.viewer.may(Permission.ACT):
+            return {}
+        try:
+            return self._now(found, parse(draft.text, "the draft", self._parts.secrets, lenient=True))
+        except ConfigError:
+            return {}

@@ -11,7 +11,8 @@ from tests.support.deadstack import SHARDS, event, opened
 from worker.dead.fates import Fates
 from worker.history.room import open_history
 from worker.ingest.bodies import read_one
-from worker.ingest.store_events import Storing, encode_events
+from worker.ingest.arguments import encode_events
+from worker.ingest.store_events import Storing
 from worker.ledger.figures import Ledger
 from worker.store.stream import Lane
 from worker.store.trail import counts, decode_run

@@ -51,7 +51,7 @@ def demo(people: int, seed: int, *, keep: bool, as_json: bool) -> None:
     console = Console(highlight=False, quiet=as_json, width=None if sys.stdout.isatty() else 120)
     folder = Path(tempfile.mkdtemp(prefix="relay-demo-"))
     with Signals() as signals:
-        stage = Stage(folder)
+        stage = Stage(folder, with_console=keep and not as_json)
         try:
             outcome = _run(stage, signals, console, people, seed)
             if keep and not as_json:
@@ -194,6 +194,7 @@ def _stay(stage: "Stage", signals: "Signals", console: "Console") -> None:
     console.print(
         f"\nStill running, until Ctrl-C:\n"
         f"  {stage.simulator}/    what Customer.io has\n"
+        f"  {stage.machine.console_link('demo')}    the web console, logged in once\n"
         f"  {stage.machine.web_url}/metrics    what Prometheus would see\n"
         f"  . {env}; relay status --watch    in another terminal"
     )

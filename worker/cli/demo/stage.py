@@ -96,8 +96,9 @@ class Stage:
     It takes over the environment of this process.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, with_console: bool = False) -> None:
         self.folder = folder
+        self._with_console = with_console
         self.secret = secrets.token_hex(16)
         for name in [name for name in os.environ if name.startswith("RELAY_") or name == "WEB_CONCURRENCY"]:
             del os.environ[name]  # a demo is the same everywhere
@@ -160,6 +161,8 @@ class Stage:
             "RELAY_DATA_DIR": settings.data_dir,
             "RELAY_INTEGRATIONS": settings.integrations,
             "RELAY_SHARDS": SHARDS,
+            "RELAY_CONSOLE_PORT": settings.console_port,
+            "RELAY_CONSOLE_LOGIN": settings.console_login,
         }
         demo = {name: value for name, value in os.environ.items() if name.startswith("DEMO_")}
         path = self.folder / "env.sh"
@@ -192,8 +195,15 @@ class Stage:
         port = self._simulator_port
         while port == self._simulator_port:
             port = choose_address("127.0.0.1", 0)
-        settings = Settings(integrations=path, data_dir=self.folder / "data", host="127.0.0.1", port=port)
-        return Machine(settings, self.happened.append, logs=self.folder)
+        settings = Settings(
+            integrations=path,
+            data_dir=self.folder / "data",
+            host="127.0.0.1",
+            port=port,
+            console_port=choose_address("127.0.0.1", 0),
+            console_login="link",
+        )
+        return Machine(settings, self.happened.append, logs=self.folder, with_console=self._with_console)
 
     def _simulate(self) -> Program:
         arguments = ["simulate", "--port", str(self._simulator_port), "--reject-event-name", REFUSED_EVENT]
