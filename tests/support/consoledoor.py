@@ -76,11 +76,11 @@ class Console:
         """The path of a new one-time link."""
         return f"/login/link/{new_link(self.redis, role, login, 60)}"
 
-    def browser(self, role: Role | None = None) -> "Browser":
+    def browser(self, role: Role | None = None, login: str = "anna") -> "Browser":
         """A browser; with a role it is logged in by a link."""
         browser = Browser(self.url)
         if role is not None:
-            assert browser.post(self.link(role)).status_code == 303
+            assert browser.post(self.link(role, login)).status_code == 303
         return browser
 
 

@@ -57,6 +57,8 @@ def _advanced(form):
         "dates": [form.dates],
         "late": [form.late],
         "start": [form.start],
+        "send.shown": ["1"],
+        "merge_transfers.shown": ["1"],
         **_switch("send", on=form.send),
         **_switch("merge_transfers", on=form.merge_transfers),
         "include": [", ".join(form.include or ())],

@@ -38,6 +38,13 @@ class TestEvent(msgspec.Struct, frozen=True):
         return str(self.payload["event_id"])
 
 
+class Sent(msgspec.Struct, frozen=True):
+    """Where a test event is stored (SHARD/ENTRY; empty: it was there before), and which integrations were woken."""
+
+    place: str
+    woken: Mapping[str, bool]
+
+
 def make_test_event(
     config: Integrations, source: str, code: str, person: str, environment: Environment = "SANDBOX"
 ) -> TestEvent:
@@ -78,8 +85,8 @@ def preview_test_event(
     return [explain_now(parts, event, one, offline=offline) for one in integrations if one.source == test.source]
 
 
-def send_test_event(parts: Relay, test: TestEvent, doer: Doer, wake: Callable[[str, int], bool]) -> Mapping[str, bool]:
-    """Store it as the web door does, and wake the workers; the integrations of its source, and which are woken.
+def send_test_event(parts: Relay, test: TestEvent, doer: Doer, wake: Callable[[str, int], bool]) -> Sent:
+    """Store it as the web door does, and wake the workers of all integrations of its source.
 
     `wake` sends the message for an integration on a shard: `worker.tasks.wake`.
 
@@ -102,7 +109,8 @@ def send_test_event(parts: Relay, test: TestEvent, doer: Doer, wake: Callable[[s
     woken = {name: wake(name, shard) for name in done.wake}  # who is not woken is found by the next sweep
     what = f"{test.payload['event_name']} ({test.payload['environment']}) for {test.source}"
     record(parts.redis, doer, "test event", what, test.event_id)
-    return {name: woken.get(name, False) for name in names}
+    place = f"{shard}/{done.entry}" if done.entry else ""
+    return Sent(place, {name: woken.get(name, False) for name in names})
 
 
 def _event(test: TestEvent) -> Event:

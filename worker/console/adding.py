@@ -1,5 +1,6 @@
 """Add a workspace in three steps on one page, or a copy of one for test purchases; both begin as a draft."""
 
+import tomllib
 from typing import Any
 
 import msgspec
@@ -65,6 +66,8 @@ class AddPage(Page):
             one = parse(text, "the draft", self._parts.secrets, lenient=True).integrations[name]
         except (ConfigError, KeyError):
             return "", {"region": "choose the region: it cannot be asked for here"}
+        if one.unresolved:
+            return "", {"region": "the key is not at hand here, so Customer.io cannot be asked: choose the region"}
         return region_of(one)
 
     def _show(self, visit: Visit, errors: dict[str, str], posted: dict[str, list[str]], status: int = 200) -> Reply:
@@ -112,8 +115,11 @@ class DuplicatePage(Page):
         return self._show(visit, edited.errors, 422) if edited.errors else Redirect("/review", said)
 
     def _show(self, visit: Visit, errors: dict[str, str], status: int = 200) -> Reply:
+        found = self._desk.open(visit.viewer.login)
+        if visit.path["name"] not in tomllib.loads(found.text).get("integrations", {}):
+            raise NoSuchPageError(f"There is no integration {visit.path['name']}.")
         facts = {
-            "draft": self._desk.open(visit.viewer.login),
+            "draft": found,
             "name": visit.path["name"],
             "errors": errors,
             "new": visit.entered("name") or f"{visit.path['name']}-sandbox",
@@ -138,7 +144,10 @@ class RemovePage(Page):
     def post(self, visit: Visit) -> Reply:
         """Into the draft."""
         name = visit.path["name"]
-        edited, said = self._desk.edit(visit.viewer.login, visit.entered("mark"), lambda text: remove(text, name))
+        try:
+            edited, said = self._desk.edit(visit.viewer.login, visit.entered("mark"), lambda text: remove(text, name))
+        except KeyError:
+            raise NoSuchPageError(f"There is no integration {name}.") from None
         if edited.errors:
             raise OperatorError("; ".join(edited.errors.values()))
         return Redirect("/review", said)

@@ -1,6 +1,7 @@
 """A login's draft as its pages see it: the text to edit, what it is based on, and whether something moved meanwhile."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from worker.app import Relay
@@ -16,7 +17,8 @@ from worker.revisions.seal import Seal
 class OpenDraft:
     """The text to show; `base` is the revision that it was made of, `head` the one in force (0: none).
 
-    `version` is the saved draft's, empty where there is none; `owner_file` is the file that owns the configuration.
+    `version` is the saved draft's, empty where there is none; `owner_file` is the file that owns the configuration;
+    `of` is who the draft was taken over from, empty: nobody.
     """
 
     text: str
@@ -24,6 +26,7 @@ class OpenDraft:
     head: int
     version: str
     owner_file: str = ""
+    of: str = ""
 
     @property
     def is_changed(self) -> bool:
@@ -56,7 +59,7 @@ class Desk:
         draft = self.drafts.get(login)
         if draft is None:
             return OpenDraft(loaded.revision.text, loaded.number, loaded.number, "", file)
-        return OpenDraft(draft.text, draft.base, loaded.number, draft.version, file)
+        return OpenDraft(draft.text, draft.base, loaded.number, draft.version, file, draft.of)
 
     def edit(self, login: str, mark: str, act: Callable[[str], Edited]) -> tuple[Edited, str]:
         """Edit the text that a form was made of, and save it as the draft; what to tell besides, empty: nothing.
@@ -77,16 +80,37 @@ class Desk:
             return edited, self._join(login, text, edited.text, moved.now, base)
         return edited, ""
 
-    def start(self, login: str, text: str, base: int) -> None:
-        """Have a text as the draft, whatever was the draft before."""
+    def start(self, login: str, text: str, base: int, of: str | None = None) -> None:
+        """Have a text as the draft, whatever was the draft before; `of` is whose it was, None: as before."""
         known = self.drafts.get(login)
-        self.drafts.save(login, base, text, known.version if known else "")
+        self.drafts.save(login, base, text, known.version if known else "", of)
+
+    def take_over(self, login: str, of: str) -> Draft | None:
+        """Have somebody else's draft as one's own, too; None: there is none any more.
+
+        Raises:
+            OperatorError: there is another draft, which would be lost.
+        """
+        theirs, mine = self.drafts.get(of), self.drafts.get(login)
+        if theirs is None or of == login:
+            return None
+        if mine is not None and mine.text != theirs.text:
+            raise OperatorError("you have a draft of your own: publish it or drop it first")
+        self.start(login, theirs.text, theirs.base, of)
+        return theirs
 
     def drop(self, login: str) -> None:
         """Give the draft up."""
         known = self.drafts.get(login)
         if known:
             self.drafts.drop(login, known.version)
+
+    def drop_published(self, of: str, text: str) -> None:
+        """Give up the draft that one was taken over from, if it says what is in force by now."""
+        theirs = self.drafts.get(of) if of else None
+        if theirs is not None and theirs.text == text:
+            with suppress(DraftMovedError):
+                self.drafts.drop(of, theirs.version)
 
     def revision_text(self, number: int) -> str:
         """The text of a revision; of none, an empty one."""

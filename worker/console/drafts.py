@@ -20,7 +20,7 @@ _FORMER: Final = 5
 class Draft(msgspec.Struct, frozen=True):
     """A text that is not in force yet: whose, made of which revision (0: of none), begun and saved when (Unix ms).
 
-    `former` are its last texts by version, the newest first.
+    `former` are its last texts by version, the newest first. `of` is who it was taken over from, empty: nobody.
     """
 
     login: str
@@ -29,6 +29,7 @@ class Draft(msgspec.Struct, frozen=True):
     since_ms: int
     at_ms: int
     former: tuple[tuple[str, str], ...] = ()
+    of: str = ""
 
     @property
     def version(self) -> str:
@@ -73,8 +74,10 @@ class Drafts:
         found = (_read(raw) for raw in self._redis.hvals(DRAFTS))
         return sorted((draft for draft in found if draft is not None), key=lambda draft: -draft.at_ms)
 
-    def save(self, login: str, base: int, text: str, was: str) -> Draft:
+    def save(self, login: str, base: int, text: str, was: str, of: str | None = None) -> Draft:
         """Keep a text as the draft; `was` is the version that it was made of, empty where there was none.
+
+        `of` is who the text is taken over from; None: as before.
 
         Raises:
             DraftMovedError: the draft is another one by now; nothing was changed.
@@ -82,7 +85,8 @@ class Drafts:
         now_ms, known = int(self._clock() * 1000), self.get(login)
         former = ((known.version, known.text), *known.former)[:_FORMER] if known else ()
         since_ms = known.since_ms if known else now_ms
-        draft = Draft(login, base, text, since_ms, now_ms, former)
+        author = of if of is not None else known.of if known else ""
+        draft = Draft(login, base, text, since_ms, now_ms, former, author)
         self._put(login, was, f"{draft.version} {now_ms} ".encode() + msgspec.json.encode(draft), now_ms)
         return draft
 

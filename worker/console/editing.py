@@ -203,7 +203,8 @@ def _advanced(form: IntegrationForm, fields: Fields, _seal: Seal) -> Iterator[Ch
     if "base_url" in fields and value(fields, "base_url") != form.base_url:
         new["base_url"] = value(fields, "base_url") or None
     for key in ("send", "merge_transfers"):
-        if (key in fields) != getattr(form, key):
+        # a page that does not show a switch must not turn it off: that of `send` would stop everything
+        if f"{key}.shown" in fields and (key in fields) != getattr(form, key):
             new[key] = key in fields
     yield ("integrations", form.name), new
     yield ("integrations", form.name, "event_attributes"), dict(_attributes(form, fields))

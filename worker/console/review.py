@@ -134,7 +134,7 @@ class ReviewPage(Page):
     def _begin_rollback(self, visit: Visit, number: str) -> Reply:
         head = self._parts.revisions.head()
         text = self._desk.revision_text(int(number) if number.isascii() and number.isdigit() else 0)
-        self._desk.start(visit.viewer.login, text, head)
+        self._desk.start(visit.viewer.login, text, head, "")
         return Redirect("/review", f"Your draft is revision {number} now. Nothing is changed until you publish it.")
 
     def _publish(self, visit: Visit) -> Reply:
@@ -150,9 +150,10 @@ class ReviewPage(Page):
             seen = self._seen.agreed(visit.entered("hash"), found.text, found.head, typed)
         except PlanAgainError as error:
             return Redirect("/review", f"Not published: {error}.")
-        doer = Doer(viewer.login, visit.entered("note"))
+        doer = Doer(viewer.login, _why(visit.entered("note"), found.of))
         number = publish(self._parts, found.text, "console", seen.base, seen.removed, doer)
         self._desk.drop(viewer.login)
+        self._desk.drop_published(found.of, found.text)
         uptake = wait_for_uptake(self._parts, number, 3.0)
         if seen.removed and not uptake.behind:
             retire(self._parts)
@@ -184,6 +185,13 @@ class DiffPage(Page):
         name = found.owner_file or "integrations.toml"
         lines = difflib.unified_diff(before, after, f"a/{name}", f"b/{name}")
         return Download("change.diff", "".join(lines).encode(), "text/x-diff")
+
+
+def _why(note: str, author: str) -> str:
+    """What is kept as the reason, with whose draft it was."""
+    if not author:
+        return note
+    return f"{note} (draft by {author})" if note else f"draft by {author}"
 
 
 def effect_rows(change: Change) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """One event code of an integration: an example as Customer.io would get it, and a test event sent to a person."""
 
 import json
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from worker.acts.record import Doer
 from worker.acts.testing import Environment, make_test_event, preview_test_event, send_test_event
@@ -59,6 +59,6 @@ class SamplePage(Page):
         test = make_test_event(config, one.source, visit.path["code"], visit.entered("person"), environment)
         from worker.tasks import wake  # noqa: PLC0415 - makes Celery's application
 
-        takers = send_test_event(self._parts, test, Doer(visit.viewer.login), wake)
-        said = f"Sent through {', '.join(takers)}. It is marked relay_test; this is what became of it."
-        return Redirect(f"/find?{urlencode({'q': test.event_id})}", said)
+        sent = send_test_event(self._parts, test, Doer(visit.viewer.login), wake)
+        said = "On its way. It is marked relay_test; this is what becomes of it."
+        return Redirect(f"/events/{sent.place}", said)

@@ -18,6 +18,7 @@ from worker.console.revealing import RevealPage
 from worker.console.review import DiffPage, ReviewPage
 from worker.console.sample import SamplePage
 from worker.console.settings_page import SettingsPage
+from worker.console.shared_drafts import DraftsPage
 
 
 def pages(parts: Relay) -> dict[str, Page]:
@@ -41,6 +42,7 @@ def pages(parts: Relay) -> dict[str, Page]:
         "/history": HistoryPage(parts),
         "/history/export": ExportPage(parts),
         "/history/{number}": RevisionPage(parts),
+        "/drafts": DraftsPage(parts),
         "/review": ReviewPage(parts),
         "/review/change.diff": DiffPage(parts),
         "/published/{number}": PublishedPage(parts),

@@ -54,7 +54,11 @@ def duplicate(text: str, name: str, fields: Fields, seal: Seal) -> Edited:
     """Add a copy for test purchases, under the field `name` (else NAME-sandbox), with the same events and properties.
 
     Without keys of its own it is switched off, so that no test purchase reaches the workspace it was copied from.
+
+    Raises:
+        KeyError: there is no such integration.
     """
+    _check(text, name)
     new = value(fields, "name") or f"{name}-sandbox"
     try:
         changes = _given({key: secret_of(fields, key, seal) for key in _SECRETS})
@@ -71,13 +75,29 @@ def duplicate(text: str, name: str, fields: Fields, seal: Seal) -> Edited:
 
 
 def set_enabled(text: str, name: str, *, enabled: bool) -> Edited:
-    """Switch an integration on, or off: its events are filtered then, not kept back. To keep them back, hold it."""
+    """Switch an integration on, or off: its events are filtered then, not kept back. To keep them back, hold it.
+
+    Raises:
+        KeyError: there is no such integration.
+    """
+    _check(text, name)
     return rewritten(text, name, "", lambda rewrite: rewrite.change(("integrations", name), {"enabled": enabled}))
 
 
 def remove(text: str, name: str) -> Edited:
-    """Remove an integration; what waits for it is given up when that is published."""
+    """Remove an integration; what waits for it is given up when that is published.
+
+    Raises:
+        KeyError: there is no such integration.
+    """
+    _check(text, name)
     return rewritten(text, name, "", lambda rewrite: rewrite.remove(("integrations", name)))
+
+
+def _check(text: str, name: str) -> None:
+    file = examine(text).file
+    if file is None or name not in file.integrations:
+        raise KeyError(name)
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

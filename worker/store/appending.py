@@ -15,9 +15,10 @@ from worker.store.stream import WAKE_MS, script
 
 
 class Appended(msgspec.Struct, frozen=True):
-    """Whether an event was new, and the integrations whose lane is to be woken for it."""
+    """Whether an event was new, its entry (empty: it was known), the integrations whose lane is to be woken for it."""
 
     stored: bool
+    entry: str
     wake: tuple[str, ...]
 
 
@@ -49,4 +50,5 @@ def append_event(
     reply: bytes = server.register_script(script("append"))(keys=keys, args=args)
     marks = reply[1 : 1 + len(integrations)]
     due = tuple(name for name, mark in zip(integrations, marks, strict=True) if mark == ord("1"))
-    return Appended(reply[:1] == b"1", due)
+    entry = reply[1 + len(integrations) :].split(b" ")[-1].decode()  # the last one, and the only one
+    return Appended(reply[:1] == b"1", entry if reply[:1] == b"1" else "", due)

@@ -52,11 +52,14 @@ def test_it_is_stored_once_and_wakes_the_workers(parts):
         return True
 
     test = make_test_event(parts.integrations, "app", "ACTIVATE", "anna")
-    assert send_test_event(parts, test, Doer("bob", "first run"), wake) == {"production": True, "sandbox": True}
+    sent = send_test_event(parts, test, Doer("bob", "first run"), wake)
+    assert sent.woken == {"production": True, "sandbox": True}
+    shard, _, entry = sent.place.partition("/")
+    assert parts.redis.xrange(shard_key(int(shard), "events", "app"), entry, entry)
     (raw,) = stored(parts)
     assert raw == test.raw
     assert sorted(name for name, _ in woken) == ["production", "sandbox"]
-    send_test_event(parts, test, Doer("bob"), wake)
+    assert send_test_event(parts, test, Doer("bob"), wake).place == ""
     assert len(stored(parts)) == 1
     first = Actions(parts.redis).newest(0, 10)[-1]
     assert (first.by, first.what, first.on, first.why) == (

@@ -188,6 +188,15 @@ def test_advanced():
     assert list(change("production", "advanced", source="nobody").errors) == ["source"]
 
 
+def test_a_switch_that_is_not_shown_stays_as_it_is():
+    """A page without the switch for sending must not stop it."""
+    fields = posted(form_of(EXAMPLE, "production"), "advanced", late="mark")
+    del fields["send"], fields["send.shown"]
+    table = tomllib.loads(edit(EXAMPLE, "production", "advanced", fields, seal).text)["integrations"]["production"]
+    assert (table["late"], table["send"]) == ("mark", True)
+    assert saved("production", "advanced", send=None)["send"] is False
+
+
 TEXTS = st.text(max_size=8) | st.sampled_from(
     ["email", "ACTIVATE", "*", "a.b", '"', "env:X", "sealed:x", "é" * 60, "\n=\n"]
 )

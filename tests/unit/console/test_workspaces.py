@@ -3,6 +3,8 @@
 import tomllib
 from importlib import resources
 
+import pytest
+
 from config.integrations import parse
 from config.secrets import Secrets
 from worker.console.workspaces import add_integration, add_source, duplicate, remove, set_enabled
@@ -67,3 +69,14 @@ def test_switched_off_and_removed():
     gone = remove(EXAMPLE, "production")
     assert tomllib.loads(gone.text)["integrations"].keys() == {"sandbox"}
     assert loaded(remove(gone.text, "sandbox")).integrations == {}
+
+
+def test_an_integration_that_is_not_there():
+    """Neither copied nor switched nor removed."""
+    for act in (
+        lambda: duplicate(EXAMPLE, "nobody", {}, seal),
+        lambda: set_enabled(EXAMPLE, "nobody", enabled=True),
+        lambda: remove(EXAMPLE, "nobody"),
+    ):
+        with pytest.raises(KeyError):
+            act()
