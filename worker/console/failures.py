@@ -1,8 +1,11 @@
-"""Failures: dead letters grouped by what has to be fixed."""
+"""Failures: dead letters grouped by what has to be fixed; several groups at once are replayed or discarded."""
 
 import time
+from collections.abc import Iterator
 
+from worker.acts.discarding import discard
 from worker.acts.record import Doer, record
+from worker.acts.replaying import Chosen, replay_letters, survey_letters
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.acknowledged import MARKS, Acknowledged, Said
@@ -11,13 +14,15 @@ from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.dead.advice import what_is_wrong
 from worker.dead.filters import Filter
 from worker.dead.groups import Group, Key, where
+from worker.dead.letter import Letter
 
 _HOURS = 24
 _SHOWN = 60
+_RATE_PER_S = 200.0
 
 
 class FailuresPage(Page):
-    """`GET /failures`; POST acknowledges, ignores or opens a group."""
+    """`GET /failures`; POST acknowledges, ignores or opens a group, or replays or discards several."""
 
     does = Permission.ACT
 
@@ -44,7 +49,16 @@ class FailuresPage(Page):
         return Screen("failures.html", facts)
 
     def post(self, visit: Visit) -> Reply:
-        """Mark a group."""
+        """Act on the chosen groups, or mark one."""
+        match visit.entered("act"):
+            case "replay":
+                return self._replay(self._chosen(visit), visit)
+            case "discard":
+                return self._discard(self._chosen(visit), Doer(visit.viewer.login, visit.entered("why")))
+            case _:
+                return self._mark(visit)
+
+    def _mark(self, visit: Visit) -> Reply:
         one = find_group(self._parts, visit.entered("number"))
         mark = visit.entered("mark")
         now_ms = time.time_ns() // 1_000_000
@@ -53,6 +67,35 @@ class FailuresPage(Page):
         doer = Doer(visit.viewer.login, visit.entered("why"))
         record(self._parts.redis, doer, f"failures {mark if said else 'open'}", f"group {one.number}", "marked")
         return Redirect("/failures", f"Group {one.number} is {mark if said else 'open'}.")
+
+    def _chosen(self, visit: Visit) -> list[Group]:
+        """The groups that were chosen; for a replay all that are open, when none was: what fails again is not sent."""
+        numbers = visit.form.get("group", [])
+        if numbers or visit.entered("act") != "replay":
+            return [find_group(self._parts, number) for number in numbers]
+        marks = Acknowledged(self._parts.redis).all()
+        return [one for one in read_groups(self._parts) if _mark_of(one, marks) == "open"]
+
+    def _replay(self, groups: list[Group], visit: Visit) -> Reply:
+        known = self._parts.integrations.integrations
+        able = [one for one in groups if one.integration in known and known[one.integration].send]
+        survey, chosen = survey_letters(self._parts, self._letters(able))
+        if not chosen.ids:
+            return Redirect("/failures", "Nothing was replayed: each would fail again as it is.")
+        doer = Doer(visit.viewer.login, visit.entered("why"))
+        job = replay_letters(self._parts, survey, Chosen(chosen.ids), _meant(able), _RATE_PER_S, doer)
+        return Redirect("/jobs", f"{job.id} replays {job.matched} failed events; the others would fail again.")
+
+    def _discard(self, groups: list[Group], doer: Doer) -> Reply:
+        if not groups or not doer.why:
+            return Redirect("/failures", "Nothing was discarded: choose groups, and say why, for the record.")
+        done = discard(self._parts, [letter.id for letter in self._letters(groups)], _meant(groups), doer)
+        undo = f" Undo: relay dead import {done.file}" if done.file else ""
+        return Redirect("/failures", f"{done.done} failed events are discarded.{undo}")
+
+    def _letters(self, groups: list[Group]) -> Iterator[Letter]:
+        for one in groups:
+            yield from self._parts.dead_letters.find([one.integration], one.narrow(Filter()))
 
 
 def read_groups(parts: Relay) -> list[Group]:
@@ -103,6 +146,11 @@ _CURES = {
 def remedy_of(one: Group) -> str:
     """What to do about it from the console."""
     return _CURES.get(one.reason, "Look at one of them.")
+
+
+def _meant(groups: list[Group]) -> str:
+    """Groups, for the record."""
+    return f"groups {', '.join(str(one.number) for one in groups)}"
 
 
 def _mark_of(one: Group, marks: dict[Key, Said]) -> str:

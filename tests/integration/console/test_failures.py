@@ -1,0 +1,86 @@
+"""Failures by the page: several groups at once."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config.roles import Role
+from tests.support.consoledoor import site
+from tests.support.deadseed import seed
+from tests.support.deadstack import SHARDS, opened
+from worker.store.actions import Actions
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url, customerio, monkeypatch):
+    """A relay after a bad night: 100 failures of six causes."""
+    with opened(tmp_path, redis_url, customerio, console_login="link", data_dir=tmp_path) as stack:
+        stack.parts.role = "console"
+        stack.parts.begin()
+        monkeypatch.setattr("worker.app.relay", lambda: stack.parts)
+        monkeypatch.setattr("worker.tasks.wake_job", lambda _, job_id: stack.jobs_woken.append(job_id))
+        seed(stack.parts.redis, 100, SHARDS, people=50)
+        yield stack
+
+
+@pytest.fixture
+def console(stack):
+    with site(stack.parts) as console:
+        yield console
+
+
+def posted(browser, **fields):
+    """What the page says after its form was posted."""
+    token = re.search(r'name="csrf" value="(\w+)"', browser.get("/failures").text)[1]
+    answer = browser.post("/failures", data={"csrf": token, **fields})
+    assert answer.status_code == 303
+    text = browser.get(answer.headers["Location"]).text
+    print(re.findall(r"(?:status|note good).*?</div>", text)[:1])
+    return text
+
+
+def numbers(stack, *reasons):
+    """The groups that are listed, by the reasons that are meant."""
+    return [one.number for one in stack.parts.dead_groups.numbered().values() if one.reason in reasons]
+
+
+def test_what_passes_of_all_groups_is_one_job(stack, console):
+    """Those that would fail again stay where they are, and are not sent."""
+    browser = console.browser(Role.OPERATOR)
+    assert "replays 74 failed events" in posted(browser, act="replay")
+    stack.work()
+    assert {letter.reason for letter in stack.letters()} == {"no_person", "invalid_time", "no_event_name"}
+    assert "Nothing was replayed" in posted(browser, act="replay")
+
+
+def test_chosen_groups_are_discarded_with_a_reason(stack, console):
+    """Saved first; nothing without a reason, and nothing that was not chosen."""
+    browser = console.browser(Role.OPERATOR)
+    browser.get("/failures")
+    chosen = numbers(stack, "no_person", "no_event_name")
+    assert len(chosen) == 2
+    assert "Nothing was discarded" in posted(browser, act="discard", group=chosen)
+    assert "Nothing was discarded" in posted(browser, act="discard", why="no idea")
+    said = posted(browser, act="discard", group=chosen, why="the sender is fixed")
+    assert "18 failed events are discarded. Undo: relay dead import" in said
+    assert len(stack.letters()) == 82
+    assert Actions(stack.parts.redis).newest(0, 1)[0].why == "the sender is fixed"
+
+
+def test_chosen_groups_alone_are_replayed(stack, console):
+    """And a group that is acknowledged only when it is chosen."""
+    browser = console.browser(Role.OPERATOR)
+    browser.get("/failures")
+    (one,) = [n for n in numbers(stack, "rejected") if stack.parts.dead_groups.numbered()[n].status == 400]
+    assert "replays 20 failed events" in posted(browser, act="replay", group=one)
+    posted(browser, number=one, mark="ignored")
+    assert "replays 54 failed events" in posted(browser, act="replay")
+
+
+def test_who_may_not_act_has_no_form(console):
+    """Nor does it work without one."""
+    browser = console.browser(Role.EDITOR)
+    assert 'id="chosen"' not in browser.get("/failures").text
+    token = re.search(r'name="csrf" value="(\w+)"', browser.get("/failures").text)[1]
+    assert browser.post("/failures", data={"csrf": token, "act": "replay"}).status_code == 403
