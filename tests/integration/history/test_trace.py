@@ -10,8 +10,8 @@ import redis.asyncio
 from tests.support.deadstack import SHARDS, event, opened
 from worker.dead.fates import Fates
 from worker.history.room import open_history
-from worker.ingest.bodies import read_one
 from worker.ingest.arguments import encode_events
+from worker.ingest.bodies import read_one
 from worker.ingest.store_events import Storing
 from worker.ledger.figures import Ledger
 from worker.store.stream import Lane
