@@ -38,6 +38,7 @@ docs:
     {{bin}}/python -m tests.support.rooms
     {{bin}}/python -m tests.support.configuration
     {{bin}}/python -m tests.support.demo_picture
+    {{bin}}/python -m tests.support.events_page
 
 # Write the expectations of new golden cases (tests/golden/README.md).
 accept:
