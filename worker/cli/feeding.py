@@ -2,9 +2,8 @@
 
 import csv
 import io
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -12,20 +11,30 @@ from typing import IO
 import orjson
 
 from worker.cli.posting import Poster, RefusedError, Sent
-from worker.cli.printing import count, show_progress
 
 # The door's answers that are about the events themselves: others would refuse the next one too.
 _ABOUT_EVENTS = frozenset({400, 413, 422})
 
 
 class Feed:
-    """Posts chunks; `rate` events a second (0: no limit), `refused` takes what the door does not."""
+    """Posts chunks; `rate` events a second (0: no limit), `refused` takes what the door does not.
 
-    def __init__(self, poster: Poster, rate: float, refused: IO[bytes] | None, notes: Path | None) -> None:
+    `progress` hears how many events this run has posted.
+    """
+
+    def __init__(
+        self,
+        poster: Poster,
+        rate: float,
+        refused: IO[bytes] | None,
+        notes: Path | None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._poster = poster
         self._rate = rate
         self._refused = refused
         self._notes = notes
+        self._progress = progress
         self._began_s = time.monotonic()
         self.sent = Sent()
         self.refusals = 0
@@ -47,7 +56,7 @@ class Feed:
             self._post(chunk)
             done += len(chunk)
             self._note(done)
-            self._show(done, skipped)
+            self._progress(done - skipped)
             if self._rate:
                 time.sleep(max(0.0, (done - skipped) / self._rate - (time.monotonic() - self._began_s)))
         if self._notes is not None:
@@ -72,11 +81,6 @@ class Feed:
             new = self._notes.with_name(self._notes.name + ".new")
             new.write_bytes(orjson.dumps({"events": done}))
             new.replace(self._notes)
-
-    def _show(self, done: int, skipped: int) -> None:
-        took_s = time.monotonic() - self._began_s
-        if sys.stderr.isatty() and took_s > 2:
-            show_progress(f"{count(done)} events, {count(round((done - skipped) / took_s))}/s ", last=False)
 
 
 def read_csv(file: IO[bytes], columns: dict[str, str]) -> Iterator[bytes]:

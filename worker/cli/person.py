@@ -8,6 +8,7 @@ from worker.cli.archive import ARCHIVE, wanted
 from worker.cli.completing import INTEGRATIONS
 from worker.cli.explain import value
 from worker.cli.printing import echo_json, say, say_lines
+from worker.cli.progress import busy
 
 if TYPE_CHECKING:
     from worker.history.timeline import PropertyValue
@@ -53,7 +54,8 @@ def person(
     parts = relay()
     room = open_history(parts, wanted(parts, with_archive=with_archive))
     try:
-        page = room.person(ident, limit, cursor, integrations)
+        with busy("looking for the person's events", quiet=as_json):
+            page = room.person(ident, limit, cursor, integrations)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if as_json:

@@ -12,6 +12,7 @@ from worker.cli.completing import EVENTS, INTEGRATIONS
 from worker.cli.dead.options import DRY_RUN, JSON, YES
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, say_lines, several
+from worker.cli.progress import busy
 from worker.cli.running import WAIT, Running
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def replay(
     known = parts.integrations.integrations
     if name not in known:
         raise click.UsageError(f"no integration {name!r}; there are: {', '.join(known) or 'none'}")
-    work, chosen = look_back(parts, name, wanted, archive(parts, with_archive=with_archive))
+    with busy("reading what is retained", quiet=as_json):
+        work, chosen = look_back(parts, name, wanted, archive(parts, with_archive=with_archive))
     plan = work.plan
     if not as_json:
         say_lines(told(plan, name))

@@ -9,6 +9,7 @@ from worker.cli.completing import INTEGRATIONS
 from worker.cli.dead.options import DRY_RUN, JSON, YES
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, say_lines, several
+from worker.cli.progress import busy
 from worker.cli.running import WAIT, Running
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def resync(
         there = ", ".join(parts.integrations.integrations) or "none"
         raise click.UsageError(f"no integration {name!r}; there are: {there}")
     refuse_in_shadow(integration)
-    known = known_people(parts.redis, integration, parts.settings.shards, person)
+    with busy("reading who is known", quiet=as_json):
+        known = known_people(parts.redis, integration, parts.settings.shards, person)
     if not as_json:
         say_lines(told(known, name))
     meant = f"--integration {name}" + (" --person (one)" if person else "")

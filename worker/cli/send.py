@@ -1,5 +1,6 @@
 """`relay send`: posts events as an upstream service does, or as Purchasely does."""
 
+import contextlib
 import io
 import os
 import sys
@@ -9,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from worker.cli.printing import count, echo_json, say
+from worker.cli.progress import Progress
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -88,13 +90,16 @@ def send(
     poster = _poster(url or f"http://127.0.0.1:{read_settings().port}", source, token_env, patience_s, sign=sign)
     if resume and file.name == "<stdin>":
         raise click.UsageError("--resume needs a file")
-    feed, problem = Feed(poster, rate, refused, Path(f"{file.name}.sent") if resume else None), ""
+    notes, problem = Path(f"{file.name}.sent") if resume else None, ""
+    progress = Progress("events", _size(file), quiet=as_json)
+    feed = Feed(poster, rate, refused, notes, lambda number: progress.at(number, _place(file)))
     sent = feed.sent
     try:
         events = read_csv(file, _columns(columns)) if is_csv else read_events(file)
         skipped = feed.skipped(events)
         most = min(_CHUNK, max(1, int(rate))) if rate else _CHUNK
-        feed.run(chunks(events, 1 if sign else most), skipped)
+        with progress:
+            feed.run(chunks(events, 1 if sign else most), skipped)
     except RefusedError as refusal:
         problem = f"after {count(sent.events)} events: {refusal}"
     except ValueError as error:
@@ -129,6 +134,20 @@ def _example(
     if person is None:
         raise click.UsageError("--example needs --person, an id or an e-mail address")
     return _Named(make_test_event(relay().integrations, _source(source).name, code, person, environment).raw)
+
+
+def _size(file: IO[bytes]) -> int | None:
+    """How many bytes the file has; None of a pipe."""
+    with contextlib.suppress(OSError):
+        return os.fstat(file.fileno()).st_size or None
+    return None
+
+
+def _place(file: IO[bytes]) -> float:
+    """How far the file is read; 0 where it cannot be said."""
+    with contextlib.suppress(OSError, ValueError):
+        return file.tell()
+    return 0.0
 
 
 def _columns(pairs: tuple[str, ...]) -> dict[str, str]:

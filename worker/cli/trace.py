@@ -7,6 +7,7 @@ import click
 from worker.cli.archive import ARCHIVE, wanted
 from worker.cli.completing import INTEGRATIONS
 from worker.cli.printing import echo_json, say, say_lines
+from worker.cli.progress import busy
 
 if TYPE_CHECKING:
     from worker.history.scan import Span
@@ -54,9 +55,9 @@ def trace(
 
     parts = relay()
     room = open_history(parts, wanted(parts, with_archive=with_archive))
-    traces = [
-        room.tracer.trace(found, integrations) for found in room.finder.event(ident, person=person, span=_near(at))
-    ]
+    with busy("looking for the event", quiet=as_json):
+        found = room.finder.event(ident, person=person, span=_near(at))
+        traces = [room.tracer.trace(one, integrations) for one in found]
     if as_json:
         echo_json(traces[0] if len(traces) == 1 else {"items": traces, "next": None})
     for one in () if as_json else traces:

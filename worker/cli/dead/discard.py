@@ -14,6 +14,7 @@ from worker.cli.dead.options import ALL, DRY_RUN, JSON, LETTERS, YES, confirm, f
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, several, span
+from worker.cli.progress import counted
 
 _SHOWN = 12
 
@@ -51,7 +52,10 @@ def dead_discard(
         raise click.UsageError("-m says why, to whoever reads the trail")
     parts = open_parts()
     choice = choose(parts, ids, flags, everything=everything)
-    found = [(letter.id, letter.integration, cause_words(*letter.about.values())) for letter in choice.find()]
+    found = [
+        (letter.id, letter.integration, cause_words(*letter.about.values()))
+        for letter in counted(choice.find(), "letters", quiet=as_json)
+    ]
     if not as_json:
         _show(Counter((integration, cause) for _, integration, cause in found))
     if dry_run or not found:

@@ -13,6 +13,7 @@ from worker.cli.dead.options import ALL, DRY_RUN, JSON, LETTERS, YES, filters
 from worker.cli.dead.plan import plan
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, say, say_lines, several, terminal_width
+from worker.cli.progress import counted
 from worker.cli.running import WAIT, Running
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def dead_edit(
         return
     if not (settings or removals):
         raise click.UsageError("several letters are changed alike: say how with --set or --unset")
-    tried = _try(parts, choice.find(), wanted, " ".join(ids) or choice.text, as_json=as_json)
+    tried = _try(
+        parts, counted(choice.find(), "letters", quiet=as_json), wanted, " ".join(ids) or choice.text, as_json=as_json
+    )
     found = {name: getattr(tried, name) for name in _TRIED}
     then = f"next: relay dead replay {' '.join(ids) or choice.text}"
     running = Running(dry_run, yes, wait, as_json, found, then=then)

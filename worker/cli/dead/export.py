@@ -15,6 +15,7 @@ from worker.cli.dead.choice import choose
 from worker.cli.dead.options import DRY_RUN, JSON, LETTERS, filters
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say
+from worker.cli.progress import counted
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -38,7 +39,7 @@ def dead_export(ids: tuple[str, ...], *, output: str | None, as_json: bool, **fl
     from worker.dead.letter import encode_letter
 
     parts = open_parts()
-    letters = choose(parts, ids, flags, by_default=True).find()
+    letters = counted(choose(parts, ids, flags, by_default=True).find(), "letters", quiet=as_json)
     number = 0
     try:
         with _opened(output) as file:
@@ -79,7 +80,7 @@ def dead_import(file: IO[bytes], *, dry_run: bool, message: str, by: str | None,
     restored, there, refused = 0, 0, 0
     mark = {"at_ms": time.time_ns() // 1_000_000, "by": doer(by)}
     room = _Room(parts)
-    for number, read in _lines(parts, file):
+    for number, read in counted(_lines(parts, file), "lines", quiet=as_json):
         if isinstance(read, str):
             refused += 1
             if refused <= _REFUSALS_TOLD:

@@ -10,6 +10,7 @@ from worker.cli.dead.options import ALL, DRY_RUN, JSON, LETTERS, YES, filters
 from worker.cli.dead.plan import plan
 from worker.cli.parts import open_parts
 from worker.cli.printing import say_lines, several, terminal_width
+from worker.cli.progress import counted
 from worker.cli.running import WAIT, Running
 
 _RATE = 500.0
@@ -57,7 +58,9 @@ def dead_replay(
         raise click.UsageError("--fixed leaves out what --include-failing takes in: give one of them")
     parts = open_parts()
     choice = choose(parts, ids, flags, everything=everything)
-    survey, chosen = survey_letters(parts, choice.find(), fixed=fixed, failing=failing)
+    survey, chosen = survey_letters(
+        parts, counted(choice.find(), "letters", quiet=as_json), fixed=fixed, failing=failing
+    )
     if not as_json:
         holds = parts.holds.get(survey.integrations)
         say_lines(plan(survey, len(chosen.ids), holds, " ".join(ids) or choice.text, terminal_width()))
