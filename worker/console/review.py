@@ -17,6 +17,7 @@ from worker.console.drafting import Desk, OpenDraft
 from worker.console.merging import Choice, Merged, merge
 from worker.console.page import Page
 from worker.console.personal import personal
+from worker.console.planning import Planner
 from worker.console.protected import protected_changes
 from worker.console.seen import PlanAgainError, SeenPlans
 from worker.console.visit import Download, NoSuchPageError, Redirect, Reply, Screen, Visit
@@ -24,7 +25,7 @@ from worker.errors import OperatorError
 from worker.history.effects import Detail, Effect
 from worker.history.people import known_people
 from worker.history.plan import Change
-from worker.history.preview import Preview, make_preview
+from worker.history.preview import Preview
 from worker.machine.inspection import look_at_keys
 from worker.machine.serverfacts import Fact
 
@@ -51,6 +52,7 @@ class ReviewPage(Page):
         self._parts = parts
         self._desk = Desk(parts)
         self._seen = SeenPlans(parts.redis)
+        self._planner = Planner(parts)
 
     def get(self, visit: Visit) -> Reply:
         """The plan; or what has to be decided before there can be one."""
@@ -64,7 +66,7 @@ class ReviewPage(Page):
             self._desk.start(visit.viewer.login, merged.text, found.head)
             found = self._desk.open(visit.viewer.login)
         try:
-            preview = make_preview(self._parts, found.text, _BUDGET_S)
+            preview = self._planner.preview(found.text, _BUDGET_S)
         except ConfigError as error:
             return Screen("review_errors.html", {"lines": str(error).splitlines()}, 422)
         self._seen.keep(preview)
@@ -133,7 +135,9 @@ class ReviewPage(Page):
 
     def _begin_rollback(self, visit: Visit, number: str) -> Reply:
         head = self._parts.revisions.head()
-        text = self._desk.revision_text(int(number) if number.isascii() and number.isdigit() else 0)
+        if not (number.isascii() and number.isdigit() and 0 < len(number) < 10):
+            raise NoSuchPageError("There is no such revision.")
+        text = self._desk.revision_text(int(number))
         self._desk.start(visit.viewer.login, text, head, "")
         return Redirect("/review", f"Your draft is revision {number} now. Nothing is changed until you publish it.")
 
