@@ -152,7 +152,7 @@ def test_it_delivers_and_stops_cleanly(up, env, customerio):
     """One command and an event arrives; other commands find its server; SIGTERM is exit 0 and leaves nothing."""
     one = up()
     ready = one.until_ready()
-    assert set(ready["processes"]) == {"valkey", "worker", "beat", "web"}
+    assert set(ready["processes"]) == {"valkey", "worker", "beat", "web", "console"}
     assert post(ready, "first") == 200
     until(lambda: has_arrived(customerio, "first"), "the event at Customer.io")
     until(lambda: json.loads(relay(env, "status", "--json").stdout)["items"][0]["delivered"] == 1, "it is settled")
@@ -226,7 +226,7 @@ def test_with_a_redis_of_ones_own_none_is_embedded(up, env, redis_url, customeri
     """RELAY_REDIS_URL is used, and no data folder is made."""
     one = up(RELAY_REDIS_URL=redis_url)
     ready = one.until_ready()
-    assert (set(ready["processes"]), ready["data_dir"]) == ({"worker", "beat", "web"}, None)
+    assert (set(ready["processes"]), ready["data_dir"]) == ({"worker", "beat", "web", "console"}, None)
     assert post(ready, "elsewhere") == 200
     until(lambda: has_arrived(customerio, "elsewhere"), "the event at Customer.io")
     assert one.end() == 0

@@ -1,7 +1,9 @@
 """Composition root of the console: an ASGI application of its own, on a port of its own."""
 
+import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import falcon
 from redis.exceptions import RedisError
@@ -29,12 +31,23 @@ _THREADS = 8
 _WAIT_S = 2.0
 
 
+class Life:
+    """The end of the process, noted for whoever looks at the heartbeats."""
+
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+
+    async def process_shutdown(self, _scope: Any, _event: Any) -> None:
+        """Stop looking for revisions, and say that this process ends on purpose."""
+        await asyncio.to_thread(self._parts.end)
+
+
 def build(parts: Relay) -> ClosedApp:
     """The application over given parts."""
     threads = ThreadPoolExecutor(_THREADS, "page")
     templates = Templates(version=package_version())
     access = Access(parts.settings, open_once(parts.address, _WAIT_S), templates.render)
-    app = ClosedApp(middleware=[Guard(access)])
+    app = ClosedApp(middleware=[Guard(access), Life(parts)])
     access.add_routes(app)
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_qs_csv = False

@@ -1,19 +1,17 @@
 """What the trail says of events: the same as what happened to them, whatever happened."""
 
-import asyncio
 from pathlib import Path
 
 import orjson
 import pytest
-import redis.asyncio
 
 from tests.support.deadstack import SHARDS, event, opened
 from worker.dead.fates import Fates
 from worker.history.room import open_history
-from worker.ingest.arguments import encode_events
-from worker.ingest.bodies import read_one
-from worker.ingest.store_events import Storing
 from worker.ledger.figures import Ledger
+from worker.purchasely.event import event_about, read_event
+from worker.purchasely.person import shard_key, shard_of
+from worker.store.appending import append_event
 from worker.store.stream import Lane
 from worker.store.trail import counts, decode_run
 from worker.upkeep.forget import forget
@@ -186,20 +184,12 @@ def test_how_often_an_event_came_is_counted_and_what_shares_its_id_is_shown(stac
     raw = orjson.dumps(event(1, event_id="the-same-id-twice"))
     other = orjson.dumps(event(1, "RENEWAL_DISABLED", event_id="the-same-id-twice"))
 
-    async def receive() -> None:
-        async def ready() -> None:
-            """Nothing to prepare."""
-
-        async with redis.asyncio.Redis.from_url(stack.settings.redis_url, protocol=2) as client:
-            storing = Storing(
-                client, {"app": ("production",)}, ready, wake_ms=1, dedup_window_s=1_814_400, max_memory_percent=90
-            )
-            for body in (raw, raw, other, raw):
-                incoming = read_one("app", body, SHARDS, 100_000, stack.parts.integrations.identity("app"))
-                (reply,) = await storing.store(list(encode_events(incoming).items()))
-                assert isinstance(reply, bytes)
-
-    asyncio.run(receive())
+    for body in (raw, raw, other, raw):
+        found = read_event("0-0", body)
+        shard = shard_of(shard_key(found.payload, stack.parts.integrations.identity("app")), SHARDS)
+        append_event(
+            stack.parts.redis, "app", shard, ["production"], found.key, event_about(found.payload), body, 1_814_400
+        )
     room = open_history(stack.parts)
     seen = [room.tracer.seen(found) for found in room.finder.event("the-same-id-twice")]
     assert [(one.event_name, one.duplicates) for one in seen] == [("SUBSCRIPTION_RENEWED", 2), ("RENEWAL_DISABLED", 0)]
