@@ -26,11 +26,13 @@ from worker.errors import OperatorError, RelayError
 from worker.ledger.figures import Ledger
 from worker.ledger.headroom import watch
 from worker.ledger.sampling import take_sample
+from worker.process.alive import give_sign, withdraw
 from worker.process.broker_link import is_demoted
 from worker.process.eventlog import EventLog, RareLog
 from worker.process.foreign import QUEUE, guard
 from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in
+from worker.process.pulse import Pulse
 from worker.process.stop import Stop
 from worker.process.watchdog import Watchdog
 from worker.replay.claims import Claims
@@ -38,7 +40,9 @@ from worker.store.broker import BrokerAwayError, count_messages
 from worker.store.processes import Role
 from worker.store.samples import Samples
 from worker.store.stream import Lane
+from worker.store.turns import Turns
 from worker.upkeep.counting import count_codes
+from worker.upkeep.deputy import Deputy
 from worker.upkeep.idle_jobs import idle_jobs
 from worker.upkeep.rounds import Rounds
 
@@ -48,6 +52,7 @@ rare_log = RareLog(__name__, every_s=10)
 # Old messages need not be served, but clocks differ: a worker whose clock is ahead would drop all there are.
 _MESSAGE_LIFE_S = 600
 _SWEEP_LIFE_S = 120
+_SIGN_S = 5.0
 # A sample a minute is wanted, and codes are counted in small bites; more often than that, so that no minute is missed.
 SAMPLE_INTERVAL_S = 20.0
 _COUNTING_S = 1.0
@@ -168,6 +173,11 @@ def _begin_child(**_: object) -> None:
 def _watch(**_: object) -> None:
     relay().pulse.start()  # after the children were forked
     _look_after_alerts()
+    chosen = read_settings()
+    Pulse(lambda: give_sign(chosen.data_dir, "worker"), _SIGN_S).start()
+    atexit.register(withdraw, chosen.data_dir, "worker")
+    every_s = {name: float(entry["schedule"]) for name, entry in app.conf.beat_schedule.items()}
+    Pulse(Deputy(Turns(relay().redis), every_s, _ask_for).look, chosen.sweep_interval_s).start()
     broker = relay().broker
 
     def queue_length() -> int | None:
@@ -236,10 +246,26 @@ def replay(job_id: str, token: str) -> None:
             _continue_job(job_id, *following)
 
 
+def _ask_for(name: str) -> None:
+    """Send the message of a round, as beat does."""
+    entry = app.conf.beat_schedule[name]
+    try:
+        app.send_task(entry["task"], retry=False, **entry["options"])
+    except OperationalError as fault:
+        rare_log.warning("round_not_sent", round=name, fault=type(fault).__name__)
+
+
+def _is_due(name: str) -> bool:
+    """Whether a round is due: two beats ask for it twice as often."""
+    return Turns(relay().redis).take(name, float(app.conf.beat_schedule[name]["schedule"]) / 2)
+
+
 @app.task(name="relay.sweep")
 def sweep() -> None:
     """Wake every lane and job that has a backlog and nobody to serve it; let held integrations probe."""
     with _redis_may_be_away():
+        if not _is_due("sweep"):
+            return
         for lane, probe in Rounds(relay()).sweep():
             wake(lane.integration, lane.shard, probe=probe)
         parts = relay()
@@ -253,6 +279,8 @@ def sweep() -> None:
 def trim() -> None:
     """Drop what every group is past and the retention no longer asks for."""
     with _redis_may_be_away():
+        if not _is_due("trim"):
+            return
         entries = Rounds(relay()).trim()
         log.at(logging.INFO if entries else logging.DEBUG, "trimmed", entries=entries)
 
@@ -262,6 +290,8 @@ def sample() -> None:
     """Keep the books of this minute for the charts, and count which event codes came; a full server goes without."""
     with _redis_may_be_away(), suppress(redis.exceptions.OutOfMemoryError):
         parts = relay()
+        if not _is_due("sample"):
+            return
         take_sample(Samples(parts.redis), Ledger(parts).accounts)
         count_codes(parts.redis, parts.integrations.sources, parts.settings.shards, _COUNTING_S)
 

@@ -5,6 +5,10 @@ import sys
 
 import click
 
+from worker.cli.printing import say
+
+ALIVE = click.option("--alive", is_flag=True, help="Run nothing: say whether one is alive here, for liveness probes.")
+
 
 @click.command()
 def web() -> None:
@@ -16,18 +20,37 @@ def web() -> None:
 
 
 @click.command()
-def worker() -> None:
+@ALIVE
+def worker(*, alive: bool) -> None:
     """Run a worker: it delivers to Customer.io. Any number of them, on any number of hosts.
 
     RELAY_CONCURRENCY is the number of its processes (one a core by default). SIGTERM: it finishes the requests in hand.
     """
-    become("worker")
+    look_for("worker") if alive else become("worker")
 
 
 @click.command()
-def beat() -> None:
-    """Run beat: it asks the workers for the periodic work. One is enough; two do no harm."""
-    become("beat")
+@ALIVE
+def beat(*, alive: bool) -> None:
+    """Run beat: it asks the workers for the periodic work. One is enough; two do no harm.
+
+    Without any, a worker asks in its place.
+    """
+    look_for("beat") if alive else become("beat")
+
+
+def look_for(role: str) -> None:
+    """Say whether a process of this role is alive here: exit 0, else 1. Neither Redis nor the broker is asked."""
+    from worker.app import read_settings
+    from worker.process.alive import SILENT_S, signs
+
+    data_dir = read_settings().data_dir
+    found = signs(data_dir, role)
+    if not found:
+        say(f"no {role} runs here (by its files in {data_dir}/alive; RELAY_DATA_DIR)")
+    for one in found:
+        say(f"{role} {one.pid} gave a sign of life {one.ago_s:.0f} s ago")
+    sys.exit(0 if found and found[0].ago_s < SILENT_S else 1)
 
 
 def become(name: str) -> None:

@@ -230,7 +230,7 @@ def build(parts: Relay, wake: Callable[[str, int], object] = send) -> Frame:
     rest: falcon.asgi.App[Request, Response] = falcon.asgi.App(middleware=[door])
     rest.req_options.strip_url_path_trailing_slash = True
     rest.add_route("/healthz", Health())
-    rest.add_route("/readyz", Ready(door.appender))
+    rest.add_route("/readyz", Ready(door.appender, parts))
     meter = Meter()
     exposed = Exposed(parts, meter)
     if parts.settings.metrics_port:

@@ -1,9 +1,12 @@
 """Health of the door: alive, ready, metrics, OpenAPI description."""
 
 import asyncio
+import time
+from contextlib import suppress
 from importlib.resources import files
 
 from falcon.asgi import Request, Response
+from redis.exceptions import RedisError
 
 from worker.app import Relay
 from worker.errors import SenderError
@@ -16,6 +19,7 @@ from worker.ledger.figures import Ledger
 from worker.ledger.metrics import render
 
 _PATIENCE_S = 8.0
+_FLEET_LOOK_S, _FLEET_PATIENCE_S = 2.0, 1.0
 
 
 class Health:
@@ -29,20 +33,33 @@ class Health:
 
 
 class Ready:
-    """`GET /readyz`: events can be stored just now."""
+    """`GET /readyz`: events can be stored just now. `missing` are the roles that no process fills."""
 
-    def __init__(self, appender: Appender) -> None:
+    def __init__(self, appender: Appender, parts: Relay) -> None:
         self._appender = appender
         self._looking: asyncio.Task[None] | None = None
+        self._absent = Errand(lambda: Ledger(parts).fleet().absent, "fleet")
+        self._missing: list[str] = []
+        self._looked_s = -_FLEET_LOOK_S
 
     async def on_get(self, _req: Request, resp: Response) -> None:
         """200, or 503 with the reason; one look at a time, shared by all who ask meanwhile."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._appender.probe())
         await asyncio.shield(self._looking)
-        resp.media = {"status": "ready"}
+        await self._look_at_fleet()
+        resp.media = {"status": "ready", "missing": self._missing}
 
     on_head = on_get
+
+    async def _look_at_fleet(self) -> None:
+        """Who is missing; that makes nobody less ready, since what is stored is delivered later."""
+        if time.monotonic() - self._looked_s < _FLEET_LOOK_S:
+            return
+        with suppress(RedisError, OSError):
+            async with asyncio.timeout(_FLEET_PATIENCE_S):
+                self._missing = await self._absent.run()
+        self._looked_s = time.monotonic()
 
 
 class Metrics:

@@ -4,6 +4,8 @@ from typing import Any
 
 from celery.beat import Scheduler
 
+from config.settings import settings
+from worker.process.alive import give_sign, withdraw
 from worker.process.eventlog import RareLog
 
 rare_log = RareLog(__name__, every_s=10)
@@ -11,6 +13,16 @@ rare_log = RareLog(__name__, every_s=10)
 
 class Beat(Scheduler):  # type: ignore[misc] # celery has no types
     """Celery's own, that goes on while the broker is away: the next message is due soon."""
+
+    def tick(self, *args: Any, **options: Any) -> Any:
+        """Send what is due; a sign of life each time."""
+        give_sign(settings().data_dir, "beat")
+        return super().tick(*args, **options)
+
+    def close(self) -> None:
+        """Beat ends."""
+        withdraw(settings().data_dir, "beat")
+        super().close()
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Send the message of one entry."""

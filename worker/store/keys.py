@@ -61,6 +61,7 @@ relay:samples                        stream  b = every integration's counts, an 
 relay:{arrivals}:cursors:<source>    hash    shard -> last entry whose code was counted; a field a shard; expires
 relay:{arrivals}:newest:<source>     hash    environment and code -> when the last one came (ms); 10000; expires
 relay:{arrivals}:day:<day>:<source>  hash    hour, environment, code -> how many; 10000; expires
+relay:turns                          hash    when each periodic work was done, and asked for, last; 6 fields; nobody
 relay:archive                        hash    files, events, written_ms; failing_since_ms, reason; 5 fields; nobody
 relay:archive:lease                  string  token of who archives; 1; expires, or its holder
 relay:counters                       hash    requests to Customer.io by answer and duration, trimmed events; some 20
@@ -93,6 +94,7 @@ DRAFTS = "relay:console:drafts"
 CONSOLE_KEY = "relay:console:key"
 CONSOLE_FAILURES = "relay:console:failures"
 ARCHIVE = "relay:archive"
+TURNS = "relay:turns"
 ARCHIVE_LEASE = "relay:archive:lease"
 SAMPLES = "relay:samples"
 JOBS = "relay:{jobs}:all"

@@ -163,7 +163,7 @@ def test_the_figures_are_served(door):
 def test_health_and_readiness(door):
     """Alive; able to store."""
     assert door.ask("GET", "/healthz").json == {"status": "alive"}
-    assert door.ask("GET", "/readyz").json == {"status": "ready"}
+    assert door.ask("GET", "/readyz").json["status"] == "ready"
 
 
 @pytest.mark.parametrize("query", [b"?x=1", b"?%ff", b"?", b"?a&b=&;;", b"?" + b"x" * 20_000])
