@@ -47,7 +47,8 @@ def build(parts: Relay) -> ClosedApp:
     threads = ThreadPoolExecutor(_THREADS, "page")
     templates = Templates(version=package_version())
     access = Access(parts.settings, open_once(parts.address, _WAIT_S), templates.render)
-    app = ClosedApp(middleware=[Guard(access), Life(parts)])
+    middleware: list[Any] = [Guard(access), Life(parts)]
+    app = ClosedApp(middleware=middleware)
     access.add_routes(app)
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_qs_csv = False
