@@ -15,6 +15,7 @@ _QUIET = (
     "celery.app.trace",
     "celery.beat",
     "celery.bootsteps",
+    "celery.worker.consumer.consumer",
     "celery.utils.functional",
 )
 _NOISE = frozenset(
@@ -43,7 +44,10 @@ _KNOWN: dict[tuple[str, str], Callable[[tuple[object, ...]], Event]] = {
     ("celery.apps.worker", "%s ready."): lambda args: Event("worker_ready", {"name": args[0]}),
     ("celery.apps.worker", "worker: Warm shutdown"): lambda _: Event("worker_stopping", {"how": "warm"}),
     ("celery.apps.worker", "worker: Cold shutdown"): lambda _: Event("worker_stopping", {"how": "cold"}),
-    ("celery.worker.consumer.consumer", "consumer: Connection to broker lost"): lambda _: Event("broker_lost", {}),
+    # its own text is the first argument
+    ("celery.worker.consumer.consumer", "%s (%r)"): lambda args: Event(
+        "broker_lost", {"fault": type(args[1]).__name__}
+    ),
     ("celery.worker.consumer.consumer", "consumer: Cannot connect"): lambda args: Event(
         "broker_away", {"address": args[0], "message": " ".join(str(args[2]).split())}
     ),
@@ -93,10 +97,12 @@ def tame() -> None:
         if logger.handlers:  # the access log has none where it is off, and each request would pay for it
             logger.handlers.clear()
             logger.propagate = True
-    error = logging.getLogger("uvicorn.error")
-    if _is_news not in error.filters:
-        error.addFilter(_is_news)
+    for name in ("uvicorn.error", "py.warnings"):
+        logger = logging.getLogger(name)
+        if _is_news not in logger.filters:
+            logger.addFilter(_is_news)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    return record.msg not in _NOISE
+    # Celery warns of what a lost connection does to tasks with late acknowledgement: there are none
+    return record.msg not in _NOISE and "CPendingDeprecationWarning" not in record.getMessage()

@@ -101,6 +101,7 @@ def test_the_level_is_kept_and_libraries_are_quiet(made):
     EventLog("worker.x").debug("unseen")
     logging.getLogger("celery.app.trace").info("Task relay.deliver succeeded")
     logging.getLogger("uvicorn.error").info("Waiting for application startup.")
+    logging.getLogger("py.warnings").warning("%s", "c.py:1: CPendingDeprecationWarning: In Celery 5.1 we …")
     assert out.getvalue() == ""
 
 
@@ -115,6 +116,12 @@ def test_the_level_is_kept_and_libraries_are_quiet(made):
         ),
         ("celery.apps.worker", "%s ready.", ("celery@host",), "worker_ready name=celery@host"),
         ("celery.apps.worker", "worker: Warm shutdown (MainProcess)", (), "worker_stopping how=warm"),
+        (
+            "celery.worker.consumer.consumer",
+            "%s (%r)",
+            ("consumer: Connection to broker lost.", ConnectionError("jeff")),
+            "broker_lost fault=ConnectionError",
+        ),
         (
             "celery.worker.consumer.consumer",
             "consumer: Cannot connect to %s: %s.\n%s\n",
