@@ -111,6 +111,8 @@ class Relay:
         Raises:
             OperatorError: the file has an error, or the number of shards is wrong.
         """
+        with suppress(redis.RedisError, OSError):  # then what follows says so, or does without
+            self.check_store()  # before a file is published: a release that is too old changes nothing
         self.live.begin(f"{self.role} on {socket.gethostname()}")
         self.join()
         self._begun = True

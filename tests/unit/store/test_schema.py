@@ -74,7 +74,7 @@ STORED = {
         'id\\":\\"event-1-SUBSCRIPTION_RENEWED\\",\\"event_created_at_ms\\":1760000001000,\\"user_id\\":\\"'
         'user-1\\",\\"environment\\":\\"PRODUCTION\\",\\"plan\\":\\"monthly\\",\\"purchasely_subscription_id\\'
         '":\\"sub-1\\"}","raw_base64":"","original":"","original_base64":"","edits":[],"ulid":"","res'
-        'tored":null,"settled":"delivered"}'
+        'tored":null,"settled":"delivered","job":""}'
     ),
     "job": {
         "id": "replay-1",
@@ -91,6 +91,7 @@ STORED = {
         "message": "",
         "counts": "{}",
         "kind": "letters",
+        "edit": "",
     },
     "run": "980192050092090103cccf0229c40401021348",
     "change": "97020503ccc80129a87265706c61792d31",
