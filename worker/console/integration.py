@@ -10,11 +10,13 @@ from worker.console.cards import badge, hold_facts
 from worker.console.drafting import Desk
 from worker.console.editing import TABS, Tab, edit
 from worker.console.form import IntegrationForm, form_of
+from worker.console.history import compare
 from worker.console.page import Page
 from worker.console.secretview import view_secret
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.ledger.figures import Ledger
 from worker.machine.inspection import look_at_keys
+from worker.revisions.store import Revision
 from worker.store.arrivals import Arrivals, Seen
 
 NAMES: dict[str, str] = {
@@ -23,8 +25,11 @@ NAMES: dict[str, str] = {
     "properties": "User properties",
     "people": "People",
     "advanced": "Advanced",
+    "history": "History",
 }
 _SECRETS = ("site_id", "api_key")
+# So many revisions are compared, two by two, for the tab History.
+_LOOKED_AT = 20
 
 
 class IntegrationPage(Page):
@@ -75,8 +80,9 @@ class IntegrationPage(Page):
             raise NoSuchPageError(f"There is no integration {name}.") from None
         facts: dict[str, Any] = {
             "form": form,
-            "tab": tab,
+            "tab": "history" if visit.asked("tab") == "history" else tab,
             "tabs": NAMES,
+            "revisions": changes_of(self._parts, name) if visit.asked("tab") == "history" else [],
             "errors": errors,
             "posted": {field: values[-1] for field, values in posted.items() if values},
             "draft": found,
@@ -122,6 +128,19 @@ class IntegrationPage(Page):
             return {}
         now_ms = time.time_ns() // 1_000_000
         return Arrivals(self._parts.redis).week(running.source, running.environments, now_ms)
+
+
+def changes_of(parts: Relay, name: str) -> list[tuple[Revision, list[str]]]:
+    """The revisions that changed an integration, newest first, each with what it changed, in words."""
+    kept = parts.revisions.all()[: _LOOKED_AT + 1]
+    found, about = [], f"integration {name}: "
+    for new, old in zip(kept, [*kept[1:], None], strict=True):
+        if old is None:
+            break
+        lines = [line.removeprefix(about) for line in compare(parts, old, new) if line.startswith(about)]
+        if lines:
+            found.append((new, lines))
+    return found
 
 
 def _tab(visit: Visit) -> Tab:

@@ -58,6 +58,7 @@ class OverviewPage(Page):
             "delays": ledger.delays(),
             "span": span,
             "spans": SPANS,
+            "sources": list(self._parts.integrations.sources),
             "past": figures.past,
             "fleet": figures.fleet,
             "at_ms": now_ms,

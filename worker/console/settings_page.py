@@ -38,6 +38,7 @@ class SettingsPage(Page):
             "audit": ledger.audit() if is_checked else None,
             "is_checked": is_checked,
             "sessions": Sessions(parts.redis).list() if admin else [],
+            "alerts": len(parts.settings.alert_urls.get_secret_value().split()),
             "is_admin": admin,
             "now_ms": time.time_ns() // 1_000_000,
         }

@@ -48,7 +48,10 @@ def places(stack) -> list[str]:
         "/",
         "/?span=15m",
         "/integrations",
-        *(f"/integrations/production?tab={tab}" for tab in ("account", "events", "properties", "people", "advanced")),
+        *(
+            f"/integrations/production?tab={tab}"
+            for tab in ("account", "events", "properties", "people", "advanced", "history")
+        ),
         "/integrations/production/events/TRIAL_STARTED",
         "/activity",
         "/activity?outcome=dead",
