@@ -88,7 +88,10 @@ def _doors(machine: "Machine") -> Iterator[str]:
 def _stores(machine: "Machine") -> Iterator[str]:
     """Where configuration and events are."""
     settings, integrations = machine.relay.settings, machine.relay.integrations
-    names = [f"{one.name}{'' if one.enabled else ' (off)'}" for one in integrations.integrations.values()]
+    names = [
+        f"{one.name}{' (off)' if not one.enabled else '' if one.send else ' (in shadow)'}"
+        for one in integrations.integrations.values()
+    ]
     where = settings.integrations or f"revision {machine.relay.live.loaded.number}"
     yield f"  integrations  {where}: {', '.join(names) or 'none'}"
     server = f"{settings.data_dir}, {machine.embedded.server}" if machine.embedded else "the Redis of RELAY_REDIS_URL"

@@ -32,6 +32,14 @@ def test_an_event_that_is_sent_passes_every_stage():
     ]
 
 
+def test_in_shadow_the_last_stage_says_so():
+    """What would be sent is shown all the same."""
+    mapper = Mapper(msgspec.structs.replace(integration(), send=False))
+    one = explain(read_event(f"{AT_MS}-0", raw_event("E", 1)), mapper, None, AT_MS)
+    assert (one["outcome"], one["reason"], stages(one)[-1]) == ("filtered", "shadow", ("send", "stopped"))
+    assert [operation["action"] for operation in one["operations"]] == ["identify", "event"]
+
+
 def test_a_suppressed_person_is_said_to_be_suppressed():
     """It was shown as if every stage had passed."""
     one = explained(suppressed=["ada"])
