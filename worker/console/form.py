@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from config.catalogue import catalogue, family_of
+from config.effective import Integration
 from config.errors import Finding
 from config.examine import examine
 from config.shape import FileTable, IntegrationTable, SourceTable
-from worker.console.naming import OTHER_CODES, code_warnings, name_warnings
+from worker.console.naming import OTHER_CODES, code_warnings, name_warnings, renamed_warnings
 from worker.store.arrivals import Seen
 
 Fields = Mapping[str, list[str]]
@@ -104,9 +105,15 @@ class IntegrationForm:
 
 
 def form_of(
-    text: str, name: str, seen: Mapping[str, Seen] | None = None, posted: Fields | None = None
+    text: str,
+    name: str,
+    seen: Mapping[str, Seen] | None = None,
+    posted: Fields | None = None,
+    running: Integration | None = None,
 ) -> IntegrationForm:
     """The form of an integration; `seen` is its traffic by code, `posted` what a person typed and is to see again.
+
+    `running` is the integration in force: rows whose events of this week would be sent otherwise say so.
 
     Raises:
         ConfigError: the text is not TOML.
@@ -127,7 +134,7 @@ def form_of(
         site_id=table.site_id,
         api_key=table.api_key,
         all_events=table.events.get("*") is True,
-        events=tuple(_event_rows(table, seen, posted or {})),
+        events=tuple(_event_rows(table, seen, posted or {}, running)),
         properties=tuple(_property_rows(table, posted or {})),
         anonymous=own.anonymous,
         identity=Chain(_tuple(own.id), _tuple(own.email), own.email_like_user_id),
@@ -154,7 +161,9 @@ def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
     return None if values is None else tuple(values)
 
 
-def _event_rows(table: IntegrationTable, seen: Mapping[str, Seen] | None, posted: Fields) -> Iterator[EventRow]:
+def _event_rows(
+    table: IntegrationTable, seen: Mapping[str, Seen] | None, posted: Fields, running: Integration | None
+) -> Iterator[EventRow]:
     """A row for each code of the catalogue, of the file and of the traffic."""
     known, every = catalogue(), table.events.get("*") is True
     written = {code: to for code, to in table.events.items() if code != "*"}
@@ -165,7 +174,10 @@ def _event_rows(table: IntegrationTable, seen: Mapping[str, Seen] | None, posted
         to = written[line] if line else every
         on, name = to is not False, to if isinstance(to, str) and to != code else ""
         drafts[code] = (*overlaid(posted, f"events.{code}", on=on, name=name), line is not None)
-    names = name_warnings({code: name or code for code, (on, name, _) in drafts.items() if on})
+    sent = {code: name or code for code, (on, name, _) in drafts.items() if on}
+    names = name_warnings(sent)
+    was = {code: now for code in drafts if running is not None and (now := running.sent_name(code)) is not None}
+    stops = renamed_warnings(was, sent, {code: one.events for code, one in (seen or {}).items()})
     for code, (on, name, explicit) in drafts.items():
         about, traffic = known.events.get(code), seen.get(code) if seen else None
         yield EventRow(
@@ -176,7 +188,7 @@ def _event_rows(table: IntegrationTable, seen: Mapping[str, Seen] | None, posted
             name=name,
             explicit=explicit,
             known=about is not None,
-            warnings=(*code_warnings(code), *names.get(code, ())),
+            warnings=(*code_warnings(code), *names.get(code, ()), *stops.get(code, ())),
             week=None if seen is None else traffic.events if traffic else 0,
             last_ms=traffic.last_ms if traffic else None,
         )

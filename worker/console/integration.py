@@ -75,7 +75,7 @@ class IntegrationPage(Page):
         loaded = self._parts.live.loaded
         config = loaded.integrations
         try:
-            form = form_of(found.text, name, self._seen(name, config), posted)
+            form = form_of(found.text, name, self._seen(name, config), posted, config.integrations.get(name))
         except KeyError:
             raise NoSuchPageError(f"There is no integration {name}.") from None
         facts: dict[str, Any] = {

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from config.catalogue import catalogue
 from config.values import EVENT_NAME_LIMIT_BYTES
+from worker.process.wording import several
 
 OTHER_CODES = "other codes"
 
@@ -48,18 +49,20 @@ def name_warnings(sent: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def renamed_warnings(before: Mapping[str, str], after: Mapping[str, str], week: Mapping[str, int]) -> dict[str, str]:
+def renamed_warnings(
+    before: Mapping[str, str], after: Mapping[str, str], week: Mapping[str, int]
+) -> dict[str, tuple[str, ...]]:
     """What a change does to events that came this week: the names sent before and after, and how often each code came.
 
     >>> renamed_warnings({"ACTIVATE": "ACTIVATE"}, {"ACTIVATE": "Access"}, {"ACTIVATE": 12})
-    {'ACTIVATE': '12 events of the last 7 days were sent as ACTIVATE: campaigns that start on that name will stop'}
+    {'ACTIVATE': ('sent as ACTIVATE until now, 12 times in the last 7 days: campaigns that start on that will stop',)}
     """
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for code, name in before.items():
-        if week.get(code, 0) and after.get(code) != name:
-            events = "1 event" if week[code] == 1 else f"{week[code]:,} events"
-            were = "was" if week[code] == 1 else "were"
+        times = week.get(code, 0)
+        if times and after.get(code) != name:
+            how_often = "once" if times == 1 else several(times, "time")
             found[code] = (
-                f"{events} of the last 7 days {were} sent as {name}: campaigns that start on that name will stop"
+                f"sent as {name} until now, {how_often} in the last 7 days: campaigns that start on that will stop",
             )
     return found

@@ -13,6 +13,7 @@ from tests.support.posted import posted
 from worker.console.editing import TABS, edit
 from worker.console.form import form_of
 from worker.errors import OperatorError
+from worker.store.arrivals import Seen
 
 EXAMPLE = resources.files("config").joinpath("integrations.toml").read_text("utf-8")
 TERSE = """\
@@ -195,6 +196,19 @@ def test_a_switch_that_is_not_shown_stays_as_it_is():
     table = tomllib.loads(edit(EXAMPLE, "production", "advanced", fields, seal).text)["integrations"]["production"]
     assert (table["late"], table["send"]) == ("mark", True)
     assert saved("production", "advanced", send=None)["send"] is False
+
+
+def test_what_came_this_week_and_would_stop_is_said_at_once():
+    """A rename, or a switch turned off, of what was sent; not of what did not come, or was not sent before."""
+    running = parse(EXAMPLE, "f.toml", Secrets({}), lenient=True).integrations["production"]
+    seen = {"RENEWAL_DISABLED": Seen(12, 1), "TRIAL_STARTED": Seen(1, 1), "ACTIVATE": Seen(9, 1)}
+    edits = {"RENEWAL_DISABLED.name": "Off", "TRIAL_STARTED.on": None, "ACTIVATE.on": "on", "DEACTIVATE.on": "on"}
+    fields = posted(form_of(EXAMPLE, "production"), "events", **{f"events.{k}": v for k, v in edits.items()})
+    text = edit(EXAMPLE, "production", "events", fields, seal).text
+    rows = {row.code: row.warnings for row in form_of(text, "production", seen, None, running).events if row.warnings}
+    assert set(rows) == {"RENEWAL_DISABLED", "TRIAL_STARTED"}
+    assert rows["TRIAL_STARTED"][0].startswith("sent as TRIAL_STARTED until now, once in the last 7 days")
+    assert all(not row.warnings for row in form_of(EXAMPLE, "production", seen, None, running).events)
 
 
 TEXTS = st.text(max_size=8) | st.sampled_from(
