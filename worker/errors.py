@@ -54,4 +54,8 @@ class ArchiveError(RelayError):
 
 
 class OperatorError(RelayError):
-    """The set-up must be changed; the message is one line that says where and how."""
+    """The set-up must be changed; each line of the message says where and how."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines

@@ -154,7 +154,8 @@ def _begin(role: Role) -> None:
     try:
         parts.begin()
     except OperatorError as error:
-        log.critical("cannot_start", message=error)
+        for line in error.lines:
+            log.critical("cannot_start", message=line)
         raise SystemExit(2) from None
     except (redis.RedisError, OSError) as fault:
         log.warning("redis_away", fault=type(fault).__name__)  # Celery waits for its broker, the sweep joins

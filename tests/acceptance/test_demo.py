@@ -63,7 +63,7 @@ def test_people_see_what_came_of_it(start):
     assert "production filtered: " in output
     assert "Three people" in output
     assert "customer-00" in output
-    assert "NO " not in output
+    assert "✗" not in output
     assert "RELAY_INTEGRATIONS=my.toml relay up" in output
     assert "\x1b" not in output
 

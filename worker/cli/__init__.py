@@ -137,8 +137,12 @@ def main() -> None:
     try:
         _warn_of_variables()
         relay(prog_name="relay")
-    except (ArchiveError, OperatorError) as error:
+    except ArchiveError as error:
         say(f"relay: {error}", err=True)
+        sys.exit(2)
+    except OperatorError as error:
+        for line in error.lines:
+            say(f"relay: {line}", err=True)
         sys.exit(2)
     except Exception as fault:
         # redis is imported only by commands that speak to it

@@ -113,7 +113,7 @@ def _show(facts: "list[Fact]") -> None:
             subject = f"{fact.subject:{width}}" if width else "" if said else f"{fact.subject}  "
             say("  ", mark, f" {subject}{fact.text}")
             if fact.remedy:
-                say(f"  {'':8} {'':{width}}-> {fact.remedy}")
+                say(f"  {'':8} {'':{width}}→ {fact.remedy}")
     wrong = sum(fact.level == "wrong" for fact in facts)
     warnings = sum(fact.level == "warning" for fact in facts)
     say()

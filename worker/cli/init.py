@@ -124,5 +124,5 @@ def _check(text: str, path: str) -> list[str]:
     try:
         parse(text, path, dict.fromkeys(names, "set later"))
     except ConfigError as error:
-        raise OperatorError(str(error)) from None
+        raise OperatorError(*error.problems) from None
     return names

@@ -74,6 +74,15 @@ def _drawn(piece: str | Styled) -> str:
     return plain(piece)
 
 
+def arrows(text: str) -> str:
+    """What changed, for people: programs read `->`.
+
+    >>> arrows("plan: off -> tier")
+    'plan: off → tier'
+    """
+    return text.replace(" -> ", " → ")
+
+
 def note(text: str) -> None:
     """A line of news, written at once; a terminal that is gone must not stop what it is about."""
     with contextlib.suppress(OSError):

@@ -75,7 +75,8 @@ def create() -> ClosedApp:
         app = build(parts)
         parts.begin()
     except OperatorError as error:
-        log.critical("cannot_start", message=str(error))
+        for line in error.lines:
+            log.critical("cannot_start", message=line)
         raise SystemExit(2) from None
     except (RedisError, OSError) as fault:
         log.warning("redis_away", fault=type(fault).__name__)

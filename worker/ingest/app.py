@@ -214,7 +214,8 @@ def create() -> Frame:
         app = build(parts)
         parts.begin()
     except OperatorError as error:
-        log.critical("cannot_start", message=error)
+        for line in error.lines:
+            log.critical("cannot_start", message=line)
         raise SystemExit(2) from None
     except (RedisError, OSError) as fault:
         # it answers 503 until Redis is there

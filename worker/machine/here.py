@@ -144,7 +144,7 @@ def check_file(path: Path, secrets: Secrets) -> None:
     try:
         parse(document.read(path), str(path), secrets)
     except ConfigError as error:
-        raise OperatorError(str(error)) from None
+        raise OperatorError(*error.problems) from None
 
 
 def choose_address(host: str, port: int, options: str = "--host and --port") -> int:

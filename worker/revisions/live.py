@@ -261,7 +261,7 @@ def read_file(path: Path) -> str:
     try:
         return document.read(path)
     except ConfigError as error:
-        raise OperatorError(str(error)) from None
+        raise OperatorError(*error.problems) from None
 
 
 def check(text: str, path: str, secrets: Secrets) -> Integrations:
@@ -273,4 +273,4 @@ def check(text: str, path: str, secrets: Secrets) -> Integrations:
     try:
         return parse(text, path, secrets, lenient=True)
     except ConfigError as error:
-        raise OperatorError(str(error)) from None
+        raise OperatorError(*error.problems) from None

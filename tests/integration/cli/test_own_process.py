@@ -108,3 +108,14 @@ def test_a_job_that_is_resumed_is_woken(dead):
     assert code == 0, said
     with redis.Redis.from_url(dead.settings.redis_url.replace("/8", "/9")) as broker:
         assert broker.llen("relay") == 1
+
+
+def test_a_file_with_several_errors_is_a_line_for_each(dead):
+    """Nobody reads an escaped newline; each line names its place and what to write instead."""
+    dead.path.write_text(dead.path.read_text().replace('"eu"', '"moon"').replace('"app"\n', '"apk"\n', 1))
+    code, said = command(dead, "status", RELAY_REDIS_URL="redis://127.0.0.1:1")
+    assert (code, len(said.splitlines())) == (2, 1), said
+    code, said = command(dead, "config", "plan", str(dead.path))
+    lines = said.splitlines()
+    assert (code, len(lines)) == (2, 2), said
+    assert all(line.startswith(f"relay: {dead.path}:") for line in lines)

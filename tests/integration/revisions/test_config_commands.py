@@ -145,7 +145,7 @@ def test_a_rollback_is_a_new_revision(relay):
     assert relay("config", "export") == text()
     assert relay("config", "log", "--json")["items"][0]["origin"] == "rollback"
     assert "nothing differs in what it says" in relay("config", "diff", "1")
-    assert "all other events: sent -> not sent" in relay("config", "diff", "1", "2")
+    assert "all other events: sent → not sent" in relay("config", "diff", "1", "2")
 
 
 def test_a_file_with_an_error_is_refused_with_its_line(relay):

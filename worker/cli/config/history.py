@@ -9,7 +9,7 @@ import click
 
 from worker.cli.columns import columns
 from worker.cli.completing import REVISIONS
-from worker.cli.printing import echo_json, say, say_lines
+from worker.cli.printing import arrows, echo_json, say, say_lines
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def diff(first: int, second: int | None, *, as_json: bool) -> None:
     if as_json:
         echo_json({"from": old.number, "to": new.number, "items": lines, "next": None, "text": text})
         return
-    say_lines(lines or ["nothing differs in what it says"])
+    say_lines(map(arrows, lines or ["nothing differs in what it says"]))
     if text:
         say()
         say_lines(text)

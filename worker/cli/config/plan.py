@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from worker.cli.archive import ARCHIVE, wanted
-from worker.cli.printing import Styled, count, echo_json, say, say_lines, show_progress, span
+from worker.cli.printing import Styled, arrows, count, echo_json, say, say_lines, show_progress, span
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -122,7 +122,7 @@ def show(found: "Plan", lines: list[str]) -> None:
         say(f"nothing differs from {against}")
         return
     say(f"against {against}", bold=True)
-    say_lines(f"  {line}" for line in lines)
+    say_lines(f"  {arrows(line)}" for line in lines)
     say()
     say(_coverage(found))
     for change in found.changes:
@@ -160,7 +160,7 @@ def _effect_lines(change: "Change") -> Iterator[str | Styled]:
         kinds = ", ".join(f"{name} {count(number)}" for name, number in _most(people.kinds))
         yield f"  {count(people.people):>9} people with other properties: {kinds}"
         for sample in people.samples[:1]:
-            yield f"            as {sample.person}: {sample.before} -> {sample.after}"
+            yield f"            as {sample.person}: {sample.before} → {sample.after}"
     if not said and change.change != "removed":
         yield "  no event and no person of this time would differ"
 
@@ -169,13 +169,13 @@ _CHANGES = {"added": "new", "removed": "removed", "changed": "changed", "key": "
 
 
 def _tally_lines(tally: "Tally", what: str) -> Iterator[str]:
-    kinds = ", ".join(f"{name or '(no name)'} {count(number)}" for name, number in _most(tally.kinds))
+    kinds = ", ".join(f"{arrows(name) or '(no name)'} {count(number)}" for name, number in _most(tally.kinds))
     more = len(tally.kinds) - _KINDS
     yield f"  {count(tally.events):>9} events {what}, of {count(tally.people)} people: {kinds}" + (
         f" and {more} more" if more > 0 else ""
     )
     for sample in tally.samples[:1]:
-        yield f"            as {sample.entry} {sample.event_name} of {sample.person}: {sample.before} -> {sample.after}"
+        yield f"            as {sample.entry} {sample.event_name} of {sample.person}: {sample.before} → {sample.after}"
 
 
 def _most(kinds: dict[str, int]) -> list[tuple[str, int]]:

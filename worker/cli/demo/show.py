@@ -95,7 +95,7 @@ def show(console: Console, outcome: dict[str, Any], properties: list[str], traff
     _show_people(console, outcome["people"], properties)
     _show_figures(console, outcome["items"], traffic, ready_s)
     for message, holds in outcome["checks"].items():
-        console.print(f"  {'[green]yes[/]' if holds else '[bold red]NO [/]'}  {message}")
+        console.print(f"  {'[green]✓[/]' if holds else '[bold red]✗[/]'}  {message}")
     for finding in outcome["findings"]:
         console.print(Text(f"       {finding.integration} on shard {finding.shard}: {finding.text}", style="red"))
     console.print(NEXT)
