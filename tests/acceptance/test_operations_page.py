@@ -157,6 +157,7 @@ def flows(tries):
     until(lambda: len(tries) > before + 50, "events flow")
 
 
+@pytest.mark.timeout(300)  # two environments, a dozen processes
 def test_the_page_is_true(machines, tmp_path):
     """From nothing to two hosts, and an upgrade under load: every event arrives once."""
     first = machines("first")

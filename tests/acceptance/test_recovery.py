@@ -42,6 +42,7 @@ def move_to(stack, url):
     stack.start(*RUNNING)
 
 
+@pytest.mark.timeout(300)  # the processes are started three times
 def test_the_page_is_true(make_stack, own_redis, tmp_path):
     """What waited is delivered after a restore and after a move, once; an emptied server is used as a new one."""
     stack = make_stack()
