@@ -14,6 +14,7 @@ from worker.ledger.accounts import Account
 from worker.ledger.audit import Finding
 from worker.ledger.fleet import Fleet
 from worker.ledger.headroom import near
+from worker.ledger.losses import read_loss
 from worker.ledger.metrics import Figures
 from worker.ledger.trends import Trend
 from worker.process.wording import count, several, span
@@ -87,13 +88,12 @@ def _hold(account: Account, now_ms: int) -> Need | None:
 
 def _losses(intake: Mapping[str, Mapping[str, int]]) -> Iterator[Need]:
     for source, counts in intake.items():
-        gone = counts.get("lost", 0) - counts.get("restored", 0) - counts.get("acknowledged", 0)
-        if gone > 0:
+        if gone := read_loss(source, counts).gone:
             yield Need(
                 f"lost:{source}",
                 "lost",
-                f"Redis lost {several(gone, 'event')} of {source} that had been stored (fail-over, restore or restart)",
-                "`relay audit` says where; send them again from the sender's own records",
+                f"Redis lost {several(gone, 'event')} of {source} after their 200, and they did not come back",
+                "docs/high-availability.md says what to do; then `relay audit --acknowledge`",
                 urgent=True,
             )
 
@@ -121,7 +121,7 @@ def _fleet(found: Fleet) -> Iterator[Need]:
             "absent",
             f"no {role} process is alive",
             f"start one (`relay {role}`); its log says why it ended",
-            urgent=True,
+            urgent=role != "beat",  # the workers do its rounds meanwhile
         )
     for one in found.behind:
         yield Need(
