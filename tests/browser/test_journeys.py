@@ -1,0 +1,197 @@
+"""What people come to the console for, from the first page to the last: by keyboard alone, and without JavaScript."""
+
+import re
+
+import pytest
+
+from tests.support.chromium import Tab, chromium, needs_chromium
+from tests.support.consolestack import console_stack, event
+from tests.support.waiting import until
+
+pytestmark = needs_chromium
+
+NOW_MS = 1_790_000_000_000
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """A relay after a busy day."""
+    with console_stack() as stack:
+        stack.busy_day()
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One browser for all of them."""
+    with chromium() as browser:
+        yield browser
+
+
+class Mouse:
+    """Somebody with a mouse."""
+
+    def __init__(self, tab):
+        self.tab = tab
+
+    def press(self, target):
+        self.tab.click(target)
+
+    def turn(self, target):
+        self.tab.click(target)
+
+    def write(self, target, text):
+        target.fill(text)
+
+
+class Keyboard(Mouse):
+    """Somebody without one: Tab and Shift+Tab until the target has the focus, which must be seen."""
+
+    def _reach(self, target):
+        page = self.tab.page
+        target.wait_for()
+        place = "e => [...document.querySelectorAll('*')].indexOf(e)"
+        back = target.evaluate(place) < page.evaluate(f"({place})(document.activeElement)")
+        for _ in range(400):
+            if target.evaluate("e => e === document.activeElement"):
+                style = target.evaluate("e => getComputedStyle(e).outlineStyle")
+                assert style != "none", "the focus is seen"
+                return
+            page.keyboard.press("Shift+Tab" if back else "Tab")
+        raise AssertionError(f"{target} cannot be reached with the keyboard")
+
+    def press(self, target):
+        self._reach(target)
+        self.tab.page.keyboard.press("Enter")
+        self.tab.page.wait_for_load_state()
+
+    def turn(self, target):
+        self._reach(target)
+        self.tab.page.keyboard.press("Space")
+
+    def write(self, target, text):
+        self._reach(target)
+        self.tab.page.keyboard.press("Control+a")
+        self.tab.page.keyboard.type(text)
+
+
+def people(browser, stack, role, how):
+    """A tab of somebody, and how they use it."""
+    context = {"java_script_enabled": False} if how == "no-javascript" else {}
+    tab = Tab(browser, stack.console, **context).log_in(stack.link(role))
+    return tab, (Keyboard if how == "keyboard" else Mouse)(tab)
+
+
+def published(page):
+    """The number of the revision that a page says is in force now."""
+    return int(re.search(r"Revision (\d+) is in force", page.inner_text("h1"))[1])
+
+
+def names_of(stack, event_id):
+    """Under which names an event arrived, once it has."""
+    return until(
+        lambda: {one["name"] for one in stack.arrived() if one["attributes"].get("event_id") == event_id},
+        f"{event_id} arrives",
+    )
+
+
+@pytest.mark.parametrize(("how", "code"), [("keyboard", "TRIAL_STARTED"), ("no-javascript", "ACTIVATE")])
+def test_a_marketer_gives_an_event_another_name_and_goes_back(browser, stack, how, code):
+    """Find Customer.io, the event, its name; see what it does to last week's traffic; publish, see it live, go back."""
+    tab, hands = people(browser, stack, "operator", how)
+    page = tab.page
+    hands.press(page.get_by_role("link", name="Integrations", exact=True))
+    hands.press(page.get_by_role("link", name="production", exact=True))
+    hands.press(page.get_by_role("link", name="Server events"))
+    if how == "keyboard":
+        hands.write(page.get_by_label("Search", exact=True), code)
+    hands.write(page.get_by_label(f"Name of {code} in Customer.io"), f"Now {code.lower()}")
+    hands.press(page.get_by_role("button", name="Review changes"))
+    review = page.inner_text("main")
+    assert "nothing was sent" in review
+    assert f"{code} → “Now {code.lower()}”" in review
+    assert "Campaigns on the old name stop." in review
+    publish(page, hands, "the team agreed on names")
+    number = published(page)
+    live(page)
+    stack.post([event(code, "customer-0001", NOW_MS, f"new-{number}")])
+    assert names_of(stack, f"new-{number}") == {f"Now {code.lower()}"}
+
+    hands.press(page.get_by_role("button", name="Go back to revision"))
+    assert f"{code} → “{code}”" in page.inner_text("main")
+    publish(page, hands, "they did not")
+    assert published(page) == number + 1
+    live(page)
+    stack.post([event(code, "customer-0001", NOW_MS, f"old-{number}")])
+    assert names_of(stack, f"old-{number}") == {code}
+    assert tab.said == []
+
+
+def publish(page, hands, why):
+    """Publish what the review shows, with all that it asks for."""
+    hands.write(page.get_by_label("Note"), why)
+    for box in page.locator("#publish input[required]").all():
+        if box.get_attribute("type") == "checkbox":
+            hands.turn(box)
+        else:
+            hands.write(box, "production")
+    hands.press(page.get_by_role("button", name="Publish revision"))
+    page.wait_for_url("**/published/*")
+
+
+def live(page):
+    """Wait until the page says that every process runs it; without JavaScript a person loads it again."""
+
+    def all_of_them():
+        found = re.search(r"Live on (\d+) of (\d+) process", page.inner_text("main"))
+        if found and found[1] == found[2]:
+            return True
+        page.reload()
+        return False
+
+    until(all_of_them, "it is live everywhere", every_s=0.3)
+
+
+def test_support_finds_out_why_an_event_did_not_arrive(browser, stack):
+    """From an e-mail address to the person, and to the event that was not sent, with the reason: two clicks."""
+    sandbox = event("RENEWAL_DISABLED", "customer-0002", NOW_MS, "from-the-sandbox", environment="SANDBOX")
+    stack.post([sandbox])
+    until(lambda: sum(one.waiting for one in stack.books.values()) == 0, "it is settled")
+    tab = Tab(browser, stack.console).log_in(stack.link("operator"))
+    page = tab.page
+    tab.click(page.get_by_label("Find a person or an event"))
+    page.keyboard.type("Customer-0002@Example.com")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/people?*")
+    text = page.inner_text("main")
+    assert "Timeline" in text
+    assert "Not sent" in text
+    assert "customer-0002" not in text
+    tab.click(page.get_by_role("button", name="Show personal data"))
+    assert "customer-0002" in page.inner_text("main")
+    assert (tab.clicks, tab.said) == (2, [])
+
+
+def test_two_editors_lose_nothing(browser, stack):
+    """Both change one name: the second to publish sees both and chooses; what the first did besides is kept."""
+    anna, bert = (Tab(browser, stack.console).log_in(stack.link("operator", who)) for who in ("anna", "bert"))
+    for tab, name, more in ((anna, "By Anna", "RENEWAL_DISABLED"), (bert, "By Bert", "SUBSCRIPTION_STARTED")):
+        tab.page.goto("/integrations/production?tab=events")
+        tab.page.get_by_label("Name of TRANSACTION_PROCESSED in Customer.io").fill(name)
+        tab.page.get_by_label(f"Name of {more} in Customer.io").fill(f"{name} too")
+        tab.click(tab.page.get_by_role("button", name="Save draft"))
+    anna.page.goto("/review")
+    publish(anna.page, Mouse(anna), "Anna was first")
+    bert.page.goto("/review")
+    assert "Somebody published meanwhile" in bert.page.inner_text("h1")
+    assert "TRANSACTION_PROCESSED" in bert.page.inner_text("main")
+    bert.click(bert.page.get_by_role("radio", name="By Bert"))
+    bert.click(bert.page.get_by_role("button", name="Join them"))
+    review = bert.page.inner_text("main")
+    assert "“By Bert”" in review
+    assert "“By Anna too”" not in review
+    publish(bert.page, Mouse(bert), "Bert was second")
+    text = stack.relay("config", "show").stdout
+    assert 'TRANSACTION_PROCESSED = "By Bert"' in text
+    assert 'RENEWAL_DISABLED = "By Anna too"' in text
+    assert 'SUBSCRIPTION_STARTED = "By Bert too"' in text
