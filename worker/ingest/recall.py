@@ -103,12 +103,19 @@ class Recall:
         some = self._lanes[turn : turn + _LANES_AT_ONCE]
         if self._turn >= len(self._lanes):
             self._turn = 0
-        if not self._is_restoring and await self._compare(connection, some):
+        if not self._is_restoring and await self._lacks_something(connection, some):
             self._begin(server.name)
         if self._is_restoring:
             await self._restore(connection)
         self._memory.expire()
         return server
+
+    async def _lacks_something(self, connection: Any, lanes: Sequence[InLane]) -> bool:
+        """Whether one of these lanes lacks something, or may; also when the scripts are gone, which a restore loads."""
+        try:
+            return await self._compare(connection, lanes)
+        except NoScriptError:
+            return True
 
     def _begin(self, name: bytes | None, *, is_over: bool = False) -> None:
         self._name = name

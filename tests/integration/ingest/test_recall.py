@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.support.door import make_parts, running
-from tests.support.waiting import until
+from tests.support.waiting import elapse, until
 
 pytestmark = pytest.mark.usefixtures("environ")
 
@@ -178,3 +178,14 @@ def test_a_recall_that_is_broken_off_is_finished_later(tmp_path, own_redis):
         until(lambda: names(door) == sorted(sent), "all came back", within_s=10)
         assert counts(door) == (40, 40)
         assert door.webhook(event("b")).status == 200
+
+
+def test_scripts_that_are_gone_keep_nobody_out(tmp_path, own_redis):
+    """SCRIPT FLUSH between two looks at the server: the next look loads its scripts again, and events are stored."""
+    server = own_redis()
+    with running(make_parts(tmp_path, server.url)) as door:
+        send(door, "before", 5)
+        door.redis.script_flush()
+        elapse(1.1)  # the next look is due
+        send(door, "after", 5)
+        assert counts(door) == (0, 0)

@@ -200,7 +200,8 @@ def test_hold_and_resume(parts):
     assert run(parts, "hold", "production", "-m", "new keys on Monday").returncode == 0
     told = json.loads(run(parts, "status", "--json").stdout)["items"][0]
     assert (told["state"], told["hold"]["by"], told["hold"]["message"]) == ("held", "operator", "new keys on Monday")
-    assert "new keys on Monday; `relay resume production` ends it" in run(parts, "status").stdout
+    assert "new keys on Monday" in (shown := run(parts, "status").stdout)
+    assert "relay resume production" in shown
     resumed = run(parts, "resume", "production", "--json")
     assert (resumed.returncode, json.loads(resumed.stdout)) == (
         0,
