@@ -9,6 +9,7 @@ import msgspec
 
 from config.integrations import Integration
 from config.never_sent import is_never_sent
+from worker.mapping.attributes import iso_time
 from worker.mapping.identity import Who
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event
@@ -37,7 +38,7 @@ def enabled(integration: Integration) -> Stage:
 
 def name(event: Event) -> Stage:
     """Whether the event has a name."""
-    return Stage("event_name", f"it is {event.name!r}" if event.name else "it has no event_name")
+    return Stage("event_name", f'it is "{event.name}"' if event.name else "it has no event_name")
 
 
 def environment(event: Event, integration: Integration) -> Stage:
@@ -52,7 +53,7 @@ def event_filter(event: Event, integration: Integration) -> Stage:
     """Under which name the event is sent, if it is."""
     sent = integration.sent_name(event.name)
     rule, line = integration.rule(event.name)
-    what = "not sent" if sent is None else f"sent as {sent!r}"
+    what = "not sent" if sent is None else f'sent as "{sent}"'
     return Stage("filter", f"{what}: {rule}" if rule else f"{what}: no line of the file is about it", line)
 
 
@@ -65,11 +66,11 @@ def person(who: Who | Filtered | Dead, integration: Integration) -> Stage:
     """Who in Customer.io the event is about."""
     match who:
         case Who():
-            return Stage("person", f"{who.kind} {who.value!r}, from {who.field}", _line(integration, "identity"))
+            return Stage("person", f'{who.kind} "{who.value}", from {who.field}', _line(integration, "identity"))
         case Filtered("no_person"):
             why = "its ids are placeholders, which mean nobody"
         case Filtered():
-            why = f"nobody is logged in; anonymous = {integration.anonymous!r}"
+            why = f'nobody is logged in; anonymous = "{integration.anonymous}"'
         case Dead():
             fields = ", ".join((*integration.identity.id_fields, *integration.identity.email_fields))
             why = who.message or f"none of {fields} and anonymous_user_id names anybody"
@@ -80,13 +81,13 @@ def time(event: Event) -> Stage:
     """When the event happened."""
     if event.time_fault is not None:
         return Stage("time", event.time_fault.message)
-    given = "it names no time, so it counts as of its receipt" if event.time_ms is None else f"{event.time_ms} ms"
+    given = "it names no time, so it counts as of its receipt" if event.time_ms is None else iso_time(event.time_ms)
     return Stage("time", given)
 
 
 def late(age_ms: int, integration: Integration) -> Stage:
     """Whether the event is too old to start a campaign in Customer.io."""
-    why = f"{max(0, age_ms) // 3_600_000} h old; beyond 72 h: late = {integration.late!r}"
+    why = f'{max(0, age_ms) // 3_600_000} h old; beyond 72 h: late = "{integration.late}"'
     return Stage("late", why, _line(integration, "late"))
 
 
