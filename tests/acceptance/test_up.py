@@ -230,7 +230,8 @@ def test_with_a_redis_of_ones_own_none_is_embedded(up, env, redis_url, customeri
     assert post(ready, "elsewhere") == 200
     until(lambda: has_arrived(customerio, "elsewhere"), "the event at Customer.io")
     assert one.end() == 0
-    assert [path.name for path in (env_path(env) / "data").iterdir()] == ["config.json"], "the last good revision alone"
+    kept = {path.name for path in (env_path(env) / "data").iterdir()}
+    assert kept == {"alive", "config.json"}, "signs of life and the last good revision alone"
 
 
 def test_without_a_file_it_waits_for_one(up, env, customerio):

@@ -41,5 +41,5 @@ def test_the_demo_runs_without_a_checkout(installed, tmp_path):
     assert run(relay, "--version", cwd=tmp_path).split()[-1] == version
     where = run(python, "-c", "import worker, config; print(worker.__file__, config.__file__)", cwd=tmp_path)
     assert str(ROOT) not in where
-    assert "yes  Redis itself counts the same (relay audit)" in run(relay, "demo", cwd=tmp_path)
+    assert "✓  Redis itself counts the same (relay audit)" in run(relay, "demo", cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []

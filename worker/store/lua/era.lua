@@ -36,7 +36,9 @@ if not era or alone or ARGV[5] == '1' or (behind and era == known) or (server ~=
 end
 local lost = 0
 if known ~= era then
-  lost = math.max(0, height - base - counted)
+  -- who knew no era stored before there was one, perhaps beside the door that began it: only what is above all that
+  -- there is now is missing
+  lost = math.max(0, known == '' and height - now or height - base - counted)
   if lost > 0 then
     call('HINCRBY', KEYS[1], 'counted', lost)
     call('HINCRBY', KEYS[2], 'lost', lost)
