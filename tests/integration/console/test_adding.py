@@ -1,7 +1,9 @@
 """The first steps: from an empty store to a workspace in force, a copy for tests, and a test event that is stored."""
 
 import re
+import sys
 from html import unescape
+from types import SimpleNamespace
 
 import pytest
 
@@ -205,8 +207,8 @@ def test_an_example_says_nothing_of_who_is_named(stack):
 
 def test_a_test_event_is_sent_by_who_may_act(stack, monkeypatch):
     """Stored and marked; the page that follows is the event's own."""
-    monkeypatch.setenv("RELAY_REDIS_URL", stack.settings.redis_url)
-    monkeypatch.setattr("worker.tasks.wake", lambda *_, **__: True)
+    # making Celery's application takes the settings of the whole process
+    monkeypatch.setitem(sys.modules, "worker.tasks", SimpleNamespace(wake=lambda *_, **__: True))
     place = "/integrations/production/events/ACTIVATE"
     with site(stack.parts) as console:
         viewer, operator = console.browser(Role.VIEWER), console.browser(Role.OPERATOR)

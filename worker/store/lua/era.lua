@@ -7,7 +7,7 @@
 -- ARGV  server ('' when it cannot be distinguished), a name for a new era, the era that the door knows ('' for none),
 --       the height of the stream by then, '1' when whatever era there is has ended,
 --       where the stream was found below that: its height before the door's next events ('' otherwise)
--- Returns {era ('' where nothing was ever stored), height, lost events that were counted just now, height at its begin};
+-- Returns {era, height, lost events that were counted just now, height at its begin};
 --         an era with ' stream' at its end is one in which ids say nothing of the stream.
 local call = redis.call
 local server, name, known, height = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -22,7 +22,6 @@ if call('EXISTS', KEYS[3]) == 1 then
     if info[i] == 'entries-added' then added = info[i + 1] end
   end
 end
-if not era and known == '' and height + now + added == 0 then return {'', 0, 0, 0} end
 local alone = added < accepted
 if alone then
   height = math.max(height, now)
