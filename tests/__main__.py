@@ -3,9 +3,11 @@
 `python -m tests --accept` runs nothing: it writes the expectations of new golden cases (tests/golden/README.md).
 """
 
+import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,6 +22,8 @@ STEPS = {
     "imports": ["lint-imports"],
     "tests": ["pytest", "--quiet"],
 }
+# Side by side where there are two cores: tests mostly wait for the processes that they start. Each half has its server.
+HALVES = (["tests/acceptance"], ["--ignore=tests/acceptance"])
 
 
 def main(arguments: list[str]) -> int:
@@ -34,7 +38,8 @@ def main(arguments: list[str]) -> int:
         extra = arguments if name == "tests" else []
         started = time.monotonic()
         print(f"== {name}: {' '.join([command, *rest, *extra])}", flush=True)
-        code = subprocess.run([str(BIN / command), *rest, *extra], cwd=ROOT, env=env, check=False).returncode
+        halved = name == "tests" and not extra and (os.cpu_count() or 1) > 1 and "RELAY_REDIS_URL" not in os.environ
+        code = run([[str(BIN / command), *rest, *half] for half in (HALVES if halved else [extra])], env)
         ended = "ok" if code == 0 else f"failed ({code})"
         print(f"== {name}: {ended} in {time.monotonic() - started:.0f} s", flush=True)
         if code:
@@ -42,6 +47,21 @@ def main(arguments: list[str]) -> int:
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def run(commands: list[list[str]], env: dict[str, str]) -> int:
+    """Run commands at the same time; what the first prints is seen at once, the rest when they have ended."""
+    with contextlib.ExitStack() as stack:
+        outputs = [None, *(stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:])]
+        running = [
+            subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT if output else None)
+            for command, output in zip(commands, outputs, strict=True)
+        ]
+        codes = [one.wait() for one in running]
+        for output in filter(None, outputs):
+            output.seek(0)
+            print(output.read().decode("utf-8", "replace"), flush=True)
+    return max(codes, key=abs)
 
 
 if __name__ == "__main__":
