@@ -136,6 +136,10 @@ def main() -> None:
     """The console command: exit 0 done, 1 found something wrong, 2 used or set up wrongly."""
     try:
         _warn_of_variables()
+        if "_RELAY_COMPLETE" in os.environ:
+            from worker.cli.shells import correct_shells
+
+            correct_shells()
         relay(prog_name="relay")
     except ArchiveError as error:
         say(f"relay: {error}", err=True)

@@ -4,6 +4,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from worker.cli.printing import say_lines
+from worker.cli.shells import correct_shells
 from worker.errors import OperatorError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -26,6 +27,7 @@ def script(shell: str) -> str:
     Raises:
         OperatorError: there is none for it.
     """
+    correct_shells()
     made = get_completion_class(shell)
     if made is None:
         raise OperatorError(f"no completion for {shell}")
