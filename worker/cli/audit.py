@@ -7,6 +7,7 @@ import click
 
 from worker.cli.acting import BY, WHY, record
 from worker.cli.printing import Styled, count, echo_json, say, several
+from worker.cli.progress import busy
 
 if TYPE_CHECKING:
     from worker.ledger.audit import Audit, Books
@@ -34,7 +35,8 @@ def audit(message: str, by: str | None, *, acknowledge: bool, as_json: bool) -> 
     if acknowledge:
         gone = losses.acknowledge(parts.redis, ledger.tallies())
         record(parts, "acknowledge", "events that Redis lost", by=by, why=message, result=several(gone, "event"))
-    found = ledger.audit()
+    with busy("comparing the books with what Redis counts", quiet=as_json):
+        found = ledger.audit()
     if as_json:
         items = [_item(name, books) for name, books in _by_integration(found).items()]
         echo_json({"items": items, "next": None, "findings": found.findings})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.printing import Styled, echo_items, say
+from worker.cli.progress import busy
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def check(*, offline: bool, strict: bool, rate: float | None, as_json: bool) -> 
     Says what is wrong, what can be lost, and the command that changes it. Exit 1 when something is
     wrong; warnings alone are exit 0, with --strict 1.
     """
-    facts = gather(offline=offline, rate=rate)
+    with busy("asking Customer.io, Redis and the broker", quiet=as_json):
+        facts = gather(offline=offline, rate=rate)
     if strict:
         facts = [_strictly(fact) for fact in facts]
     if as_json:

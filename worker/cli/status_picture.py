@@ -12,7 +12,7 @@ from rich.text import Text
 from worker.cli.columns import columns, fitted
 from worker.cli.printing import count, several, span
 from worker.cli.watching import per_s
-from worker.dead.advice import HOLDS, hold_steps
+from worker.dead.advice import HOLDS, hold_note, hold_steps
 from worker.process.plain import plain
 
 COLOURS = {"live": "green", "held": "red", "off": "dim", "shadow": "cyan"}
@@ -61,7 +61,7 @@ def _table(items: list[dict[str, Any]], width: int, now_ms: int, rates: Rates) -
         yield shown
         if item["hold"]:
             yield Text(_wrapped(_why(item, now_ms), width), style="red")
-            yield Text(_wrapped(_fix(item), width))
+            yield from (Text(_wrapped(said, width)) for said in _fix(item))
     if len(narrow[0]) < len(_HEAD) and any(item["dead"] for item in items):
         yield text("→ relay dead: what failed, and what to do about it")
 
@@ -175,8 +175,9 @@ def _why(item: dict[str, Any], now_ms: int) -> str:
     return f"{hold.kind}{f': {hold.message}' if hold.message else ''}{test}."
 
 
-def _fix(item: dict[str, Any]) -> str:
-    """What ends a hold: commands, with the names as they are."""
+def _fix(item: dict[str, Any]) -> list[str]:
+    """What ends a hold: commands, with the names as they are; and what they do not say."""
     hold = item["hold"]
     steps = hold_steps(hold.kind, item["integration"], item["key"] or "its api_key")
-    return f"Fix: {steps}" if steps else HOLDS.get(hold.kind, "see docs/runbook.md")
+    note = hold_note(hold.kind, item["key"])
+    return [f"Fix: {steps}" if steps else HOLDS.get(hold.kind, "see docs/runbook.md"), *filter(None, [note])]

@@ -1,5 +1,6 @@
 """Advice for on-call: what each cause of dead letters and each hold means, and what to do about it."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,7 +22,7 @@ ADVICE: Final[dict[DeadReason, str]] = {
     ),
     "no_person": (
         "No field names a person ({field} is tried first). If another field does: add it to the source's [identity], "
-        "restart, then replay with --fixed. Else write the person in (dead edit), or discard."
+        "publish that (relay config apply), then replay with --fixed. Else write the person in (dead edit), or discard."
     ),
     "invalid_time": (
         "{field} is present and cannot be read as a time; the message says why. Tell the sender; write the time in "
@@ -29,16 +30,19 @@ ADVICE: Final[dict[DeadReason, str]] = {
     ),
     "too_large": (
         "{field} breaks a limit of Customer.io. If it is not needed there: leave it out ([event_attributes] exclude) "
-        "or switch the property off, restart, then replay with --fixed. Else shorten it (dead edit), or discard."
+        "or switch the property off, publish that (relay config apply), then replay with --fixed. Else shorten it "
+        "(dead edit), or discard."
     ),
     "rejected": (
-        "Customer.io refused it. Read its message (dead show). Fix what it names, in the integrations "
-        "file or in the letters (dead edit), then replay with --fixed: it skips what would be refused again unchanged."
+        "Customer.io refused it. Read its message (dead show). Fix what it names, in the integrations file (publish "
+        "that: relay config apply) or in the letters (dead edit), then replay with --fixed: it skips what would be "
+        "refused again unchanged."
     ),
     "properties_rejected": (
         "Customer.io took the event and refused what it says of the person: the event is counted as delivered, the "
         "profile is not up to date. Switch off or correct the property it names ([user_properties], a plan's name), "
-        "then replay with --fixed: the properties are sent as they are then, and the event has no second effect."
+        "publish that (relay config apply), then replay with --fixed: the properties are sent as they are then, and "
+        "the event has no second effect."
     ),
     "crashed_mapping": (
         "The relay itself failed at it; the message says where in its code. Keep one for a bug report (dead export), "
@@ -64,9 +68,15 @@ WRONG: Final[dict[DeadReason, str]] = {
 }
 
 HOLDS: Final[dict[HoldKind, str]] = {
-    "unauthorized": "Customer.io refuses the key: correct it (relay check tells which), restart; it resumes by itself.",
+    "unauthorized": (
+        "Customer.io refuses the key: correct it (relay check tells which). What env: refers to is read when a worker "
+        "starts: restart those; a file or a sealed secret needs no restart. It resumes by itself."
+    ),
     "unreachable": "Customer.io does not answer, or answers with errors: wait; it resumes by itself.",
-    "misdirected": "Something else answers: region or base_url is wrong (relay check); correct it and restart.",
+    "misdirected": (
+        "Something else answers: region or base_url is wrong (relay check); correct it and publish that (relay config "
+        "apply). It resumes by itself."
+    ),
     "dead_limit": "Too many dead letters: replay or discard some; it resumes by itself once there is room.",
     "unknown_state": (
         "A newer release has written what is stored of a person, or it is damaged: run that release again; it resumes "
@@ -79,7 +89,7 @@ HOLDS: Final[dict[HoldKind, str]] = {
 _STEPS: Final[dict[HoldKind, str]] = {
     "unauthorized": "relay check · correct {key} · relay resume {name}",
     "unreachable": "wait, it resumes by itself; or see to the network · relay resume {name}",
-    "misdirected": "relay check · correct region or base_url · relay resume {name}",
+    "misdirected": "relay check · correct region or base_url · relay config apply · relay resume {name}",
     "dead_limit": "relay dead · replay or discard some; it resumes by itself",
     "unknown_state": "run the newer release again; it resumes by itself",
     "operator": "relay resume {name}",
@@ -96,6 +106,7 @@ _REMEDIES: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("invalid_time", ""): ("", "event_created_at_ms"),
 }
 
+_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 _BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in ADVICE.items()}
 _STEPS_BY_NAME: Final[dict[str, str]] = {str(kind): text for kind, text in _STEPS.items()}
 _WRONG_BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in WRONG.items()}
@@ -113,6 +124,17 @@ def hold_steps(kind: str, name: str, key: str) -> str:
     'relay check · correct TEST_API_KEY · relay resume crm-test'
     """
     return _STEPS_BY_NAME.get(kind, "").format(name=name, key=key)
+
+
+def hold_note(kind: str, key: str) -> str:
+    """What the steps leave out: a variable's value is read when a process starts; `key` is where the key is.
+
+    >>> hold_note("unauthorized", "TEST_API_KEY"), hold_note("unauthorized", "/run/secrets/key")
+    ('Workers read TEST_API_KEY when they start: restart them once it is corrected.', '')
+    """
+    if kind != "unauthorized" or not _VARIABLE.fullmatch(key):
+        return ""
+    return f"Workers read {key} when they start: restart them once it is corrected."
 
 
 def what_is_wrong(reason: str, field: str, status: int, tried: Sequence[str] = ()) -> str:
