@@ -12,9 +12,12 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from worker.errors import OperatorError
+from worker.process.eventlog import RareLog
 
 # More links than that are cut by most collectors.
 LINKS_MOST = 512
+
+rare_log = RareLog(__name__, every_s=600)
 
 
 class Tried(Protocol):
@@ -49,7 +52,7 @@ class Spans:
                 start_time=attempt.at_ms * 1_000_000,
                 attributes={
                     "http.request.method": "POST",
-                    "http.response.status_code": attempt.status,
+                    **({"http.response.status_code": attempt.status} if attempt.status else {}),
                     "http.request.resend_count": n - 1,
                     "relay.integration": integration,
                     "relay.shard": shard,
@@ -57,6 +60,7 @@ class Spans:
                 },
             )
             if attempt.status not in {200, 207}:
+                span.set_attribute("error.type", str(attempt.status or "no_answer"))
                 span.set_status(Status(StatusCode.ERROR))
             span.end((attempt.at_ms + attempt.took_ms) * 1_000_000)
 
@@ -68,6 +72,21 @@ def _link(place: str) -> Any:
     trace_id, span_id = int.from_bytes(digest[:16]), int.from_bytes(digest[16:24])
     context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     return Link(context, {"relay.event": place})
+
+
+class _Reported:
+    """An exporter whose failures are a line now and then: a collector that is away for a day fills no log."""
+
+    def __init__(self, exporter: Any, success: object) -> None:
+        self._exporter = exporter
+        self._success = success
+        self.shutdown, self.force_flush = exporter.shutdown, exporter.force_flush
+
+    def export(self, spans: Sequence[object]) -> Any:
+        result = self._exporter.export(spans)
+        if result is not self._success:
+            rare_log.warning("spans_not_sent")
+        return result
 
 
 def open_spans(*, enabled: bool) -> Spans | None:
@@ -87,10 +106,11 @@ def _of_process(_pid: int) -> Spans:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import SpanLimits, TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult  # noqa: PLC0415
 
     name = os.environ.get("OTEL_SERVICE_NAME", "relay")
     limits = SpanLimits(max_links=LINKS_MOST)
     provider = TracerProvider(resource=Resource.create({"service.name": name}), span_limits=limits)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=1000))
+    exporter: Any = _Reported(OTLPSpanExporter(), SpanExportResult.SUCCESS)
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
     return Spans(provider.get_tracer("relay"), provider.shutdown)

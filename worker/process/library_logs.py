@@ -18,6 +18,8 @@ _QUIET = (
     "celery.worker.consumer.consumer",
     "celery.utils.functional",
 )
+# Several lines for each try to reach a collector: `spans_not_sent` says it once.
+_SILENT = ("opentelemetry.exporter", "opentelemetry.sdk")
 _NOISE = frozenset(
     {
         "Started server process [%d]",
@@ -92,6 +94,8 @@ def tame() -> None:
     logging.captureWarnings(capture=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         if logger.handlers:  # the access log has none where it is off, and each request would pay for it

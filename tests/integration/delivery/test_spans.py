@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.support.deadstack import event, opened
+from tests.support.servers import free_port
 from tests.support.waiting import until
 from worker.customerio import spans
 from worker.customerio.sender import Attempt
@@ -56,6 +57,32 @@ def test_each_attempt_is_a_span(exported):
     assert taken.links[0].context.trace_id == failed.links[0].context.trace_id
 
 
+def test_no_answer_is_no_status(exported):
+    """An attempt that nobody answered is an error of that name, not a status 0."""
+    made, exporter = exported
+    made.record("production", 3, [Attempt(1000, 0, "timeout", 20)], ["5-0"])
+    (span,) = exporter.get_finished_spans()
+    assert (span.attributes["error.type"], "http.response.status_code" in span.attributes) == ("no_answer", False)
+
+
+def test_a_collector_that_is_away_is_one_line(monkeypatch, caplog):
+    """However many spans it does not take."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    spans._of_process.cache_clear()
+    made = open_spans(enabled=True)
+    made.record("production", 3, [Attempt(1000, 200, "", 20)], ["5-0"])
+
+    def said():
+        return [record.getMessage() for record in caplog.records if record.name == spans.__name__]
+
+    until(said, "it is said")
+    made.record("production", 3, [Attempt(1000, 200, "", 20)], ["6-0"])
+    made.close()
+    spans._of_process.cache_clear()
+    assert said() == ["spans_not_sent times=1"]
+
+
 def test_off_there_is_nothing():
     """Not even an import (redis-py loads parts of the SDK where it is installed)."""
     assert open_spans(enabled=False) is None
@@ -88,6 +115,7 @@ def test_spans_arrive_at_a_collector(monkeypatch):
         made.record("production", 3, [Attempt(1000, 200, "", 20)], ["5-0"])
         until(lambda: got, "the spans arrive")
         made.close()
+        spans._of_process.cache_clear()
         server.shutdown()
     path, body = got[0]
     assert path == "/v1/traces"
