@@ -24,6 +24,13 @@ log = EventLog(__name__)
 # A script blocks the server: keep each below a few milliseconds.
 _EVENTS_PER_SCRIPT = 200
 _YES = ord("1")
+# Redis is far when even the quickest trip takes so long: then the next one does not wait for it, but gathers for a
+# moment, or until so many requests are there. Next door it is cheaper to wait.
+_FAR_S = 0.002
+_GATHER_S, _GATHER_REQUESTS = 0.001, 8
+MOST_TRIPS = 12
+# Of the quickest trip, with each one: a thousand slow ones are believed.
+_FADE = 1.001
 
 
 class _Post:
@@ -53,12 +60,15 @@ class _Post:
 # What one request has for one lane, in order, as `encode_events` gave it.
 _Part = tuple[_Post, list[bytes]]
 _Parts = list[_Part]
+# What a trip carries of which lanes, and the lanes of which a part waits until it is back.
+_Trip = tuple[list[tuple[InLane, _Parts]], set[InLane]]
 
 
 class Appender:
-    """Coalesces appends: while one round trip is under way, what comes in is gathered for the next.
+    """Coalesces appends: while a round trip is under way, what comes in is gathered for the next.
 
-    One trip at a time, and one script a lane and trip: what a sender posts in order is stored in order. `wake` is
+    It leaves when the last has returned, or, where Redis is far away, right behind it. What a sender posts in order is
+    stored in order: the events that one request has for a lane go in one script, or one after the other. `wake` is
     called with (integration, shard) for each idle lane that got something, and must not block.
     """
 
@@ -103,8 +113,13 @@ class Appender:
         # a request waits for the trip under way and for its own
         self._trip_s = timeout_s / 2
         self._lanes: dict[InLane, _Parts] = {}
-        self._flushing: asyncio.Task[None] | None = None
-        self._is_look_due = False
+        self._travellers: set[asyncio.Task[None] | None] = set()
+        self._most_trips = 1 if isinstance(client, AsyncCluster) else MOST_TRIPS
+        self._under_way = 0
+        self._torn: set[InLane] = set()  # lanes with a request of which a part is under way and a part waits
+        self._gathering: asyncio.TimerHandle | None = None
+        self._gathered = 0  # requests since the last trip left
+        self._quickest_s = 0.0  # of the trips of late
 
     async def append(self, events: Sequence[Incoming]) -> int:
         """Store events; the number of them that were new.
@@ -124,22 +139,38 @@ class Appender:
                 self._lanes[lane] = [(post, mine)]
             else:
                 waiting.append((post, mine))
+        self._gathered += 1
         self._go()
         return post.done
 
     def _go(self) -> None:
-        if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.get_running_loop().create_task(self._flush())
+        """Let the next trip leave, unless it is worth to wait."""
+        if self._travellers:
+            if self._quickest_s < _FAR_S or len(self._travellers) >= self._most_trips:
+                return
+            if self._gathered < _GATHER_REQUESTS:
+                if self._gathering is None and self._lanes:
+                    self._gathering = asyncio.get_running_loop().call_later(_GATHER_S, self._leave)
+                return
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        self._gathered = 0
+        if trip := self._board():
+            self._travellers.add(asyncio.get_running_loop().create_task(self._travel(trip)))
 
     async def watch(self, every_s: float = 1.0) -> None:
         """Look at the server now and then though nothing comes in: what it lost is found, and appended again."""
         while True:
             await asyncio.sleep(every_s)
-            self._is_look_due = True
-            self._go()
+            if not self._travellers:
+                await self._look()
 
     def adopt(self, integrations_of: dict[str, tuple[str, ...]]) -> None:
-        """Wake these integrations from the next trip on; the one under way is answered for those it was sent for."""
+        """Wake these integrations from the next trip on; what is under way is answered for those it was sent for."""
         self._next_integrations_of = integrations_of
 
     async def probe(self) -> None:
@@ -152,46 +183,66 @@ class Appender:
         async with asyncio.timeout(self._trip_s):
             await self._storing.probe()
 
-    async def _flush(self) -> None:
-        while self._lanes or self._is_look_due:
-            if not self._lanes:
-                await self._look()
-                continue
-            trip = self._board()
-            try:
-                async with asyncio.timeout(self._trip_s):
-                    replies = await self._storing.store([(lane, _pieces(parts)) for lane, parts in trip])
-                for (lane, parts), reply in zip(trip, replies, strict=True):
-                    self._answer(lane, parts, reply)
-            except BaseException as fault:
-                # whatever failed, every request needs an answer
-                for lane, parts in trip:
-                    self._fail(lane, parts, fault)
-                if not isinstance(fault, Exception):
-                    raise
+    async def _travel(self, trip: _Trip | None) -> None:
+        """Trip after trip, while anything waits: the next one leaves before the answers of the last are written."""
+        try:
+            while trip:
+                await self._carry(*trip)
+                trip = self._board()
+        finally:
+            self._travellers.discard(asyncio.current_task())
+
+    async def _carry(self, trip: list[tuple[InLane, _Parts]], torn: set[InLane]) -> None:
+        began_s = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self._trip_s):
+                replies = await self._storing.store([(lane, _pieces(parts)) for lane, parts in trip])
+            for (lane, parts), reply in zip(trip, replies, strict=True):
+                self._answer(lane, parts, reply)
+        except BaseException as fault:
+            # whatever failed, every request needs an answer
+            for lane, parts in trip:
+                self._fail(lane, parts, fault)
+            if not isinstance(fault, Exception):
+                raise
+        finally:
+            self._under_way -= 1
+            self._torn -= torn
+            took_s = asyncio.get_running_loop().time() - began_s
+            self._quickest_s = min(took_s, self._quickest_s * _FADE) or took_s
 
     async def _look(self) -> None:
-        self._is_look_due = False
         try:
             async with asyncio.timeout(self._trip_s):
                 await self._storing.look()
         except (NotStoredError, RedisError, OSError):
             pass  # the next trip says so to who has something to store
 
-    def _board(self) -> list[tuple[InLane, _Parts]]:
-        """What the next trip carries: of each lane, in order, as much as one script may hold."""
+    def _board(self) -> _Trip | None:
+        """What the next trip carries: of each lane, in order, as much as one script may hold; None: nothing."""
         if self._next_integrations_of is not None:
+            if self._under_way:
+                return None  # the last of them boards again
             self._integrations_of, self._next_integrations_of = self._next_integrations_of, None
             self._storing.adopt(self._integrations_of)
-        trip = []
+        trip: list[tuple[InLane, _Parts]] = []
+        torn: set[InLane] = set()
         waiting, self._lanes = self._lanes, {}
         for lane, parts in waiting.items():
+            if lane in self._torn:
+                self._lanes[lane] = parts
+                continue
             taken, left = _split(parts)
             trip.append((lane, taken))
             if left:
                 self._lanes[lane] = left
+                torn.add(lane)
                 self._expire(lane)
-        return trip
+        if not trip:
+            return None
+        self._torn |= torn
+        self._under_way += 1
+        return trip, torn
 
     def _expire(self, lane: InLane) -> None:
         """Fail what would be answered too late: several trips are queued and Redis is slow."""

@@ -1,5 +1,6 @@
 """One round trip of appends: the script's calls, lane by lane, and their replies."""
 
+import asyncio
 import hashlib
 import re
 import time
@@ -55,6 +56,7 @@ class Storing:
         self._text = script("append")
         self._sha = hashlib.sha1(self._text.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
         self._recall = Recall(memory, self, self._text)
+        self._recalling = asyncio.Lock()  # it serves one caller at a time, and trips are several
         self._line = Line(client, self._meet)
         self._looked_s = -_LOOK_S
         self._memory_full = False
@@ -152,8 +154,9 @@ class Storing:
             return
         connection = await self._line.take()
         try:
-            if self._is_look_due():  # it was not met just now
-                self._note(await self._recall.look(connection))
+            async with self._recalling:
+                if self._is_look_due():  # it was not met just now, nor looked at meanwhile
+                    self._note(await self._recall.look(connection))
         except (exceptions.ConnectionError, exceptions.TimeoutError):
             await self._line.renew(connection)
         finally:
@@ -163,7 +166,8 @@ class Storing:
         return bool(self._memory.behind) or time.monotonic() - self._looked_s >= _LOOK_S
 
     async def _meet(self, connection: Any) -> None:
-        self._note(await self._recall.meet(connection))
+        async with self._recalling:
+            self._note(await self._recall.meet(connection))
 
     def _note(self, server: Server) -> None:
         self._looked_s = time.monotonic()

@@ -10,6 +10,7 @@ import redis.asyncio
 
 from tests.support.waiting import elapse_async
 from worker.errors import NotStoredError
+from worker.ingest import coalescer
 from worker.ingest.coalescer import Appender, Incoming
 from worker.ingest.memory import Memory
 from worker.ingest.roundtrip import round_trip
@@ -89,8 +90,13 @@ def test_what_comes_in_together_goes_out_in_few_scripts(run, monkeypatch):
     run(scenario)
 
 
-def test_one_senders_posts_keep_their_order(run):
-    """However they are coalesced with others': an answer comes before the next post, and arrays stay in order."""
+@pytest.mark.parametrize("far_s", [0.0, 1.0])
+def test_one_senders_posts_keep_their_order(run, monkeypatch, far_s):
+    """However they are coalesced with others': an answer comes before the next post, and arrays stay in order.
+
+    Redis counts as far away in the first run, so that several trips are under way at once.
+    """
+    monkeypatch.setattr(coalescer, "_FAR_S", far_s)
     dice = random.Random(7)
 
     async def scenario(bench):

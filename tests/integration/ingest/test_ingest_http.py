@@ -10,6 +10,7 @@ from tests.integration.ingest.test_ingest_webhook import is_problem
 from tests.support.door import TOKEN, bearer, head, make_parts, read_all, running, signed
 from tests.support.waiting import elapse, until
 from worker.ingest import protocol as connection
+from worker.ingest.coalescer import MOST_TRIPS
 
 LINES = "Content-Type: application/x-ndjson"
 POST_ROUTES = ["/webhooks/purchasely/app", "/v1/events/app"]
@@ -391,7 +392,8 @@ def test_many_senders_at_once(door):
     for thread in threads:
         thread.join()
     assert answers.count({"accepted": 1, "duplicates": 0}) == answers.count(200) == 200
-    assert len(door.redis.client_list()) - before <= 3
+    # one a trip under way: a server that is slow just now counts as far away
+    assert len(door.redis.client_list()) - before <= MOST_TRIPS + 2
     assert len(door.stored()) == 200
 
 
