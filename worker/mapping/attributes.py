@@ -12,6 +12,7 @@ from worker.mapping.outcome import Dead
 from worker.people.properties import DATE_PROPERTIES
 from worker.purchasely.documented import DATE_MAX_MS, FIELDS, TIME_MAX_MS, Documented
 from worker.purchasely.event import Event
+from worker.purchasely.learnt import cut
 from worker.purchasely.payload import write_object
 
 
@@ -22,10 +23,10 @@ def event_attributes(event: Event, integration: Integration, *, late: bool) -> b
     """
     payload = event.payload
     plain = integration.include is None and not integration.exclude and not integration.rename
-    if plain and not late and type(payload) is Documented:
-        return event.raw
+    if plain and not late and isinstance(payload, Documented) and (passed := cut(event.raw, payload)) is not None:
+        return passed
     kept = {}
-    for field, value in (event.fields() if type(payload) is Documented else payload).items():
+    for field, value in (event.fields() if isinstance(payload, Documented) else payload).items():
         if value is None or (field not in FIELDS and _is_never_sent(field)):
             continue
         told = _clean(value) if type(value) is dict or type(value) is list else value

@@ -60,7 +60,7 @@ def read_facts(event: Event, placeholders: Container[str] = (), time_ms: int | N
     payload = event.payload
     if time_ms is None:
         time_ms = order_ms(event, CLOCK_TOLERANCE_MS)
-    if type(payload) is Documented and (about := text_id(payload.purchasely_subscription_id)):
+    if isinstance(payload, Documented) and (about := text_id(payload.purchasely_subscription_id)):
         return _of_subscription(event, payload, about, time_ms, placeholders)
     get = payload.get
     about, once = _about(payload, event.name)
@@ -71,7 +71,7 @@ def read_facts(event: Event, placeholders: Container[str] = (), time_ms: int | N
         time_ms,
         about,
         once,
-        snapshot_of(payload) if type(payload) is Documented else read_snapshot(payload),
+        snapshot_of(payload) if isinstance(payload, Documented) else read_snapshot(payload),
         source if type(source) is str else "",
         _id(get("from_purchasely_subscription_id"), placeholders),
         _id(get("user_id"), placeholders),

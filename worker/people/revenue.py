@@ -23,11 +23,14 @@ FIELDS: Final = frozenset(_PREFIX + currency for currency in _CURRENCIES.split()
 
 def read_revenue(payload: Documented | Mapping[str, Any]) -> list[tuple[str, float]]:
     """Lifetime revenue of the user, as (lower-case currency, amount)."""
-    if type(payload) is Documented:
+    if isinstance(payload, Documented):
         eur, usd = payload.cumulated_revenues_in_eur, payload.cumulated_revenues_in_usd
         told = [] if eur is None else [("eur", eur)]
         if usd is not None:
             told.append(("usd", usd))
+        if payload.__revenue__:
+            more = [(field[-3:], getattr(payload, field)) for field in payload.__revenue__ if field in FIELDS]
+            told = sorted(told + [(currency, amount) for currency, amount in more if amount is not None])
         return told
     return [
         (field[-3:], float(amount))

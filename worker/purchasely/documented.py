@@ -1,11 +1,10 @@
 """A payload that is as Purchasely documents it: its fields, their types, read in one pass.
 
 Most payloads are: then nothing in them is a secret, null or of a meaning of its own in Customer.io, so the bytes can be
-passed on as they were received, and no dictionary is made. Whatever else a payload holds (another field, a null, a
-number where a text belongs), it is read as a dictionary instead, with the same meaning.
+passed on as they were received, and no dictionary is made. What else a payload may hold is in `learnt`.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol
 
 import msgspec
 
@@ -44,13 +43,17 @@ else:
     _Flag = bool
 
 
-@final
 class Documented(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """The fields of Purchasely's attribute tables (webhook version 3) but for `purchase_token`, absent ones None.
 
     In the order of Purchasely's own payloads, by length of the name, so that decoding finds each field where it looks
-    first.
+    first. A subclass has further fields: see `learnt`; it says which are never sent (and how their names are
+    spelt in JSON), which are revenue, and whether fields may be null.
     """
+
+    __secret__: ClassVar[tuple[tuple[str, bytes], ...]] = ()
+    __nulls__: ClassVar[bool] = False
+    __revenue__: ClassVar[tuple[str, ...]] = ()
 
     plan: _Text = None
     store: _Text = None
@@ -128,13 +131,3 @@ class Documented(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 FIELDS: Final = frozenset(Documented.__struct_fields__)
-
-_decode = msgspec.json.Decoder(Documented).decode
-
-
-def read_documented(raw: bytes) -> Documented | None:
-    """The payload, or None when it is not as documented (or no JSON object at all)."""
-    try:
-        return _decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None

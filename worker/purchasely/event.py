@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS, Documented, Payload, read_documented
+from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS, Documented, Payload
+from worker.purchasely.learnt import Learner
 from worker.purchasely.moment import TimeFault, event_time
 from worker.purchasely.payload import read_repaired
 from worker.purchasely.person import ordering_person
@@ -20,11 +21,14 @@ _NIL_UUID = "00000000-0000-0000-0000-000000000000"
 _PLACEHOLDERS = frozenset({"", "undefined", "null", "none", "nil", "nan", "n/a", "[object object]", _NIL_UUID})
 _LONGEST_PLACEHOLDER = max(len(text) for text in _PLACEHOLDERS if text != _NIL_UUID)
 
+LEARNER = Learner()
+"""Of this process: what it has learnt changes how fast a payload is read, never what it means."""
+
 
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One event as it was stored: `entry_id` is its place in the stream (`ms-seq`), `raw` its bytes.
 
-    `payload` is what the bytes say, as a struct when they are as Purchasely documents them, else as a dictionary.
+    `payload` is what the bytes say, as a struct when they could be read in one pass, else as a dictionary.
     `name` is empty when the payload has no usable `event_name`; `time_ms` is None when it carries no time at all, or
     one that cannot be read (then `time_fault` says why). `key` identifies the event: see `event_key`. `ulid` is set for
     an event that was edited: the identity it had as it was received. `repaired`: half a surrogate pair was replaced in
@@ -58,7 +62,7 @@ def read_event(entry_id: str, raw: bytes) -> Event:
     Raises:
         ValueError: the bytes are not a JSON object (ingest never stores such; a foreign writer could).
     """
-    told = read_documented(raw)
+    told = LEARNER.read(raw)
     if told is None:
         return _read_dictionary(entry_id, raw)
     time_ms, fault = told.event_created_at_ms, None
@@ -72,6 +76,7 @@ def read_event(entry_id: str, raw: bytes) -> Event:
 
 def _read_dictionary(entry_id: str, received: bytes) -> Event:
     payload, raw = read_repaired(received)
+    LEARNER.learn(payload)
     name = payload.get("event_name")
     time_ms, fault = event_time(payload)
     return Event(

@@ -9,8 +9,9 @@ from config.integrations import parse
 from tests.support.payloads import CODES, START_MS, payload
 from worker.mapping.mapper import Mapper
 from worker.purchasely import event as events
-from worker.purchasely.documented import FIELDS, Documented, read_documented
+from worker.purchasely.documented import FIELDS, Documented
 from worker.purchasely.event import read_event
+from worker.purchasely.learnt import Learner, cut
 
 FILE = """
 [sources.app]
@@ -42,7 +43,18 @@ SCALARS = (
     | st.sampled_from(["", " ", "x" * 5000, "é" * 2000, "SANDBOX", "CONSUMABLE ", "2025-10-09T08:53:20.000Z", START_MS])
 )
 ODD = st.dictionaries(
-    st.sampled_from([*sorted(FIELDS), "purchase_token", "recipient", "new_field", "get"]),
+    st.sampled_from(
+        [
+            *sorted(FIELDS),
+            "purchase_token",
+            "recipient",
+            "new_field",
+            "get",
+            "class",
+            "cumulated_revenues_in_gbp",
+            "cumulated_revenues_in_zzz",
+        ]
+    ),
     SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.text(max_size=3), SCALARS, max_size=2),
     max_size=3,
 )
@@ -51,11 +63,22 @@ FULL = st.builds(
 )
 
 
+LEARNER = Learner()
+
+
+class Ignorant(Learner):
+    """Reads everything as a dictionary."""
+
+    def read(self, raw):  # noqa: ARG002 - as the other
+        return None
+
+
 def both(raw, monkeypatch):
     """The event and the decision on it, read the fast way and as a dictionary."""
     found = []
-    for read in (read_documented, lambda _: None):
-        monkeypatch.setattr(events, "read_documented", read)
+    for learner in (LEARNER, Ignorant()):
+        monkeypatch.setattr(events, "LEARNER", learner)
+        read_event(f"{START_MS}-0", raw)  # what it holds may be new
         event = read_event(f"{START_MS}-0", raw)
         found.append((event, MAPPER.decide(event, START_MS)))
     return found
@@ -78,7 +101,7 @@ def test_every_code_as_documented_takes_the_fast_way(code):
     """Or it would be for nothing."""
     raw = orjson.dumps(payload(code))
     event = read_event(f"{START_MS}-0", raw)
-    assert type(event.payload) is Documented
+    assert isinstance(event.payload, Documented)
     assert raw in MAPPER.decide(event, START_MS).body
 
 
@@ -101,6 +124,55 @@ def test_every_code_as_documented_takes_the_fast_way(code):
 )
 def test_what_is_no_json_is_none_the_fast_way(raw):
     """It must not pass on as received what the other way refuses."""
-    assert read_documented(raw) is None
+    assert LEARNER.read(raw) is None
     with pytest.raises(ValueError):
         read_event("1-0", raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "sent"),
+    [
+        (b'{"plan":"a","purchase_token":"t\\"x","new":1}', b'{"plan":"a","new":1}'),
+        (b'{"product":"b,","channel":null,"plan":null,"store":"c"}', b'{"product":"b,","store":"c"}'),
+        (b'{"plan":"a","channel":null}', b'{"plan":"a"}'),
+        (b'{"plan":"a","purchase_token":null}', b'{"plan":"a"}'),
+    ],
+)
+def test_what_is_never_sent_is_cut_out_of_the_bytes(raw, sent):
+    """Once such a payload was met: what is left goes on as it was received."""
+    learner = Learner()
+    assert learner.read(raw) is None
+    learner.learn(orjson.loads(raw))
+    payload = learner.read(raw)
+    assert payload is not None
+    assert cut(raw, payload) == sent
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"plan":"a","purchase_token":"t","purchase_token":"u"}',
+        b'{"purchase_token":"t","plan":"a"}',
+        b'{"channel":null,"plan":"a"}',
+        b'{"plan":"a","purchase\\u005ftoken":"t"}',
+        b'{"plan":"a", "purchase_token": "t"}',
+        b'{"plan":"null","channel":null}',
+        b'{"plan":"a","new":"' + b"x" * 20_000 + b'"}',
+    ],
+)
+def test_what_cannot_be_cut_for_certain_is_written_again(raw):
+    """Twice, the first field, a name with escapes, blanks, a text that looks like a null, a large payload."""
+    learner = Learner()
+    learner.learn({"purchase_token": "t", "channel": None, "new": 1})
+    payload = learner.read(raw)
+    assert payload is not None
+    assert cut(raw, payload) is None
+
+
+def test_names_are_learnt_up_to_a_number():
+    """They are the sender's to choose; what is beyond is read as a dictionary, as ever."""
+    learner = Learner()
+    for n in range(300):
+        learner.learn({f"field_{n}": 1})
+    assert learner.read(b'{"field_99":1}') is not None
+    assert learner.read(b'{"field_100":1}') is None

@@ -4,9 +4,9 @@ import orjson
 import pytest
 
 from config.catalogue import catalogue
-from worker.purchasely.documented import read_documented
 from worker.purchasely.event import read_event
 from worker.purchasely.examples import TEST_MARK, example
+from worker.purchasely.learnt import Learner
 
 NOW_MS = 1_764_115_200_123
 
@@ -17,7 +17,7 @@ def test_an_example_is_as_purchasely_documents_it(code):
     payload = example(code, {"user_id": "anna"}, "test-1", NOW_MS)
     assert payload.pop(TEST_MARK) is True
     raw = orjson.dumps(payload)
-    assert read_documented(raw) is not None
+    assert Learner().read(raw) is not None
     event = read_event("1-1", raw)
     assert (event.name, event.key, event.time_ms, event.time_fault) == (code, "test-1", NOW_MS, None)
     assert (payload["environment"], payload["user_id"]) == ("SANDBOX", "anna")
