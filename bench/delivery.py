@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import redis
 
-from bench.setting import ROOT, SHARDS, Setting, cpu_s, event, kill_tree, onlookers, own_core, person_of
+from bench.setting import ROOT, SHARDS, Setting, cpu_s, event, kill_tree, memory_bytes, onlookers, own_core, person_of
 
 BOUND = """
 import sys, time, redis
@@ -60,7 +60,14 @@ def delivered(client: redis.Redis, shards: int = SHARDS, names: Sequence[str] = 
 
 
 def full(
-    setting: Setting, count: int, people: int, concurrency: int = 1, *, fresh: bool = True, app: str = "worker.tasks"
+    setting: Setting,
+    count: int,
+    people: int,
+    concurrency: int = 1,
+    *,
+    fresh: bool = True,
+    app: str = "worker.tasks",
+    pool: str = "prefork",
 ) -> dict[str, float]:
     """Drain a backlog with the real worker: events a second and CPU microseconds an event.
 
@@ -72,7 +79,7 @@ def full(
     join(setting)
     known = delivered(setting.redis, shards, names)
     fill(setting.redis, count, people, shards)
-    worker = setting.worker(app, concurrency)
+    worker = setting.worker(app, concurrency, pool)
     cpu = cpu_s(worker)
     wake = f"from worker.tasks import wake\nfor n in {names}:\n  for s in range({shards}): wake(n, s)"
     waker = subprocess.Popen([sys.executable, "-c", wake], env=setting.env, cwd=ROOT)
@@ -84,9 +91,14 @@ def full(
         time.sleep(0.02)
     took = time.perf_counter() - began
     used = cpu_s(worker) - cpu
+    memory = memory_bytes(worker)
     waker.wait()
     kill_tree(worker)
-    return {"events_per_s": (total - first) / took, "cpu_us_per_event": used / (total - known) * 1e6}
+    return {
+        "events_per_s": (total - first) / took,
+        "cpu_us_per_event": used / (total - known) * 1e6,
+        "memory_mib": memory / 2**20,
+    }
 
 
 def baseline(setting: Setting, count: int, people: int) -> dict[str, float]:

@@ -30,25 +30,27 @@ async def _destination(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 async def _post(port: int, rate: float, seconds: float, first: int) -> int:
     """Post singles at a steady rate over a few connections; the number posted."""
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
+    drains = [asyncio.create_task(_drain(reader)) for reader, _ in connections]
     started, count = time.perf_counter(), 0
     while (now := time.perf_counter() - started) < seconds:
         if count / rate > now:
             await asyncio.sleep(count / rate - now)
         body = orjson.dumps(orjson.loads(event((first + count) * 3, 5000)) | {"content_id": time.time_ns()})
-        reader, writer = connections[count % len(connections)]
+        _, writer = connections[count % len(connections)]
         writer.write(
             b"POST /v1/events/app HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bench-token\r\n"
             b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
         )
-        asyncio.get_running_loop().create_task(_drain(reader))
         count += 1
     for _, writer in connections:
         writer.close()
+    await asyncio.gather(*drains)
     return count
 
 
 async def _drain(reader: asyncio.StreamReader) -> None:
-    await reader.read(4096)
+    while await reader.read(65_536):
+        pass
 
 
 async def _measure(sink: int, web: int, rate: float, seconds: float) -> dict[str, float]:
@@ -70,15 +72,19 @@ async def _measure(sink: int, web: int, rate: float, seconds: float) -> dict[str
     }
 
 
-def latency(rate: float = 200, seconds: float = 15, concurrency: int = 2) -> dict[str, float]:
-    """p50 and p99 in milliseconds of the way from the sender to Customer.io."""
+def latency(
+    rate: float = 200, seconds: float = 15, concurrency: int = 2, *, pool: str = "threads", round_trip_ms: float = 0
+) -> dict[str, float]:
+    """p50 and p99 in milliseconds of the way from the sender to Customer.io; Redis may be further away."""
     sink, web = free_port(), free_port()
     with Setting(port=sink, own_sink=False) as setting:
+        if round_trip_ms:
+            setting.away(round_trip_ms)
         python = sys.executable
         setting.start(
             python, "-m", "uvicorn", "--factory", "worker.ingest.app:create", "--port", str(web), "--no-access-log"
         )
-        setting.worker("worker.tasks", concurrency)
+        setting.worker("worker.tasks", concurrency, pool)
         setting.start(python, "-m", "celery", "--app", "worker.tasks", "beat", "--scheduler", "celery.beat:Scheduler")
         time.sleep(2)
         return asyncio.run(_measure(sink, web, rate, seconds))

@@ -119,7 +119,14 @@ class Setting:
     """A server, a sink and the environment for the relay's processes, in a temporary folder."""
 
     def __init__(
-        self, port: int = 8485, *, own_sink: bool = True, shards: int = SHARDS, integrations: int = 1, **config: str
+        self,
+        port: int = 8485,
+        *,
+        own_sink: bool = True,
+        shards: int = SHARDS,
+        integrations: int = 1,
+        after_ms: float = 0,
+        **config: str,
     ) -> None:
         self.shards = shards
         self.names = ["production", *[f"copy{n}" for n in range(1, integrations)]]
@@ -128,6 +135,7 @@ class Setting:
         self.config = {"appendonly": "yes", "appendfsync": "everysec", "save": "", **config}
         self.port = port
         self.own_sink = own_sink
+        self.after_ms = after_ms
         self.started: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -152,7 +160,7 @@ class Setting:
             "BENCH_SINK": f"http://127.0.0.1:{self.port}",
         }
         if self.own_sink:
-            self.start(sys.executable, str(ROOT / "bench" / "sink.py"), str(self.port))
+            self.start(sys.executable, str(ROOT / "bench" / "sink.py"), str(self.port), str(self.after_ms))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -182,12 +190,14 @@ class Setting:
         self.started.append(process)
         return process
 
-    def worker(self, app: str, concurrency: int = 1) -> subprocess.Popen[bytes]:
+    def worker(self, app: str, concurrency: int = 1, pool: str = "prefork") -> subprocess.Popen[bytes]:
         """A Celery worker of the given app; returns once it is ready to take messages."""
+        self.env["RELAY_POOL"] = pool
         python = Path(sys.executable).parent / "celery"
         arguments = ["--app", app, "worker", "--concurrency", str(concurrency), "--without-mingle", "--without-gossip"]
-        command = (str(python), *arguments)
-        process = self.start(*(own_core(*command) if concurrency == 1 else command))
+        command = (str(python), *arguments, "--pool", pool)
+        alone = concurrency == 1 or pool == "threads"  # then it uses one core at most
+        process = self.start(*(own_core(*command) if alone else command))
         broker = redis.Redis.from_url(self.url.replace("/0", "/1"))
         while process.poll() is None and not any(one["cmd"] == "brpop" for one in broker.client_list()):
             time.sleep(0.02)
@@ -218,6 +228,12 @@ def cpu_s(process: subprocess.Popen[bytes]) -> float:
         times = one.cpu_times()
         total += times.user + times.system
     return total
+
+
+def memory_bytes(process: subprocess.Popen[bytes]) -> int:
+    """Memory of a process and its children; what they share counts once."""
+    head = psutil.Process(process.pid)
+    return sum(int(one.memory_full_info().pss) for one in [head, *head.children(recursive=True)])
 
 
 def machine() -> dict[str, str | int]:

@@ -1,9 +1,14 @@
-"""A Customer.io that accepts everything at once: the fastest sink Python gives, counting items by length alone."""
+"""A Customer.io that accepts everything, at once or after so many milliseconds: the fastest sink Python gives.
+
+python bench/sink.py PORT [AFTER_MS]
+"""
 
 import asyncio
 import sys
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{}\n"
+
+AFTER_S = float(sys.argv[2]) / 1000 if len(sys.argv) > 2 else 0.0
 
 
 class Sink(asyncio.Protocol):
@@ -19,7 +24,7 @@ class Sink(asyncio.Protocol):
                 self.left -= taken
                 data = data[taken:]
                 if not self.left:
-                    self.transport.write(ANSWER)
+                    self.answer()
                 continue
             self.buffer += data
             head, found, data = self.buffer.partition(b"\r\n\r\n")
@@ -30,7 +35,13 @@ class Sink(asyncio.Protocol):
             at = lower.find(b"content-length:")
             self.left = int(lower[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
             if not self.left:
-                self.transport.write(ANSWER)
+                self.answer()
+
+    def answer(self):
+        if AFTER_S:
+            asyncio.get_running_loop().call_later(AFTER_S, self.transport.write, ANSWER)
+        else:
+            self.transport.write(ANSWER)
 
 
 async def main(port):

@@ -98,6 +98,16 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(10, gt=0, le=120, description="Longest wait for one answer of Customer.io.")
     request_attempts: int = Field(4, ge=1, le=20, description="Most attempts of one request before the hold.")
     retry_max_s: float = Field(8, gt=0, le=60, description="Longest wait between two attempts, Retry-After included.")
+    pool: Literal["threads", "prefork"] = Field(
+        "threads",
+        description="How a worker serves several lanes at once: in threads of one process, or in a process for each.",
+    )
+    concurrency: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Lanes that a worker serves at once; unset: 32 in threads, one a core in processes.",
+    )
     requests_per_s: int = Field(1000, ge=1, description="Requests per second to Customer.io, per integration.")
     hold_first_s: float = Field(5, gt=0, description="Longest first wait of a held integration before its probe.")
     hold_longest_s: float = Field(300, gt=0, description="Longest wait between probes of a held integration.")

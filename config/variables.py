@@ -6,13 +6,10 @@ from pathlib import Path
 
 from config.settings import Settings
 
-# The Procfile's shell reads it.
-_OTHERS = {"RELAY_CONCURRENCY"}
-
 
 def unknown_variables(env: Mapping[str, str]) -> Iterator[str]:
     """What to say of each `RELAY_` variable that nothing reads, with the nearest one that is read."""
-    known = {f"RELAY_{name.upper()}" for name in Settings.model_fields} | _OTHERS
+    known = {f"RELAY_{name.upper()}" for name in Settings.model_fields}
     found = sorted(name for name in env if name.startswith("RELAY_") and name.upper() not in known)
     text = _file(env.get("RELAY_INTEGRATIONS", "")) if found else ""
     for name in found:

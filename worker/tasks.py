@@ -31,7 +31,7 @@ from worker.process.broker_link import is_demoted
 from worker.process.eventlog import EventLog, RareLog
 from worker.process.foreign import QUEUE, guard
 from worker.process.logs import configure, write_now
-from worker.process.memory import settle_in
+from worker.process.memory import settle_in, use_one_arena
 from worker.process.pulse import Pulse
 from worker.process.stop import Stop
 from worker.process.watchdog import Watchdog
@@ -56,6 +56,11 @@ _SIGN_S = 5.0
 # A sample a minute is wanted, and codes are counted in small bites; more often than that, so that no minute is missed.
 SAMPLE_INTERVAL_S = 20.0
 _COUNTING_S = 1.0
+# Lanes that one process serves at once: those that wait for an answer cost memory alone, and with answers after 100 ms
+# about ten keep it busy.
+_THREADS = 32
+# Of one process, for messages that its threads send.
+_BROKER_CONNECTIONS = 8
 
 guard()
 app = Celery("relay")
@@ -93,6 +98,10 @@ def configure_app() -> None:
     app.conf.broker_url = broker.url
     app.conf.broker_use_ssl = broker.use_ssl
     app.conf.broker_transport_options = broker.options
+    app.conf.worker_pool = chosen.pool
+    threaded = chosen.pool == "threads"
+    app.conf.worker_concurrency = chosen.concurrency or (_THREADS if threaded else None)
+    app.conf.broker_pool_limit = _BROKER_CONNECTIONS if threaded else 2
     app.conf.beat_schedule = {
         "sweep": {
             "task": "relay.sweep",
@@ -151,6 +160,8 @@ def _begin(role: Role) -> None:
         log.warning("unknown_variable", message=warning)
     parts = relay()
     parts.role = role
+    if role == "worker":
+        use_one_arena()
     try:
         parts.begin()
     except OperatorError as error:
@@ -173,6 +184,8 @@ def _begin_child(**_: object) -> None:
 @signals.worker_ready.connect
 def _watch(**_: object) -> None:
     relay().pulse.start()  # after the children were forked
+    if read_settings().pool == "threads":
+        settle_in()
     _look_after_alerts()
     chosen = read_settings()
     Pulse(lambda: give_sign(chosen.data_dir, "worker"), _SIGN_S).start()

@@ -272,8 +272,10 @@ FOREIGN = {
 }
 
 
-def test_messages_of_strangers_do_not_end_or_stall_a_worker(stack):
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_messages_of_strangers_do_not_end_or_stall_a_worker(make_stack, pool):
     """Garbage, unknown tasks, wrong arguments, pickle, a remote shutdown: dropped, and events go on being delivered."""
+    stack = make_stack(RELAY_POOL=pool).start()
     worker = stack.processes["worker"]
     children = {child.pid for child in psutil.Process(worker.pid).children(recursive=True)}
     address = urlsplit(stack.server.url)

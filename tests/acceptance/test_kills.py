@@ -55,8 +55,9 @@ def test_after_a_kill_the_next_worker_goes_on_within_seconds(stack):
     assert "shard_with_crashes integration=production" in stack.log("worker")
 
 
-def test_a_child_that_is_killed_is_replaced(stack):
-    """The main process starts another; the second child goes on meanwhile."""
+def test_a_child_that_is_killed_is_replaced(make_stack):
+    """With processes for lanes the main one starts another; the second child goes on meanwhile."""
+    stack = make_stack(RELAY_POOL="prefork").start()
     stack.faults(arm={"slow": {"next": 1}}, slow_s=60)
     ids = send(stack, "ACTIVATE", "SUBSCRIPTION_STARTED")
     in_the_air(stack)
@@ -67,8 +68,9 @@ def test_a_child_that_is_killed_is_replaced(stack):
     assert stack.processes["worker"].poll() is None
 
 
-def test_the_children_of_a_killed_main_process_end_too(stack):
+def test_the_children_of_a_killed_main_process_end_too(make_stack):
     """None goes on without its main process, and another worker can take over."""
+    stack = make_stack(RELAY_POOL="prefork").start()
     main = psutil.Process(stack.processes["worker"].pid)
     children = until(lambda: len(found := main.children()) >= 2 and found, "both children are there")
     main.kill()
@@ -77,12 +79,24 @@ def test_the_children_of_a_killed_main_process_end_too(stack):
     assert alive == []
 
 
-def test_an_event_that_kills_its_worker_is_buried(make_stack):
-    """It is found by shrinking batches; the neighbours, before and behind it, are delivered in order."""
-    stack = make_stack(RELAY_LEASE_S="1", RELAY_SHARDS="1").start("simulator", "web", "beat")
-    stack.spawn("worker", procfile()["worker"].replace("worker.tasks", "tests.acceptance.killing_app"))
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_an_event_that_kills_its_worker_is_buried(make_stack, pool):
+    """It is found by shrinking batches; the neighbours, before and behind it, are delivered in order.
+
+    Of a pool of processes the main one starts another; a process with threads is started again by its supervisor.
+    """
+    stack = make_stack(RELAY_LEASE_S="1", RELAY_SHARDS="1", RELAY_POOL=pool).start("simulator", "web", "beat")
+    command = procfile()["worker"].replace("worker.tasks", "tests.acceptance.killing_app")
+    worker = stack.spawn("worker", command)
     ids = send(stack, *["ACTIVATE"] * 30, "KILLER", *["ACTIVATE"] * 30)
-    until(lambda: stack.account.dead == 1 and stack.account.delivered == 60, "one dead, sixty delivered", within_s=60)
+
+    def done():
+        nonlocal worker
+        if worker.poll() is not None:
+            worker = stack.spawn("worker", command)
+        return stack.account.dead == 1 and stack.account.delivered == 60
+
+    until(done, "one dead, sixty delivered", within_s=60)
     assert arrived(stack) == ids[:30] + ids[31:]
     (letter,) = json.loads(stack.relay("dead", "list", "--json").stdout)["items"]
     assert (letter["reason"], letter["event_id"]) == ("crashed_worker", ids[30])

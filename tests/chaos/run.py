@@ -107,6 +107,7 @@ class Chaos:
         two_identities: bool = False,
         dripping: bool = False,
         nonsense: bool = False,
+        pool: str = "threads",
     ) -> None:
         self._seed = seed
         self._plan = make_plan(seed, faults, LEASE_S, dripping=dripping, nonsense=nonsense)
@@ -123,6 +124,7 @@ class Chaos:
             f"redis://127.0.0.1:{self._proxy.port}/0",
             f"{text}\n[integrations.production.user_properties]\n{properties}\n{IDENTITY if two_identities else ''}",
             RELAY_BROKER_URL=f"redis://127.0.0.1:{self._broker_proxy.port}/1",
+            RELAY_POOL=pool,
             **SETTINGS,
         )
         self._events = sum(map(len, self._histories.values()))
@@ -451,6 +453,7 @@ def main(arguments: list[str]) -> int:
         action="store_true",
         help="Customer.io answers nonsense now and then, and Redis does to the web door.",
     )
+    parser.add_argument("--pool", choices=("threads", "prefork"), default="threads", help="How the workers deliver.")
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing may be left running
     with tempfile.TemporaryDirectory() as temporary:
@@ -464,6 +467,7 @@ def main(arguments: list[str]) -> int:
             two_identities=chosen.two_identities,
             dripping=chosen.dripping,
             nonsense=chosen.nonsense,
+            pool=chosen.pool,
         ).run()
     text = markdown(summary)
     print(text)

@@ -24,7 +24,8 @@ def web() -> None:
 def worker(*, alive: bool) -> None:
     """Run a worker: it delivers to Customer.io. Any number of them, on any number of hosts.
 
-    RELAY_CONCURRENCY is the number of its processes (one a core by default). SIGTERM: it finishes the requests in hand.
+    It serves RELAY_CONCURRENCY lanes at once (32 by default), in threads or, with RELAY_POOL=prefork, in processes.
+    SIGTERM: it finishes the requests in hand.
     """
     look_for("worker") if alive else become("worker")
 

@@ -40,7 +40,7 @@ _KEYS_WITHIN_S = 2.0
     type=click.IntRange(0, 65535),
     help="Port of the web door; 0: a free one.  [default: RELAY_PORT, or 8080]",
 )
-@click.option("--concurrency", type=click.IntRange(1, 256), help="Processes that deliver.  [default: one per core]")
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Lanes that are served at once.  [default: 32]")
 @click.option(
     "--console-port",
     type=click.IntRange(0, 65535),

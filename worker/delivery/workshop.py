@@ -34,6 +34,7 @@ class Workshop:
         holds: Holds,
         suppressed: Suppressed,
         stop: Stop,
+        fill: Fill,
     ) -> None:
         self.bounds = bounds(chosen)
         self._integration = integration
@@ -51,7 +52,7 @@ class Workshop:
         )
         self._tolerance_ms = int(chosen.clock_tolerance_s * 1000)
         self._mapper = Mapper(integration, self._tolerance_ms)
-        self._fill = Fill(chosen.batch_events)
+        self._fill = fill
         self._bound = DeadBound(client, chosen.shards, integration.name, chosen.dead_limit)
         self._streams = streams
         self._suppressed = suppressed

@@ -18,7 +18,6 @@ PROCFILE = {
     "worker": (
         "celery --quiet --app worker.tasks worker --queues relay --loglevel ${RELAY_LOG_LEVEL:-INFO}"
         " --without-gossip --without-mingle --without-heartbeat"
-        " ${RELAY_CONCURRENCY:+--concurrency=$RELAY_CONCURRENCY}"
     ),
     "beat": (
         "celery --quiet --app worker.tasks beat --loglevel ${RELAY_LOG_LEVEL:-INFO}"

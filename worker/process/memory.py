@@ -6,7 +6,7 @@ import sys
 
 # glibc's mallopt(3): where its own defaults give every buffer above 128 KiB back to the kernel and fault it in again,
 # 1.4 page faults an event were measured.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _KEEP_BYTES = 64 << 20
 
 
@@ -19,8 +19,17 @@ def settle_in() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    _choose(_M_MMAP_THRESHOLD, _KEEP_BYTES)
+    _choose(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+
+
+def use_one_arena() -> None:
+    """To be called before threads begin: by default threads keep freed memory for themselves."""
+    _choose(_M_ARENA_MAX, 1)
+
+
+def _choose(parameter: int, value: int) -> None:
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):  # musl has none
-            libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
-            libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+            libc.mallopt(parameter, value)

@@ -1,5 +1,6 @@
 """Serving integrations: deliveries and replay jobs of one process, over workshops that are kept from lease to lease."""
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -32,6 +33,13 @@ from worker.store.suppression import Suppressed
 AnyLanes = TypeVar("AnyLanes", bound=LetterLanes)
 
 
+class _Workshops(threading.local):
+    """The workshops of one thread: each serves one lane at a time, on a connection of its own."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Workshop] = {}
+
+
 class Serving:
     """Makes what serves a lane or a job; `config` gives the configuration in force. To be made after a fork."""
 
@@ -54,7 +62,8 @@ class Serving:
         self._suppressed = suppressed
         self._jobs = jobs
         self._claims = claims
-        self._workshops: dict[str, Workshop] = {}
+        self._mine = _Workshops()
+        self._fills: dict[str, Fill] = {}  # of each integration: threads learn from each other
 
     def delivery(self, lane: Lane, stop: Stop) -> Delivery:
         """A delivery for one lease."""
@@ -73,19 +82,21 @@ class Serving:
         return kind(self._redis, int(chosen.lease_s * 1000), chosen.person_ttl_s, WAKE_MS)
 
     def close(self) -> None:
-        """Close every HTTP session."""
-        for shop in self._workshops.values():
+        """Close the HTTP sessions of this thread."""
+        for shop in self._mine.by_name.values():
             shop.close()
 
     def _workshop(self, integration: Integration, stop: Stop) -> Workshop:
         """What an integration's deliveries and replays share, kept for the next lease."""
-        made = self._workshops.get(integration.name)
+        shops = self._mine.by_name
+        made = shops.get(integration.name)
         if made is not None and not made.serves(integration):
             made.close()
             made = None
         if made is None:
-            made = self._workshops[integration.name] = Workshop(
-                integration, self._settings, self._redis, self._streams, self._holds, self._suppressed, stop
+            fill = self._fills.setdefault(integration.name, Fill(self._settings.batch_events))
+            made = shops[integration.name] = Workshop(
+                integration, self._settings, self._redis, self._streams, self._holds, self._suppressed, stop, fill
             )
         return made
 

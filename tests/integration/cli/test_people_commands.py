@@ -190,6 +190,22 @@ def test_the_pace_is_kept_over_all_workers(redis_url):
     assert 5 <= turns <= 10
 
 
+def test_permits_are_taken_several_at_a_time(redis_url):
+    """At 1,000 a second one question to Redis is good for ten requests; the limit holds all the same."""
+    slept = []
+    with Redis.from_url(redis_url) as client:
+        pace = RequestPace(client, "production", 1000, slept.append)
+        client.config_resetstat()
+        for _ in range(100):
+            pace.wait()
+        assert client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 11
+        two = [RequestPace(client, "other", 200, lambda _: pytest.fail("enough")) for _ in range(2)]
+        with pytest.raises(pytest.fail.Exception):
+            for turn in range(500):
+                two[turn % 2].wait()
+        assert turn <= 400
+
+
 def test_a_server_that_cannot_count_stops_nothing():
     """Redis away: the request goes out all the same."""
     with Redis(port=1, socket_connect_timeout=0.1, retry=None) as client:

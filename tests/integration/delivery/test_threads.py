@@ -1,0 +1,33 @@
+"""Lanes that threads of one process serve side by side."""
+
+import logging
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.support.fakes import raw_event
+from tests.support.hostile import Hostile, answer
+from tests.support.parts import append, make_parts
+from worker.ledger.figures import Ledger
+from worker.process.stop import Stop
+
+SHARDS, EVENTS = 12, 40
+
+
+def test_each_thread_has_a_connection_of_its_own(tmp_path, redis_url, caplog):
+    """Answers belong to their requests, none is lost, and no connection is opened twice or thrown away."""
+    caplog.set_level(logging.DEBUG, "urllib3")
+    with Hostile(lambda caller: caller.say(answer(200))) as server:
+        parts = make_parts(tmp_path, redis_url, base_url=server.url, shards=SHARDS, batch_events=5)
+        parts.join()
+        for lane in parts.lanes():
+            append(parts, lane, *[raw_event("ACTIVATE", at, person=f"p{lane.shard}") for at in range(EVENTS)])
+        with ThreadPoolExecutor(SHARDS) as pool:
+            ended = list(pool.map(lambda lane: parts.delivery(lane, Stop()).run(uuid.uuid4().hex), parts.lanes()))
+    assert ended == ["empty"] * SHARDS
+    found = Ledger(parts).audit()
+    assert [(books.delivered, books.waiting) for books in found.books] == [(EVENTS, 0)] * SHARDS
+    assert [one for one in found.findings if one.integration] == []
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("urllib3")]
+    assert not [text for text in said if "pool is full" in text]
+    assert sum("Starting new HTTP connection" in text for text in said) <= SHARDS
+    parts.redis.close()
