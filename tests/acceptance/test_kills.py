@@ -103,6 +103,31 @@ def test_an_event_that_kills_its_worker_is_buried(make_stack, pool):
     assert stack.findings == []
 
 
+def test_neighbours_of_a_process_that_is_killed_are_not_taken_for_its_killer(make_stack):
+    """Threads die together, again and again and at different points: the one event is buried, all others arrive."""
+    stack = make_stack(RELAY_LEASE_S="1", RELAY_SHARDS="16", RELAY_POOL="threads").start("simulator", "web", "beat")
+    stack.faults(arm={"slow": {"probability": 1}}, slow_s=0.1)
+    people = [f"person-{number}" for number in range(40)]
+    for person in people:
+        send(stack, *["ACTIVATE"] * 8, person=person)
+    (killer,) = send(stack, "KILLER", person="killer")
+    ids = {one for person in ["killer", *people] for one in send(stack, *["SUBSCRIPTION_RENEWED"] * 8, person=person)}
+    command = procfile()["worker"].replace("worker.tasks", "tests.acceptance.killing_app")
+    worker = stack.spawn("worker", command)
+
+    def done():
+        nonlocal worker
+        if worker.poll() is not None:
+            worker = stack.spawn("worker", command)
+        return stack.account.dead + stack.account.delivered == 2 * 8 * len(people) + 8 + 1
+
+    until(done, "everything is settled", within_s=90)
+    letters = json.loads(stack.relay("dead", "list", "--json").stdout)["items"]
+    assert [(letter["reason"], letter["event_id"]) for letter in letters] == [("crashed_worker", killer)]
+    assert ids <= set(arrived(stack))
+    assert stack.findings == []
+
+
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_sigterm_finishes_the_batch_in_hand(stack, whole_group):
     """Asked to stop in the middle of a request: its answer is awaited and settled, the lease given back, exit 0."""

@@ -149,12 +149,14 @@ class _Run:
 
     def _step(self) -> Literal["settled", "answered", "held"]:
         """Compose, send and settle one request; "answered" when Customer.io has judged it."""
-        self._note("mapping")
         most = self._most()
-        request = self._requests.compose(self._requests.decide(self._queue[:most]))
+        with self._caution.deciding():
+            self._note("mapping")
+            request = self._requests.compose(self._requests.decide(self._queue[:most]))
+            self._note("sending")
         if request.composed.operations:
             once = self.probe or (self._search.failing and request.events > 1)
-            self._requests.send(request, self._lease, self._note_sending, once=once)
+            self._requests.send(request, self._lease, once=once)
             self._requests.trace(request, self._queue)
         poison = self._is_poisoned(request) if request.failed or request.refused_alone else False
         judged = request.judge(poison=poison)
@@ -248,14 +250,11 @@ class _Run:
             request = self._requests.compose([witness])
             if not request.composed.operations:
                 continue
-            self._requests.send(request, self._lease, self._note_sending, once=True)
+            self._requests.send(request, self._lease, once=True)
             served = request.answer is not None and request.judge() == "settle" and not request.refused_alone
             if served:
                 return True
         return served
-
-    def _note_sending(self) -> None:
-        self._note("sending")
 
     def _note(self, phase: Phase) -> None:
         """Note the event that is tried alone, so that the next process knows if it kills this one."""

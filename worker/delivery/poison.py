@@ -1,6 +1,9 @@
 """The search for poison: the event that kills its worker, or that Customer.io fails at."""
 
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
 from worker.mapping.decision import Decision, Learn, Send
 from worker.mapping.outcome import Dead
@@ -18,6 +21,9 @@ REFUSALS = 6
 REFUSALS_ALONE = 12
 # At most this many events of other people are tried, to see whether Customer.io accepts any.
 WITNESSES = 3
+# Threads of one process die together: of those that are cautious one at a time decides what its events become, so that
+# the one that dies of it is not taken for another.
+_DECIDING: Final = threading.Lock()
 
 
 class Caution:
@@ -34,6 +40,10 @@ class Caution:
     def alone(self) -> bool:
         """Whether events are tried one by one, each noted first, so that the next process knows what was in hand."""
         return self.events == 1
+
+    def deciding(self) -> AbstractContextManager[object]:
+        """The turn of this lane, among the cautious ones of this process, to decide what its events become."""
+        return _DECIDING if self.events else nullcontext()
 
     def poison(self) -> Dead | None:
         """The end of the first event, when enough holders have crashed with it alone in hand."""

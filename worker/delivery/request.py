@@ -242,8 +242,8 @@ class Requests:
                 return Request(events, shadowed(composed) if self.in_shadow else composed)
             events = max(1, min(self._fill.events(), events * 3 // 4))
 
-    def send(self, request: Request, lease: Lease, note: Callable[[], None], *, once: bool = False) -> None:
-        """Send a request and keep the answer with it; `note` runs ahead of each attempt.
+    def send(self, request: Request, lease: Lease, *, once: bool = False) -> None:
+        """Send a request and keep the answer with it.
 
         Raises:
             StoppedError: this process is asked to stop; what was sent is not settled.
@@ -253,7 +253,6 @@ class Requests:
         def before() -> None:
             if self._stopping():
                 raise StoppedError
-            note()
             lease.check()  # last: nothing may come between this check and the request
 
         request.answer, request.attempts = self._post.send(request_body(request.composed.operations), before, once=once)

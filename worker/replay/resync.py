@@ -51,7 +51,7 @@ class Resync(Replay):
         told, operations = self._mapper.identify_again(states, time.time_ns() // 1_000_000)
         request = Request(len(told), Composed(operations, [None] * len(told), {}))
         if operations:
-            self._requests.send(request, lease, _nothing, once=probe)
+            self._requests.send(request, lease, once=probe)
         judged = request.judge()
         if judged == "hold":
             hold(self._gate, request, lease, probe=probe)
@@ -72,7 +72,3 @@ class Resync(Replay):
         lane = self._lane
         found = self._read_states([person_key(lane.shard, lane.integration, digest) for digest in digests])
         return {digest: blob for digest, blob in zip(digests, found, strict=True) if blob is not None}
-
-
-def _nothing() -> None:
-    """Nothing is noted before an attempt: sending properties kills no worker that deliveries would not."""

@@ -113,7 +113,7 @@ class Replay:
         request = self._requests.compose(self._decide(present, turn))
         present = present[: request.events]
         if request.composed.operations:
-            self._requests.send(request, lease, _nothing, once=probe)
+            self._requests.send(request, lease, once=probe)
             self._requests.trace(request, present)
         judged = request.judge()
         if judged == "hold":
@@ -177,7 +177,3 @@ class Replay:
         change = trail_change(request, self._requests.number, self._job_id)
         wake = self._letters.settle(self._lane, self._job_id, token, outcomes, people, search, change)
         return Ended(how, request.events if request else 0, wake)
-
-
-def _nothing() -> None:
-    """Nothing is noted before an attempt: the take has counted the trial."""
