@@ -1,5 +1,7 @@
 """A payload read as documented means what it means as a dictionary."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -156,17 +158,74 @@ def test_what_is_never_sent_is_cut_out_of_the_bytes(raw, sent):
         b'{"channel":null,"plan":"a"}',
         b'{"plan":"a","purchase\\u005ftoken":"t"}',
         b'{"plan":"a", "purchase_token": "t"}',
+        b'{"plan":"a","purchase_token": "t","new":1}',
+        b'{"plan":"a","purchase_token":"t","purchase\\u005ftoken":"u"}',
+        b'{"plan":"a","purchase_token":"t","purchase\\u005ftoken":null}',
+        b'{"plan":"purchase_token","new":1}',
         b'{"plan":"null","channel":null}',
+        b'{"plan":"a","channel":"b","channel":null}',
         b'{"plan":"a","new":"' + b"x" * 20_000 + b'"}',
     ],
 )
 def test_what_cannot_be_cut_for_certain_is_written_again(raw):
-    """Twice, the first field, a name with escapes, blanks, a text that looks like a null, a large payload."""
+    """Twice, the first field, a name with escapes, blanks, texts that look like a name or a null, a large payload."""
     learner = Learner()
     learner.learn({"purchase_token": "t", "channel": None, "new": 1})
     payload = learner.read(raw)
     assert payload is not None
     assert cut(raw, payload) is None
+
+
+SAME = r'{"event_name":"ACTIVATE","event_id":"event-id-1","user_id":"u","plan":"a",%s}'
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"purchase_token": "secret"',
+        '"purchase_token":"secret","new":1,"purchase\\u005ftoken":"other"',
+        '"channel":"b","channel":null',
+        '"purchase_token":["secret"],"new":"\\"purchase_token\\":"',
+        '"__bool__":1',
+        '"__weakref__":1',
+    ],
+)
+def test_both_ways_send_the_same_of_what_no_serializer_writes(fields, monkeypatch):
+    """Whoever writes JSON by hand: no part of a secret is sent, and what is sent is JSON."""
+    (_, decision), (_, expected) = both((SAME % fields).encode(), monkeypatch)
+    sent, same = orjson.loads(decision.body), orjson.loads(expected.body)
+    assert sent == same
+    assert "secret" not in str(sent)
+
+
+@pytest.mark.parametrize("name", ["__bool__", "__getattr__", "__len__", "__post_init__", "__weakref__", "_", "x" * 65])
+def test_no_name_changes_what_other_payloads_are(name):
+    """A name like a method's is not learnt, nor one without end: other events go on as before."""
+    learner = Learner()
+    learner.learn({name: 1, "new": 1})
+    payload = learner.read(b'{"plan":"a","new":2}')
+    assert payload is not None
+    assert (payload.get("new"), payload.get("nothing"), bool(payload)) == (2, None, True)
+    assert learner.read(b'{"%b":1}' % name.encode()) is None
+
+
+def test_a_person_may_be_named_by_what_is_never_sent(monkeypatch):
+    """An identity chain may use such a field: it is read as any other one, and not sent."""
+    table = FILE.replace('anonymous = "profile"', 'anonymous = "profile"\nid = ["recipient"]')
+    monkeypatch.setitem(globals(), "MAPPER", Mapper(parse(table, "", {"S": "x"}).integrations["production"]))
+    (fast, decision), (_, expected) = both((SAME % '"recipient":"anna"').encode(), monkeypatch)
+    assert isinstance(fast.payload, Documented)
+    assert decision == expected
+    assert decision.who.value == "anna"
+
+
+def test_what_several_threads_learn_is_known_of_all():
+    """Lanes are read side by side: no field is taken for learnt that decoding does not know."""
+    learner = Learner()
+    names = [f"field_{n}" for n in range(96)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: learner.learn({name: 1}), names))
+    assert learner.read(orjson.dumps(dict.fromkeys(names, 1))) is not None
 
 
 def test_names_are_learnt_up_to_a_number():
