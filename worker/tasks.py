@@ -30,6 +30,7 @@ from worker.process.alive import give_sign, withdraw
 from worker.process.broker_link import is_demoted
 from worker.process.eventlog import EventLog, RareLog
 from worker.process.foreign import QUEUE, guard
+from worker.process.in_hand import InHand
 from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in, use_one_arena
 from worker.process.pulse import Pulse
@@ -56,6 +57,8 @@ _SIGN_S = 5.0
 # A sample a minute is wanted, and codes are counted in small bites; more often than that, so that no minute is missed.
 SAMPLE_INTERVAL_S = 20.0
 _COUNTING_S = 1.0
+# What is without progress for so long hangs in spite of every other bound.
+HANGS_S = 600
 # Lanes that one process serves at once: those that wait for an answer cost memory alone, and with answers after 100 ms
 # about ten keep it busy.
 _THREADS = 32
@@ -76,7 +79,7 @@ app.conf.update(
     worker_send_task_events=False,
     worker_enable_remote_control=False,  # whoever reaches the broker could end the workers, or change their limits
     worker_proc_alive_timeout=30,
-    task_time_limit=600,  # a child that hangs in spite of every other bound
+    task_time_limit=HANGS_S,  # of a pool of processes; a thread cannot be ended: see the watchdog
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_pool_limit=2,
@@ -85,6 +88,7 @@ app.conf.update(
 
 
 _stop = Stop()
+_in_hand = InHand()
 
 
 def configure_app() -> None:
@@ -203,7 +207,15 @@ def _watch(**_: object) -> None:
     def busy() -> bool:
         return bool(state.active_requests or state.reserved_requests)
 
-    Watchdog(queue_length, lambda: sum(state.total_count.values()), busy, read_settings().watchdog_s).start()
+    Watchdog(
+        queue_length,
+        lambda: sum(state.total_count.values()),
+        busy,
+        chosen.watchdog_s,
+        ages_s=_in_hand.ages_s,
+        hangs_s=HANGS_S,
+        stop=_stop.ask,
+    ).start()
 
 
 def _look_after_alerts() -> None:
@@ -244,6 +256,7 @@ def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
         while parts.delivery(lane, _stop).run(uuid.uuid4().hex, probe=probe) == "more":
             if wake(integration, shard) or _stop.asked():
                 return  # the broker has the message: others get their turn first
+            _in_hand.go_on()
 
 
 @app.task(name="relay.replay", expires=_MESSAGE_LIFE_S)
@@ -353,8 +366,9 @@ def _redis_may_be_away() -> Iterator[None]:
     Nothing is served of a Redis that holds what this release, or these settings, would misread.
     """
     try:
-        relay().check_once()
-        yield
+        with _in_hand:
+            relay().check_once()
+            yield
     except OperatorError as error:
         log.critical("cannot_serve", message=error)
     except redis.ResponseError as fault:

@@ -128,6 +128,29 @@ def test_neighbours_of_a_process_that_is_killed_are_not_taken_for_its_killer(mak
     assert stack.findings == []
 
 
+def test_a_thread_that_hangs_ends_its_worker(make_stack):
+    """No one can end a thread: the process exits 75, its supervisor starts another, and the event is found."""
+    stack = make_stack(RELAY_LEASE_S="1", RELAY_SHARDS="1", RELAY_WATCHDOG_S="0.2", RELAY_POOL="threads")
+    stack.start("simulator", "web", "beat")
+    command = procfile()["worker"].replace("worker.tasks", "tests.acceptance.hanging_app")
+    ids, ends = send(stack, *["ACTIVATE"] * 8, "HANGER", *["ACTIVATE"] * 8), []
+    worker = stack.spawn("worker", command)
+
+    def done():
+        nonlocal worker
+        if worker.poll() is not None:
+            ends.append(worker.returncode)
+            worker = stack.spawn("worker", command)
+        return stack.account.dead == 1 and stack.account.delivered == 16
+
+    until(done, "one dead, sixteen delivered", within_s=90)
+    assert ends
+    assert set(ends) == {75}
+    assert arrived(stack) == ids[:8] + ids[9:]
+    (letter,) = json.loads(stack.relay("dead", "list", "--json").stdout)["items"]
+    assert (letter["reason"], letter["event_id"]) == ("crashed_worker", ids[8])
+
+
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_sigterm_finishes_the_batch_in_hand(stack, whole_group):
     """Asked to stop in the middle of a request: its answer is awaited and settled, the lease given back, exit 0."""

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from worker.delivery.poison import Caution, Search, witnesses
+from worker.delivery.poison import Caution, Search, deciding, witnesses
 from worker.delivery.request import Gate, Request, Requests, Waiting, hold
 from worker.delivery.settlement import Settler
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
@@ -150,7 +150,8 @@ class _Run:
     def _step(self) -> Literal["settled", "answered", "held"]:
         """Compose, send and settle one request; "answered" when Customer.io has judged it."""
         most = self._most()
-        with self._caution.deciding():
+        # nothing renews the lease before something is sent
+        with deciding(self._parts.bounds.lease_s / 3 if self._caution.events else 0):
             self._note("mapping")
             request = self._requests.compose(self._requests.decide(self._queue[:most]))
             self._note("sending")

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from typing import Final
 
 from worker.mapping.decision import Decision, Learn, Send
@@ -26,6 +26,21 @@ WITNESSES = 3
 _DECIDING: Final = threading.Lock()
 
 
+@contextmanager
+def deciding(wait_s: float) -> Iterator[None]:
+    """The turn of a lane, among the cautious ones of this process, to decide what its events become.
+
+    It is a moment's work: whoever has waited so long (0: does not wait) goes on all the same, since an event that hangs
+    must not keep the other lanes from their work, nor itself from being found.
+    """
+    mine = wait_s > 0 and _DECIDING.acquire(timeout=wait_s)
+    try:
+        yield
+    finally:
+        if mine:
+            _DECIDING.release()
+
+
 class Caution:
     """After unexplained deaths of holders: smaller batches, then single events, until the batch is passed."""
 
@@ -40,10 +55,6 @@ class Caution:
     def alone(self) -> bool:
         """Whether events are tried one by one, each noted first, so that the next process knows what was in hand."""
         return self.events == 1
-
-    def deciding(self) -> AbstractContextManager[object]:
-        """The turn of this lane, among the cautious ones of this process, to decide what its events become."""
-        return _DECIDING if self.events else nullcontext()
 
     def poison(self) -> Dead | None:
         """The end of the first event, when enough holders have crashed with it alone in hand."""

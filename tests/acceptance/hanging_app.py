@@ -1,0 +1,22 @@
+"""The relay's Celery application, with an event that hangs for ever whoever maps it."""
+
+import threading
+
+from worker import tasks
+from worker.mapping.mapper import Mapper
+from worker.tasks import app
+
+__all__ = ["app"]
+
+tasks.HANGS_S = 3
+
+_decide = Mapper.decide
+
+
+def _decide_or_hang(self, event, *rest):
+    if event.name == "HANGER":
+        threading.Event().wait()
+    return _decide(self, event, *rest)
+
+
+Mapper.decide = _decide_or_hang
