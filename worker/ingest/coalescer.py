@@ -197,6 +197,9 @@ class Appender:
         try:
             async with asyncio.timeout(self._trip_s):
                 replies = await self._storing.store([(lane, _pieces(parts)) for lane, parts in trip])
+            # a trip that failed at once says nothing of how far away Redis is
+            took_s = asyncio.get_running_loop().time() - began_s
+            self._quickest_s = min(took_s, self._quickest_s * _FADE) or took_s
             for (lane, parts), reply in zip(trip, replies, strict=True):
                 self._answer(lane, parts, reply)
         except BaseException as fault:
@@ -208,8 +211,6 @@ class Appender:
         finally:
             self._under_way -= 1
             self._torn -= torn
-            took_s = asyncio.get_running_loop().time() - began_s
-            self._quickest_s = min(took_s, self._quickest_s * _FADE) or took_s
 
     async def _look(self) -> None:
         try:

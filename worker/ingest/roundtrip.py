@@ -70,9 +70,16 @@ class Line:
         self._idle.append(connection)
 
     async def hang_up(self) -> None:
-        """Close the connections that are kept: unread replies on them may belong to other commands."""
-        for connection in self._idle:
-            await connection.disconnect()
+        """Close the connections that are kept: unread replies on them may belong to other commands.
+
+        No trip takes one meanwhile, before it is closed.
+        """
+        kept, self._idle = self._idle, []
+        try:
+            for connection in kept:
+                await connection.disconnect()
+        finally:
+            self._idle += kept
 
 
 async def exchange(connection: Any, commands: Sequence[Command]) -> list[Any]:

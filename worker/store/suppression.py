@@ -14,16 +14,16 @@ class Suppressed:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client
-        self._version: bytes | None = None
-        self._people: frozenset[str] = frozenset()
+        # together, since threads that read beside each other must not pair one's list with another's version
+        self._known: tuple[bytes | None, frozenset[str]] = (None, frozenset())
 
     def people(self) -> frozenset[str]:
         """The suppressed, as `person_names` gives them; reads the list only when its version in Redis changed."""
         version = self._redis.get(SUPPRESSED_VERSION)
-        if version != self._version:
-            self._people = frozenset(name.decode() for name in self._redis.hkeys(SUPPRESSED))
-            self._version = version
-        return self._people
+        known = self._known
+        if version != known[0]:
+            known = self._known = version, frozenset(name.decode() for name in self._redis.hkeys(SUPPRESSED))
+        return known[1]
 
     def add(self, person: str) -> bool:
         """Suppress a person; False when they were already."""

@@ -117,6 +117,34 @@ def test_one_senders_posts_keep_their_order(run, monkeypatch, far_s):
     run(scenario)
 
 
+def test_a_trip_that_failed_at_once_does_not_bring_redis_nearer(run, monkeypatch):
+    """After an outage several trips are under way again, as before."""
+    faults, under_way, most = [], [0], [0]
+
+    async def far(line, commands):
+        if faults:
+            raise faults.pop()
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        await elapse_async(0.02)
+        replies = await round_trip(line, commands)
+        under_way[0] -= 1
+        return replies
+
+    async def scenario(bench):
+        await bench.appender.probe()
+        monkeypatch.setattr("worker.ingest.store_events.round_trip", far)
+        await bench.append(event("first"))
+        faults.append(redis.exceptions.ConnectionError("gone"))
+        with pytest.raises(NotStoredError, match="connection"):
+            await bench.append(event("lost"))
+        most[0] = 0
+        await asyncio.gather(*(bench.append(event(f"e{n}")) for n in range(30)))
+        assert most[0] > 1
+
+    run(scenario)
+
+
 def test_an_event_is_stored_once(run):
     """Within a request, among requests of one moment, and later; the counts say so."""
 
