@@ -3,7 +3,9 @@
 import ast
 import re
 import subprocess
+import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,31 @@ def test_the_lock_files_hold_every_dependency(lock: str) -> None:
     assert {re.split(r"[\[<>=;~! ]", name)[0].lower() for name in asked} <= pinned
     assert "--hash=sha256:" in text
     assert "://" not in text
+
+
+def test_whatever_the_relay_imports_comes_with_it() -> None:
+    """An installation has what the lock pins, nothing that the tests happen to bring; extras are named here."""
+    extras = {"apprise", "authlib", "botocore", "joserfc", "obstore", "opentelemetry", "zstandard"}
+    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    of_package = metadata.packages_distributions()
+    missing = set()
+    for path in [*ROOT.glob("worker/**/*.py"), *ROOT.glob("config/**/*.py")]:
+        for name in _imported(ast.parse(path.read_text("utf-8"))) - sys.stdlib_module_names - {"worker", "config"}:
+            owners = {re.sub(r"[-_.]+", "-", owner).lower() for owner in of_package.get(name, ())}
+            if name not in extras and not owners & locked:
+                missing.add((name, path.name))
+    assert missing == set()
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """The outermost packages that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def test_the_readme_installs_nothing_that_is_not_pinned() -> None:
