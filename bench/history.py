@@ -12,6 +12,9 @@ import redis
 
 from bench.delivery import join
 from bench.setting import ROOT, Setting, event, person_of
+from config.settings import Settings
+from worker.mapping.operation import ulid
+from worker.store.dedup import bucket_s, id_digest, tables
 from worker.store.trail import Run, encode_record
 
 PEOPLE = 300_000
@@ -19,11 +22,14 @@ BATCH = 280
 
 
 def fill(client: redis.Redis, count: int, shards: int) -> None:
-    """Settled events with their trail, as workers leave them."""
+    """Settled events with their ids and their trail, as the web door and the workers leave them."""
     pipe = client.pipeline(transaction=False)
+    bucket = int(time.time()) // bucket_s(Settings().dedup_window_s)
     for number in range(count):
         shard = zlib.crc32(f"user-{person_of(number, PEOPLE)}".encode()) % shards
         pipe.xadd(f"relay:{{{shard}}}:events:app", {"b": event(number, PEOPLE)})
+        digest = id_digest(f"a2430cab-b56f-45d6-9268-{number:012d}")
+        pipe.hset(tables(shard, "ids", "app", bucket)[0], digest, b"\0\0\0\0")  # type: ignore[arg-type]
         if number % 2000 == 1999:
             pipe.execute()
     pipe.execute()
@@ -56,8 +62,10 @@ def history(count: int = 1_000_000) -> dict[str, float]:
 
         payload = orjson.loads(event(count * 2 // 3, PEOPLE))
         ident, person = payload["event_id"], payload["user_id"]
+        ulid_seen = ulid(payload["event_created_at_ms"], ident)
         questions = {
             "trace by id": ["trace", ident],
+            "trace by ULID": ["trace", ulid_seen],
             "trace by id and person": ["trace", ident, "--person", person],
             "trace by id and time": ["trace", ident, "--at", "1m"],
             "person": ["person", person],

@@ -13,6 +13,8 @@ from worker.history.sentences import plain_sentence
 
 _LIMIT = 40
 _BUDGET_S = 0.1
+LOOK_S = 0.08
+"""How long a page looks for one event or person before it says that there is more to look through, seconds."""
 OUTCOMES = {"delivered": "Sent", "filtered": "Not sent", "dead": "Failed", "waiting": "Waiting"}
 
 
@@ -50,21 +52,21 @@ class ActivityPage(Page):
 
 
 class FindPage(Page):
-    """`GET /find?q=`: goes to the event of that id, else to the person."""
+    """`GET /find?q=`: goes to the event of that id, else to the person; `all` looks through everything for it."""
 
     def __init__(self, parts: Relay) -> None:
         self._parts = parts
 
     def get(self, visit: Visit) -> Reply:
         """The event's page where there is one, else the person's."""
-        ident = visit.asked("q").strip()
+        ident, everything = visit.asked("q").strip(), bool(visit.asked("all"))
         if not ident:
             return Redirect("/activity")
-        room = open_history(self._parts)
-        first = next(iter(room.finder.event(ident, person="")), None) if _is_event_id(ident) else None
+        finder = open_history(self._parts, budget_s=None if everything else LOOK_S).finder
+        first = next(iter(finder.event(ident)), None) if finder.may_be(ident) else None
         if first is not None:
             return Redirect(f"/events/{first.shard}/{first.entry_id}")
-        return Redirect(f"/people?{urlencode({'id': ident})}")
+        return Redirect(f"/people?{urlencode({'id': ident, **({'all': 'yes'} if everything else {})})}")
 
 
 def meaning(code: str) -> str:
@@ -75,8 +77,3 @@ def meaning(code: str) -> str:
 
 def _one_of(text: str, choices: dict[str, str]) -> str:
     return text if text in choices else ""
-
-
-def _is_event_id(ident: str) -> bool:
-    """Whether it may be an event's: an address, a number or a name are a person's, and need no search for it."""
-    return "@" not in ident and len(ident) >= 16 and any(sign.isdigit() for sign in ident)

@@ -6,7 +6,7 @@ from worker.acts import people
 from worker.acts.record import Doer
 from worker.app import Relay
 from worker.console.access.roles import Permission
-from worker.console.activity import meaning
+from worker.console.activity import LOOK_S, meaning
 from worker.console.page import Page
 from worker.console.personal import personal
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
@@ -18,7 +18,10 @@ _LIMIT = 25
 
 
 class PersonPage(Page):
-    """`GET /people?id=` or `?event=SHARD/ENTRY`; the second names nobody in the address. POST suppresses or forgets."""
+    """`GET /people?id=` or `?event=SHARD/ENTRY`; the second names nobody in the address. POST suppresses or forgets.
+
+    It shows what is found soon, newest first; `all` is the whole timeline, which the page's script goes on to.
+    """
 
     does = Permission.ACT
 
@@ -27,7 +30,8 @@ class PersonPage(Page):
 
     def get(self, visit: Visit) -> Reply:
         """The timeline, a page of it."""
-        room = open_history(self._parts)
+        everything = bool(visit.asked("all") or visit.asked("next"))
+        room = open_history(self._parts, budget_s=None if everything else LOOK_S)
         ident = _subject(room, visit)
         try:
             page = room.person(ident, _LIMIT, visit.asked("next") or None)
@@ -40,6 +44,8 @@ class PersonPage(Page):
             "ident": ident,
             "address": f"/people?{urlencode(address)}",
             "older": f"/people?{urlencode({**address, 'next': page.next})}" if page.next else "",
+            "onward": _onward(room, ident, address, is_found=bool(page.items)) if not everything else "",
+            "looked_at": room.scan.looked_at,
             "is_first": not visit.asked("next"),
             "is_suppressed": any(plain_name(name) in suppressed for name in page.person),
             "may_act": visit.viewer.may(Permission.ACT),
@@ -48,7 +54,8 @@ class PersonPage(Page):
             "meaning": meaning,
             "sentence": plain_sentence,
         }
-        return Screen("person.html", facts, 200 if page.items or visit.asked("next") else 404)
+        is_there = page.items or visit.asked("next") or facts["onward"]
+        return Screen("person.html", facts, 200 if is_there else 404)
 
     def post(self, visit: Visit) -> Reply:
         """Suppress, end it, or forget (the identifier is typed once more)."""
@@ -69,6 +76,13 @@ class PersonPage(Page):
                 return Redirect(here, "Not forgotten: what was typed is not this person's identifier.")
             case _:
                 raise NoSuchPageError("There is no such action.")
+
+
+def _onward(room: History, ident: str, address: dict[str, str], *, is_found: bool) -> str:
+    """Where to go on, when not everything was looked through."""
+    if not is_found and room.finder.may_be(ident):  # an event that was not found so soon either
+        return f"/find?{urlencode({'q': ident, 'all': 'yes'})}"
+    return f"/people?{urlencode({**address, 'all': 'yes'})}" if room.scan.is_cut else ""
 
 
 def _subject(room: History, visit: Visit) -> str:

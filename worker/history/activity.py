@@ -13,7 +13,8 @@ from worker.purchasely.event import read_event
 from worker.store.entry_id import order
 from worker.store.stream import entries
 
-_PAGE = 100
+# Redis serves nobody else while it answers for all streams: pages begin small, since the first events mostly suffice.
+_FIRST, _PAGE = 10, 100
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -76,8 +77,9 @@ def _runs(scan: Scan, streams: Mapping[str, tuple[str, int]], after: Spot | None
     """Events of all streams in order, newest first, in runs of what is known to be complete."""
     at = dict.fromkeys(streams, f"{-after[0]}" if after else "+")
     waiting: list[tuple[Spot, str, Row]] = []
+    page = _FIRST
     while at:
-        replies = scan.ask_all([("XREVRANGE", key, end, "-", "COUNT", _PAGE) for key, end in at.items()])
+        replies = scan.ask_all([("XREVRANGE", key, end, "-", "COUNT", page) for key, end in at.items()])
         frontier = (0, 0)  # older ones may still come from a stream whose page was full
         for key, rows in zip(list(at), replies, strict=True):
             source, shard = streams[key]
@@ -85,7 +87,7 @@ def _runs(scan: Scan, streams: Mapping[str, tuple[str, int]], after: Spot | None
                 ms, number = order(row[0].decode())
                 if after is None or (-ms, -number, shard, source) > after:
                     waiting.append(((-ms, -number, shard, source), key, row))
-            if len(rows) < _PAGE:
+            if len(rows) < page:
                 del at[key]
             else:
                 at[key] = f"({rows[-1][0].decode()}"
@@ -94,6 +96,7 @@ def _runs(scan: Scan, streams: Mapping[str, tuple[str, int]], after: Spot | None
         ready = sum((-place[0], -place[1]) >= frontier for place, _, _ in waiting)
         yield _read(waiting[:ready], streams)
         waiting = waiting[ready:]
+        page = min(2 * page, _PAGE)
 
 
 def _read(rows: Sequence[tuple[Spot, str, Row]], streams: Mapping[str, tuple[str, int]]) -> Iterator[Found]:

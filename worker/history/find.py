@@ -1,12 +1,13 @@
 """Find events in retained traffic: by Purchasely's event id, by the ULID seen in Customer.io, by SHARD/ENTRY.
 
-There is no index. An id is looked for in the bytes of the streams, and what is found is decoded to be sure. A person or
-a time narrows it: a person's events are on one shard, and a ULID holds the time at which its event happened.
+There is no index. An id is looked for in the bytes of the streams, and what is found is decoded to be sure. What is
+known narrows it: a person's events are on one shard, an id that was received is remembered on its shard, and a ULID
+holds the time at which its event happened.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,6 +25,8 @@ _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID: Final = re.compile(f"[0-7][{_CROCKFORD}]{{25}}", re.IGNORECASE)
 _PLACE: Final = re.compile(r"(\d{1,4})/(\d{13,20}-\d{1,20})")
 _HOUR_MS: Final = 3_600_000
+# Most events are received within minutes; clocks differ.
+_SOON_MS: Final = (600_000, 3_600_000)
 # Purchasely retries for 20 days (reference: webhook contract, retries); an event cannot be received long before it is.
 _LATEST_MS: Final = 21 * 24 * _HOUR_MS
 
@@ -37,13 +40,30 @@ class Found(msgspec.Struct, frozen=True):
     event: Event
 
 
-class Finder:
-    """Looks for events in the streams of these sources; `identities` has each one's identity chain."""
+Knows = Callable[[str, str], Iterable[int]]
+"""The shards on which a source's event of that id was received, as long as it is remembered."""
 
-    def __init__(self, scan: Scan, identities: Mapping[str, Identity], shards: int) -> None:
+
+class Finder:
+    """Looks for events in the streams of these sources; `identities` has each one's identity chain.
+
+    `newest_first` is for a scan that may end before it is through.
+    """
+
+    def __init__(
+        self,
+        scan: Scan,
+        identities: Mapping[str, Identity],
+        shards: int,
+        knows: Knows = lambda *_: (),
+        *,
+        newest_first: bool = False,
+    ) -> None:
         self._scan = scan
         self._identities = identities
         self._shards = shards
+        self._knows = knows
+        self._newest_first = newest_first
 
     def streams(self, person: str = "") -> dict[str, tuple[str, int]]:
         """The streams that may hold a person's events (all of them without a person), with source and shard."""
@@ -58,6 +78,10 @@ class Finder:
         if _ULID.fullmatch(ident):
             yield from self._by_ulid(ident.upper(), person, span)
         yield from self._by_id(ident, person, span)
+
+    def may_be(self, ident: str) -> bool:
+        """Whether a text looks like an event's ULID or place, or is the id of one that was received."""
+        return bool(_PLACE.fullmatch(ident) or _ULID.fullmatch(ident) or self._known(ident))
 
     def person(self, names: Iterable[str], span: Span = ALWAYS, *, everywhere: bool = False) -> Iterator[Found]:
         """The events that name one of these people, newest first on each shard.
@@ -93,9 +117,31 @@ class Finder:
                 yield Found(source, shard, entry_id, event or Event(entry_id, raw, {}, "", "", None))
 
     def _by_id(self, ident: str, person: str, span: Span) -> Iterator[Found]:
+        """First where such an id was received; elsewhere, if it is not there."""
         streams = self.streams(person)
+        likely = set() if person else self._known(ident)
+        parts = (
+            {key: place for key, place in streams.items() if place in likely},
+            {key: place for key, place in streams.items() if place not in likely},
+        )
+        for part in parts:
+            is_there = False
+            for found in self._with_id(part, ident, span):
+                is_there = True
+                yield found
+            if is_there:
+                return
+
+    def _known(self, ident: str) -> set[tuple[str, int]]:
+        """Where an event of that id, or of the id before what it is about, was received."""
+        keys = {ident, ident.partition("~")[0]}
+        return {(source, shard) for source in self._identities for key in keys for shard in self._knows(source, key)}
+
+    def _with_id(self, streams: Mapping[str, tuple[str, int]], ident: str, span: Span) -> Iterator[Found]:
         hashed = ident.startswith("sha256:")  # the id of an event without one: a hash of its bytes
-        for key, (entry_id, raw) in self._scan.matching(list(streams), () if hashed else _as_stored(ident), span):
+        texts = () if hashed else _as_stored(ident)
+        found = self._scan.matching(list(streams), texts, span, newest_first=self._newest_first)
+        for key, (entry_id, raw) in found:
             event = _read(entry_id, raw)
             # an id that is in use for something else has what the event is about behind it
             if event is not None and ident in {event.key, event.key.partition("~")[0]}:
@@ -108,8 +154,9 @@ class Finder:
         if not time_ms:
             yield from self._with_ulid(streams, wanted, (), span)
             return
+        soon = Span(time_ms - _SOON_MS[0], time_ms + _SOON_MS[1]) if span == ALWAYS else span
         near = Span(time_ms - 24 * _HOUR_MS, time_ms + _LATEST_MS) if span == ALWAYS else span
-        for texts, where in ((_times(time_ms), near), (_times(time_ms), span), ((), span)):
+        for texts, where in ((_times(time_ms), soon), (_times(time_ms), near), (_times(time_ms), span), ((), span)):
             found = list(self._with_ulid(streams, wanted, texts, where))
             if found:
                 yield from found

@@ -23,10 +23,9 @@ from worker.history.timeline import PropertyValue, Spot, Timeline, property_valu
 from worker.history.trace import AtRevision, Trace, Tracer
 from worker.mapping.mapper import Mapper
 from worker.store.archive import Archive
-from worker.store.dedup import bucket_s, received_again
+from worker.store.dedup import bucket_s, received_again, shards_that_know
 from worker.store.holds import Hold
 from worker.store.keys import person_key
-from worker.store.keys import shard_key as stream_key
 
 _CURSOR = re.compile(r"(\d{1,20})-(\d{1,20})\.(\d{1,4})\.(.+)")
 
@@ -52,16 +51,22 @@ class History:
         at_revision: AtRevision,
         dedup_window_s: int,
         archive: Archive | None = None,
+        budget_s: float | None = None,
     ) -> None:
         self._config = config
         self._shards = shards
         archived = ArchivedScan(client, archive) if archive else None
-        self.scan = archived or Scan(client)
-        self.finder = Finder(self.scan, {name: one.identity for name, one in config.sources.items()}, shards)
+        self.scan = archived or Scan(client, budget_s=budget_s)
+        bucket = int(time.time()) // bucket_s(dedup_window_s)
+
+        def knows(source: str, key: str) -> list[int]:
+            return shards_that_know(client, source, key, shards, bucket)
+
+        identities = {name: one.identity for name, one in config.sources.items()}
+        self.finder = Finder(self.scan, identities, shards, knows, newest_first=budget_s is not None)
         self._fates = ArchivedFates(client, archived) if archived else Fates(client)
         self._archived = archived
         self._at_revision = at_revision
-        bucket = int(time.time()) // bucket_s(dedup_window_s)
 
         def again(found: Found) -> int:
             return received_again(client, found.shard, found.source, found.event.key, bucket)
@@ -74,11 +79,8 @@ class History:
         oldest = [time.time_ns() // 1_000_000]
         if self._archived and (since_ms := self._archived.since_ms(list(self.finder.streams()))):
             oldest.append(since_ms)
-        for source in self._config.sources:
-            for shard in range(self._shards):
-                rows: Any = self.scan.ask("XRANGE", stream_key(shard, "events", source), "-", "+", "COUNT", 1)
-                oldest += [int(row[0].partition(b"-")[0]) for row in rows]
-        return min(oldest)
+        firsts = self.scan.ask_all([("XRANGE", key, "-", "+", "COUNT", 1) for key in self.finder.streams()])
+        return min(oldest + [int(row[0].partition(b"-")[0]) for rows in firsts for row in rows])
 
     def made(self, integration: Integration, mapper: Callable[[Integration], Mapper]) -> Made:
         """What an integration made of the events that are kept."""
@@ -134,8 +136,10 @@ class History:
         return found
 
 
-def open_history(parts: Relay | None = None, archive: Archive | None = None) -> History:
+def open_history(parts: Relay | None = None, archive: Archive | None = None, budget_s: float | None = None) -> History:
     """The history as this process's settings and configuration see it; with the archive, if one is given.
+
+    `budget_s` is for whoever cannot wait until every stream was looked through (`History.scan.is_cut`).
 
     Raises:
         OperatorError: Redis holds what this release, or these settings, would misread.
@@ -145,9 +149,8 @@ def open_history(parts: Relay | None = None, archive: Archive | None = None) -> 
     config = parts.integrations
     holds = parts.holds.get(config.integrations)
     chosen = parts.settings
-    return History(
-        parts.redis, config, chosen.shards, holds, _Former(parts).integration, chosen.dedup_window_s, archive
-    )
+    former = _Former(parts).integration
+    return History(parts.redis, config, chosen.shards, holds, former, chosen.dedup_window_s, archive, budget_s=budget_s)
 
 
 class _Former:

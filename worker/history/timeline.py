@@ -48,6 +48,7 @@ class Timeline:
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
+        self._all: tuple[set[str], list[Found]] | None = None  # of these names, everything that there is
 
     def names(self, ident: str, span: Span = ALWAYS) -> set[str]:
         """The identifiers that belong to the same person, the one asked for among them."""
@@ -64,13 +65,15 @@ class Timeline:
             if len(names) == known:
                 break
             near = list(islice(self._finder.person(names, span), _LOOKED_AT))
+        if span == ALWAYS and len(near) < _LOOKED_AT:
+            self._all = set(names), near
         return names
 
     def events(self, names: set[str], after: Spot | None = None) -> Iterator[Found]:
         """Their events, newest first, each once; only those that come after a spot, if one is given."""
         span = Span(None, -after[0]) if after else ALWAYS
         by_stream: dict[tuple[str, int], list[Found]] = {}
-        for found in self._finder.person(names, span):
+        for found in self._all[1] if self._all and self._all[0] == names else self._finder.person(names, span):
             by_stream.setdefault((found.source, found.shard), []).append(found)
         last = after
         for found in heapq.merge(*by_stream.values(), key=spot):

@@ -28,6 +28,18 @@ def tables(shard: int, kind: str, source: str, bucket: int) -> list[str]:
     return [f"{shard_key(shard, kind, source)}:{bucket - age}" for age in range(AGES)]
 
 
+def shards_that_know(client: redis.Redis, source: str, key: str, shards: int, bucket: int) -> list[int]:
+    """The shards on which an event of that id was received, as long as it is remembered; nearly always one or none."""
+    server: Any = client
+    digest = id_digest(key)
+    pipe = server.pipeline(transaction=False)
+    for shard in range(shards):
+        for table in tables(shard, "ids", source, bucket):
+            pipe.hexists(table, digest)
+    marks = pipe.execute()
+    return [shard for shard in range(shards) if any(marks[shard * AGES : (shard + 1) * AGES])]
+
+
 def received_again(client: redis.Redis, shard: int, source: str, key: str, bucket: int) -> int:
     """How often an event was received after the first time, as long as its id is remembered."""
     server: Any = client

@@ -148,6 +148,27 @@ def test_what_is_not_there_is_a_page_too(console):
         assert "text/html" in answer.headers["Content-Type"]
 
 
+def test_what_takes_long_to_find_is_gone_on_with(console, stack, monkeypatch):
+    """A page says that it looked at the newest events only, and leads to the rest; an event's ULID likewise."""
+    for module in ("activity", "person"):
+        monkeypatch.setattr(f"worker.console.{module}.LOOK_S", 0.0)
+    browser = console.browser(Role.VIEWER)
+    for asked, then in (
+        ("/people?id=user-1", "/people?id=user-1&all=yes"),
+        ("/people?id=nobody", "/people?id=nobody&all=yes"),
+        (f"/people?id={stack.arrived()[0].id}", f"/find?q={stack.arrived()[0].id}&all=yes"),
+    ):
+        answer = browser.get(asked)
+        assert answer.status_code == 200
+        assert "Nothing was found in the newest 0 events" in answer.text
+        assert f'href="{then.replace("&", "&amp;")}" data-onward' in answer.text
+        assert "data-onward" not in browser.get(then).text
+    assert browser.get("/people?id=nobody&all=yes").status_code == 404
+    assert "TRIAL_<wbr>STARTED" in browser.get("/people?id=user-2&all=yes").text
+    assert browser.get(f"/find?q={stack.arrived()[0].id}&all=yes").headers["Location"].startswith("/events/")
+    assert browser.get("/find?q=nobody&all=yes").headers["Location"] == "/people?id=nobody&all=yes"
+
+
 def test_a_file_that_owns_the_configuration_is_changed_elsewhere(console, stack):
     """A draft can be made and planned; publishing is refused, and the change is there to take to the file."""
     browser = console.browser(Role.OPERATOR)

@@ -8,6 +8,7 @@ import pytest
 from tests.support.deadstack import SHARDS, event, opened
 from worker.dead.fates import Fates
 from worker.history.room import open_history
+from worker.history.scan import Scan
 from worker.ledger.figures import Ledger
 from worker.purchasely.event import event_about, read_event
 from worker.purchasely.person import shard_key, shard_of
@@ -193,3 +194,29 @@ def test_how_often_an_event_came_is_counted_and_what_shares_its_id_is_shown(stac
     room = open_history(stack.parts)
     seen = [room.tracer.seen(found) for found in room.finder.event("the-same-id-twice")]
     assert [(one.event_name, one.duplicates) for one in seen] == [("SUBSCRIPTION_RENEWED", 2), ("RENEWAL_DISABLED", 0)]
+
+
+def test_an_id_that_is_remembered_is_looked_for_on_its_shard_alone(stack):
+    """The other shards are not read; an id that is not remembered is found all the same, on whichever."""
+    stack.append(*[event(number) for number in range(40)])
+    raw = orjson.dumps(event(50))
+    found = read_event("0-0", raw)
+    shard = shard_of("user-50", SHARDS)
+    append_event(stack.parts.redis, "app", shard, ["production"], found.key, event_about(found.payload), raw, 1_814_400)
+    here = stack.parts.redis.xlen(Lane("app", "production", shard).key("events"))
+    room = open_history(stack.parts)
+    assert [one.shard for one in room.finder.event(found.key)] == [shard]
+    assert room.scan.looked_at == here < 41
+    assert len(list(room.finder.event("event-7-SUBSCRIPTION_RENEWED"))) == 1
+
+
+def test_a_scan_with_a_budget_reads_the_newest_and_says_that_it_was_cut(stack):
+    """What it read is counted; without a budget, or when the time suffices, nothing is cut."""
+    stack.append(*[event(number, user_id="ann", event_id=f"e{number}") for number in range(120)])
+    streams = list(open_history(stack.parts).finder.streams("ann"))
+    for budget_s, read, is_cut in ((2.5, 100, True), (9.0, 120, False), (None, 120, False)):
+        ticks = iter(range(100))
+        scan = Scan(stack.parts.redis, 50, budget_s, clock=lambda ticks=ticks: float(next(ticks)))
+        found = [entry for _, (entry, _) in scan.matching(streams, (), newest_first=True)]
+        newest = [row[0].decode() for row in stack.parts.redis.xrevrange(streams[0], count=read)]
+        assert (found, scan.looked_at, scan.is_cut) == (newest, read, is_cut)

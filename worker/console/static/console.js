@@ -83,6 +83,12 @@ function listen() {
   }
 }
 
+// [data-onward]: a page that shows what was found soon goes on to the whole of it by itself.
+function goOn() {
+  const onward = document.querySelector("a[data-onward]");
+  if (onward) location.replace(onward.href);
+}
+
 document.addEventListener("visibilitychange", listen);
 document.addEventListener("htmx:afterSwap", (event) => localTimes(event.detail.target.parentElement || document));
-document.addEventListener("DOMContentLoaded", () => { localTimes(document); listen(); });
+document.addEventListener("DOMContentLoaded", () => { localTimes(document); listen(); goOn(); });
