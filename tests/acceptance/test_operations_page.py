@@ -47,7 +47,9 @@ class Machine:
         self.ports = ports
         self.running = {}
         for path in FOLDERS:
-            self.here(path).mkdir(parents=True)
+            self.here(path).parent.mkdir(parents=True, exist_ok=True)
+            if path != "/opt/relay":  # a link to the environment of a release
+                self.here(path).mkdir()
 
     def here(self, path):
         return self.root / path.lstrip("/")
@@ -161,7 +163,7 @@ def flows(tries):
 def test_the_page_is_true(machines, tmp_path):
     """From nothing to two hosts, and an upgrade under load: every event arrives once."""
     first = machines("first")
-    redis_sh, restart_sh, relay_sh, check_sh, units_sh, upgrade_sh = blocks(PAGE, "sh")
+    redis_sh, restart_sh, relay_sh, extras_sh, check_sh, units_sh, console_sh, upgrade_sh, web_sh = blocks(PAGE, "sh")
     first.type(redis_sh, tmp_path)
     (conf,) = blocks(PAGE, "conf")
     data = tmp_path / "redis"
@@ -175,8 +177,13 @@ def test_the_page_is_true(machines, tmp_path):
     wheel = build(tmp_path)
     try:
         simulator.until_up("simulator")
-        install(wheel, first.here("/opt/relay"))
+        install(wheel, first.here("/opt/relay-0.1.0"))
         first.type(relay_sh, tmp_path)
+        shutil.copy(ROOT / "requirements.lock", tmp_path)
+        first.type(extras_sh, tmp_path)
+        assert {"celery", "redis"} <= {
+            line.partition("==")[0] for line in (tmp_path / "constraints.txt").read_text().splitlines()
+        }
         configure(first, simulator.simulator)
         checked = first.type(check_sh, ROOT)
         assert "0 wrong" in checked or "nothing wrong" in checked
@@ -186,13 +193,16 @@ def test_the_page_is_true(machines, tmp_path):
         until(lambda: len(simulator.arrived()) == 1, "the first event arrives")
         assert "production" in first.relay("status")
         assert "sent as SUBSCRIPTION_RENEWED" in first.relay("trace first")
+        with first.here("/etc/relay/relay.env").open("a") as env:
+            env.write('RELAY_CONSOLE_LOGIN="link"\n')
+        assert "/login/link/" in first.type(console_sh, tmp_path)
 
         second = machines("second")
         shutil.copytree(first.here("/etc/relay"), second.here("/etc/relay"), dirs_exist_ok=True)
         (second.here("/etc/relay/relay.env")).write_text(
             first.here("/etc/relay/relay.env").read_text().replace(str(first.root), str(second.root))
         )
-        install(wheel, second.here("/opt/relay"))
+        install(wheel, second.here("/opt/relay"))  # the folder itself, as an installation of one release has it
         second.type("sudo install -m 0755 deploy/systemd/relay /usr/local/bin/relay", ROOT)
         second.start("worker")
         until(lambda: roles(second)["worker"] == 2, "two workers are alive")
@@ -205,14 +215,15 @@ def test_the_page_is_true(machines, tmp_path):
 
         loading = threading.Thread(target=load)
         loading.start()
-        restarted = [
-            re.findall(r"relay-(\w+)", line) for line in upgrade_sh.splitlines() if "systemctl restart" in line
-        ]
-        assert restarted == [["worker", "beat"], ["web"]]
-        for names in restarted:
+        install(wheel, first.here("/opt/relay-0.2.0"))
+        for block, names in ((upgrade_sh, ["worker", "beat"]), (web_sh, ["web"])):
+            (restart,) = (line for line in block.splitlines() if "systemctl restart" in line)
+            assert re.findall(r"relay-(\w+)", restart) == names
             flows(tries)
+            first.type(block, tmp_path)
             first.stop(*names)
             first.start(*names)
+        assert first.here("/opt/relay").resolve().name == "relay-0.2.0"
         flows(tries)
         ended.set()
         loading.join()
