@@ -15,11 +15,9 @@ from config.integrations import Integration, Integrations
 from config.secrets import Secrets
 from config.settings import Settings, settings
 from worker.customerio.traffic import TRAFFIC
-from worker.dead.changes import DeadChanges
 from worker.dead.groups import Groups
 from worker.dead.letters import DeadLetters
 from worker.errors import OperatorError
-from worker.mapping.mapper import Mapper
 from worker.process.pulse import Pulse
 from worker.process.stop import Stop
 from worker.replay.claims import Claims
@@ -40,7 +38,9 @@ from worker.store.stream import WAKE_MS, Lane, Streams, lanes_of
 from worker.store.suppression import Suppressed
 
 if TYPE_CHECKING:
+    from worker.dead.changes import DeadChanges
     from worker.delivery.lease_run import Delivery
+    from worker.mapping.mapper import Mapper
     from worker.replay.jobrun import JobRun
     from worker.replay.serving import Serving
     from worker.store.archive import Archive
@@ -214,8 +214,10 @@ class Relay:
         return Groups(self.redis, self.dead_letters)
 
     @cached_property
-    def dead_changes(self) -> DeadChanges:
+    def dead_changes(self) -> "DeadChanges":
         """What may be done to dead letters."""
+        from worker.dead.changes import DeadChanges  # noqa: PLC0415 - as `archive`
+
         return DeadChanges(self.redis, self.settings.shards, self.dead_letters)
 
     @cached_property
@@ -287,8 +289,10 @@ class Relay:
         once: Any = self.redis.smembers(INTEGRATIONS)
         return names + sorted({name.decode() for name in once} - set(names))
 
-    def mapper(self, integration: Integration) -> Mapper:
+    def mapper(self, integration: Integration) -> "Mapper":
         """The mapping of an integration."""
+        from worker.mapping.mapper import Mapper  # noqa: PLC0415 - as `archive`
+
         return Mapper(integration, int(self.settings.clock_tolerance_s * 1000))
 
     @cached_property

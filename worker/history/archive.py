@@ -1,7 +1,7 @@
 """Retained traffic and the archive behind it, read as one: what `--archive` puts in the place of the streams alone."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -65,6 +65,13 @@ class ArchivedScan(Scan):
             if found is not None:
                 self._kept[key, entry[0]] = found
             yield key, entry
+
+    def _sifted(
+        self, streams: Sequence[str], sift: Callable[[list[Row]], list[Row]], span: Span, *, newest_first: bool
+    ) -> Iterator[tuple[str, list[Row]]]:
+        """As for streams; one page at a time, since fates are kept of the page in hand."""
+        for key, rows in self.pages(streams, span, newest_first=newest_first):
+            yield key, sift(rows)
 
     def read(self, stream: str, first: str, last: str) -> list[Entry]:
         """As for streams; from the archive what they do not have."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import redis
@@ -18,14 +18,16 @@ from worker.history.activity import Activity, Wanted, activity
 from worker.history.archive import ArchivedFates, ArchivedScan
 from worker.history.find import Finder, Found
 from worker.history.scan import Scan
-from worker.history.shadowed import Made
 from worker.history.timeline import PropertyValue, Spot, Timeline, property_values, spot
 from worker.history.trace import AtRevision, Trace, Tracer
-from worker.mapping.mapper import Mapper
-from worker.store.archive import Archive
 from worker.store.dedup import bucket_s, received_again, shards_that_know
 from worker.store.holds import Hold
 from worker.store.keys import person_key
+
+if TYPE_CHECKING:
+    from worker.history.shadowed import Made
+    from worker.mapping.mapper import Mapper
+    from worker.store.archive import Archive
 
 _CURSOR = re.compile(r"(\d{1,20})-(\d{1,20})\.(\d{1,4})\.(.+)")
 
@@ -50,7 +52,7 @@ class History:
         holds: dict[str, Hold],
         at_revision: AtRevision,
         dedup_window_s: int,
-        archive: Archive | None = None,
+        archive: "Archive | None" = None,
         budget_s: float | None = None,
     ) -> None:
         self._config = config
@@ -82,8 +84,10 @@ class History:
         firsts = self.scan.ask_all([("XRANGE", key, "-", "+", "COUNT", 1) for key in self.finder.streams()])
         return min(oldest + [int(row[0].partition(b"-")[0]) for rows in firsts for row in rows])
 
-    def made(self, integration: Integration, mapper: Callable[[Integration], Mapper]) -> Made:
+    def made(self, integration: Integration, mapper: "Callable[[Integration], Mapper]") -> "Made":
         """What an integration made of the events that are kept."""
+        from worker.history.shadowed import Made  # noqa: PLC0415 - as `_properties`
+
         return Made(self.scan, self._fates, integration, self._at_revision, mapper)
 
     def is_forgotten(self, ident: str) -> bool:
@@ -119,6 +123,8 @@ class History:
 
     def _properties(self, events: list[Any], only: set[str]) -> dict[str, dict[str, PropertyValue]]:
         """The person's properties in each integration; of the identifiers that their events map to."""
+        from worker.mapping.mapper import Mapper  # noqa: PLC0415 - an event is traced without it
+
         now_ms = time.time_ns() // 1_000_000
         found: dict[str, dict[str, PropertyValue]] = {}
         for integration in self._config.integrations.values():
@@ -136,7 +142,9 @@ class History:
         return found
 
 
-def open_history(parts: Relay | None = None, archive: Archive | None = None, budget_s: float | None = None) -> History:
+def open_history(
+    parts: Relay | None = None, archive: "Archive | None" = None, budget_s: float | None = None
+) -> History:
     """The history as this process's settings and configuration see it; with the archive, if one is given.
 
     `budget_s` is for whoever cannot wait until every stream was looked through (`History.scan.is_cut`).

@@ -7,18 +7,18 @@ given later, a transfer. What people share by mistake, as a device, is not follo
 import heapq
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from config.integrations import Integration
 from worker.history.find import Finder, Found
 from worker.history.scan import ALWAYS, Span
-from worker.mapping.mapper import Mapper
-from worker.people.person import decode
-from worker.people.properties import compile_properties
 from worker.purchasely.person import text_id
 from worker.store.entry_id import order
+
+if TYPE_CHECKING:
+    from worker.mapping.mapper import Mapper
 
 _TRANSFERS: Final = (
     "transferred_to_user_id",
@@ -87,12 +87,17 @@ class Timeline:
         return self._finder.names_of(found.source, found.event) | transferred
 
 
-def property_values(mapper: Mapper, events: list[Found], state: bytes | None, now_ms: int) -> dict[str, PropertyValue]:
+def property_values(
+    mapper: "Mapper", events: list[Found], state: bytes | None, now_ms: int
+) -> dict[str, PropertyValue]:
     """The properties that the stored state comes to, by the name they are sent under, each with its event.
 
     The kept events are played through the mapping, oldest first; a property is of the last event that gave it the value
     that it has now. `events` are newest first.
     """
+    from worker.people.person import decode  # noqa: PLC0415 - most questions have no use for it
+    from worker.people.properties import compile_properties  # noqa: PLC0415 - as above
+
     integration = mapper.integration
     compute = compile_properties(integration.properties, integration.plans)
     now = _named(compute(decode(state)), integration)
