@@ -11,7 +11,7 @@ from worker.errors import LeaseLostError
 from worker.mapping.outcome import Filtered
 from worker.replay.jobs import COUNTS_S
 from worker.store.keys import cause_key, job_part_key
-from worker.store.stream import CAUTIOUS_LETTERS, Burial, Lane, pack, script
+from worker.store.stream import CAUTIOUS_LETTERS, Burial, Lane, Phase, pack, script
 
 Became = Burial | Filtered | Literal["refused"] | None
 """What a replay made of a dead letter: dead again, filtered, or delivered (None); a person's properties: refused."""
@@ -24,14 +24,21 @@ ARCHIVED = "archived"
 class Turn(msgspec.Struct):
     """A job's turn on a lane: the letters to try, by id, None for those that are gone.
 
-    `deaths` counts workers that vanished with letters of this lane in hand, `trials` how often the first letter was
-    tried alone since; `search` is the bound on a turn while a refused letter is looked for (0: it is not).
+    `deaths` counts workers that vanished with letters of this lane in hand, `mapping` and `sending` those that had the
+    first one alone by then, while it was mapped and while it was sent; `search` is the bound on a turn while a refused
+    letter is looked for (0: it is not).
     """
 
     deaths: int
-    trials: int
+    mapping: int
+    sending: int
     search: int
     letters: dict[str, Letter | None]
+
+    @property
+    def alone(self) -> bool:
+        """Whether letters are tried one by one, each noted first, so that the next process knows what was in hand."""
+        return self.deaths >= len(CAUTIOUS_LETTERS)
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -57,6 +64,7 @@ class LetterLanes:
         self._person_ttl_s = person_ttl_s
         self._wake_ms = wake_ms
         self._take = client.register_script(script("replay_take"))
+        self._caution = client.register_script(script("replay_caution"))
         self._settle = client.register_script(script("replay_settle"))
 
     def take(
@@ -70,9 +78,14 @@ class LetterLanes:
         if isinstance(reply, bytes):
             ended: Literal["empty", "busy", "live"] = reply.decode()  # type: ignore[assignment]
             return ended
-        deaths, trials, search, ids, records = reply
+        deaths, mapping, sending, search, ids, records = reply
         letters = [decode_letter(record) if record else None for record in records]
-        return Turn(deaths, trials, search, dict(zip((i.decode() for i in ids), letters, strict=True)))
+        by_id = dict(zip((i.decode() for i in ids), letters, strict=True))
+        return Turn(deaths, mapping, sending, search, by_id)
+
+    def caution(self, lane: Lane, token: str, phase: Phase) -> None:
+        """Note what the letter that is alone in hand goes through: a holder that vanishes then may be its work."""
+        self._caution(keys=[lane.key(kind) for kind in ("lease", "inhand")], args=[token, phase])
 
     def _was(self, _dead_id: str) -> str:
         """Where the books count an event that is no dead letter; empty for a dead letter."""

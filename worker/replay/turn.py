@@ -16,7 +16,7 @@ import msgspec
 from worker.dead.burying import bury_again
 from worker.dead.letter import Letter, event_of
 from worker.delivery.lease_run import Bounds
-from worker.delivery.poison import DEATHS_MAPPING, crashed_worker
+from worker.delivery.poison import DEATHS_MAPPING, DEATHS_SENDING, crashed_worker, deciding
 from worker.delivery.request import Gate, Request, Requests, hold
 from worker.delivery.settlement import settled_as, trail_change
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
@@ -25,7 +25,7 @@ from worker.mapping.outcome import Dead
 from worker.process.eventlog import EventLog
 from worker.replay.letter_lanes import Became, Turn
 from worker.store.lease import Lease
-from worker.store.stream import Lane
+from worker.store.stream import Lane, Phase
 
 log = EventLog(__name__)
 
@@ -43,6 +43,7 @@ class Letters(Protocol):
     def take(
         self, lane: Lane, job_id: str, token: str, most: int, *, overtake: bool
     ) -> Turn | Literal["empty", "busy", "live"]: ...
+    def caution(self, lane: Lane, token: str, phase: Phase) -> None: ...
     def settle(
         self,
         lane: Lane,
@@ -110,7 +111,10 @@ class Replay:
     def _serve(self, turn: Turn, token: str, lease: Lease, *, probe: bool) -> Ended:
         present = [letter for letter in turn.letters.values() if letter is not None]
         gone: list[Outcome] = [(dead_id, None, None) for dead_id, letter in turn.letters.items() if letter is None]
-        request = self._requests.compose(self._decide(present, turn))
+        with deciding(self._bounds.lease_s / 3 if turn.deaths else 0):
+            self._note(turn, token, "mapping")
+            request = self._requests.compose(self._decide(present, turn))
+            self._note(turn, token, "sending")
         present = present[: request.events]
         if request.composed.operations:
             self._requests.send(request, lease, once=probe)
@@ -128,6 +132,11 @@ class Replay:
         people = self._requests.keyed(request.composed.people)
         return self._settle("settled", token, outcomes, people, search, request)
 
+    def _note(self, turn: Turn, token: str, phase: Phase) -> None:
+        """Note what a letter that is tried alone goes through, so that the next process knows if it kills this one."""
+        if turn.alone:
+            self._letters.caution(self._lane, token, phase)
+
     def _decide(self, letters: Sequence[Letter], turn: Turn) -> list[Decision]:
         if turn.deaths:
             log.warning(
@@ -137,8 +146,8 @@ class Replay:
                 crashes=turn.deaths,
                 letters=len(letters),
             )
-        if letters and turn.trials > DEATHS_MAPPING:
-            return [crashed_worker(turn.deaths, DEATHS_MAPPING)]
+        if letters and (turn.mapping >= DEATHS_MAPPING or turn.sending >= DEATHS_SENDING):
+            return [crashed_worker(turn.deaths, turn.mapping + turn.sending)]
         decisions = self._requests.decide_each([partial(event_of, letter) for letter in letters])
         return [again(one) if letter.settled else one for letter, one in zip(letters, decisions, strict=True)]
 

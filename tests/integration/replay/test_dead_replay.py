@@ -2,12 +2,15 @@
 
 import threading
 import time
+from contextlib import suppress
 
 import msgspec
 import pytest
 
 from tests.support.deadstack import event, opened
 from tests.support.waiting import until
+from worker.customerio.track_api import TrackApi
+from worker.delivery.poison import _DECIDING
 from worker.mapping.mapper import Mapper
 from worker.replay.job import Job
 from worker.replay.letter_lanes import LetterLanes, Turn
@@ -321,6 +324,50 @@ def test_a_letter_that_kills_its_worker_is_found_and_named(dead, monkeypatch):
     assert [(one.reason, one.replays) for one in dead.letters()] == [("crashed_worker", 1)]
     assert deaths == 4
     assert dead.account().dead == 1
+
+
+def test_a_letter_beside_one_that_kills_is_not_taken_for_it(dead, monkeypatch):
+    """Threads die together: what its holder was killed at, while it waited for Customer.io, was another lane's."""
+    bury(dead, event(3, "BAD"))
+    job_id, left, batch = dead.start(dead.letters()), [0] * 5, TrackApi.batch
+
+    class Killed(BaseException):
+        """The process is gone."""
+
+    def beside(self, body):
+        if left:
+            left.pop()
+            raise Killed
+        return batch(self, body)
+
+    monkeypatch.setattr(TrackApi, "batch", beside)
+    while dead.job(job_id).state == "running":
+        with suppress(Killed):
+            dead.work()
+        if left:
+            dead.parts.redis.delete(*[lane.key("lease") for lane in LANES], f"relay:{{jobs}}:lease:{job_id}")
+    assert dead.job(job_id).counts == {"delivered": 1}
+
+
+def test_of_letters_and_events_one_at_a_time_is_decided_after_deaths(dead, monkeypatch):
+    """A letter that kills all threads does not leave an event behind that looks as if it had done so."""
+    bury(dead, event(3, "BAD"))
+    lane = Lane("app", "production", dead.letters()[0].shard)
+    job_id = dead.start(dead.letters())
+    lanes = dead.parts.serving.lanes(LetterLanes)
+    for death in range(2):
+        lanes.take(lane, job_id, f"former-{death}", 100, overtake=False)
+        dead.parts.redis.delete(lane.key("lease"))
+    noted, decide = [], Mapper.decide
+
+    def look(self, one, *facts):
+        noted.append((_DECIDING.locked(), dead.parts.redis.hget(lane.key("inhand"), "phase")))
+        return decide(self, one, *facts)
+
+    monkeypatch.setattr(Mapper, "decide", look)
+    dead.work()
+    assert noted == [(True, b"mapping")]
+    assert dead.job(job_id).counts == {"delivered": 1}
 
 
 @pytest.mark.parametrize("stage", ["decide", "compose"])

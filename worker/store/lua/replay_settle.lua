@@ -44,13 +44,12 @@ for _, letter in ipairs(letters) do
 end
 if ARGV[6] == '0' then redis.call('HDEL', KEYS[7], 'most') else redis.call('HSET', KEYS[7], 'most', ARGV[6]) end
 redis.call('EXPIRE', KEYS[7], ARGV[5])
-local known = redis.call('HMGET', KEYS[5], 'deaths', 'caution', 'alone', 'trials')
+local known = redis.call('HMGET', KEYS[5], 'deaths', 'caution', 'alone', 'mapping', 'sending')
 redis.call('DEL', KEYS[5])
 local caution = tonumber(known[2] or 0) - #letters
 if known[1] and caution > 0 then
-  -- A turn that ended without an answer does not count as a trial.
-  local trials = #letters == 0 and math.max(0, tonumber(known[4]) - 1) or known[4]
-  redis.call('HSET', KEYS[5], 'deaths', known[1], 'caution', caution, 'alone', known[3], 'trials', trials)
+  redis.call('HSET', KEYS[5], 'deaths', known[1], 'caution', caution, 'alone', known[3], 'mapping', known[4] or 0,
+    'sending', known[5] or 0)
   redis.call('PEXPIRE', KEYS[5], IN_HAND_MS)
 end
 redis.call('DEL', KEYS[1])

@@ -5,20 +5,23 @@
 -- KEYS  lease, stream, in hand, the job's ids, the job's counts, dead
 -- ARGV  token, life of the lease (ms), group, most letters, '1' to go before waiting events,
 --       then most letters after one, two, … unexplained deaths, the last of them 1
--- Returns 'empty' | 'busy' | 'live' | {unexplained deaths, trials of the first letter alone, most letters by the
---         search for one that is refused (0: no search), ids, records}
+-- Returns 'empty' | 'busy' | 'live' | {unexplained deaths, those with the first letter alone in hand while it was mapped,
+--         and while it was sent, most letters by the search for one that is refused (0: no search), ids, records}
 -- include prelude
 if redis.call('EXISTS', KEYS[4]) == 0 then return 'empty' end
 local lease = redis.call('GET', KEYS[1])
 if lease and lease ~= ARGV[1] then return 'busy' end
 if ARGV[5] ~= '1' and events_wait(KEYS[2], ARGV[3]) then return 'live' end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-local known = redis.call('HMGET', KEYS[3], 'token', 'size', 'deaths', 'caution', 'alone', 'trials')
+local known = redis.call('HMGET', KEYS[3], 'token', 'size', 'deaths', 'caution', 'alone', 'phase')
 local size, deaths = tonumber(known[2] or 0), tonumber(known[3] or 0)
-local caution, alone, trials = tonumber(known[4] or 0), known[5] or '', tonumber(known[6] or 0)
+local caution, alone, phase = tonumber(known[4] or 0), known[5] or '', known[6]
+local counts = redis.call('HMGET', KEYS[3], 'mapping', 'sending')
+local tried = {mapping = tonumber(counts[1] or 0), sending = tonumber(counts[2] or 0)}
 if known[1] and known[1] ~= ARGV[1] then
   -- A holder vanished with letters in hand: that many letters are tried with caution, until the poison is found.
   deaths, caution = deaths + 1, math.max(caution, size)
+  if phase then tried[phase] = tried[phase] + 1 end
 end
 local most = tonumber(ARGV[4])
 local search = tonumber(redis.call('HGET', KEYS[5], 'most') or 0)
@@ -26,15 +29,13 @@ if search > 0 then most = math.min(most, search) end
 local cautious = deaths > 0 and tonumber(ARGV[5 + math.min(deaths, #ARGV - 5)])
 if cautious then most = math.min(most, cautious) end
 local ids = redis.call('ZRANGE', KEYS[4], 0, most - 1)
-if cautious == 1 then
-  if alone ~= ids[1] then alone, trials = ids[1], 0 end
-  if known[1] ~= ARGV[1] then trials = trials + 1 end
-end
+if cautious == 1 and alone ~= ids[1] then alone, tried = ids[1], {mapping = 0, sending = 0} end
 redis.call('DEL', KEYS[3])
 redis.call('HSET', KEYS[3], 'token', ARGV[1], 'size', #ids)
 if deaths > 0 then
-  redis.call('HSET', KEYS[3], 'deaths', deaths, 'caution', caution, 'alone', alone, 'trials', trials)
+  redis.call('HSET', KEYS[3], 'deaths', deaths, 'caution', caution, 'alone', alone, 'mapping', tried.mapping,
+    'sending', tried.sending)
 end
 for _, id in ipairs(ids) do redis.call('HSET', KEYS[3], id, '1') end
 redis.call('PEXPIRE', KEYS[3], IN_HAND_MS)
-return {deaths, trials, search, ids, redis.call('HMGET', KEYS[6], unpack(ids))}
+return {deaths, tried.mapping, tried.sending, search, ids, redis.call('HMGET', KEYS[6], unpack(ids))}
