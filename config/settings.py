@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("data"), description="Folder of the embedded server of `relay up`, and of the last good configuration."
     )
-    shards: int = Field(16, ge=1, le=4096, description="Number of streams; fixed once events are stored.")
+    shards: int = Field(16, ge=1, le=4096, description="Number of streams of an empty Redis; later `relay reshard`.")
 
     host: str = Field("127.0.0.1", description="Address the web door listens on.")
     port: int = Field(8080, ge=0, le=65535, description="Port the web door listens on.")

@@ -18,6 +18,7 @@ from worker.customerio.traffic import TRAFFIC
 from worker.dead.groups import Groups
 from worker.dead.letters import DeadLetters
 from worker.errors import OperatorError
+from worker.process.eventlog import EventLog
 from worker.process.pulse import Pulse
 from worker.process.stop import Stop
 from worker.replay.claims import Claims
@@ -32,8 +33,9 @@ from worker.store.broker import Broker, find_broker
 from worker.store.counters import Counters
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
+from worker.store.layout import Layout, find_layout, write_layout
 from worker.store.processes import Process, Processes, Role
-from worker.store.schema import check_shards, check_store, note_schema
+from worker.store.schema import note_schema
 from worker.store.stream import WAKE_MS, Lane, Streams, lanes_of
 from worker.store.suppression import Suppressed
 
@@ -46,6 +48,12 @@ if TYPE_CHECKING:
     from worker.store.archive import Archive
 
 
+log = EventLog(__name__)
+
+# What is made for a number of shards, and made again for another one.
+_OF_SHARDS = ("holds", "dead_letters", "dead_groups", "dead_changes", "jobs", "serving")
+
+
 class Relay:
     """The parts of one process, each made when first asked for; to be made after a fork, never shared across one."""
 
@@ -54,6 +62,8 @@ class Relay:
         self.role: Role = role  # before the configuration is first asked for
         self._begun = False
         self._checked = False
+        self._asked, self._is_asked = chosen.shards, "shards" in chosen.model_fields_set
+        self.layout = Layout(chosen.shards)
 
     @property
     def integrations(self) -> Integrations:
@@ -120,6 +130,7 @@ class Relay:
     def _beat(self) -> None:
         """One beat of the pulse."""
         if self._begun:
+            self.look_at_layout()
             self.live.look()
         else:
             self.begin()
@@ -153,6 +164,7 @@ class Relay:
             since_ms=self.live.since_ms,
             owner="file" if self.settings.integrations else "store",
             missing=len(loaded.integrations.unresolved),
+            shards=self.layout.shards,
         )
 
     @cached_property
@@ -260,8 +272,8 @@ class Relay:
         self.streams.join_all(
             (lane, integrations[lane.integration].start if known else "archive") for lane in self.lanes(of)
         )
-        if not known and (other := self.redis.set(SHARDS, self.settings.shards, nx=True, get=True)) is not None:
-            check_shards(other, self.settings.shards)
+        if not known:
+            self._note_layout()
         with suppress(redis.exceptions.OutOfMemoryError):  # then a later join writes it
             note_schema(self.redis)
 
@@ -271,7 +283,38 @@ class Relay:
         Raises:
             OperatorError: it holds what this release, or these settings, would misread.
         """
-        return check_store(self.redis, self.settings.shards)
+        found = find_layout(self.redis, self._asked, is_set=self._is_asked)
+        if found is not None:
+            self._take_up(found)
+        return found is not None
+
+    def look_at_layout(self) -> None:
+        """Take up the number of shards that is in force now, and make the groups of new ones.
+
+        Raises:
+            OperatorError: it is none that this process may serve.
+        """
+        former = self.layout.shards
+        if self.check_store() and self.layout.shards != former:
+            self.join()
+
+    def _take_up(self, layout: Layout) -> None:
+        former, self.layout = self.layout, layout
+        if layout.shards != self.settings.shards:
+            self.settings = self.settings.model_copy(update={"shards": layout.shards})
+            for name in _OF_SHARDS:
+                self.__dict__.pop(name, None)
+        if (layout.epoch, layout.shards) != (former.epoch, former.shards) and self.role != "command":
+            log.info("shards_taken_up", shards=layout.shards, former=former.shards, epoch=layout.epoch)
+            if self._asked != layout.shards and self._asked in layout.formerly:
+                log.warning("shards_are_more", message=f"RELAY_SHARDS is {self._asked}; set it to {layout.shards}")
+
+    def _note_layout(self) -> None:
+        """Write down how many shards a Redis has that knew nothing of it; one that was emptied has them again."""
+        if self.redis.set(SHARDS, self.layout.shards, nx=True, get=True) is not None:
+            self.check_store()  # another process was first
+        elif self.layout.epoch > 1:
+            write_layout(self.redis, self.layout)
 
     def check_once(self) -> None:
         """The same, once: for a process that may have begun while Redis was away.

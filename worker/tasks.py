@@ -239,7 +239,7 @@ def _shut_down(**_: object) -> None:
 def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
     """Deliver what waits for an integration on a shard, and ask to be called again if the budget did not suffice."""
     parts = relay()
-    if not _are(str, integration) or not _are(int, shard) or not 0 <= shard < parts.settings.shards:
+    if not _are(str, integration) or not _are(int, shard) or not _is_shard(shard):
         log.warning("foreign_message_dropped", task="deliver")
         return
     known = parts.integrations.integrations.get(integration)
@@ -321,6 +321,14 @@ def sample() -> None:
             return
         take_sample(Samples(parts.redis), Ledger(parts).accounts)
         count_codes(parts.redis, parts.integrations.sources, parts.settings.shards, _COUNTING_S)
+
+
+def _is_shard(shard: int) -> bool:
+    """Whether there is such a shard; there may be more of them since this process looked."""
+    if shard >= relay().settings.shards:
+        with _redis_may_be_away():
+            relay().look_at_layout()
+    return 0 <= shard < relay().settings.shards
 
 
 def _are(kind: type, *values: object) -> bool:

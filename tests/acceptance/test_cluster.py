@@ -64,6 +64,7 @@ def test_the_whole_path_and_every_command(cluster, make_stack):
         ("config", "log"),
         ("config", "plan", str(stack.path)),
         ("actions",),
+        ("reshard", "32", "--yes"),
         ("audit",),
     ):
         done = stack.relay(*command)

@@ -59,10 +59,12 @@ def test_the_rules_of_the_page_suffice(server, tmp_path):
             ("forget", "user_42", "--yes"),
             ("config", "log"),
             ("actions",),
+            ("reshard", "8", "--yes"),
         ):
             done = stack.relay(*command)
             assert "Redis does not serve" not in done.stderr, (command, done.stderr)
             assert "Traceback" not in done.stderr, (command, done.stderr)
+        assert stack.parts.redis.get("relay:shards") == b"8"
         assert stack.relay("audit").returncode == 0
     finally:
         stack.stop()

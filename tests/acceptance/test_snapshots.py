@@ -11,7 +11,7 @@ from tests.support.snapshot import FOLDER, put, take
 from tests.support.stack import Stack
 from tests.support.waiting import until
 from worker.store.keys import SCHEMA, SHARDS
-from worker.store.schema import VERSION
+from worker.store.schema import GROWN, VERSION
 
 FILES = sorted(FOLDER.glob("schema-*.json"))
 
@@ -74,8 +74,8 @@ def test_a_release_too_old_says_so_and_serves_nothing(filled):
     """Every process and command, when a newer one has written; none takes an event."""
     stack = filled(FILES[-1])
     with redis.Redis.from_url(stack.server.url) as client:
-        client.set(SCHEMA, VERSION + 1)
-    _all_refuse(stack, rf"written by a newer release \(schema {VERSION + 1}; this one reads up to {VERSION}\)")
+        client.set(SCHEMA, GROWN + 1)
+    _all_refuse(stack, rf"written by a newer release \(schema {GROWN + 1}; this one reads up to {GROWN}\)")
 
 
 def test_a_wrong_number_of_shards_is_refused(filled):
@@ -104,6 +104,7 @@ def _all_refuse(stack, text):
         ("replay", "--integration", "production", "--yes"),
         ("resync", "--integration", "production", "--yes"),
         ("forget", "user-3", "--yes"),
+        ("reshard", "28", "--yes"),
         ("config", "plan", str(stack.path)),
     ):
         done = stack.relay(*command)

@@ -108,7 +108,8 @@ class DeadStack:
             except ValueError:
                 payload = {}
             shard = shard_of(
-                shard_key(payload, self.parts.integrations.identity("app")) or event_key(payload, raw), SHARDS
+                shard_key(payload, self.parts.integrations.identity("app")) or event_key(payload, raw),
+                self.parts.settings.shards,
             )
             self.parts.redis.xadd(key_of(shard, "events", "app"), {"b": raw})
             self.parts.redis.hincrby(key_of(shard, "intake", "app"), "accepted", 1)
@@ -116,7 +117,7 @@ class DeadStack:
     def deliver(self, *events: dict[str, Any] | bytes) -> list[str]:
         """Store events and deliver whatever waits; how each lane ended."""
         self.append(*events)
-        lanes = [Lane("app", "production", shard) for shard in range(SHARDS)]
+        lanes = [Lane("app", "production", shard) for shard in range(self.parts.settings.shards)]
         return [self.parts.delivery(lane, self.stop).run(uuid.uuid4().hex) for lane in lanes]
 
     def letters(self, **wanted: Any) -> list[Letter]:

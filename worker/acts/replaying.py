@@ -57,7 +57,7 @@ def look_back(parts: Relay, name: str, wanted: Wanted, archived: Archive | None 
     if archived is not None:
         scan = archived_scan = ArchivedScan(parts.redis, archived)
         fates = ArchivedFates(parts.redis, archived_scan)
-    work = Backfill(scan, fates, parts.mapper(known), parts.suppressed.people(), wanted)
+    work = Backfill(scan, fates, parts.mapper(known), parts.suppressed.people(), wanted, parts.layout)
     ids = list(work.chosen(lane for lane in parts.lanes() if lane.integration == name))
     return work, Chosen(ids, work.carried)
 

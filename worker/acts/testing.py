@@ -105,6 +105,7 @@ def send_test_event(parts: Relay, test: TestEvent, doer: Doer, wake: Callable[[s
         event_about(event.payload),
         test.raw,
         parts.settings.dedup_window_s,
+        parts.layout.epoch,
     )
     woken = {name: wake(name, shard) for name in done.wake}  # who is not woken is found by the next sweep
     what = f"{test.payload['event_name']} ({test.payload['environment']}) for {test.source}"

@@ -41,6 +41,7 @@ _COMMANDS = {
     "person": "Show the timeline of a person, and their properties with the event that gave each.",
     "replay": "Send retained events again, into one integration.",
     "resync": "Send the properties of all known people to an integration again.",
+    "reshard": "Spread events over more shards, while the relay runs.",
     "explain": "Show what happens to an event, stage by stage, and why.",
     "suppress": "Send nothing about a person.",
     "forget": "Remove a person from everything the relay keeps.",
@@ -51,7 +52,7 @@ _COMMANDS = {
 _SECTIONS = {
     "Start": ("init", "demo", "check", "up", "web", "worker", "beat", "console"),
     "Watch": ("status", "audit", "alerts", "trace", "explain", "compare", "actions"),
-    "Repair": ("dead", "jobs", "hold", "resume", "replay", "resync"),
+    "Repair": ("dead", "jobs", "hold", "resume", "replay", "resync", "reshard"),
     "People": ("person", "suppress", "forget"),
     "Configuration": ("config", "seal"),
     "Tools": ("send", "simulate", "completion"),
@@ -107,6 +108,8 @@ def _load(name: str) -> click.Command:  # noqa: C901, PLR0912, PLR0915 - one imp
             from worker.cli.replay import replay as command
         case "resync":
             from worker.cli.resync import resync as command
+        case "reshard":
+            from worker.cli.reshard import reshard as command
         case "explain":
             from worker.cli.explain import explain as command
         case "compare":

@@ -51,6 +51,8 @@ def explain(
     from worker.purchasely.event import read_event
 
     parts = relay()
+    if not offline:
+        parts.check_store()
     config = _config(parts, revision, draft)
     chosen = [one for one in config.integrations.values() if integration in (None, one.name)]
     if not chosen:

@@ -60,7 +60,8 @@ def read(parts: "Relay") -> dict[str, Any]:
     from worker.revisions.live import EMPTY, NO_CONFIG
     from worker.store.samples import Sample, Samples
 
-    parts.live.look()  # with --watch the configuration may change meanwhile
+    parts.live.look()  # with --watch the configuration may change meanwhile, and the number of shards
+    parts.look_at_layout()
     ledger = Ledger(parts)
     figures = None if parts.live.loaded is EMPTY else ledger.figures()
     found = figures.fleet if figures else ledger.fleet()

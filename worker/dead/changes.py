@@ -3,15 +3,15 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import compress, groupby
-from typing import Any, Final, Literal
+from itertools import compress, count, groupby
+from typing import Any, Literal
 
 import msgspec
 import redis
 
 from worker.dead.burying import burial
 from worker.dead.filters import Filter
-from worker.dead.letter import Letter, encode_letter, letter_id, raw_of, received_of
+from worker.dead.letter import Letter, encode_letter, letter_id, moved_entry, raw_of, received_of
 from worker.dead.letters import DeadLetters
 from worker.purchasely.payload import read_object
 from worker.purchasely.person import other_names, person_names, plain_name
@@ -40,11 +40,6 @@ class Discarded(msgspec.Struct, frozen=True):
     field: str
     status: int
     event: str
-
-
-# Added to the number of a letter that moves to another shard: an event there may have been received in the same
-# millisecond, and what becomes of the letter must not be noted for that one. No millisecond has so many events.
-_MOVED: Final = 1_000_000
 
 
 class DeadChanges:
@@ -98,18 +93,31 @@ class DeadChanges:
 
         The new one is written before the old one is removed: a crash in between leaves both, with the same ULID.
         """
-        ms, _, seq = after.entry_id.partition("-")
-        number = _MOVED + int(seq or 0) % _MOVED
-        while True:
-            moved = letter_id(after.integration, shard, f"{ms}-{number}")
+        for further in count():
+            moved = letter_id(after.integration, shard, moved_entry(before.entry_id, further))
             after = msgspec.structs.replace(after, id=moved, shard=shard)
             if self.restore(after):
                 break
-            number += 1
         change = self._take_off("base", [before])[0]
         if change != "done":
             self._take_off("base", [after])
         return change, after
+
+    def rehome(self, letter: Letter, shard: int) -> Change:
+        """Move a letter, as it is, to the shard where its person is now.
+
+        As by `move`; one that was written there by a call that was broken off is not written twice.
+        """
+        after = letter
+        for further in count():
+            moved = letter_id(letter.integration, shard, moved_entry(letter.entry_id, further))
+            after = msgspec.structs.replace(letter, id=moved, shard=shard)
+            if self.restore(after) or self._letters.get([moved]) == [after]:
+                break
+        change = self._take_off("base", [letter])[0]
+        if change != "done":
+            self._take_off("base", [after])
+        return change
 
     def forget(
         self,

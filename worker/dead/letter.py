@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -87,6 +87,21 @@ _ENCODER = msgspec.json.Encoder()
 def letter_id(integration: str, shard: int, entry_id: str) -> str:
     """The id of a dead letter, the same however often the event fails: integration, shard and entry."""
     return f"{integration}.{shard}.{entry_id}"
+
+
+# Added to the number of an entry that moves to another shard: an event there may have been received in the same
+# millisecond, and what becomes of this one must not be noted for that one. No millisecond has so many events.
+_MOVED: Final = 1_000_000
+
+
+def moved_entry(entry_id: str, further: int = 0) -> str:
+    """The entry that stands for this one on another shard; `further` ones where that is taken.
+
+    >>> moved_entry("1700000000000-3"), moved_entry("1700000000000-1000003")
+    ('1700000000000-1000003', '1700000000000-1000003')
+    """
+    ms, _, seq = entry_id.partition("-")
+    return f"{ms}-{_MOVED + int(seq or 0) % _MOVED + further}"
 
 
 def split_id(dead_id: str) -> tuple[str, int, str]:

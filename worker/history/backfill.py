@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from worker.dead.fates import Fate, Fates
-from worker.dead.letter import letter_id
+from worker.dead.letter import letter_id, moved_entry
 from worker.delivery.request import decide
 from worker.errors import OperatorError
 from worker.history.archive import ArchivedScan
@@ -17,7 +17,8 @@ from worker.mapping.decision import Learn, Send
 from worker.mapping.mapper import LATE_MS, Mapper
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event, read_event
-from worker.purchasely.person import person_names, plain_name
+from worker.purchasely.person import person_names, plain_name, shard_key, shard_of
+from worker.store.layout import Layout
 from worker.store.stream import Lane, entries
 
 # A job keeps the archived events that it sends in Redis, some 1.4 kB each.
@@ -62,12 +63,21 @@ class Plan(msgspec.Struct):
 class Backfill:
     """Goes through the retained events of one integration; `plan` is what was found so far."""
 
-    def __init__(self, scan: Scan, fates: Fates, mapper: Mapper, suppressed: frozenset[str], wanted: Wanted) -> None:
+    def __init__(
+        self,
+        scan: Scan,
+        fates: Fates,
+        mapper: Mapper,
+        suppressed: frozenset[str],
+        wanted: Wanted,
+        layout: Layout | None = None,
+    ) -> None:
         self._scan = scan
         self._fates = fates
         self._mapper = mapper
         self._suppressed = suppressed
         self._wanted = wanted
+        self._layout = layout
         self._now_ms = time.time_ns() // 1_000_000
         self._people: set[str] = set()
         self.plan = Plan()
@@ -76,17 +86,20 @@ class Backfill:
     def chosen(self, lanes: Iterable[Lane]) -> Iterator[str]:
         """The ids of the events to send, lane by lane in the order of their streams.
 
-        Those of the archive are in `carried` besides, with their bytes.
+        Those of the archive are in `carried` besides, with their bytes; so are those of people who were on this shard
+        before there were more of them, for the lane where they are now.
 
         Raises:
-            OperatorError: more of them are in the archive than one job carries.
+            OperatorError: more of them are to be carried than one job does.
         """
         for lane in lanes:
             for _, rows in self._scan.pages([lane.key("events")], self._wanted.span):
                 for entry_id, raw in entries(rows):
                     if self._is_chosen(lane, entry_id, raw):
-                        dead_id = letter_id(lane.integration, lane.shard, entry_id)
-                        if self._is_archived(lane.key("events"), entry_id):
+                        home = self._home(lane, entry_id, raw)
+                        at_home = entry_id if home == lane.shard else moved_entry(entry_id)
+                        dead_id = letter_id(lane.integration, home, at_home)
+                        if home != lane.shard or self._is_archived(lane.key("events"), entry_id):
                             self._carry(dead_id, raw)
                         yield dead_id
         self.plan.people = len(self._people)
@@ -137,13 +150,23 @@ class Backfill:
             return True
         return False
 
+    def _home(self, lane: Lane, entry_id: str, raw: bytes) -> int:
+        """The shard where the person of an event is now, if they were on the lane's own by a former layout."""
+        if self._layout is None or not self._layout.former:
+            return lane.shard
+        event = read_event(entry_id, raw)
+        owner = shard_key(event.payload, self._mapper.integration.source_identity) or event.key
+        home = shard_of(owner, self._layout.shards)
+        return home if lane.shard in {home % number for number in self._layout.formerly} else lane.shard
+
     def _is_archived(self, stream: str, entry_id: str) -> bool:
         return isinstance(self._scan, ArchivedScan) and self._scan.written(stream, entry_id) is not None
 
     def _carry(self, dead_id: str, raw: bytes) -> None:
         if len(self.carried) >= CARRIED_MOST:
             raise OperatorError(
-                f"more than {CARRIED_MOST:,} archived events match; narrow it by --since, --until, --event or --person"
+                f"more than {CARRIED_MOST:,} events match that are archived, or of people whose shard is another now; "
+                "narrow it by --since, --until, --event or --person"
             )
         self.carried[dead_id] = raw
 

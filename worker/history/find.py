@@ -47,7 +47,8 @@ Knows = Callable[[str, str], Iterable[int]]
 class Finder:
     """Looks for events in the streams of these sources; `identities` has each one's identity chain.
 
-    `newest_first` is for a scan that may end before it is through.
+    `formerly` are the numbers of shards that there were before. `newest_first` is for a scan that may end before it is
+    through.
     """
 
     def __init__(
@@ -57,17 +58,21 @@ class Finder:
         shards: int,
         knows: Knows = lambda *_: (),
         *,
+        formerly: Iterable[int] = (),
         newest_first: bool = False,
     ) -> None:
         self._scan = scan
         self._identities = identities
         self._shards = shards
+        self._numbers = (shards, *formerly)
         self._knows = knows
         self._newest_first = newest_first
 
     def streams(self, person: str = "") -> dict[str, tuple[str, int]]:
         """The streams that may hold a person's events (all of them without a person), with source and shard."""
-        shards = [shard_of(plain_name(person), self._shards)] if person else range(self._shards)
+        shards: Iterable[int] = range(self._shards)
+        if person:  # where they are, and where they were
+            shards = dict.fromkeys(shard_of(plain_name(person), number) for number in self._numbers)
         return {stream_key(shard, "events", source): (source, shard) for source in self._identities for shard in shards}
 
     def event(self, ident: str, *, person: str = "", span: Span = ALWAYS) -> Iterator[Found]:

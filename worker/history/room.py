@@ -54,6 +54,7 @@ class History:
         dedup_window_s: int,
         archive: "Archive | None" = None,
         budget_s: float | None = None,
+        formerly: Iterable[int] = (),
     ) -> None:
         self._config = config
         self._shards = shards
@@ -65,7 +66,7 @@ class History:
             return shards_that_know(client, source, key, shards, bucket)
 
         identities = {name: one.identity for name, one in config.sources.items()}
-        self.finder = Finder(self.scan, identities, shards, knows, newest_first=budget_s is not None)
+        self.finder = Finder(self.scan, identities, shards, knows, formerly=formerly, newest_first=budget_s is not None)
         self._fates = ArchivedFates(client, archived) if archived else Fates(client)
         self._archived = archived
         self._at_revision = at_revision
@@ -134,8 +135,9 @@ class History:
             here = [one for one in events if one.source == integration.source]
             for one in here:
                 digest = mapper.person_of(mapper.decide(one.event, now_ms))
-                key = person_key(one.shard, integration.name, digest) if digest else ""
-                state = self.scan.ask("GET", key) if key else None
+                shards = dict.fromkeys((self.finder.shard_of(one), one.shard))  # where they are, and were then
+                keys = [person_key(shard, integration.name, digest) for shard in shards] if digest else []
+                state = next((state for key in keys if (state := self.scan.ask("GET", key)) is not None), None)
                 if state is not None:
                     found[integration.name] = property_values(mapper, here, state, now_ms)
                     break
@@ -158,7 +160,17 @@ def open_history(
     holds = parts.holds.get(config.integrations)
     chosen = parts.settings
     former = _Former(parts).integration
-    return History(parts.redis, config, chosen.shards, holds, former, chosen.dedup_window_s, archive, budget_s=budget_s)
+    return History(
+        parts.redis,
+        config,
+        chosen.shards,
+        holds,
+        former,
+        chosen.dedup_window_s,
+        archive,
+        budget_s=budget_s,
+        formerly=parts.layout.formerly,
+    )
 
 
 class _Former:

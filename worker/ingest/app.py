@@ -11,7 +11,7 @@ import redis.asyncio
 from falcon.asgi import Request, Response
 from redis.exceptions import RedisError
 
-from config.integrations import Integrations, Source
+from config.integrations import Integrations, Source, default_identity
 from config.settings import Settings
 from config.variables import unknown_variables
 from worker.alerts.watchman import Watch, watch
@@ -34,6 +34,7 @@ from worker.process.logs import configure
 from worker.process.memory import settle_in
 from worker.store.async_cluster import AsyncCluster
 from worker.store.connect import open_async
+from worker.store.layout import Layout, tell_shards
 from worker.store.stream import WAKE_MS
 
 log = EventLog(__name__)
@@ -57,6 +58,7 @@ class Door:
         self.metrics: MetricsPort | None = None
         self._alerts: Watch | None = None
         self._join = Errand(parts.join, "join")
+        self._layout = Errand(self._take_up_layout, "layout")
         self.redis: redis.asyncio.Redis | AsyncCluster = open_async(parts.address)
         self.appender = Appender(
             self.redis,
@@ -70,6 +72,8 @@ class Door:
             shards=self.settings.shards,
             memory=Memory(self.settings.remember_s, self.settings.remember_bytes),
             confirmation=_confirmation(self.settings),
+            find_layout=self._layout.run,
+            shard_of=self._shard_of,
         )
         self._watching: asyncio.Task[None] | None = None
 
@@ -99,6 +103,29 @@ class Door:
         except OperatorError as error:
             log.critical("cannot_store", message=error)
             raise NotStoredError("setup") from None
+        if self._parts.layout.shards != self.appender.layout.shards:
+            raise NotStoredError("layout")  # Redis knows better than what was configured
+
+    def _take_up_layout(self) -> Layout:
+        """The layout in force; every shard knows it, and new ones have their groups.
+
+        Raises:
+            NotStoredError: it is none that this process may store by.
+        """
+        try:
+            self._parts.join()
+        except OperatorError as error:
+            log.critical("cannot_store", message=error)
+            raise NotStoredError("setup") from None
+        layout = self._parts.layout
+        tell_shards(self._parts.redis, layout)
+        return layout
+
+    def _shard_of(self, name: str, raw: bytes) -> int:
+        """The shard of an event that was read before."""
+        known = self.sources.get(name)
+        identity = known.identity if known else default_identity()
+        return read_one(name, raw, self.appender.layout.shards, len(raw), identity)[0].shard
 
     async def process_startup(self, _scope: Any, _event: Any) -> None:
         """Begin to send wake-ups, and to look for new revisions."""
@@ -152,7 +179,7 @@ class Webhook:
             check_signature(known, signature, timestamp, raw, time.time(), self._tolerance_s)
         except SenderError as refusal:
             raise _refused(known, refusal) from None
-        event = read_one(name, raw, self._door.settings.shards, self._limit_bytes, known.identity)
+        event = read_one(name, raw, self._door.appender.layout.shards, self._limit_bytes, known.identity)
         return stored(await self._door.appender.post(event), 1)
 
 
@@ -175,7 +202,8 @@ class Events:
             raise SenderError(415, "Unsupported media type", "send application/json or application/x-ndjson")
         chosen = self._door.settings
         raw = await body.read(chosen.max_body_bytes)
-        events = read_many(name, raw, chosen.shards, chosen.max_event_bytes, known.identity, lines=lines)
+        shards = self._door.appender.layout.shards
+        events = read_many(name, raw, shards, chosen.max_event_bytes, known.identity, lines=lines)
         return stored(await self._door.appender.append(events), len(events))
 
 

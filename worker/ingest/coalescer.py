@@ -10,58 +10,30 @@ from redis.exceptions import RedisError
 from worker.errors import NotStoredError
 from worker.ingest.arguments import PIECES, Incoming, encode_events
 from worker.ingest.confirmation import Confirmation
-from worker.ingest.memory import InLane, Memory
+from worker.ingest.memory import InLane, Kept, Memory
 from worker.ingest.nodes import Nodes
+from worker.ingest.posts import Parts, Post, Trip, pieces_of, split, spread_parts
 from worker.ingest.roundtrip import refusal
+from worker.ingest.spreading import ShardOf
 from worker.ingest.store_events import Storing
 from worker.process.eventlog import EventLog
 from worker.store.async_cluster import AsyncCluster
+from worker.store.layout import Layout
 
 __all__ = ["Appender", "Incoming"]
 
 log = EventLog(__name__)
 
-# A script blocks the server: keep each below a few milliseconds.
-_EVENTS_PER_SCRIPT = 200
 _YES = ord("1")
 # Redis is far when even the quickest trip takes so long: then the next one does not wait for it, but gathers for a
 # moment, or until so many requests are there. Next door it is cheaper to wait.
 _FAR_S = 0.002
 _GATHER_S, _GATHER_REQUESTS = 0.001, 8
 MOST_TRIPS = 12
+# Between looks at a layout that does not change.
+_PAUSE_S = 0.02
 # Of the quickest trip, with each one: a thousand slow ones are believed.
 _FADE = 1.001
-
-
-class _Post:
-    """The events of one request: when they came, how many have no answer yet, how many were new."""
-
-    __slots__ = ("born_s", "done", "left", "new")
-
-    def __init__(self, done: asyncio.Future[int], born_s: float, left: int) -> None:
-        self.done = done
-        self.born_s = born_s
-        self.left = left
-        self.new = 0
-
-    def count(self, events: int, new: int) -> None:
-        """Note the answer to some events; the last one is the request's, if anyone still waits for it."""
-        self.left -= events
-        self.new += new
-        if not self.left and not self.done.done():
-            self.done.set_result(self.new)
-
-    def fail(self, reason: str) -> None:
-        """The request cannot be answered with 200 any more."""
-        if not self.done.done():
-            self.done.set_exception(NotStoredError(reason))
-
-
-# What one request has for one lane, in order, as `encode_events` gave it.
-_Part = tuple[_Post, list[bytes]]
-_Parts = list[_Part]
-# What a trip carries of which lanes, and the lanes of which a part waits until it is back.
-_Trip = tuple[list[tuple[InLane, _Parts]], set[InLane]]
 
 
 class Appender:
@@ -86,7 +58,11 @@ class Appender:
         shards: int,
         memory: Memory,
         confirmation: Confirmation | None = None,
+        find_layout: Callable[[], Awaitable[Layout]] | None = None,
+        shard_of: ShardOf = lambda _source, _raw: 0,
     ) -> None:
+        self.layout = Layout(shards)
+
         def make(
             server: redis.asyncio.Redis, kept: Memory, first: Callable[[], Awaitable[None]] | None = None
         ) -> Storing:
@@ -97,7 +73,9 @@ class Appender:
                 wake_ms=wake_ms,
                 dedup_window_s=dedup_window_s,
                 max_memory_percent=max_memory_percent,
-                shards=shards,
+                layout=self.layout,
+                in_cluster=isinstance(client, AsyncCluster),
+                give=self._give,
                 memory=kept,
                 confirmation=confirmation,
             )
@@ -108,11 +86,17 @@ class Appender:
             self._storing = Nodes(client, make, memory, prepare, integrations_of, shards)
         else:
             self._storing = make(client, memory, prepare)
+        self._find_layout, self._shard_of = find_layout, shard_of
+        self._stored_by = self.layout
+        self._displaced: dict[InLane, Parts] = {}  # what was refused, since another layout is in force
+        self._is_move_due = False
+        self._moved = asyncio.Event()
+        self._moving: asyncio.Task[None] | None = None
         self._next_integrations_of: dict[str, tuple[str, ...]] | None = None
         self._wake = wake
         # a request waits for the trip under way and for its own
         self._trip_s = timeout_s / 2
-        self._lanes: dict[InLane, _Parts] = {}
+        self._lanes: dict[InLane, Parts] = {}
         self._travellers: set[asyncio.Task[None] | None] = set()
         self._most_trips = 1 if isinstance(client, AsyncCluster) else MOST_TRIPS
         self._under_way = 0
@@ -132,7 +116,7 @@ class Appender:
     def post(self, events: Sequence[Incoming]) -> asyncio.Future[int]:
         """Let events go with the next trip; the future ends as `append` does. At least one must be there."""
         loop = asyncio.get_running_loop()
-        post = _Post(loop.create_future(), loop.time(), len(events))
+        post = Post(loop.create_future(), loop.time(), len(events))
         for lane, mine in encode_events(events).items():
             waiting = self._lanes.get(lane)
             if waiting is None:
@@ -169,6 +153,10 @@ class Appender:
             if not self._travellers:
                 await self._look()
 
+    def _give(self, items: Sequence[Kept]) -> None:
+        if isinstance(self._storing, Nodes):
+            self._storing.give(items)
+
     def adopt(self, integrations_of: dict[str, tuple[str, ...]]) -> None:
         """Wake these integrations from the next trip on; what is under way is answered for those it was sent for."""
         self._next_integrations_of = integrations_of
@@ -181,9 +169,15 @@ class Appender:
             TimeoutError: Redis is silent.
         """
         async with asyncio.timeout(self._trip_s):
-            await self._storing.probe()
+            try:
+                await self._storing.probe()
+            except NotStoredError as fault:
+                if not self._ask_to_move(fault):
+                    raise
+                await self._moved.wait()
+                await self._storing.probe()
 
-    async def _travel(self, trip: _Trip | None) -> None:
+    async def _travel(self, trip: Trip | None) -> None:
         """Trip after trip, while anything waits: the next one leaves before the answers of the last are written."""
         try:
             while trip:
@@ -192,11 +186,11 @@ class Appender:
         finally:
             self._travellers.discard(asyncio.current_task())
 
-    async def _carry(self, trip: list[tuple[InLane, _Parts]], torn: set[InLane]) -> None:
+    async def _carry(self, trip: list[tuple[InLane, Parts]], torn: set[InLane]) -> None:
         began_s = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._trip_s):
-                replies = await self._storing.store([(lane, _pieces(parts)) for lane, parts in trip])
+                replies = await self._storing.store([(lane, pieces_of(parts)) for lane, parts in trip])
             # a trip that failed at once says nothing of how far away Redis is
             took_s = asyncio.get_running_loop().time() - began_s
             self._quickest_s = min(took_s, self._quickest_s * _FADE) or took_s
@@ -205,7 +199,7 @@ class Appender:
         except BaseException as fault:
             # whatever failed, every request needs an answer
             for lane, parts in trip:
-                self._fail(lane, parts, fault)
+                self._refuse(lane, parts, fault)
             if not isinstance(fault, Exception):
                 raise
         finally:
@@ -216,24 +210,28 @@ class Appender:
         try:
             async with asyncio.timeout(self._trip_s):
                 await self._storing.look()
-        except (NotStoredError, RedisError, OSError):
-            pass  # the next trip says so to who has something to store
+        except (NotStoredError, RedisError, OSError) as fault:
+            self._ask_to_move(fault)  # whatever else it is, the next trip says so to who has something to store
 
-    def _board(self) -> _Trip | None:
+    def _board(self) -> Trip | None:
         """What the next trip carries: of each lane, in order, as much as one script may hold; None: nothing."""
+        if self._is_move_due:
+            if not self._under_way and self._moving is None:
+                self._moving = asyncio.get_running_loop().create_task(self._move())
+            return None  # the last of them, and the move, board again
         if self._next_integrations_of is not None:
             if self._under_way:
                 return None  # the last of them boards again
             self._integrations_of, self._next_integrations_of = self._next_integrations_of, None
             self._storing.adopt(self._integrations_of)
-        trip: list[tuple[InLane, _Parts]] = []
+        trip: list[tuple[InLane, Parts]] = []
         torn: set[InLane] = set()
         waiting, self._lanes = self._lanes, {}
         for lane, parts in waiting.items():
             if lane in self._torn:
                 self._lanes[lane] = parts
                 continue
-            taken, left = _split(parts)
+            taken, left = split(parts)
             trip.append((lane, taken))
             if left:
                 self._lanes[lane] = left
@@ -252,9 +250,9 @@ class Appender:
         if late:
             self._fail(lane, late, TimeoutError())
 
-    def _answer(self, lane: InLane, parts: _Parts, reply: Any) -> None:
+    def _answer(self, lane: InLane, parts: Parts, reply: Any) -> None:
         if isinstance(reply, Exception):
-            self._fail(lane, parts, reply)
+            self._refuse(lane, parts, reply)
             return
         at = 0
         for post, pieces in parts:
@@ -267,7 +265,53 @@ class Appender:
             if mark == _YES:
                 self._wake(integration, shard)
 
-    def _fail(self, lane: InLane, parts: _Parts, fault: BaseException) -> None:
+    def _refuse(self, lane: InLane, parts: Parts, fault: BaseException) -> None:
+        """Keep for another lane what came by a layout that is no longer in force; fail the requests of all else."""
+        if self._ask_to_move(fault):
+            self._displaced.setdefault(lane, []).extend(parts)
+        else:
+            self._fail(lane, parts, fault)
+
+    def _ask_to_move(self, fault: BaseException) -> bool:
+        """Have the layout in force taken up, if that is what a fault asks for."""
+        if self._find_layout is None or refusal(fault) != "layout":
+            return False
+        self._is_move_due = True
+        self._moved.clear()
+        asyncio.get_running_loop().call_soon(self._leave)
+        return True
+
+    async def _move(self) -> None:
+        """Take up the layout in force, and spread by it what waits: what was refused goes before what came later."""
+        displaced, self._displaced = self._displaced, {}
+        try:
+            async with asyncio.timeout(self._trip_s):
+                await self._resize()
+            self._lanes = spread_parts([*displaced.items(), *self._lanes.items()], self._shard_of)
+        except BaseException as fault:
+            # whatever failed, every request needs an answer
+            for lane, parts in displaced.items():
+                self._fail(lane, parts, fault)
+            if not isinstance(fault, Exception):
+                raise
+        finally:
+            self._is_move_due, self._moving = False, None
+            self._moved.set()
+        for lane in list(self._lanes):
+            self._expire(lane)
+        self._leave()
+
+    async def _resize(self) -> None:
+        assert self._find_layout is not None
+        found = await self._find_layout()
+        if (found.epoch, found.shards) == (self._stored_by.epoch, self._stored_by.shards):
+            await asyncio.sleep(_PAUSE_S)  # refused all the same: not at once again
+        else:
+            self.layout = found
+            await self._storing.resize(found, self._shard_of)
+            self._stored_by = found
+
+    def _fail(self, lane: InLane, parts: Parts, fault: BaseException) -> None:
         """Fail the requests of these events, and drop what waits of them: stored now, it would overtake the rest."""
         reason = refusal(fault)
         if reason == "refused":
@@ -277,20 +321,3 @@ class Appender:
         waiting = [part for part in self._lanes.pop(lane, []) if not part[0].done.done()]
         if waiting:
             self._lanes[lane] = waiting
-
-
-def _pieces(parts: _Parts) -> list[bytes]:
-    if len(parts) == 1:
-        return parts[0][1]
-    return [piece for _, pieces in parts for piece in pieces]
-
-
-def _split(parts: _Parts) -> tuple[_Parts, _Parts]:
-    """What one script carries of a lane, and what is left; the request on the border goes with both."""
-    room = _EVENTS_PER_SCRIPT * PIECES
-    for n, (post, pieces) in enumerate(parts):
-        if len(pieces) > room:
-            taken = [*parts[:n], (post, pieces[:room])] if room else parts[:n]
-            return taken, [(post, pieces[room:]), *parts[n + 1 :]]
-        room -= len(pieces)
-    return parts, []

@@ -12,11 +12,13 @@ import redis
 import redis.asyncio
 
 from worker.errors import NotStoredError
-from worker.ingest.memory import InLane, Memory
+from worker.ingest.memory import InLane, Kept, Memory
 from worker.ingest.roundtrip import refusal
+from worker.ingest.spreading import ShardOf
 from worker.ingest.store_events import Storing
 from worker.store.async_cluster import AsyncCluster
 from worker.store.keys import shard_key
+from worker.store.layout import Layout
 from worker.store.spread import ELSEWHERE
 from worker.store.topology import Place, slot_of
 
@@ -47,7 +49,7 @@ class Nodes:
         self._memory = memory
         self._prepare: Callable[[], Awaitable[None]] | None = prepare
         self._integrations_of = integrations_of
-        self._slots = [slot_of(shard_key(shard, "events", "")) for shard in range(shards)]
+        self._slots = _slots(shards)
         self._nodes: dict[Place, tuple[Storing, Memory]] = {}
         self._place_of: dict[int, Place] = {}
         self._placed_at = 0
@@ -57,6 +59,23 @@ class Nodes:
         self._integrations_of = integrations_of
         for storing, _ in self._nodes.values():
             storing.adopt(integrations_of)
+
+    async def resize(self, layout: Layout, shard_of: ShardOf) -> None:
+        """Store by another layout from the next trip on, and what is to be appended again too; no trip is under way.
+
+        Raises:
+            redis.RedisError: no node answers.
+        """
+        self._slots, self._placed_at = _slots(layout.shards), -1
+        await self._place()
+        for place, (storing, _) in self._nodes.items():
+            await storing.resize(layout, shard_of)
+            storing.serve([shard for shard, here in self._place_of.items() if here == place])
+
+    def give(self, items: Sequence[Kept]) -> None:
+        """Give what is remembered to the nodes that have its shards now."""
+        for item in items:
+            self._nodes[self._place_of[item.lane[1]]][0].take_over([item])
 
     async def store(self, lanes: Sequence[Events]) -> list[Any]:
         """The script's answer for each lane's encoded events, in order, errors among them as values.
@@ -151,6 +170,11 @@ class Nodes:
                 if former.get(shard, place) != place:
                     self._nodes[former[shard]][1].move(shard, memory)
             storing.serve(mine)
+
+
+def _slots(shards: int) -> list[int]:
+    """The slot of each shard."""
+    return [slot_of(shard_key(shard, "events", "")) for shard in range(shards)]
 
 
 def _is_elsewhere(reply: Any) -> bool:

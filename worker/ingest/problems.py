@@ -31,6 +31,7 @@ _WHY = {
     "connection": ": there is no connection to it",
     "memory": ": its memory is full",
     "disk": ": it cannot write to its disk",
+    "layout": ": the number of its shards changes",
     "cluster": ": a part of the cluster is away",
 }
 _LOG_EVERY_S = 1.0  # an outage must not fill the disk

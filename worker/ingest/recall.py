@@ -39,6 +39,9 @@ class Appends(Protocol):
     def append_again(self, kept: Kept, mode: int) -> Command:
         """The command that appends what is remembered; `mode` is the script's."""
 
+    def at_home(self, items: Sequence[Kept]) -> list[Kept]:
+        """What is to be appended here of these, by the lanes that are in force."""
+
     def id_tables(self, lane: InLane) -> list[str]:
         """The tables of the ids that are known."""
 
@@ -132,7 +135,7 @@ class Recall:
             del self._unopened[:_LANES_AT_ONCE]
         compared = 0
         while items := self._memory.items(self._position, _ITEMS_AT_ONCE):
-            await self._append(connection, await self._missing(connection, items))
+            await self._append(connection, self._appends.at_home(await self._missing(connection, items)))
             compared += sum(item.events for item in items)
             self._position = max(self._position, self._memory.first) + len(items)
         self._is_restoring = False

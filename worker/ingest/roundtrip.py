@@ -138,7 +138,13 @@ def refusal(fault: BaseException) -> str:
     return "refused"
 
 
-_CODES = {"MISCONF": "disk", "NOREPLICAS": "replicas", "MASTERDOWN": "readonly", "CLUSTERDOWN": "cluster"}
+_CODES = {
+    "LAYOUT": "layout",
+    "MISCONF": "disk",
+    "NOREPLICAS": "replicas",
+    "MASTERDOWN": "readonly",
+    "CLUSTERDOWN": "cluster",
+}
 
 
 _KINDS: tuple[tuple[Any, str], ...] = (

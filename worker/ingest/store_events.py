@@ -18,9 +18,11 @@ from worker.ingest.memory import InLane, Kept, Memory
 from worker.ingest.recall import Recall, read_height
 from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
 from worker.ingest.server import Server
+from worker.ingest.spreading import ShardOf, spread_kept
 from worker.purchasely.event import CONFLICT_MARK
 from worker.store.dedup import bucket_s, tables
-from worker.store.keys import shard_key
+from worker.store.keys import layout_key, shard_key
+from worker.store.layout import Layout
 from worker.store.stream import script
 
 _LOOK_S = 1.0
@@ -42,13 +44,21 @@ class Storing:
         wake_ms: int,
         dedup_window_s: int,
         max_memory_percent: float,
-        shards: int,
+        layout: Layout,
+        in_cluster: bool,
+        give: Callable[[Sequence[Kept]], None] = lambda _: None,
         memory: Memory,
         confirmation: Confirmation | None = None,
     ) -> None:
         self._confirmation = confirmation
         self._memory = memory
-        self._shards: Sequence[int] = range(shards)
+        self._layout = layout
+        self._in_cluster = in_cluster
+        self._window_s = dedup_window_s
+        self._shard_of: ShardOf | None = None
+        self._resized_s = 0.0
+        self._give = give
+        self._shards: Sequence[int] = range(layout.shards)
         self._prepare = prepare
         self._wake_ms = wake_ms
         self._bucket_s = bucket_s(dedup_window_s)
@@ -74,6 +84,29 @@ class Storing:
         self.adopt(self._integrations_of)
         self._recall.begin_again()
         self._looked_s = -_LOOK_S  # at once: nothing of them may be stored before
+
+    async def resize(self, layout: Layout, shard_of: ShardOf) -> None:
+        """Store by another layout from the next trip on, and what is to be appended again too; no trip is under way."""
+        async with self._recalling:
+            self._layout, self._shard_of, self._resized_s = layout, shard_of, time.monotonic()
+            self._shards = range(layout.shards)
+            self.adopt(self._integrations_of)
+
+    def at_home(self, items: Sequence[Kept]) -> list[Kept]:
+        """What is remembered by the lanes of now, without what is of other servers: those are given it."""
+        found: list[Kept] = []
+        for item in items:
+            found += spread_kept(item, self._shard_of) if item.at_s < self._resized_s and self._shard_of else [item]
+        mine, others = set(self._shards), [item for item in found if item.lane[1] not in self._shards]
+        if others:
+            self._give(others)
+        return [item for item in found if item.lane[1] in mine]
+
+    def take_over(self, items: Sequence[Kept]) -> None:
+        """Append, from the next look on, what another server of the cluster has lost of people who are here now."""
+        self._memory.receive(items)
+        self._recall.begin_again()
+        self._looked_s = -_LOOK_S
 
     async def store(self, lanes: Sequence[tuple[InLane, list[bytes]]]) -> list[Any]:
         """The script's answer for each lane's encoded events, in order, errors among them as values: see `append.lua`.
@@ -180,7 +213,13 @@ class Storing:
 
     def id_tables(self, lane: InLane) -> list[str]:
         """The tables of the ids that are known just now."""
-        return self._tables(lane, "ids")
+        return [*self._tables(lane, "ids"), *self._tables_before(lane)]
+
+    def _tables_before(self, lane: InLane) -> list[str]:
+        """Those of the shards where this one's people were before; a script of a cluster reads none of others."""
+        source, shard = lane
+        others = () if self._in_cluster else self._layout.relatives(shard, 2 * self._window_s)
+        return [table for other in others for table in self._tables((source, other), "ids")]
 
     def _tables(self, lane: InLane, kind: str) -> list[str]:
         source, shard = lane
@@ -208,10 +247,12 @@ class Storing:
         source, shard = lane
         keys = [shard_key(shard, "events", source)]
         keys += [table for kind in ("ids", "seen") for table in self._tables(lane, kind)]
-        keys.append(shard_key(shard, "intake", source))
+        keys += [shard_key(shard, "intake", source), layout_key(shard)]
         for integration in integrations:
             keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]
-        settings: list[str | int] = [self._bucket_s * 3, self._wake_ms, len(integrations), CONFLICT_MARK.decode(), mode]
+        keys += self._tables_before(lane)
+        settings: list[str | int] = [self._bucket_s * 3, self._wake_ms, len(integrations), CONFLICT_MARK.decode()]
+        settings += [self._layout.epoch, mode]
         return 3 + len(keys) + len(settings), encode(["EVALSHA", self._sha, len(keys), *keys, *settings])[:-2]
 
 

@@ -7,6 +7,7 @@ import redis
 
 from worker.errors import OperatorError
 from worker.revisions.store import Revisions
+from worker.store.layout import broken_off
 from worker.store.processes import Process, Processes
 
 # Without one of these nothing is stored, nothing is sent, or what is forgotten is never looked for.
@@ -16,13 +17,17 @@ _PATIENCE_MS = 5_000
 
 
 class Fleet(msgspec.Struct, frozen=True):
-    """All processes, and the revision that should be run; `since_ms` is when it was published, `now_ms` the time."""
+    """All processes, and the revision that should be run; `since_ms` is when it was published, `now_ms` the time.
+
+    `growing`: the number of shards to which a growth was begun that nobody is at any more; 0: there is none.
+    """
 
     revision: int
     since_ms: int
     now_ms: int
     processes: list[Process]
     unreadable: str = ""
+    growing: int = 0
 
     @property
     def behind(self) -> list[Process]:
@@ -60,6 +65,8 @@ class Fleet(msgspec.Struct, frozen=True):
         for one in self.processes:
             if one.alive and one.missing and one.role != "child":
                 yield f"{one.role} {one.host}/{one.pid} misses {one.missing} secrets: its log names them"
+        if self.growing:
+            yield f"the growth to {self.growing} shards was broken off: run `relay reshard {self.growing}` again"
         if len(self.owners) > 1:
             yield "some processes have RELAY_INTEGRATIONS and some have not: set it everywhere, or nowhere"
 
@@ -74,4 +81,4 @@ def fleet(client: redis.Redis, alive: Processes, revisions: Revisions) -> Fleet:
         since_ms = revisions.get(head).at_ms if head else 0
     except OperatorError as fault:
         return Fleet(0, now_ms, now_ms, processes, str(fault))
-    return Fleet(head, since_ms, now_ms, processes)
+    return Fleet(head, since_ms, now_ms, processes, growing=broken_off(client))

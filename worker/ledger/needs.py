@@ -139,6 +139,14 @@ def _fleet(found: Fleet) -> Iterator[Need]:
                 "its log names them (secret_missing); set them there and restart it",
                 urgent=True,
             )
+    if found.growing:
+        yield Need(
+            "config:growing",
+            "config",
+            f"the growth to {found.growing} shards was broken off: people of new shards are sent nothing",
+            f"run `relay reshard {found.growing}` again: it goes on",
+            urgent=True,
+        )
     if len(found.owners) > 1:
         yield Need(
             "config:owners",

@@ -17,7 +17,8 @@ from worker.store.address import Address
 from worker.store.broker import Broker, BrokerAwayError, connect_broker, count_messages, find_broker
 from worker.store.cluster import nodes_of
 from worker.store.connect import find_address, open_once
-from worker.store.keys import SCHEMA, SHARDS
+from worker.store.keys import SCHEMA
+from worker.store.layout import Layout, read_layout
 from worker.store.schema import check_schema
 
 _WAIT_S = 5
@@ -40,7 +41,7 @@ def look_at_servers(settings: Settings) -> list[Fact]:
             if _info(client).get("cluster_enabled") and not address.cluster:
                 text = "this server is a node of a cluster: what belongs to the others is refused"
                 facts.append(Fact("redis", "cluster", "wrong", text, "write redis+cluster://HOST:PORT,HOST:PORT"))
-            facts += [*_schema(client.get(SCHEMA)), *_shards(client.get(SHARDS), settings.shards)]
+            facts += [*_schema(client.get(SCHEMA)), *_shards(read_layout(client), settings)]
     except (redis.RedisError, OSError) as fault:
         text = f"{address.place} does not serve ({reason(fault)}); ingest answers 503"
         return [*facts, Fact("redis", "address", "wrong", text, remedy(fault, "RELAY_REDIS_URL"))]
@@ -187,14 +188,17 @@ def _schema(stored: bytes | None) -> Iterator[Fact]:
         yield Fact("redis", "schema", "wrong", str(error), "upgrade the relay here too")
 
 
-def _shards(stored: bytes | None, shards: int) -> Iterator[Fact]:
-    if stored is None:
+def _shards(layout: Layout | None, settings: Settings) -> Iterator[Fact]:
+    shards = settings.shards
+    if layout is None:
         yield Fact("redis", "shards", "ok", f"no events yet; they will be spread over {shards} shards")
-    elif int(stored) != shards:
-        text = f"RELAY_SHARDS is {shards}, but the stored events are spread over {int(stored)}"
-        yield Fact("redis", "shards", "wrong", text, f"set RELAY_SHARDS={int(stored)}, or use an empty Redis")
+    elif shards == layout.shards or "shards" not in settings.model_fields_set:
+        yield Fact("redis", "shards", "ok", f"{layout.shards}, as the stored events are spread")
     else:
-        yield Fact("redis", "shards", "ok", f"{shards}, as the stored events are spread")
+        known = shards in layout.formerly
+        text = f"RELAY_SHARDS is {shards}, but the stored events are spread over {layout.shards}"
+        advice = f"set RELAY_SHARDS={layout.shards}" + ("" if known else ", or use an empty Redis")
+        yield Fact("redis", "shards", "warning" if known else "wrong", text, advice)
 
 
 def _config(client: redis.Redis) -> dict[str, str]:

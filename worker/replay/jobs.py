@@ -13,6 +13,7 @@ from worker.purchasely.payload import read_object
 from worker.purchasely.person import person_names
 from worker.replay.job import NEXT, Job, JobState, read_job, write_job
 from worker.store.keys import JOBS, OPEN_JOBS, job_key, job_part_key
+from worker.store.layout import refuse_while_moving
 
 HISTORY = 200
 # The kind of key that has the events which a job carries.
@@ -44,7 +45,12 @@ class Jobs:
         self.start_on(job, lanes)
 
     def start_on(self, job: Job, lanes: Mapping[tuple[str, int], Sequence[str]]) -> None:
-        """Store what a job has to do on each lane (integration and shard), in this order, and start it."""
+        """Store what a job has to do on each lane (integration and shard), in this order, and start it.
+
+        Raises:
+            OperatorError: the number of shards grows: people are on their way to other lanes.
+        """
+        refuse_while_moving(self._redis)
         keys = []
         for (integration, shard), here in lanes.items():
             key = job_part_key(shard, "replay", integration, job.id)

@@ -10,7 +10,7 @@ import redis
 
 from worker.purchasely.event import CONFLICT_MARK
 from worker.store.dedup import bucket_s, id_digest, tables
-from worker.store.keys import shard_key
+from worker.store.keys import layout_key, shard_key
 from worker.store.stream import WAKE_MS, script
 
 
@@ -31,21 +31,24 @@ def append_event(
     about: str,
     raw: bytes,
     dedup_window_s: int,
+    epoch: int = 1,
 ) -> Appended:
     """Store an event; `key` and `about` are what makes it the same one again, as the web door reads them.
 
+    `epoch` is that of the layout by which `shard` was found.
+
     Raises:
-        redis.RedisError: it may not be stored.
+        redis.RedisError: it may not be stored; another layout may be in force.
     """
     server: Any = client
     life_s = bucket_s(dedup_window_s)
     bucket = int(time.time()) // life_s
     keys = [shard_key(shard, "events", source)]
     keys += [table for kind in ("ids", "seen") for table in tables(shard, kind, source, bucket)]
-    keys.append(shard_key(shard, "intake", source))
+    keys += [shard_key(shard, "intake", source), layout_key(shard)]
     for integration in integrations:
         keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]
-    args: list[Any] = [life_s * 3, WAKE_MS, len(integrations), CONFLICT_MARK, 0]
+    args: list[Any] = [life_s * 3, WAKE_MS, len(integrations), CONFLICT_MARK, epoch, 0]
     args += [id_digest(key), crc32(about.encode()).to_bytes(4), raw]
     reply: bytes = server.register_script(script("append"))(keys=keys, args=args)
     marks = reply[1 : 1 + len(integrations)]

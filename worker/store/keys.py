@@ -69,13 +69,19 @@ relay:counters                       hash    requests to Customer.io by answer a
 relay:alerts                         hash    target and need -> what was sent of it; a field a need; its end
 relay:alerts:lease                   string  token of who looks after the alerts; 1; expires, or its holder
 relay:certificates                   hash    certificate -> when it ends (ms); a few; each look
-relay:shards                         string  how many shards there are; 1; nobody
+relay:{S}:layout                     hash    the epoch whose appends the shard takes; while shards grow also closed,
+                                             open:<integration>, barrier:<source>; some 10 fields; nobody
+relay:layout                         string  how many shards there are and were, epoch, whether events move; 1; nobody
+relay:layout:lease                   string  token of who has the shards grow; 1; expires, or its holder
+relay:shards                         string  how many shards there are, for earlier releases; 1; nobody
 relay:schema                         string  version of all these formats (`schema`); 1; nobody
 """
 
 import functools
 
 SHARDS = "relay:shards"
+LAYOUT = "relay:layout"
+LAYOUT_LEASE = "relay:layout:lease"
 SCHEMA = "relay:schema"
 SUPPRESSED = "relay:suppressed"
 SUPPRESSED_VERSION = "relay:suppressed:version"
@@ -105,6 +111,11 @@ OPEN_JOBS = "relay:{jobs}:open"
 def shard_key(shard: int, kind: str, name: str) -> str:
     """The key `relay:{shard}:kind:name`."""
     return f"relay:{{{shard}}}:{kind}:{name}"
+
+
+def layout_key(shard: int) -> str:
+    """The layout that a shard knows."""
+    return f"relay:{{{shard}}}:layout"
 
 
 def person_key(shard: int, integration: str, digest: str) -> str:

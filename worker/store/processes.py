@@ -18,8 +18,8 @@ _FORGOTTEN_MS = 3_600_000
 class Process(msgspec.Struct, frozen=True):
     """A process: its host, pid and role, its version, the revision it runs and since when (Unix ms).
 
-    `owner` is who it takes its configuration from, `missing` how many secrets of it are missing there. `silent_ms` is
-    how long ago it was last alive, by Redis's clock.
+    `owner` is who it takes its configuration from, `missing` how many secrets of it are missing there, `shards` how
+    many shards it serves (0: it does not say). `silent_ms` is how long ago it was last alive, by Redis's clock.
     """
 
     host: str
@@ -30,6 +30,7 @@ class Process(msgspec.Struct, frozen=True):
     since_ms: int
     owner: str = "store"
     missing: int = 0
+    shards: int = 0
     silent_ms: int = 0
 
     @property

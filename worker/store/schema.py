@@ -7,23 +7,11 @@ keeps a sample of each format.
 import redis
 
 from worker.errors import OperatorError
-from worker.store.keys import SCHEMA, SHARDS
+from worker.store.keys import SCHEMA
 
 VERSION = 1
-
-
-def check_store(client: redis.Redis, shards: int) -> bool:
-    """Whether this Redis was joined before; what it holds was then written with these settings, for this release.
-
-    Raises:
-        OperatorError: a newer release wrote it, or the events are spread over another number of shards.
-    """
-    schema, spread = client.get(SCHEMA), client.get(SHARDS)
-    if schema is not None:
-        check_schema(schema)
-    if spread is not None:
-        check_shards(spread, shards)
-    return spread is not None
+# Where the number of shards has grown (`layout`): whoever knows only VERSION would store past it.
+GROWN = 2
 
 
 def note_schema(client: redis.Redis) -> None:
@@ -39,24 +27,10 @@ def check_schema(stored: object) -> None:
     Raises:
         OperatorError: the stored one is newer, or no number.
     """
-    if read_number(stored) > VERSION:
+    if read_number(stored) > GROWN:
         raise OperatorError(
-            f"this Redis was written by a newer release (schema {shown(stored)}; this one reads up to {VERSION}): "
+            f"this Redis was written by a newer release (schema {shown(stored)}; this one reads up to {GROWN}): "
             "upgrade this process, or use another Redis"
-        )
-
-
-def check_shards(stored: object, shards: int) -> None:
-    """Compare the number of shards with the stored one.
-
-    Raises:
-        OperatorError: they differ.
-    """
-    if read_number(stored) != shards:
-        number = shown(stored)
-        raise OperatorError(
-            f"RELAY_SHARDS is {shards}, but this Redis holds events spread over {number} shards: "
-            f"set RELAY_SHARDS={number}, or use an empty Redis"
         )
 
 

@@ -17,7 +17,7 @@ import redis
 from config.integrations import Integrations
 from worker.errors import LeaseLostError
 from worker.store.exchange import Call, Exchange
-from worker.store.keys import cause_key, shard_key
+from worker.store.keys import cause_key, layout_key, shard_key
 
 Entry = tuple[str, bytes]
 
@@ -182,7 +182,7 @@ class Streams:
         Raises:
             redis.ResponseError: the stream or the group does not exist (`join` makes them); nothing was changed.
         """
-        keys = [lane.key(kind) for kind in ("lease", "wake", "flight", "events", "hold")]
+        keys = [lane.key(kind) for kind in ("lease", "wake", "flight", "events", "hold")] + [layout_key(lane.shard)]
         args = [token, self._lease_ms, lane.integration, count, "1" if probe else "0", *CAUTIOUS_EVENTS]
         reply = self._take(keys=keys, args=args)
         if isinstance(reply, bytes):

@@ -10,6 +10,7 @@ from worker.mapping.identity import state_name
 from worker.purchasely.person import plain_name
 from worker.store.archive_state import ArchiveRecord
 from worker.store.keys import person_key
+from worker.store.layout import refuse_while_moving
 from worker.store.stream import Lane
 from worker.upkeep.forget_archive import forget_archived
 from worker.upkeep.forget_entries import Removed, forget_entries, person_fields, streams
@@ -51,8 +52,10 @@ def forget(parts: Relay, person: str, sleep: Callable[[float], None] = time.slee
 
     Raises:
         ArchiveError: everything else is done; the archive does not answer.
-        OperatorError: a lane stayed busy; running it again goes on where this ended.
+        OperatorError: a lane stayed busy; running it again goes on where this ended. Or people are on their way to new
+            shards.
     """
+    refuse_while_moving(parts.redis)
     removed, gone = Forgotten(), Removed()
     name = plain_name(person)
     digests = {state_name("id", person), state_name("email", person)}

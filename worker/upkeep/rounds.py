@@ -43,6 +43,7 @@ class Rounds:
             parts.join,
             chosen.sweep_interval_s,
             claim_ms,
+            parts.layout,
         )
 
     def sweep(self) -> list[tuple[Lane, bool]]:

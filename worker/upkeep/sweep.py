@@ -11,6 +11,7 @@ from config.integrations import Integrations
 from worker.process.eventlog import EventLog
 from worker.store.holds import Hold, Holds
 from worker.store.keys import shard_key
+from worker.store.layout import Layout, closed_lanes
 from worker.store.stream import WAKE_MS, Lane, Streams, lanes_of
 
 log = EventLog(__name__)
@@ -29,7 +30,8 @@ class Backlog(msgspec.Struct, frozen=True):
 class Sweep:
     """Finds the lanes to wake; `join` makes the groups where a server was emptied.
 
-    `every_s` is how often it runs, `claim_ms` how long a probe that it sends keeps others from being sent.
+    `every_s` is how often it runs, `claim_ms` how long a probe that it sends keeps others from being sent. While shards
+    grow, by their `layout`, lanes that are closed are left alone.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Sweep:
         join: Callable[[], None],
         every_s: float,
         claim_ms: int,
+        layout: Layout | None = None,
     ) -> None:
         self._redis = client
         self._streams = streams
@@ -51,10 +54,15 @@ class Sweep:
         self._join = join
         self._every_s = every_s
         self._claim_ms = claim_ms
+        self._layout = layout
 
     def wakes(self) -> list[tuple[Lane, bool]]:
         """The lanes to wake now, each with whether it is a probe of a held integration."""
         found = [backlog for backlog in self.backlogs() if backlog.waiting]
+        if self._layout is not None and self._layout.moving:
+            new = [backlog.lane for backlog in found if backlog.lane.shard in self._layout.children]
+            closed = set(closed_lanes(self._redis, new))
+            found = [backlog for backlog in found if backlog.lane not in closed]
         # A hold must not depend on one lane, whose first event may be what the destination fails at; nor do the first
         # lanes take precedence.
         random.shuffle(found)

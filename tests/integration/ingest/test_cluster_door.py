@@ -1,6 +1,8 @@
 """The web door on a Redis Cluster: a node that is gone stops its own shards alone, and what was lost comes back."""
 
+import json
 import signal
+from zlib import crc32
 
 import pytest
 import redis
@@ -8,6 +10,8 @@ import redis
 from tests.integration.ingest.test_recall import counts, names, send
 from tests.support.door import make_parts, running
 from tests.support.waiting import until
+from worker.store.layout import tell_shards
+from worker.upkeep.growing import Growing
 
 pytestmark = pytest.mark.usefixtures("environ")
 
@@ -75,6 +79,24 @@ def test_a_node_that_is_gone_stops_its_own_shards_alone(cluster, tmp_path):
         assert {name for name, status in answers.items() if status == 503} == theirs
         assert set(answers.values()) == {200, 503}
         assert door.ask("GET", "/readyz").status == 200
+
+
+def test_more_shards_are_served_where_their_nodes_are(cluster, door, tmp_path):
+    """What is remembered of people who moved goes with them, and comes back on the node where they are now."""
+    old = send(door, "old", 40)
+    other = make_parts(tmp_path, cluster.url)
+    with other.redis:
+        other.check_store()
+        Growing(other).begin(12)
+        tell_shards(other.redis, other.layout)
+    young = send(door, "young", 40)
+    assert names(door) == sorted(old + young)
+    for shard in range(12):
+        rows = door.redis.xrange(f"relay:{{{shard}}}:events:app")
+        people = [json.loads(fields[b"b"])["user_id"] for _, fields in rows]
+        assert {crc32(person.encode()) % (12 if person in young else 4) for person in people} <= {shard}
+    door.redis.delete(*(f"relay:{{{shard}}}:events:app" for shard in range(12)))
+    until(lambda: names(door) == sorted(old + young), "all are there again", within_s=20)
 
 
 def test_shards_move_to_another_node_and_back(cluster, door):

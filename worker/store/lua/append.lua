@@ -3,26 +3,32 @@
 -- environment): one that is about something else under an id that is in use is stored too, with a mark behind its bytes.
 -- All or nothing: without `allow-oom` Redis refuses the whole script when memory is full. Without events it changes
 -- nothing, and is refused whenever an append would be.
--- KEYS  stream, ids now, ids before, ids before that, the same three of earlier releases (`seen`), intake,
---       then lease, wake, hold of each integration
--- ARGV  life of the ids (s), life of a wake mark (ms), number of integrations, mark of a conflict,
+-- KEYS  stream, ids now, ids before, ids before that, the same three of earlier releases (`seen`), intake, layout,
+--       then lease, wake, hold of each integration, then tables of ids of shards where these people were before
+-- ARGV  life of the ids (s), life of a wake mark (ms), number of integrations, mark of a conflict, epoch of the layout,
 --       '0' from a sender, '1' from the memory of the door, '2' likewise, where the stream was lost and the ids were not,
 --       then digest of the id, of what it is about, and body of each event
+-- Refused with LAYOUT, with nothing changed, when another layout is in force on this shard.
 -- Returns one character an event ('1' stored, '0' known already), then one an integration ('1' wake it, '0' no need);
 --         behind the events' ' ', the stream's height, see `era.lua`, ' ', its last entry (when one was stored).
-local call, stream, ids, again = redis.call, KEYS[1], KEYS[2], ARGV[5]
+local call, stream, ids, again = redis.call, KEYS[1], KEYS[2], ARGV[6]
+if (call('HGET', KEYS[9], 'epoch') or '1') ~= ARGV[5] then
+  return redis.error_reply('LAYOUT another number of shards is in force')
+end
+local tables = { KEYS[2], KEYS[3], KEYS[4] }
+for key = 10 + 3 * tonumber(ARGV[3]), #KEYS do tables[#tables + 1] = KEYS[key] end
 local digests, events = {}, 0
-for i = 6, #ARGV, 3 do
+for i = 7, #ARGV, 3 do
   events = events + 1
   digests[events] = ARGV[i]
 end
-local function about(n) return ARGV[4 + 3 * n] end
-local function body(n) return ARGV[5 + 3 * n] end
+local function about(n) return ARGV[5 + 3 * n] end
+local function body(n) return ARGV[6 + 3 * n] end
 -- By position; nearly always empty. `rival`: what else the id is in use for.
 local known, rival, some = {}, {}, false
 if events > 0 then
-  for set = 2, 4 do
-    local found = call('HMGET', KEYS[set], unpack(digests))
+  for _, set in ipairs(tables) do
+    local found = call('HMGET', set, unpack(digests))
     for n = 1, events do
       if found[n] then
         some = true
@@ -52,8 +58,8 @@ end
 local function field(n) return rival[n] and digests[n] .. about(n) or digests[n] end
 if some then
   for n in pairs(rival) do
-    for set = 2, 4 do
-      if call('HEXISTS', KEYS[set], field(n)) == 1 then known[n] = true end
+    for _, set in ipairs(tables) do
+      if call('HEXISTS', set, field(n)) == 1 then known[n] = true end
     end
     -- Its own field is looked for only while the id is known.
     if not known[n] then call('HSETNX', ids, digests[n], rival[n]) end
@@ -122,7 +128,7 @@ else
   marks[1] = string.rep('1', events)
 end
 for n = 0, tonumber(ARGV[3]) - 1 do
-  local lease, wake, hold = KEYS[9 + n * 3], KEYS[10 + n * 3], KEYS[11 + n * 3]
+  local lease, wake, hold = KEYS[10 + n * 3], KEYS[11 + n * 3], KEYS[12 + n * 3]
   -- A holder looks again before it lets go, so a leased shard needs no wake-up; a held one must not get any.
   local due = stored > 0
     and call('EXISTS', lease, hold) == 0

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Take the lease of one integration on one shard and read what waits. May be repeated with the same token: a client
 -- that lost the connection does not know whether the script ran.
--- KEYS  lease, wake, flight, stream, hold
+-- KEYS  lease, wake, flight, stream, hold, layout
 -- ARGV  token, life of the lease (ms), group, most entries, '1' when the caller is a probe,
 --       then most entries after one, two, … unexplained deaths
 -- Returns 'held' | 'busy' | {cursor, unexplained deaths, end of the caution, entry tried alone, its deaths while it was mapped,
@@ -9,6 +9,12 @@
 -- include prelude
 if ARGV[5] ~= '1' and redis.call('EXISTS', KEYS[5]) == 1 then
   redis.call('DEL', KEYS[2]) -- the message has arrived: its mark must not suppress a later event's wake-up
+  return 'held'
+end
+-- A new shard's people are served when what was stored of them before is delivered.
+local closed, opened = unpack(redis.call('HMGET', KEYS[6], 'closed', 'open:' .. ARGV[3]))
+if closed and not opened then
+  redis.call('DEL', KEYS[2])
   return 'held'
 end
 local cursor = cursor_of(KEYS[4], ARGV[3])

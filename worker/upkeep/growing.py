@@ -1,0 +1,157 @@
+"""Growth of the number of shards while the relay runs, in steps that may be broken off and repeated.
+
+First every shard learns the new layout, so that nothing is stored by the former one any more; from then on the people
+of new shards are stored there. Their lanes are closed until the former shard has delivered, for the same integration,
+all that it had by then, and their states and dead letters have come.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import redis
+
+from worker.app import Relay
+from worker.dead.edits import home
+from worker.dead.filters import Filter
+from worker.store.entry_id import order
+from worker.store.keys import SOURCES, shard_key
+from worker.store.layout import (
+    Layout,
+    closed_lanes,
+    note_barriers,
+    open_lanes,
+    open_shards,
+    tell_shards,
+    write_layout,
+)
+from worker.store.stream import Lane
+from worker.upkeep.growing_states import move_states
+
+_REPLICA_MS = 2_000
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """An integration whose former shards have yet to deliver events for people of new ones: how many wait in all."""
+
+    integration: str
+    shards: int
+    waiting: int
+    held: bool
+
+
+class Progress(msgspec.Struct):
+    """How far it is: lanes of new shards that are open, of how many; what it waits for."""
+
+    lanes: int = 0
+    opened: int = 0
+    behind: list[Behind] = []
+    processes: list[str] = []
+    jobs: list[str] = []
+    states: int = 0
+    letters: int = 0
+    done: bool = False
+
+
+class Growing:
+    """The steps; `look` is called with the number of states moved so far."""
+
+    def __init__(self, parts: Relay, look: Callable[[int], None] = lambda _: None) -> None:
+        self._parts = parts
+        self._redis: Any = parts.redis
+        self._look = look
+        self.states = self.letters = 0
+
+    def begin(self, shards: int) -> None:
+        """Put the layout with so many shards in force."""
+        parts = self._parts
+        write_layout(parts.redis, parts.layout.grown(shards, time.time_ns() // 1_000_000))
+        # A server that takes over must not give doors the former layout after shards learnt the new one.
+        with suppress(redis.ResponseError):
+            self._redis.wait(1, _REPLICA_MS) if self._has_replicas() else None
+        parts.look_at_layout()
+
+    def step(self) -> Progress:
+        """Do what can be done now."""
+        parts = self._parts
+        parts.look_at_layout()
+        layout = parts.layout
+        if not layout.moving:
+            return Progress(done=True, states=self.states, letters=self.letters)
+        tell_shards(parts.redis, layout)
+        parts.join()
+        sources = {name.decode() for name in self._redis.smembers(SOURCES)} | parts.integrations.sources.keys()
+        barriers = note_barriers(parts.redis, layout, sorted(sources))
+        lanes = [lane for lane in parts.lanes() if lane.shard in layout.children]
+        closed = closed_lanes(parts.redis, lanes)
+        behind = list(self._behind(layout, closed, barriers))
+        found = Progress(len(lanes), len(lanes) - len(closed), behind, self._processes(layout), self._jobs())
+        late = {one.integration for one in behind}
+        ready = [lane for lane in closed if lane.integration not in late]
+        if found.processes or found.jobs:
+            return found
+        if ready:
+            self._open(layout, ready)
+            found.opened += len(ready)
+        if found.opened == found.lanes:
+            self._end(layout)
+            found.done = True
+        found.states, found.letters = self.states, self.letters
+        return found
+
+    def _behind(self, layout: Layout, closed: Sequence[Lane], barriers: dict[tuple[str, int], str]) -> Iterator[Behind]:
+        """The integrations that have yet to pass a barrier, with what waits on those shards."""
+        parents = {(lane.integration, lane.source, lane.shard % layout.before) for lane in closed}
+        places = sorted({(source, shard) for _, source, shard in parents})
+        pipe = self._redis.pipeline(transaction=False)
+        for source, shard in places:
+            pipe.xinfo_groups(shard_key(shard, "events", source))
+        groups = dict(zip(places, pipe.execute(), strict=True))
+        held = self._parts.holds.get({name for name, _, _ in parents})
+        late: dict[str, list[int]] = {}
+        for name, source, shard in sorted(parents):
+            mine = next((one for one in groups[source, shard] if one["name"].decode() == name), None)
+            barrier = order(barriers[source, shard])
+            if mine is None or order(mine["last-delivered-id"].decode()) < barrier:
+                late.setdefault(name, []).append(int(mine["lag"] or 0) if mine else 0)
+        for name, lags in late.items():
+            yield Behind(name, len(lags), sum(lags), name in held)
+
+    def _open(self, layout: Layout, lanes: Sequence[Lane]) -> None:
+        """Bring the states and dead letters of these lanes' people, then let the lanes be served."""
+        parts = self._parts
+        known = parts.integrations.integrations
+        # those that are configured no more come along: nobody serves them
+        names = {lane.integration for lane in lanes} | (set(parts.known_integrations()) - known.keys())
+        before = self.states
+
+        def look(moved: int) -> None:
+            self._look(before + moved)
+
+        self.states += move_states(parts.redis, layout, names, known, look)
+        for letter in parts.dead_letters.find(sorted(names), Filter()):
+            shard = home(letter, layout.shards)
+            if shard != letter.shard:
+                self.letters += parts.dead_changes.rehome(letter, shard) == "done"
+        for name in names & known.keys():
+            parts.holds.mark_all(name)
+        open_lanes(parts.redis, lanes)
+
+    def _end(self, layout: Layout) -> None:
+        open_shards(self._parts.redis, layout)
+        write_layout(self._parts.redis, msgspec.structs.replace(layout, moving=False))
+        self._parts.look_at_layout()
+
+    def _processes(self, layout: Layout) -> list[str]:
+        """Processes that have yet to take the layout up: what they hold back would not be held back on new shards."""
+        alive = (one for one in self._parts.processes.all() if one.alive and one.role != "command")
+        return [f"{one.role} {one.pid} on {one.host}" for one in alive if one.shards != layout.shards]
+
+    def _jobs(self) -> list[str]:
+        """Jobs that were begun before: they send what is on former shards, with the states there."""
+        return [job.id for job in self._parts.jobs.open()]
+
+    def _has_replicas(self) -> bool:
+        return bool(self._redis.info("replication").get("connected_slaves"))
