@@ -13,7 +13,10 @@ _CHUNK = 65_536
 
 
 class LossyProxy:
-    """Passes bytes to and fro between a port of its own and the server's; runs in a thread."""
+    """Passes bytes to and fro between a port of its own and the server's; runs in a thread.
+
+    `heard` is the beginning of what clients said: of gigabytes nothing more is kept.
+    """
 
     def __init__(self, server_port: int, loss: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -79,7 +82,8 @@ class LossyProxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, lossy: bool) -> None:
         with suppress(OSError):
             while data := await reader.read(_CHUNK):
-                self.heard += b"" if lossy else data
+                if not lossy and len(self.heard) < _CHUNK:
+                    self.heard += data
                 if lossy and self._loss and self._dice.random() < self._loss:
                     self.lost += 1
                     return
