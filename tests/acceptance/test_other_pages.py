@@ -22,7 +22,8 @@ def test_the_commands_of_faq_and_configuration_do_what_the_pages_say(make_stack)
     first = stack.path.read_text()
     assert stack.relay("config", "apply", str(stack.path), "--yes").returncode == 0
     stack.until_up("web")
-    assert stack.post([payload("SUBSCRIPTION_RENEWED", user_id="ann", event_id="e-1")]).status_code == 200
+    event = payload("SUBSCRIPTION_RENEWED", user_id="ann", event_id="e-1")
+    until(lambda: stack.post([event]).status_code == 200, "the door has taken the revision up")
     until(stack.arrived, "the event arrives")
 
     (stack.folder / "new.toml").write_text(first.replace('"*" = true', '"*" = true\nACTIVATE = false'))
