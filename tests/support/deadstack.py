@@ -29,6 +29,7 @@ from worker.store.stream import Lane
 from worker.upkeep.idle_jobs import idle_jobs
 
 SITE, KEY = "dead-site", "dead-key"
+SECRETS = {"DEAD_TOKEN": "t", "DEAD_SITE": SITE, "DEAD_KEY": KEY}
 SHARDS = 4
 
 INTEGRATION = """
@@ -61,7 +62,7 @@ def opened(folder: Path, redis_url: str, customerio: tuple[str, Simulator], **ch
     """A stack on an empty database; `chosen` are settings other than those of the tests."""
     url, simulator = customerio
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"DEAD_TOKEN": "t", "DEAD_SITE": SITE, "DEAD_KEY": KEY}.items():
+        for name, value in SECRETS.items():
             patch.setenv(name, value)
         stack = DeadStack(folder, redis_url, url, simulator, **chosen)
         yield stack
@@ -82,6 +83,15 @@ class DeadStack:
         self.jobs_woken: list[str] = []
         self.restart()
         self.parts.join()
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a process of its own needs to work on the same relay."""
+        return SECRETS | {
+            "RELAY_REDIS_URL": self.settings.redis_url,
+            "RELAY_INTEGRATIONS": str(self.path),
+            "RELAY_SHARDS": str(self.settings.shards),
+        }
 
     def close(self) -> None:
         """Close every connection."""

@@ -93,31 +93,30 @@ class DeadChanges:
 
         The new one is written before the old one is removed: a crash in between leaves both, with the same ULID.
         """
+        return self._move(before, after, shard, lambda _: False)
+
+    def rehome(self, letter: Letter, shard: int) -> Change:
+        """Move a letter, as it is, to the shard where its person is now.
+
+        As by `move`; one that was written there by a call that was broken off is not written twice. To be called by one
+        process at a time.
+        """
+        change, _ = self._move(letter, letter, shard, lambda after: self._letters.get([after.id]) == [after])
+        return change
+
+    def _move(
+        self, before: Letter, after: Letter, shard: int, is_there: Callable[[Letter], bool]
+    ) -> tuple[Change, Letter]:
+        """Write a letter on another shard, at the first free entry or where it `is_there`, in the place of another."""
         for further in count():
             moved = letter_id(after.integration, shard, moved_entry(before.entry_id, further))
             after = msgspec.structs.replace(after, id=moved, shard=shard)
-            if self.restore(after):
+            if self.restore(after) or is_there(after):
                 break
         change = self._take_off("base", [before])[0]
         if change != "done":
             self._take_off("base", [after])
         return change, after
-
-    def rehome(self, letter: Letter, shard: int) -> Change:
-        """Move a letter, as it is, to the shard where its person is now.
-
-        As by `move`; one that was written there by a call that was broken off is not written twice.
-        """
-        after = letter
-        for further in count():
-            moved = letter_id(letter.integration, shard, moved_entry(letter.entry_id, further))
-            after = msgspec.structs.replace(letter, id=moved, shard=shard)
-            if self.restore(after) or self._letters.get([moved]) == [after]:
-                break
-        change = self._take_off("base", [letter])[0]
-        if change != "done":
-            self._take_off("base", [after])
-        return change
 
     def forget(
         self,

@@ -150,8 +150,7 @@ class _Run:
     def _step(self) -> Literal["settled", "answered", "held"]:
         """Compose, send and settle one request; "answered" when Customer.io has judged it."""
         most = self._most()
-        # nothing renews the lease before something is sent
-        with deciding(self._parts.bounds.lease_s / 3 if self._caution.events else 0):
+        with deciding(self._parts.bounds.lease_s, cautious=self._caution.events > 0):
             self._note("mapping")
             request = self._requests.compose(self._requests.decide(self._queue[:most]))
             self._note("sending")

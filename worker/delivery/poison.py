@@ -27,13 +27,13 @@ _DECIDING: Final = threading.Lock()
 
 
 @contextmanager
-def deciding(wait_s: float) -> Iterator[None]:
+def deciding(lease_s: float, *, cautious: bool) -> Iterator[None]:
     """The turn of a lane, among the cautious ones of this process, to decide what its events become.
 
-    It is a moment's work: whoever has waited so long (0: does not wait) goes on all the same, since an event that hangs
-    must not keep the other lanes from their work, nor itself from being found.
+    It is a moment's work: whoever has waited a third of a lease, which nothing renews before something is sent, goes on
+    all the same, since an event that hangs must not keep the other lanes from their work, nor itself from being found.
     """
-    mine = wait_s > 0 and _DECIDING.acquire(timeout=wait_s)
+    mine = cautious and _DECIDING.acquire(timeout=lease_s / 3)
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ from worker.mapping.decision import Learn, Send
 from worker.mapping.mapper import LATE_MS, Mapper
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event, read_event
-from worker.purchasely.person import person_names, plain_name, shard_key, shard_of
+from worker.purchasely.person import event_shard, person_names, plain_name
 from worker.store.layout import Layout
 from worker.store.stream import Lane, entries
 
@@ -95,8 +95,9 @@ class Backfill:
         for lane in lanes:
             for _, rows in self._scan.pages([lane.key("events")], self._wanted.span):
                 for entry_id, raw in entries(rows):
-                    if self._is_chosen(lane, entry_id, raw):
-                        home = self._home(lane, entry_id, raw)
+                    event = self._read(entry_id, raw)
+                    if event is not None and self._is_chosen(lane, event):
+                        home = self._home(lane, event)
                         at_home = entry_id if home == lane.shard else moved_entry(entry_id)
                         dead_id = letter_id(lane.integration, home, at_home)
                         if home != lane.shard or self._is_archived(lane.key("events"), entry_id):
@@ -104,15 +105,18 @@ class Backfill:
                         yield dead_id
         self.plan.people = len(self._people)
 
-    def _is_chosen(self, lane: Lane, entry_id: str, raw: bytes) -> bool:
+    @staticmethod
+    def _read(entry_id: str, raw: bytes) -> Event | None:
         try:
-            event = read_event(entry_id, raw)
+            return read_event(entry_id, raw)
         except ValueError:
-            return False  # a dead letter, which `relay dead` deals with
+            return None  # a dead letter, which `relay dead` deals with
+
+    def _is_chosen(self, lane: Lane, event: Event) -> bool:
         if not self._is_meant(event):
             return False
         plan = self.plan
-        fate = self._fates.of(lane, entry_id, quick=True)
+        fate = self._fates.of(lane, event.entry_id, quick=True)
         if not self._is_open(fate):
             return False
         decision = decide(self._mapper, partial(_same, event), self._now_ms, self._suppressed)
@@ -150,13 +154,11 @@ class Backfill:
             return True
         return False
 
-    def _home(self, lane: Lane, entry_id: str, raw: bytes) -> int:
+    def _home(self, lane: Lane, event: Event) -> int:
         """The shard where the person of an event is now, if they were on the lane's own by a former layout."""
         if self._layout is None or not self._layout.former:
             return lane.shard
-        event = read_event(entry_id, raw)
-        owner = shard_key(event.payload, self._mapper.integration.source_identity) or event.key
-        home = shard_of(owner, self._layout.shards)
+        home = event_shard(event.payload, self._mapper.integration.source_identity, event.key, self._layout.shards)
         return home if lane.shard in {home % number for number in self._layout.formerly} else lane.shard
 
     def _is_archived(self, stream: str, entry_id: str) -> bool:

@@ -7,7 +7,7 @@ from config.integrations import Integration
 from worker.app import Relay
 from worker.mapping.explain import explain
 from worker.purchasely.event import Event
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import event_shard
 from worker.store.keys import person_key
 
 
@@ -23,7 +23,6 @@ def explain_now(parts: Relay, event: Event, integration: Integration, *, offline
         suppressed = parts.suppressed.people()
         digest = mapper.person_of(mapper.decide(event, now_ms, suppressed))
         if digest:
-            owner = shard_key(event.payload, integration.source_identity) or event.key
-            shard = shard_of(owner, parts.settings.shards)
+            shard = event_shard(event.payload, integration.source_identity, event.key, parts.settings.shards)
             state = parts.streams.states([person_key(shard, integration.name, digest)])[0]
     return explain(event, mapper, state, now_ms, suppressed)

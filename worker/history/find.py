@@ -5,6 +5,7 @@ known narrows it: a person's events are on one shard, an id that was received is
 holds the time at which its event happened.
 """
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -65,7 +66,8 @@ class Finder:
         self._identities = identities
         self._shards = shards
         self._numbers = (shards, *formerly)
-        self._knows = knows
+        # asked whether a text may be an event's id, then where that was received
+        self._knows = functools.cache(knows)
         self._newest_first = newest_first
 
     def streams(self, person: str = "") -> dict[str, tuple[str, int]]:

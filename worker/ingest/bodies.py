@@ -14,7 +14,7 @@ from worker.ingest.depth import MOST_DEPTH, first_too_deep, is_too_deep
 from worker.purchasely.documented import Payload
 from worker.purchasely.event import CONFLICT_MARK, event_about, event_key
 from worker.purchasely.payload import NotAnObjectError, read_object
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import event_shard
 from worker.purchasely.surrogates import replace_lone_surrogates
 
 # A request is parsed in one go, which blocks the event loop.
@@ -174,7 +174,7 @@ def _incoming(
     value = _read(raw, identity, where, position)
     key = event_key(value, raw)
     # an event that names nobody is stored too: the worker says why it cannot be delivered
-    return Incoming(source, shard_of(shard_key(value, identity) or key, shards), key, event_about(value), raw)
+    return Incoming(source, event_shard(value, identity, key, shards), key, event_about(value), raw)
 
 
 def _read(raw: bytes, identity: Identity, where: str, position: int | None) -> Payload:

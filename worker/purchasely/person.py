@@ -57,6 +57,11 @@ def shard_of(person: str, shards: int) -> int:
     return zlib.crc32(person.encode("utf-8", "surrogatepass")) % shards
 
 
+def event_shard(payload: Payload, identity: Identity, key: str, shards: int) -> int:
+    """The shard of an event: that of its person, or, when it names nobody, of what identifies it (`event_key`)."""
+    return shard_of(shard_key(payload, identity) or key, shards)
+
+
 def plain_name(person: str) -> str:
     """An identifier as it is compared: e-mail addresses without regard to case, as Customer.io treats them."""
     return person.lower() if "@" in person else person

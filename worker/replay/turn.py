@@ -111,7 +111,7 @@ class Replay:
     def _serve(self, turn: Turn, token: str, lease: Lease, *, probe: bool) -> Ended:
         present = [letter for letter in turn.letters.values() if letter is not None]
         gone: list[Outcome] = [(dead_id, None, None) for dead_id, letter in turn.letters.items() if letter is None]
-        with deciding(self._bounds.lease_s / 3 if turn.deaths else 0):
+        with deciding(self._bounds.lease_s, cautious=turn.deaths > 0):
             self._note(turn, token, "mapping")
             request = self._requests.compose(self._decide(present, turn))
             self._note(turn, token, "sending")

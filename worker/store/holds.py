@@ -85,18 +85,18 @@ class Holds:
             fingerprint,
         ]
         self._hold(keys=[hold_key(integration)], args=args)
-        pipe = self._redis.pipeline(transaction=False)
-        for shard in range(self._shards):
-            self._mark(keys=[shard_key(shard, "hold", integration)], args=[0], client=pipe)
-        pipe.execute()
+        self._mark_shards(integration)
 
     def mark_all(self, integration: str) -> None:
         """Mark every shard, if the integration is held: there may be more shards since."""
         if self.get([integration]):
-            pipe = self._redis.pipeline(transaction=False)
-            for shard in range(self._shards):
-                self._mark(keys=[shard_key(shard, "hold", integration)], args=[0], client=pipe)
-            pipe.execute()
+            self._mark_shards(integration)
+
+    def _mark_shards(self, integration: str) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        for shard in range(self._shards):
+            self._mark(keys=[shard_key(shard, "hold", integration)], args=[0], client=pipe)
+        pipe.execute()
 
     def resume(self, integration: str) -> bool:
         """End a hold; False when there was none."""

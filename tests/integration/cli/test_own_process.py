@@ -9,7 +9,7 @@ import sys
 import pytest
 import redis
 
-from tests.support.deadstack import KEY, SITE, event, opened
+from tests.support.deadstack import event, opened
 from worker.purchasely.person import shard_of
 from worker.store.keys import shard_key
 from worker.store.stream import read_range
@@ -29,12 +29,7 @@ def command(dead, *arguments, **env):
     """What `relay …` prints, and its exit code."""
     chosen = {
         **{name: value for name, value in os.environ.items() if not name.startswith("RELAY_")},
-        "RELAY_REDIS_URL": dead.settings.redis_url,
-        "RELAY_INTEGRATIONS": str(dead.path),
-        "RELAY_SHARDS": str(dead.settings.shards),
-        "DEAD_TOKEN": "t",
-        "DEAD_SITE": SITE,
-        "DEAD_KEY": KEY,
+        **dead.environ,
         **env,
     }
     run = [sys.executable, "-c", "from worker.cli import main; main()", *arguments]

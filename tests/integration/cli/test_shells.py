@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deadstack import KEY, SITE, opened
+from tests.support.deadstack import opened
 from tests.support.shells import fish_offers, shell
 
 # What is typed before the tab key, and what the line is then: commands, options, names that only Redis knows.
@@ -32,12 +32,7 @@ def environ(tmp_path, redis_url, customerio):
             "TERM": "dumb",
             "COLUMNS": "200",
             "LANG": "C.UTF-8",
-            "RELAY_REDIS_URL": stack.settings.redis_url,
-            "RELAY_INTEGRATIONS": str(stack.path),
-            "RELAY_SHARDS": str(stack.settings.shards),
-            "DEAD_TOKEN": "t",
-            "DEAD_SITE": SITE,
-            "DEAD_KEY": KEY,
+            **stack.environ,
         }
 
 

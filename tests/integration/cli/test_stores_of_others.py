@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.support.deadstack import KEY, SITE, event, opened
+from tests.support.deadstack import event, opened
 from worker.errors import OperatorError
 
 COMMANDS = [
@@ -42,12 +42,7 @@ def run(stack, *command):
     """A command in a process of its own: exit code and what it said on the error stream."""
     environment = {
         **os.environ,
-        "RELAY_REDIS_URL": stack.settings.redis_url,
-        "RELAY_INTEGRATIONS": str(stack.path),
-        "RELAY_SHARDS": str(stack.settings.shards),
-        "DEAD_TOKEN": "t",
-        "DEAD_SITE": SITE,
-        "DEAD_KEY": KEY,
+        **stack.environ,
     }
     ran = subprocess.run(
         [sys.executable, "-c", "from worker.cli import main; main()", *command],

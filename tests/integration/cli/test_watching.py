@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.support.deadstack import KEY, SITE, event, opened
+from tests.support.deadstack import event, opened
 from tests.support.waiting import until
 from worker.cli.watching import Rates
 
@@ -43,8 +43,7 @@ def test_a_terminal_is_drawn_again_until_ctrl_c(dead, arguments, shown):
     take_sample(Samples(dead.parts.redis), Ledger(dead.parts).accounts)
     master, slave = pty.openpty()
     env = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
-    env |= {"RELAY_REDIS_URL": dead.settings.redis_url, "RELAY_INTEGRATIONS": str(dead.path), "RELAY_SHARDS": "4"}
-    env |= {"DEAD_TOKEN": "t", "DEAD_SITE": SITE, "DEAD_KEY": KEY, "COLUMNS": "140", "LINES": "40", "TERM": "xterm"}
+    env |= dead.environ | {"COLUMNS": "140", "LINES": "40", "TERM": "xterm"}
     run = [sys.executable, "-c", "from worker.cli import main; main()", *arguments, "--watch", "--every", "0.2"]
     process = subprocess.Popen(run, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
     os.close(slave)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deadstack import KEY, SHARDS, SITE, event, opened
+from tests.support.deadstack import SHARDS, event, opened
 from tests.support.stack import ROOT
 from worker.history.archive import ArchivedFates, ArchivedScan
 from worker.history.backfill import Backfill, Wanted
@@ -60,13 +60,8 @@ def relay(stack, *arguments):
     env = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(stack.path.parent),
-        "RELAY_REDIS_URL": stack.settings.redis_url,
+        **stack.environ,
         "RELAY_ARCHIVE_URL": stack.settings.archive_url,
-        "RELAY_INTEGRATIONS": str(stack.path),
-        "RELAY_SHARDS": str(SHARDS),
-        "DEAD_TOKEN": "t",
-        "DEAD_SITE": SITE,
-        "DEAD_KEY": KEY,
         "TZ": "UTC",
     }
     command = [sys.executable, "-c", "from worker.cli import main; main()", *arguments]

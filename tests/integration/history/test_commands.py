@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deadstack import KEY, SHARDS, SITE, event, opened
+from tests.support.deadstack import event, opened
 from tests.support.stack import ROOT
 
 
@@ -23,12 +23,7 @@ def relay(stack, *arguments):
     env = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(stack.path.parent),
-        "RELAY_REDIS_URL": stack.settings.redis_url,
-        "RELAY_INTEGRATIONS": str(stack.path),
-        "RELAY_SHARDS": str(SHARDS),
-        "DEAD_TOKEN": "t",
-        "DEAD_SITE": SITE,
-        "DEAD_KEY": KEY,
+        **stack.environ,
         "TZ": "UTC",
     }
     command = [sys.executable, "-c", "from worker.cli import main; main()", *arguments]
