@@ -71,17 +71,19 @@ class SentinelSet:
         return found if _role(found) == "master" else None
 
     def until_whole(self) -> None:
-        """Wait until every replica follows the primary, and every Sentinel knows all of them as well."""
+        """Wait until every replica has what the primary has, and every Sentinel knows all of them as well."""
         until(self._is_whole, "replicas and Sentinels know each other", within_s=60)
 
     def _is_whole(self) -> bool:
         primary = self._primary()
         if primary is None:
             return False
-        with redis.Redis(port=primary.port, socket_timeout=2) as client:
+        others = len(self.servers) - 1
+        with redis.Redis(port=primary.port, socket_timeout=2, single_connection_client=True) as client:
             info = client.info("replication")
+            caught_up = client.wait(others, 1000)  # with all that was written until INFO was answered
         online = [one for one in (info.get(f"slave{n}") for n in range(9)) if one and one["state"] == "online"]
-        return len(online) == len(self.servers) - 1 and all(self._knows(port) for port in self.ports)
+        return len(online) == caught_up == others and all(self._knows(port) for port in self.ports)
 
     def _knows(self, port: int) -> bool:
         with redis.Redis(port=port, socket_timeout=2) as client:
