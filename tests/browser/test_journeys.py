@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.chromium import Tab, chromium, needs_chromium
 from tests.support.consolestack import console_stack, event
+from tests.support.deadseed import seed
 from tests.support.waiting import until
 
 pytestmark = needs_chromium
@@ -195,3 +196,33 @@ def test_two_editors_lose_nothing(browser, stack):
     assert 'TRANSACTION_PROCESSED = "By Bert"' in text
     assert 'RENEWAL_DISABLED = "By Anna too"' in text
     assert 'SUBSCRIPTION_STARTED = "By Bert too"' in text
+
+
+def test_news_takes_nothing_from_whoever_is_choosing(browser, stack):
+    """Failures come while somebody ticks a group, with the fresh list on its way: the tick stays, the news is told."""
+    tab = Tab(browser, stack.console).log_in(stack.link("operator", "clara"))
+    page = tab.page
+    asked = []
+    page.route(
+        "**/failures", lambda route: asked.append(route) if "hx-request" in route.request.headers else route.continue_()
+    )
+    page.goto("/failures")
+    page.mouse.move(0, 0)
+    shards = stack.parts.settings.shards
+
+    def is_asked():
+        seed(stack.parts.redis, 1, shards)
+        page.wait_for_timeout(300)
+        return asked
+
+    until(is_asked, "the page asks for the fresh list")
+    box = page.get_by_role("checkbox").first
+    box.check()
+    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement.blur()")
+    for route in asked:
+        route.continue_()
+    page.get_by_text("There are newer failures").wait_for()
+    assert box.is_checked()
+    assert tab.said == []
+    page.unroute_all()

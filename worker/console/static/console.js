@@ -49,22 +49,39 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
 });
 
-// One stream a tab names the regions that are stale: [data-live="counts"] is then fetched again, unless it holds the
-// focus or the pointer. Hidden tabs listen to nothing; where the stream is refused, regions are fetched every 15 s.
+// One stream a tab names the regions that are stale: [data-live="counts"] is then fetched again, unless somebody is at
+// work in it. Hidden tabs listen to nothing; where the stream is refused, regions are fetched every 15 s.
 let source = null;
 let timer = null;
+
+function isEntered(field) {
+  if (field.type === "hidden" || field.tagName === "SELECT") return false;
+  return field.type === "checkbox" || field.type === "radio"
+    ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+}
+
+// A region with the focus, the pointer or something entered stays as it is and says that there is news.
+function isInUse(region) {
+  const isUsed = region.contains(document.activeElement) || region.matches(":hover")
+    || [...region.querySelectorAll("input, textarea")].some(isEntered);
+  const news = isUsed && region.querySelector("[data-news]");
+  if (news) news.hidden = false;
+  return isUsed;
+}
+
+// Somebody may have begun while the answer was on its way.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const region = event.detail.target;
+  if (region.matches?.("[data-live]") && isInUse(region)) event.detail.shouldSwap = false;
+});
 
 function refresh(names) {
   for (const region of document.querySelectorAll("[data-live]")) {
     if (names && !names.includes(region.dataset.live)) continue;
-    if (region.contains(document.activeElement) || region.matches(":hover")) {
-      const news = region.querySelector("[data-news]");
-      if (news) news.hidden = false;
-    } else {
-      // the header says that nobody asked: the session of an open tab ends all the same when its person is away
-      const headers = { "X-Relay-Live": "1" };
-      htmx.ajax("GET", location.href, { target: region, select: `#${region.id}`, swap: "outerHTML", headers });
-    }
+    if (isInUse(region)) continue;
+    // the header says that nobody asked: the session of an open tab ends all the same when its person is away
+    const headers = { "X-Relay-Live": "1" };
+    htmx.ajax("GET", location.href, { target: region, select: `#${region.id}`, swap: "outerHTML", headers });
   }
 }
 
