@@ -199,7 +199,7 @@ def test_two_editors_lose_nothing(browser, stack):
 
 
 def test_news_takes_nothing_from_whoever_is_choosing(browser, stack):
-    """Failures come while somebody ticks a group, with the fresh list on its way: the tick stays, the news is told."""
+    """Failures come while somebody ticks a group, with the fresh list on its way: the tick stays, the news is said."""
     tab = Tab(browser, stack.console).log_in(stack.link("operator", "clara"))
     page = tab.page
     asked = []

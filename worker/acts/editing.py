@@ -50,8 +50,7 @@ def edit_letters(parts: Relay, tried: Tried, wanted: Changes, meant: str, doer: 
     job = new_job("edits", doer, meant, names, len(tried.ids), rate=0)
     job.edit = msgspec.json.encode(wanted).decode()
     parts.jobs.start(job, tried.ids)
-    fields = ", ".join([*(path for path, _ in wanted.settings), *wanted.removals])
-    return started(parts, job, "dead edit", doer, f"{len(tried.ids)} letters, changed in {fields}")
+    return started(parts, job, "dead edit", doer, f"{len(tried.ids)} letters, changed in {', '.join(wanted.paths)}")
 
 
 def _edited(parts: Relay, letters: Iterable[Letter], wanted: Changes, tried: Tried) -> Iterator[Letter]:

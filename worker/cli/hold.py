@@ -46,7 +46,7 @@ def resume(integration: str, message: str, by: str | None, *, as_json: bool) -> 
         echo_json({"integration": integration, "was_held": held, "woken": done.woken})
     else:
         late = "" if done.woken == done.backlogs else "; the broker did not take every wake-up, the next sweep will"
-        backlog = several(done.backlogs, "shard")
-        say(f"{integration} {'is resumed' if held else 'was not held'}; {backlog} with a backlog{late}")
+        backlog = f"{several(done.backlogs, 'shard')} with a backlog" if done.backlogs else "nothing waits"
+        say(f"{integration} {'is resumed' if held else 'was not held'}; {backlog}{late}")
     if not held:
         raise click.exceptions.Exit(1)

@@ -118,8 +118,10 @@ def _past_line(past: dict[str, Any], now_ms: int) -> str:
 
 def _processes_line(state: dict[str, Any]) -> str:
     alive = [one for one in state["processes"] if one["alive"]]
-    roles = Counter("worker child" if one["role"] == "child" else one["role"] for one in alive)
+    roles = Counter(one["role"] for one in alive)
+    children = several(roles.pop("child", 0), "worker child", "worker children")
     who = ", ".join(f"{number} {role}" for role, number in sorted(roles.items())) or "none"
+    who += f" ({children})" if not children.startswith("0") else ""
     return f"revision {state['revision'] or 'none'}; processes alive: {who}"
 
 

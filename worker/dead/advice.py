@@ -13,8 +13,8 @@ ADVICE: Final[dict[DeadReason, str]] = {
         "then discard."
     ),
     "no_event_name": (
-        "A sender leaves event_name out. Tell the sender; write it in (dead edit --set event_name=…) and replay, "
-        "or discard."
+        "A sender leaves event_name out. Tell the sender; write it in (dead edit --set event_name=NAME, or --copy "
+        "event_name=FIELD where another field has it) and replay, or discard."
     ),
     "webhook_version": (
         "Purchasely sends webhook version 2. Switch the webhook to version 3 in Purchasely's console; these events are "
@@ -22,11 +22,12 @@ ADVICE: Final[dict[DeadReason, str]] = {
     ),
     "no_person": (
         "No field names a person ({field} is tried first). If another field does: add it to the source's [identity], "
-        "publish that (relay config apply), then replay with --fixed. Else write the person in (dead edit), or discard."
+        "publish that (relay config apply), then replay with --fixed. Else write the person in (dead edit --set "
+        "user_id=ID), or discard."
     ),
     "invalid_time": (
-        "{field} is present and cannot be read as a time; the message says why. Tell the sender; write the time in "
-        "(dead edit --set event_created_at_ms=…) and replay."
+        "{field} is present and cannot be read as a time; the message says why. Tell the sender; correct the time "
+        "(dead edit --ms {field} makes seconds milliseconds, --set {field}=TIME writes one in) and replay."
     ),
     "too_large": (
         "{field} breaks a limit of Customer.io. If it is not needed there: leave it out ([event_attributes] exclude) "
@@ -103,8 +104,9 @@ _REMEDIES: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("too_large", ""): ("[event_attributes] or [user_properties]", ""),
     ("no_person", ""): ("the source's [identity]", "user_id"),
     ("no_event_name", ""): ("", "event_name"),
-    ("invalid_time", ""): ("", "event_created_at_ms"),
 }
+
+_SUCH: Final = {"event_name": "NAME", "user_id": "ID"}
 
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 _BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in ADVICE.items()}
@@ -155,11 +157,16 @@ def remedy(reason: str, field: str, which: str) -> str:
     """What would make such letters pass, for a plan; `which` are they, as `relay dead edit` takes them.
 
     >>> remedy("rejected", "name", "1")
-    'fix it in [events], or relay dead edit 1 --set event_name=…'
+    'fix it in [events], or relay dead edit 1 --set event_name=NAME'
+    >>> remedy("invalid_time", "event_created_at_ms", "2")
+    'relay dead edit 2 --ms event_created_at_ms if it is seconds, else --set event_created_at_ms=TIME'
     """
     outer, _, inner = field.partition(".")
+    if reason == "invalid_time":
+        when = field or "event_created_at_ms"
+        return f"relay dead edit {which} --ms {when} if it is seconds, else --set {when}=TIME"
     table, payload_field = _REMEDIES.get((reason, outer)) or _REMEDIES.get((reason, ""), ("", ""))
-    edit = f"relay dead edit {which} --set {payload_field or inner}{'=' if payload_field or inner else ''}…"
+    edit = f"relay dead edit {which} --set {payload_field or inner or 'FIELD'}={_SUCH.get(payload_field, 'VALUE')}"
     return f"fix it in {table}, or {edit}" if table else edit
 
 

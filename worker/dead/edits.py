@@ -1,19 +1,20 @@
 """An edit of a dead letter's event: what it becomes, and what of it stays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 import orjson
 
 from config.integrations import Identity, default_identity
+from worker.dead.fields import found, put, put_ms, take_out
 from worker.dead.letter import EDITS_KEPT, Edit, Letter, as_text, event_of, identity_of, raw_of, received_of
 from worker.purchasely.event import read_event
 from worker.purchasely.person import shard_key, shard_of
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What an edit changes: fields that are set, by dotted paths, and fields that are removed.
+    """What an edit changes, by dotted paths: fields that are set, copied (to, from), made milliseconds, removed.
 
     `new_identity`: the event is another one for Customer.io from then on.
     """
@@ -21,6 +22,17 @@ class Changes(msgspec.Struct, frozen=True):
     settings: tuple[tuple[str, Any], ...] = ()
     removals: tuple[str, ...] = ()
     new_identity: bool = False
+    copies: tuple[tuple[str, str], ...] = ()
+    seconds: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is changed by it."""
+        return bool(self.settings or self.removals or self.copies or self.seconds)
+
+    @property
+    def paths(self) -> list[str]:
+        """The fields it changes."""
+        return [*(path for path, _ in self.settings), *(path for path, _ in self.copies), *self.seconds, *self.removals]
 
     def apply(self, letter: Letter) -> bytes | None:
         """The event with these changes; None when it is like that already.
@@ -31,64 +43,38 @@ class Changes(msgspec.Struct, frozen=True):
         payload = read_event(letter.entry_id, raw_of(letter)).fields()
         for path, value in self.settings:
             put(payload, path, value)
+        for path, other in self.copies:
+            put(payload, path, found(payload, other))
+        for path in self.seconds:
+            put_ms(payload, path)
         for path in self.removals:
             take_out(payload, path)
         return None if orjson.loads(raw_of(letter)) == payload else orjson.dumps(payload)
 
 
-def read_changes(settings: Iterable[str], removals: Iterable[str], *, new_identity: bool = False) -> Changes:
-    """Changes as they are typed: `PATH=VALUE`, and paths.
+def read_changes(
+    settings: Iterable[str],
+    removals: Iterable[str],
+    copies: Iterable[str] = (),
+    seconds: Iterable[str] = (),
+    *,
+    new_identity: bool = False,
+) -> Changes:
+    """Changes as they are typed: `PATH=VALUE`, paths, `PATH=OTHER`, paths.
 
     Raises:
         ValueError: one is not written so.
     """
-    pairs = []
-    for text in settings:
+    pairs = tuple((path, read_value(value)) for path, value in _pairs("--set", "PATH=VALUE", settings))
+    return Changes(pairs, tuple(removals), new_identity, tuple(_pairs("--copy", "PATH=OTHER", copies)), tuple(seconds))
+
+
+def _pairs(option: str, form: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for text in texts:
         path, equals, value = text.partition("=")
-        if not path or not equals:
-            raise ValueError(f"--set takes PATH=VALUE, not {text!r}")
-        pairs.append((path, read_value(value)))
-    return Changes(tuple(pairs), tuple(removals), new_identity)
-
-
-def put(payload: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value at a dotted path; objects on the way are created.
-
-    Raises:
-        ValueError: something on the way is neither an object nor a list with such a place.
-    """
-    *way, last = path.split(".")
-    place: Any = payload
-    for part in way:
-        place = place.setdefault(part, {}) if isinstance(place, dict) else place[_index(place, part, path)]
-    if isinstance(place, dict):
-        place[last] = value
-    else:
-        place[_index(place, last, path)] = value
-
-
-def take_out(payload: dict[str, Any], path: str) -> None:
-    """Remove the value at a dotted path.
-
-    Raises:
-        ValueError: there is none.
-    """
-    *way, last = path.split(".")
-    place: Any = payload
-    for part in way:
-        place = place.get(part) if isinstance(place, dict) else place[_index(place, part, path)]
-    if isinstance(place, dict):
-        if last not in place:
-            raise ValueError(f"{path}: there is no such field")
-        del place[last]
-    else:
-        del place[_index(place, last, path)]
-
-
-def _index(place: Any, part: str, path: str) -> int:
-    if not (isinstance(place, list) and part.isascii() and part.isdigit() and int(part) < len(place)):
-        raise ValueError(f"{path}: there is no {part}")
-    return int(part)
+        if not path or not equals or (option == "--copy" and not value):
+            raise ValueError(f"{option} takes {form}, not {text!r}")
+        yield path, value
 
 
 def read_value(text: str) -> Any:

@@ -6,6 +6,7 @@ import msgspec
 import redis
 
 from worker.errors import OperatorError
+from worker.process.wording import several
 from worker.revisions.store import Revisions
 from worker.store.layout import broken_off
 from worker.store.processes import Process, Processes
@@ -64,11 +65,15 @@ class Fleet(msgspec.Struct, frozen=True):
             yield f"{one.role} {one.host}/{one.pid} runs revision {runs}, not {right}: its log says why"
         for one in self.processes:
             if one.alive and one.missing and one.role != "child":
-                yield f"{one.role} {one.host}/{one.pid} misses {one.missing} secrets: its log names them"
+                yield f"{one.role} {one.host}/{one.pid} misses {_secrets(one.missing)}"
         if self.growing:
             yield f"the growth to {self.growing} shards was broken off: run `relay reshard {self.growing}` again"
         if len(self.owners) > 1:
             yield "some processes have RELAY_INTEGRATIONS and some have not: set it everywhere, or nowhere"
+
+
+def _secrets(number: int) -> str:
+    return f"{several(number, 'secret')}: its log names {'it' if number == 1 else 'them'}"
 
 
 def fleet(client: redis.Redis, alive: Processes, revisions: Revisions) -> Fleet:

@@ -20,16 +20,18 @@ def several(number: int, one: str, many: str = "") -> str:
 
 
 def span(milliseconds: float) -> str:
-    """A length of time in its largest fitting unit.
+    """A length of time in its largest fitting unit, with two digits at least.
 
-    >>> span(250), span(4_200), span(90_000), span(5_400_000), span(200_000_000)
-    ('250 ms', '4.2 s', '1 min 30 s', '1 h 30 min', '2 d 7 h')
+    >>> span(250), span(4_200), span(38_700), span(90_000), span(5_400_000), span(200_000_000)
+    ('250 ms', '4.2 s', '39 s', '1 min 30 s', '1 h 30 min', '2 d 7 h')
     """
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
-    if milliseconds < 60_000:
+    if milliseconds < 9_950:
         return f"{milliseconds / 1000:.1f} s"
-    seconds = int(milliseconds // 1000)
+    if milliseconds < 59_500:
+        return f"{milliseconds / 1000:.0f} s"
+    seconds = max(60, int(milliseconds // 1000))
     for large, size_s, small, part_s in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
         if seconds >= size_s:
             rest = seconds % size_s // part_s

@@ -80,7 +80,7 @@ class Surveyor:
         self._now_ms = now_ms
         self._fixed = fixed
         self._failing = failing
-        self._people: set[tuple[str, bytes]] = set()
+        self._people: set[tuple[str, str]] = set()
         self._newer: set[tuple[str, bytes]] = set()
         self.survey = Survey()
 
@@ -124,11 +124,9 @@ class Surveyor:
         time_ms = letter.received_ms if letter.event_time_ms is None else letter.event_time_ms
         if self._now_ms - time_ms > LATE_MS:
             survey.late += 1
-        if isinstance(decision, Send):
-            person = (integration, decision.who.json)
-            self._people.add(person)
-            if state is not None and _HEAD.decode(state).newest_ms > time_ms:
-                self._newer.add(person)
+        self._count_person(integration, letter, decision)
+        if isinstance(decision, Send) and state is not None and _HEAD.decode(state).newest_ms > time_ms:
+            self._newer.add((integration, decision.who.json))
         match judged.fate:
             case "sent":
                 survey.sent += 1
@@ -145,6 +143,12 @@ class Surveyor:
                 _add(survey.dead, judged.reason, 1)
             case _:
                 assert_never(judged.fate)
+
+    def _count_person(self, integration: str, letter: Letter, decision: Decision | None) -> None:
+        if letter.reason != "no_person":
+            self._people.update({(integration, letter.person)} if letter.person else ())
+        elif isinstance(decision, Send):  # until then a device was all that was known
+            self._people.add((integration, decision.who.json.decode()))
 
 
 def _add(counts: dict[str, int], name: str, number: int) -> None:

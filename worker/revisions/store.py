@@ -87,7 +87,7 @@ class Revisions:
         """
         raw = self._ask("HGET", number)
         if raw is None:
-            raise UnreadableError(f"revision {number} is not in Redis any more")
+            raise UnreadableError(f"revision {number} is not kept; `relay config log` lists those that are")
         return _read(raw, number)
 
     def all(self) -> list[Revision]:

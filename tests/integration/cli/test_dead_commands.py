@@ -246,7 +246,7 @@ def test_showing_a_letter(dead):
     found = told("dead", "show", letter.id)
     assert (found["now"]["outcome"], found["now"]["reason"]) == ("dead", "rejected")
     assert (found["previous"], found["next"]) == (None, None)
-    assert "replayed now it would be:\n  dead (rejected): refused by Customer.io as before" in text
+    assert "replayed now it would be:\n  failed again (rejected): refused by Customer.io as before" in text
     assert found["curl"].startswith("curl -sS -X POST http://127.0.0.1:")
     nobody = told("dead", "show", dead.letters(reasons=("no_person",))[0].id)
     assert (nobody["now"]["outcome"], nobody["now"]["reason"], nobody["curl"]) == ("dead", "no_person", "")
@@ -267,12 +267,13 @@ def test_the_curl_command_does_what_the_relay_did(dead):
 def test_what_a_replay_would_do(dead):
     """How many, of which people, how late, what would fail again; nothing happens."""
     text = run("dead", "replay", "--all", "--dry-run")
-    refused = "refused by Customer.io as before (event name); fix it in [events], or relay dead edit --all"
+    edit = "relay dead edit --all --set"
+    refused = f"refused by Customer.io as before (event name); fix it in [events], or {edit}"
     assert text.splitlines() == [
         "7 failed events of production, 6 people",
         "  would pass        0",
-        f"  would fail again  6  {refused} --set event_name=…",
-        "  would fail again  1  no_person; fix it in the source's [identity], or relay dead edit --all --set user_id=…",
+        f"  would fail again  6  {refused} event_name=NAME",
+        f"  would fail again  1  no_person; fix it in the source's [identity], or {edit} user_id=ID",
         "Note: all are older than 72 h: no campaign starts.",
         "Nothing to replay. (--include-failing to try anyway)",
     ]

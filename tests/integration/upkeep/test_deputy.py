@@ -2,7 +2,7 @@
 
 from tests.support.waiting import until
 from worker.store.turns import Turns
-from worker.upkeep.deputy import Deputy
+from worker.upkeep.deputy import Deputy, asked
 
 
 def test_a_turn_is_taken_once_whoever_asks(redis_client):
@@ -23,6 +23,19 @@ def test_one_deputy_asks_when_nobody_else_did(redis_client):
     redis_client.hset("relay:turns", "sweep", 1)  # long ago
     assert [one.look() for one in deputies] == [["sweep"], [], []]
     assert sent == ["sweep"]
+
+
+def test_a_worker_that_has_just_begun_calls_nobody_silent(redis_client, caplog):
+    """A relay that starts has no round behind it: beat is starting beside the worker; later it would be missing."""
+    now_s = [0.0]
+    sent = []
+    deputy = Deputy(Turns(redis_client), {"sweep": 1.0}, sent.append, clock=lambda: now_s[0])
+    assert deputy.look() == ["sweep"]
+    assert "beat_is_silent" not in caplog.text
+    now_s[0] = 6.0
+    redis_client.hdel("relay:turns", "sweep", asked("sweep"))
+    assert deputy.look() == ["sweep"]
+    assert "beat_is_silent" in caplog.text
 
 
 def test_a_full_server_has_turns(redis_client):

@@ -122,7 +122,7 @@ def test_a_plan_says_what_holds_it_up():
         "gone is not in the integrations file any more: its 1 letter cannot be replayed",
         "7 failed events (production 5, crm 2), 1 person",
         "  would pass         2",
-        "  would fail again   3  no_person; fix it in the source's [identity], or relay dead edit 2 --set user_id=…",
+        "  would fail again   3  no_person; fix it in the source's [identity], or relay dead edit 2 --set user_id=ID",
         "  would be filtered  2  event_off",
         "Note: 1 is older than 72 h: no campaign starts. crm is held (operator): the job waits for its resume.",
     ]

@@ -83,7 +83,7 @@ def test_without_a_configuration_the_processes_are_shown():
     empty = STATE | {"items": [], "sources": [], "revision": "", "wrong": ["no configuration yet: write one"]}
     assert drawn(empty, 80).splitlines() == [
         "no configuration yet: write one",
-        "revision none; processes alive: 1 beat, 1 web, 1 worker, 2 worker child",
+        "revision none; processes alive: 1 beat, 1 web, 1 worker (2 worker children)",
     ]
 
 

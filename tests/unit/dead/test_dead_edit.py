@@ -6,7 +6,8 @@ import pytest
 from tests.support.deadletter import letter
 from tests.support.deadstack import event
 from tests.support.fakes import integration
-from worker.dead.edits import edit, home, put, take_out
+from worker.dead.edits import edit, home, read_changes
+from worker.dead.fields import put, take_out
 from worker.dead.letter import decode_letter, encode_letter, event_of, raw_of, received_of
 from worker.mapping.decision import Send
 from worker.mapping.mapper import Mapper
@@ -100,3 +101,35 @@ def test_fields_are_set_and_removed_by_path():
             take_out(payload, path)
     with pytest.raises(ValueError, match="there is no"):
         put(payload, "list.7.x", 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "typed", "after"),
+    [
+        ({"at": 1_760_000_000}, {"seconds": ["at"]}, {"at": 1_760_000_000_000}),
+        ({"at": 1_760_000_000.25}, {"seconds": ["at"]}, {"at": 1_760_000_000_250}),
+        ({"at": " 1760000000 "}, {"seconds": ["at"]}, {"at": 1_760_000_000_000}),
+        ({"customer": {"id": 7}}, {"copies": ["user_id=customer.id"]}, {"customer": {"id": 7}, "user_id": 7}),
+        ({"names": ["a", "b"]}, {"copies": ["event_name=names.1"]}, {"names": ["a", "b"], "event_name": "b"}),
+    ],
+)
+def test_a_value_comes_from_the_event_itself(fields, typed, after):
+    """Many letters are corrected alike though each has another value; the same once more changes nothing."""
+    before, wanted = letter(event(1, **fields)), read_changes([], [], **typed)
+    raw = wanted.apply(before)
+    assert orjson.loads(raw) == {**event(1), **after}
+    assert wanted.apply(letter(raw)) is None
+
+
+@pytest.mark.parametrize("typed", [{"seconds": ["plan"]}, {"seconds": ["no.such"]}, {"copies": ["user_id=no.such"]}])
+def test_a_value_that_the_event_has_not_is_refused(typed):
+    """A letter that a change does not fit is left alone, and counted as such."""
+    with pytest.raises(ValueError, match=r"there is no|no number"):
+        read_changes([], [], **typed).apply(letter())
+
+
+@pytest.mark.parametrize("text", ["user_id", "=other", "user_id="])
+def test_a_copy_names_two_fields(text):
+    """What is typed wrongly is said before anything is read."""
+    with pytest.raises(ValueError, match="--copy takes PATH=OTHER"):
+        read_changes([], [], [text])

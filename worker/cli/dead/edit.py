@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 @ALL
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Set a field; VALUE is JSON, or text.")
 @click.option("--unset", "removals", multiple=True, metavar="PATH", help="Remove a field.")
+@click.option("--copy", "copies", multiple=True, metavar="PATH=OTHER", help="Set a field to what another field has.")
+@click.option("--ms", "seconds", multiple=True, metavar="PATH", help="Make the seconds of a field milliseconds.")
 @click.option("--new-identity", is_flag=True, help="Make it another event for Customer.io: see below.")
 @WAIT
 @YES
@@ -41,6 +43,8 @@ def dead_edit(
     everything: bool,
     settings: tuple[str, ...],
     removals: tuple[str, ...],
+    copies: tuple[str, ...],
+    seconds: tuple[str, ...],
     new_identity: bool,
     wait: bool,
     yes: bool,
@@ -50,11 +54,13 @@ def dead_edit(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Edit the event of LETTER: with --set and --unset, else in $EDITOR. It is not replayed by that.
+    """Edit the event of LETTER: with --set, --copy, --ms and --unset, else in $EDITOR. It is not replayed by that.
 
     \b
     relay dead edit production.3.1700000000000-0 --set user_id=customer-0101
     relay dead edit 2 --set event_name=SUBSCRIPTION_RENEWED --dry-run
+    relay dead edit 3 --ms event_created_at_ms
+    relay dead edit 4 --copy user_id=customer.id
 
     Of a GROUP (a number of `relay dead`) or a filter, all letters are changed alike, as a job of the workers; what a
     replay would do then is said first. The original is kept. The event keeps its ULID: if Customer.io took the original
@@ -64,7 +70,7 @@ def dead_edit(
     from worker.dead.edits import read_changes
 
     try:
-        wanted = read_changes(settings, removals, new_identity=new_identity)
+        wanted = read_changes(settings, removals, copies, seconds, new_identity=new_identity)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     parts = open_parts()
@@ -72,8 +78,8 @@ def dead_edit(
     if len(choice.ids) == 1:
         edit_one(parts, choice.ids[0], wanted, acting(by, message), dry_run=dry_run, as_json=as_json)
         return
-    if not (settings or removals):
-        raise click.UsageError("several letters are changed alike: say how with --set or --unset")
+    if not wanted:
+        raise click.UsageError("several letters are changed alike: say how with --set, --copy, --ms or --unset")
     tried = _try(
         parts, counted(choice.find(), "letters", quiet=as_json), wanted, " ".join(ids) or choice.text, as_json=as_json
     )

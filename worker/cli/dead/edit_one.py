@@ -26,7 +26,7 @@ _WHY = {
 def edit_one(parts: "Relay", letter_id: str, wanted: "Changes", doer: Doer, *, dry_run: bool, as_json: bool) -> None:
     """Change one letter at once, by hand where no change is given."""
     before = read_letters(parts.dead_letters, [letter_id])[0]
-    raw = _changed(before, wanted) if wanted.settings or wanted.removals else _in_editor(before)
+    raw = _changed(before, wanted) if wanted else _in_editor(before)
     if raw is None:
         say("nothing was changed", err=True)
         raise click.exceptions.Exit(1)

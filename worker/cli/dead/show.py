@@ -156,9 +156,9 @@ def _show(letter: "Letter", told: dict[str, Any], *, full: bool) -> None:
     lines = [
         ("letter", letter.id),
         ("cause", f"{cause_words(letter.reason, letter.field, letter.status, letter.event)}   id {letter.cause}"),
-        ("message", letter.message or "-"),
+        *([("message", letter.message)] if letter.message else []),
         ("advice", told["advice"]),
-        ("person", letter.person or "(nobody)"),
+        ("person", _whose(letter)),
         ("event id", letter.event_id or "-"),
         ("happened", f"{_moment(letter.event_time_ms)}{late}"),
         ("received", _moment(letter.received_ms)),
@@ -189,6 +189,12 @@ def _show(letter: "Letter", told: dict[str, Any], *, full: bool) -> None:
         _section("the same by hand", cut_text(told["curl"], _CURL, full=full))
 
 
+def _whose(letter: "Letter") -> str:
+    if letter.reason == "no_person" and letter.person and not letter.edits:
+        return f"(nobody; ordered by the device {letter.person})"
+    return letter.person or "(nobody)"
+
+
 def _told(neighbour: dict[str, Any] | None) -> str:
     if neighbour is None:
         return "none that is still kept near by"
@@ -211,7 +217,8 @@ def verdict(now: dict[str, Any]) -> str:
     said = f" at {now['field']}" if now.get("field") else ""
     message = f": {now['message']}" if now.get("message") else ""
     reason = f" ({now['reason']})" if now["reason"] else ""
-    return f"{now['outcome']}{reason}{said}{message}"
+    outcome = "failed again" if now["outcome"] == "dead" else now["outcome"]
+    return f"{outcome}{reason}{said}{message}"
 
 
 def _moment(time_ms: int | None) -> str:
