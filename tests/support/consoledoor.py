@@ -156,7 +156,13 @@ def serving(app: ClosedApp) -> Iterator[str]:
     """Serve an application until the end of the block; where."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            app, access_log=False, log_level="error", lifespan="off", proxy_headers=False, ws="none"
+            app,
+            access_log=False,
+            log_level="critical",  # streams that are still open at the end are cut
+            lifespan="off",
+            proxy_headers=False,
+            ws="none",
+            timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

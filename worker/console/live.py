@@ -19,6 +19,8 @@ _LOOK_S = 2.0
 # A stream that is longer than this says nothing new: the session is asked for again, and a proxy sees it is alive.
 _SIGN_S = 10.0
 _JOBS = 10
+# What the stream says instead of regions while Redis does not answer; after it every region is stale.
+AWAY = "away"
 
 
 class News:
@@ -50,7 +52,7 @@ class News:
             try:
                 found = await asyncio.to_thread(self._read)
             except (redis.RedisError, OSError, OperatorError):
-                found = {**self.versions, "counts": "away"}
+                found = {AWAY: "yes"}
             async with self._changed:
                 self.versions = found
                 self._changed.notify_all()

@@ -36,13 +36,17 @@ class OverviewPage(Page):
         try:
             facts = self._facts(span)
         except (redis.RedisError, OSError):
-            if not self._last:
-                raise
-            return Screen("overview.html", {**self._last, "is_stale": True}, 503)
+            if before := self.away(visit):
+                return before
+            raise
         if facts is None:
             return Redirect("/integrations/new")
         self._last = facts
         return Screen("overview.html", {**facts, "may_act": visit.viewer.may(Permission.ACT)})
+
+    def away(self, _visit: Visit) -> Reply | None:
+        """The last figures, greyed."""
+        return Screen("overview.html", {**self._last, "is_stale": True}, 503) if self._last else None
 
     def _facts(self, span: Range) -> dict[str, Any] | None:
         if self._parts.live.loaded is EMPTY:

@@ -10,6 +10,7 @@ from falcon.asgi import Request, Response
 from redis.exceptions import RedisError
 
 from worker.console.access.cookies import drop_cookie, read_cookie, set_cookie
+from worker.console.access.entry import RETRY_S
 from worker.console.access.forms import read_form
 from worker.console.access.roles import Permission
 from worker.console.rendering import Templates
@@ -37,6 +38,10 @@ class Page:
         """What it does."""
         raise NotImplementedError
 
+    def away(self, _visit: Visit) -> Reply | None:
+        """What it shows while Redis does not answer; None: that nothing can be read."""
+        return None
+
 
 class PageRoute:
     """A page at its address. `permissions` names, for each method, what the viewer must be allowed to do."""
@@ -51,7 +56,7 @@ class PageRoute:
 
     async def on_get(self, req: Request, resp: Response, **path: str) -> None:
         """Show it."""
-        await self._answer(req, resp, self._page.get, path, {})
+        await self._answer(req, resp, self._away if req.context.is_away else self._page.get, path, {})
 
     on_head = on_get
 
@@ -60,6 +65,13 @@ class PageRoute:
         if self._page.does is None:
             raise falcon.HTTPMethodNotAllowed(["GET", "HEAD"])
         await self._answer(req, resp, self._page.post, path, await read_form(req))
+
+    def _away(self, visit: Visit) -> Reply:
+        """Said at once: nobody waits for a server that did not answer just now."""
+        reply = self._page.away(visit)
+        if reply is None:
+            raise RedisError
+        return reply
 
     async def _answer(self, req: Request, resp: Response, act: Any, path: dict[str, str], form: Any) -> None:
         visit = Visit(req.context.viewer, path, _query(req), form)
@@ -93,8 +105,11 @@ class PageRoute:
         return self._templates.render(template, always | dict(facts))
 
     async def _trouble(self, req: Request, resp: Response, status: int, title: str, text: str) -> None:
-        facts = {"title": title, "text": text}
+        again = status == 503 and req.method != "POST"
+        facts = {"title": title, "text": text, "again": again}
         resp.status = status
+        if status == 503:
+            resp.set_header("Retry-After", RETRY_S)
         resp.content_type = falcon.MEDIA_HTML
         resp.data = self._render("trouble.html", facts, Visit(req.context.viewer), req)
 
@@ -108,6 +123,8 @@ def _write(req: Request, resp: Response, reply: Reply, body: bytes) -> None:
         case Screen():
             resp.status = reply.status
             resp.content_type = falcon.MEDIA_HTML
+            if reply.status == 503:
+                resp.set_header("Retry-After", RETRY_S)
         case Download():
             resp.content_type = reply.media_type
             resp.downloadable_as = reply.name

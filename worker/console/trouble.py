@@ -32,7 +32,7 @@ class Trouble:
             resp.status = falcon.HTTP_500
             title, text = "Something went wrong", _UNEXPECTED
             log.error("page_failed", fault=fault, page=req.uri_template or "")
-        facts = {"title": title, "text": text}
+        facts = {"title": title, "text": text, "again": False}
         if getattr(req.context, "viewer", None) is None:
             resp.data = self._templates.render("shut.html", facts)
         else:

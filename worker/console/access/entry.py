@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = EventLog(__name__)
 
+# What is answered 503 is asked for again after this time, by the page's script as by others.
+RETRY_S = "5"
+
 Render = Callable[[str, Mapping[str, Any]], bytes]
 
 
@@ -74,9 +77,11 @@ class Access:
         resp.data = self._render(template, facts)
         resp.complete = True
 
-    def shut(self, resp: Response, status: int, title: str, text: str) -> None:
-        """Answer that the way is shut, and what to do."""
-        self.show(resp, "shut.html", status, title=title, text=text)
+    def shut(self, resp: Response, status: int, title: str, text: str, *, may_repeat: bool = False) -> None:
+        """Answer that the way is shut, and what to do. A page that `may_repeat` an outage asks again by itself."""
+        if status == 503:
+            resp.set_header("Retry-After", RETRY_S)
+        self.show(resp, "shut.html", status, title=title, text=text, again=status == 503 and may_repeat)
 
     def failed(self, req: Request, why: str) -> None:
         """Count and log a log-in that failed; `why` is a fixed code. An outage is nobody's guess."""

@@ -37,7 +37,7 @@ class Guard:
     """Falcon middleware. A resource has `permissions` (by method), or `is_open`, or `is_entry` (a page of the log-in).
 
     It leaves in `req.context`: `viewer` and `csrf`, which every form carries as the field `csrf`, or a script in the
-    header `X-CSRF-Token`.
+    header `X-CSRF-Token`; `is_away`: Redis does not answer, and they are known from before.
     """
 
     def __init__(self, access: Access) -> None:
@@ -45,7 +45,7 @@ class Guard:
 
     async def process_request(self, req: Request, _resp: Response) -> None:
         """Nobody is known yet."""
-        req.context.viewer, req.context.csrf, req.context.place = None, "", None
+        req.context.viewer, req.context.csrf, req.context.place, req.context.is_away = None, "", None, False
 
     async def process_resource(self, req: Request, resp: Response, resource: Any, _params: Any) -> None:
         """Let the request through to its route, or answer it."""
@@ -64,7 +64,7 @@ class Guard:
             else:
                 await self._allow(req, getattr(resource, "permissions", {}), visitor)
         except _ShutError as shut:
-            self._access.shut(resp, *shut.args)
+            self._access.shut(resp, *shut.args, may_repeat=req.method in _READS)
 
     async def process_response(self, req: Request, resp: Response, resource: Any, _succeeded: bool) -> None:
         """The headers of every answer; only what is open to all may be kept by a cache."""

@@ -26,9 +26,10 @@ class Entry:
         resp.status = falcon.HTTP_303
         resp.location = to
 
-    def away(self, resp: Response) -> None:
+    def away(self, resp: Response, *, may_repeat: bool = False) -> None:
         """Redis does not answer."""
-        self.access.shut(resp, 503, "Redis does not answer", "Nobody can be logged in until it does.")
+        text = "Nobody can be logged in until it does."
+        self.access.shut(resp, 503, "Redis does not answer", text, may_repeat=may_repeat)
 
 
 class LoginPage(Entry):
@@ -74,7 +75,7 @@ class LinkPage(Entry):
         try:
             link = await reach(lambda: find_link(self.access.client, token))
         except AwayError:
-            return self.away(resp)
+            return self.away(resp, may_repeat=True)
         if link is None:
             return self._used(req, resp)
         return self.access.show(resp, "link.html", login=link.login, role=str(link.role), here=PATH + token)

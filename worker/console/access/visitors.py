@@ -152,6 +152,7 @@ class Visitors:
             known = self._recent.find(session_id)
             if known is None or req.method not in {"GET", "HEAD"}:
                 raise
+            req.context.is_away = True
             return known
         self._recent.note(session_id, session)
         return session

@@ -85,6 +85,14 @@ function refresh(names) {
   }
 }
 
+// Until there is a stream again: a browser does not ask for one again that was refused.
+function poll() {
+  refresh();
+  if (source?.readyState !== EventSource.CLOSED) return;
+  source = null;
+  listen();
+}
+
 function listen() {
   const wanted = !document.hidden && document.querySelector("[data-live]");
   if (!wanted) {
@@ -94,10 +102,42 @@ function listen() {
     timer = null;
   } else if (!source) {
     source = new EventSource("/live");
-    source.onmessage = (event) => refresh(event.data.split(" "));
-    source.onerror = () => { timer ??= setInterval(refresh, 15000); };
-    source.onopen = () => { clearInterval(timer); timer = null; };
+    source.onmessage = (event) => {
+      if (event.data === "away") return warn(NO_REDIS);
+      warn("");
+      refresh(event.data.split(" "));
+    };
+    source.onerror = () => { timer ??= setInterval(poll, 15000); };
+    source.onopen = () => {
+      if (timer) refresh();
+      clearInterval(timer);
+      timer = null;
+    };
   }
+}
+
+// A page whose regions cannot be fetched says that they are of before; the overview's own last figures say it themselves.
+const NO_REDIS = "Redis does not answer.";
+
+function warn(text) {
+  const away = document.querySelector("#away");
+  if (!away || document.querySelector(".stale")) return;
+  away.querySelector("b").textContent = text;
+  away.hidden = !text;
+}
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const status = event.detail.xhr.status;
+  warn(status === 503 ? NO_REDIS : status > 0 && status < 500 ? "" : "The console does not answer.");
+});
+
+const AGAIN_MS = 5000;
+
+// [data-again]: a page that could not be shown is asked for again until it can.
+async function tryAgain() {
+  const answer = await fetch(location.href, { method: "HEAD", headers: { "X-Relay-Live": "1" } }).catch(() => null);
+  if (answer && answer.status < 500) location.reload();
+  else setTimeout(tryAgain, AGAIN_MS);
 }
 
 // [data-onward]: a page that shows what was found soon goes on to the whole of it by itself.
@@ -108,4 +148,9 @@ function goOn() {
 
 document.addEventListener("visibilitychange", listen);
 document.addEventListener("htmx:afterSwap", (event) => localTimes(event.detail.target.parentElement || document));
-document.addEventListener("DOMContentLoaded", () => { localTimes(document); listen(); goOn(); });
+document.addEventListener("DOMContentLoaded", () => {
+  localTimes(document);
+  listen();
+  goOn();
+  if (document.querySelector("[data-again]")) setTimeout(tryAgain, AGAIN_MS);
+});
