@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import redis.asyncio
@@ -150,6 +151,9 @@ class Appender:
         """Look at the server now and then though nothing comes in: what it lost is found, and appended again."""
         while True:
             await asyncio.sleep(every_s)
+            with suppress(RedisError, OSError):
+                async with asyncio.timeout(every_s):
+                    await self._storing.follow()
             if not self._travellers:
                 await self._look()
 

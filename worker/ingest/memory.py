@@ -14,6 +14,8 @@ InLane = tuple[str, int]
 
 # What an item costs besides its bytes: objects and their places.
 _ITEM_BYTES = 200
+# Eras of a stream that are remembered when it is in another one.
+_MOST_LEFT = 8
 
 
 class Kept(NamedTuple):
@@ -44,6 +46,8 @@ class Memory:
         self.eras: dict[InLane, bytes] = {}
         self.behind: dict[InLane, int] = {}
         """Streams that were found below their height: how high they were before the next events came."""
+        self.left: dict[InLane, tuple[bytes, ...]] = {}
+        """Eras of before, the last one first: a server that was taken for lost may come back."""
 
     def share(self, parts: int) -> "Memory":
         """An empty memory with one of so many equal parts of this one's bytes."""
@@ -61,6 +65,7 @@ class Memory:
                     there[lane] = here.pop(lane)
             if lane in self.eras:
                 to.eras[lane] = self.eras.pop(lane)
+                to.left[lane] = self.left.pop(lane, ())
 
     def receive(self, items: Iterable[Kept]) -> None:
         """Keep what another memory hands over, as old as it is."""
@@ -87,6 +92,15 @@ class Memory:
             self.behind.setdefault(lane, height - new)
         else:
             self.heights[lane] = max(height, self.heights.get(lane, 0))
+
+    def enter(self, lane: InLane, era: bytes, height: int) -> None:
+        """Note that a stream was compared: it is in this era, and so high."""
+        self.behind.pop(lane, None)
+        former = self.eras.get(lane, era)
+        if former != era:
+            left = (former, *self.left.get(lane, ()))
+            self.left[lane] = tuple(one for one in left if one != era)[:_MOST_LEFT]
+        self.eras[lane], self.heights[lane] = era, height
 
     def expire(self) -> None:
         """Drop what is too old. To be called while the server is well: while it is away, everything stays."""

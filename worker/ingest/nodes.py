@@ -127,6 +127,9 @@ class Nodes:
         if faults and len(faults) == len(replies):
             raise NotStoredError(refusal(faults[0]))
 
+    async def follow(self) -> None:
+        """Nothing: a node that lost its primacy says so itself, and where its slots are."""
+
     async def look(self) -> None:
         """Look at each node, once a second.
 

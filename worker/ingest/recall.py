@@ -76,20 +76,17 @@ class Recall:
         """Compare every lane at the next look, and append what is remembered: the server is another one for them."""
         self._begin(self._name)
 
-    async def meet(self, connection: Any) -> Server:
-        """Look at the server behind a connection, and append again what it lacks, before anything else is sent there.
+    async def meet(self, connection: Any, server: Server) -> None:
+        """Append again what the server behind a connection lacks, before anything else is sent there.
 
         Raises:
-            NotStoredError: it stores nothing just now, or answers nonsense.
+            NotStoredError: it answers nonsense.
             redis.RedisError: it answers no more.
         """
-        server = await read_server(connection)
-        server.check()
         if self._name is None or server.name != self._name or not server.name:
             self._begin(server.name, is_over=self._name is not None and not server.name)
         if self._is_restoring:
             await self._restore(connection)
-        return server
 
     async def look(self, connection: Any) -> Server:
         """The same for a connection that was met before, and compare some lanes besides.
@@ -185,7 +182,8 @@ class Recall:
             keys = [shard_key(shard, kind, source) for kind in ("era", "intake", "events")]
             era, height = known.get((source, shard), b""), heights.get((source, shard), 0)
             behind = self._memory.behind.get((source, shard), "")
-            arguments = ((self._name or b"").decode(), name, era.decode(), height, over, behind)
+            left = b" ".join(self._memory.left.get((source, shard), ())).decode()
+            arguments = ((self._name or b"").decode(), name, era.decode(), height, over, behind, left)
             commands.append(_command("EVALSHA", self._era_sha, len(keys), *keys, *arguments))
         is_behind = False
         for lane, reply in zip(lanes, await exchange(connection, commands), strict=True):
@@ -198,8 +196,7 @@ class Recall:
             era, height, lost, base = reply
             former = known.get(lane, b"")
             is_behind |= era != former and (former != b"" or base < heights.get(lane, 0))
-            self._memory.behind.pop(lane, None)
-            known[lane], heights[lane] = era, height
+            self._memory.enter(lane, era, height)
             self._lost += lost
         return is_behind
 

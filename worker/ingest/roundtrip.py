@@ -26,6 +26,7 @@ class Line:
 
     They are not of the client's pool, where taking and returning one costs as much as a trip; closing the client
     closes them. `meet` is awaited with each one that was opened, or opened again, before anything else is sent on it.
+    All are of one server, that which was met last: while Sentinels make up their minds, two take writes.
     """
 
     def __init__(self, client: redis.asyncio.Redis, meet: Callable[[Any], Awaitable[object]] | None = None) -> None:
@@ -33,6 +34,8 @@ class Line:
         self._meet = meet
         self._idle: list[Any] = []
         self._unmet: set[Any] = set()
+        self._names: dict[Any, bytes] = {}
+        self._name = b""
 
     async def take(self) -> Any:
         """A connection that is open, was met, and has no unread reply."""
@@ -43,6 +46,8 @@ class Line:
         else:
             connection = self._idle.pop()
         try:
+            if self.is_former(connection):
+                await connection.disconnect()
             await self._pool.ensure_connection(connection)
             await self._introduce(connection)
         except BaseException:
@@ -61,6 +66,23 @@ class Line:
             if self._meet is not None:
                 await self._meet(connection)
             self._unmet.discard(connection)
+
+    def note_server(self, connection: Any, name: bytes) -> None:
+        """A connection is to the server of this name: from now on the one to be used, and no other."""
+        self._names[connection] = self._name = name
+
+    def is_former(self, connection: Any) -> bool:
+        """Whether a connection that was met is to another server than the one that was met last."""
+        return connection not in self._unmet and self._names.get(connection, self._name) != self._name
+
+    async def follow(self) -> None:
+        """Leave a server that the Sentinels no longer name, though it answers; without them, nothing is asked."""
+        find = getattr(self._pool, "get_master_address", None)
+        if find is None or not self._idle:
+            return
+        place = await find()
+        if any((one.host, one.port) != tuple(place) for one in self._idle if one.is_connected):
+            await self.hang_up()
 
     def _opened(self, connection: Any) -> None:
         self._unmet.add(connection)
@@ -107,7 +129,7 @@ async def round_trip(line: Line, commands: Sequence[Command]) -> list[Any]:
     """The replies to the commands, in order, errors among them as values.
 
     All of them are sent again, once and at once, on a new connection: a restart of the server leaves dead ones behind,
-    and appends may be repeated.
+    and appends may be repeated. So are those that went to a server while another one took over.
 
     Raises:
         NotStoredError: the new connection's server stores nothing just now.
@@ -117,10 +139,17 @@ async def round_trip(line: Line, commands: Sequence[Command]) -> list[Any]:
     connection = await line.take()
     try:
         try:
-            return await exchange(connection, commands)
+            replies = await exchange(connection, commands)
         except (exceptions.ConnectionError, exceptions.TimeoutError):
-            await line.renew(connection)
-            return await exchange(connection, commands)
+            pass
+        else:
+            if not line.is_former(connection):
+                return replies
+        await line.renew(connection)
+        replies = await exchange(connection, commands)
+        if line.is_former(connection):
+            raise NotStoredError("readonly")
+        return replies
     finally:
         # one that was cancelled while it waited for a reply has closed itself
         line.give(connection)

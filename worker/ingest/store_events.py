@@ -17,7 +17,7 @@ from worker.ingest.confirmation import Confirmation
 from worker.ingest.memory import InLane, Kept, Memory
 from worker.ingest.recall import Recall, read_height
 from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
-from worker.ingest.server import Server
+from worker.ingest.server import Server, read_server
 from worker.ingest.spreading import ShardOf, spread_kept
 from worker.purchasely.event import CONFLICT_MARK
 from worker.store.dedup import bucket_s, tables
@@ -189,18 +189,32 @@ class Storing:
         try:
             async with self._recalling:
                 if self._is_look_due():  # it was not met just now, nor looked at meanwhile
-                    self._note(await self._recall.look(connection))
+                    server = await self._recall.look(connection)
+                    self._line.note_server(connection, server.name)
+                    self._note(server)
         except (exceptions.ConnectionError, exceptions.TimeoutError):
             await self._line.renew(connection)
         finally:
             self._line.give(connection)
+
+    async def follow(self) -> None:
+        """Leave a server that the Sentinels no longer name, before it knows it itself.
+
+        Raises:
+            redis.RedisError: they name none, or do not answer.
+        """
+        await self._line.follow()
 
     def _is_look_due(self) -> bool:
         return bool(self._memory.behind) or time.monotonic() - self._looked_s >= _LOOK_S
 
     async def _meet(self, connection: Any) -> None:
         async with self._recalling:
-            self._note(await self._recall.meet(connection))
+            server = await read_server(connection)
+            server.check()
+            self._line.note_server(connection, server.name)  # first of all: what others answer counts no more
+            await self._recall.meet(connection, server)
+            self._note(server)
 
     def _note(self, server: Server) -> None:
         self._looked_s = time.monotonic()

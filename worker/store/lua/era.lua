@@ -6,7 +6,8 @@
 -- KEYS  era, intake, stream
 -- ARGV  server ('' when it cannot be distinguished), a name for a new era, the era that the door knows ('' for none),
 --       the height of the stream by then, '1' when whatever era there is has ended,
---       where the stream was found below that: its height before the door's next events ('' otherwise)
+--       where the stream was found below that: its height before the door's next events ('' otherwise),
+--       eras that the door knew before that one, with ' ' between
 -- Returns {era, height, lost events that were counted just now, height at its begin};
 --         an era with ' stream' at its end is one in which ids say nothing of the stream.
 local call = redis.call
@@ -37,7 +38,9 @@ local lost = 0
 if known ~= era then
   -- who knew no era stored before there was one, perhaps beside the door that began it: only what is above all that
   -- there is now is missing
-  lost = math.max(0, known == '' and height - now or height - base - counted)
+  -- now is missing; nor is what came since this era began missing from who was in it, went to another server, and came back
+  local was_here = string.find(' ' .. ARGV[7] .. ' ', ' ' .. era .. ' ', 1, true)
+  lost = math.max(0, (known == '' or was_here) and height - now or height - base - counted)
   if lost > 0 then
     call('HINCRBY', KEYS[1], 'counted', lost)
     call('HINCRBY', KEYS[2], 'lost', lost)
