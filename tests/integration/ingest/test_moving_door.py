@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -58,31 +59,39 @@ def test_the_request_that_meets_the_new_layout_is_stored_by_it(door, tmp_path):
     assert {user: (found[f"a-{user}"], found[f"b-{user}"]) for user in PEOPLE} == {
         user: (shard_of(user, 4), shard_of(user, 12)) for user in PEOPLE
     }
-    assert {shard for _, shard in door.wakes} >= {shard_of(user, 12) for user in PEOPLE}
+    lanes = {shard_of(user, 12) for user in PEOPLE}
+    until(lambda: {shard for _, shard in door.wakes} >= lanes, "all are woken")
     assert door.webhook(event("c", PEOPLE[0])).json == {"accepted": 1, "duplicates": 0}
     assert by_person(door)["c"] == shard_of(PEOPLE[0], 12)
 
 
 def test_requests_that_are_under_way_lose_nothing_and_keep_their_order(door, tmp_path):
     """Many at once, one after the other for each person, while the shards change over."""
+    begun = threading.Event()
 
     def send(user):
-        for turn in range(30):
+        turn = behind = 0
+        while behind < 10:
+            behind += begun.is_set()
             events = [event(f"{user}/{turn}.{part}", user) for part in range(3)]
             assert door.post(events).json == {"accepted": 3, "duplicates": 0}
+            turn += 1
+        return turn
 
     with ThreadPoolExecutor(16) as senders:
         sending = [senders.submit(send, user) for user in PEOPLE[:16]]
         until(lambda: door.redis.xlen("relay:{1}:events:app") > 20, "some came")
-        begin(door, tmp_path)
-        for one in sending:
-            one.result()
+        try:
+            begin(door, tmp_path)
+        finally:
+            begun.set()
+        turns = [one.result() for one in sending]
     found = stored(door)
     assert any(found[shard] for shard in range(4, 12))
-    for user in PEOPLE[:16]:
+    for user, sent in zip(PEOPLE[:16], turns, strict=True):
         then, now = shard_of(user, 4), shard_of(user, 12)
         names = [name for shard in dict.fromkeys((then, now)) for name in found[shard] if name.startswith(f"{user}/")]
-        assert names == [f"{user}/{turn}.{part}" for turn in range(30) for part in range(3)]
+        assert names == [f"{user}/{turn}.{part}" for turn in range(sent) for part in range(3)]
 
 
 def test_the_door_is_ready_all_the_time(door, tmp_path):
