@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from functools import partial
 
 import msgspec
+from redis.exceptions import ReadOnlyError
 
 from worker.acts.record import Doer, record
 from worker.app import Relay
-from worker.errors import OperatorError
+from worker.errors import LeaseLostError, OperatorError
 from worker.store.keys import LAYOUT_LEASE
 from worker.store.lease import Lease
+from worker.store.spread import ELSEWHERE
 from worker.store.stream import script
 from worker.upkeep.growing import Growing, Progress
 
@@ -21,6 +23,9 @@ _LEASE_S = 10.0
 # A step may read the states of millions of people.
 _PATIENCE_S = 3_600.0
 _PAUSE_S = 0.5
+# A fail-over, or a restart with the files of a day, is waited for so long.
+_AWAY_S = 120.0
+_AWAY = (*ELSEWHERE, ReadOnlyError, LeaseLostError, OSError)
 
 
 class Growth(msgspec.Struct, frozen=True):
@@ -90,23 +95,41 @@ def reshard(
     """
     if growth.stops:
         raise OperatorError(*growth.stops)
-    about = f"{growth.shards} to {growth.to} shards"
-    with _hold(parts, sleep) as lease:
-        growing = Growing(parts, look)
-        parts.look_at_layout()  # another one may have been at it until now
-        if not parts.layout.moving:
-            growing.begin(growth.to)
-            record(parts.redis, doer, "reshard", about, "begun")
-        found = growing.step()
-        while not found.done:
-            tell(found)
+    growing, token = Growing(parts, look), uuid.uuid4().hex
+    away_since_s = None
+    while True:
+        try:
+            with _hold(parts, token, sleep) as lease:
+                for found in _steps(parts, growing, growth, doer):
+                    away_since_s = None
+                    if found.done:
+                        return found
+                    tell(found)
+                    sleep(_PAUSE_S)
+                    lease.check()
+                    lease.progressed()
+        except _AWAY as fault:
+            away_since_s = away_since_s or time.monotonic()
+            if time.monotonic() - away_since_s > _AWAY_S:
+                raise
+            tell(Progress(away=type(fault).__name__))
             sleep(_PAUSE_S)
-            lease.check()
-            lease.progressed()
-            found = growing.step()
-    result = f"done, {found.states} states and {found.letters} dead letters moved"
-    record(parts.redis, doer, "reshard", about, result)
-    return found
+
+
+def _steps(parts: Relay, growing: Growing, growth: Growth, doer: Doer) -> Iterator[Progress]:
+    """Step by step to the last one, from whatever is there: a server that took over may know nothing of it yet."""
+    about = f"{growth.shards} to {growth.to} shards"
+    while True:
+        parts.look_at_layout()
+        if not parts.layout.moving and parts.layout.shards != growth.to:
+            _check_number(parts.layout.shards, growth.to)
+            record(parts.redis, doer, "reshard", about, "begun")
+            growing.begin(growth.to)
+        found = growing.step()
+        if found.done:
+            result = f"done, {found.states} states and {found.letters} dead letters moved"
+            record(parts.redis, doer, "reshard", about, result)
+        yield found
 
 
 def _check_number(shards: int, to: int) -> None:
@@ -119,17 +142,17 @@ def _check_number(shards: int, to: int) -> None:
 
 
 @contextmanager
-def _hold(parts: Relay, sleep: Callable[[float], None]) -> Iterator[Lease]:
-    """The lease on growing; that of a command that was killed is waited for."""
-    token, life_ms = uuid.uuid4().hex, int(_LEASE_S * 1000)
+def _hold(parts: Relay, token: str, sleep: Callable[[float], None]) -> Iterator[Lease]:
+    """The lease on growing; that of a command that was killed is waited for, one's own is taken up again."""
+    life_ms = int(_LEASE_S * 1000)
     ends_s = time.monotonic() + 2 * _LEASE_S
     since_s = time.monotonic()
-    while not parts.redis.set(LAYOUT_LEASE, token, nx=True, px=life_ms):
+    renew = partial(parts.redis.register_script(script("renew")), keys=[LAYOUT_LEASE], args=[token, life_ms])
+    while not parts.redis.set(LAYOUT_LEASE, token, nx=True, px=life_ms) and not renew():
         if time.monotonic() > ends_s:
             raise OperatorError("another `relay reshard` is at work")
         sleep(_PAUSE_S)
         since_s = time.monotonic()
-    renew = partial(parts.redis.register_script(script("renew")), keys=[LAYOUT_LEASE], args=[token, life_ms])
     with Lease(lambda: bool(renew()), _LEASE_S, _PATIENCE_S, since_s) as lease:
         yield lease
     if renew():

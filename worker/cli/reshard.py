@@ -10,7 +10,7 @@ from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, note, say_lines, several, show_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from worker.acts.resharding import Growth
     from worker.upkeep.growing import Progress
@@ -52,7 +52,12 @@ def reshard(shards: int, *, yes: bool, dry_run: bool, message: str, by: str | No
         raise click.exceptions.Exit(1 if growth.stops else 0)
     if not yes:
         click.confirm(f"{'go on to' if growth.moving else 'grow to'} {shards} shards?", abort=True, err=True)
-    done = grow(parts, growth, acting(by, message), _teller(as_json), _look if not as_json else lambda _: None)
+    telling = Telling()
+    if as_json:
+        done = grow(parts, growth, acting(by, message), lambda _: None)
+    else:
+        done = grow(parts, growth, acting(by, message), telling.tell, telling.look)
+        telling.end_line()
     lines = [
         f"{shards} shards; {several(done.states, 'state')} and {several(done.letters, 'dead letter')} moved",
         f"set RELAY_SHARDS={shards} wherever it is set; a process that has the former number says so and goes on",
@@ -81,24 +86,39 @@ def told(growth: "Growth") -> list[str]:
     return lines
 
 
-def _teller(as_json: bool) -> "Callable[[Progress], None]":
-    """Says what is new since the last step, a line each."""
-    if as_json:
-        return lambda _: None
-    said: list[str] = []
+class Telling:
+    """Says what is new since the last step, a line each, and counts the states that move on one line."""
 
-    def tell(found: "Progress") -> None:
+    def __init__(self) -> None:
+        self._said: list[str] = []
+        self._counted = ""
+
+    def tell(self, found: "Progress") -> None:
+        """What a step found."""
+        self.end_line()
         lines = list(_lines(found))
         for line in lines:
-            if line not in said:
+            if line not in self._said:
                 note(line)
-        said[:] = lines
+        self._said = lines
 
-    return tell
+    def look(self, moved: int) -> None:
+        """How many states have moved by now."""
+        self._counted = f"{count(moved)} states moved"
+        show_progress(self._counted, last=False)
+
+    def end_line(self) -> None:
+        """Begin a new line where a count was written."""
+        if self._counted:
+            show_progress(self._counted, last=True)
+        self._counted = ""
 
 
 def _lines(found: "Progress") -> "Iterator[str]":
     if found.done:
+        return
+    if found.away:
+        yield f"Redis does not serve ({found.away}); it goes on when it does"
         return
     yield f"{count(found.opened)} of {count(found.lanes)} lanes of new shards are open"
     for one in found.behind:
@@ -106,12 +126,10 @@ def _lines(found: "Progress") -> "Iterator[str]":
         yield f"{one.integration}: waits for what was stored before on {several(one.shards, 'shard')}{held}"
     if found.processes:
         yield f"has yet to take the number up: {', '.join(found.processes)}"
+    if found.copying:
+        yield "replicas have yet to get the states of people who moved"
     if found.jobs:
         yield f"jobs that were begun before have yet to end: {', '.join(found.jobs)}"
-
-
-def _look(moved: int) -> None:
-    show_progress(f"{count(moved)} states moved", last=False)
 
 
 def _end(answer: dict[str, object], lines: list[str], as_json: bool) -> None:

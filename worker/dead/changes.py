@@ -95,17 +95,26 @@ class DeadChanges:
         """
         return self._move(before, after, shard, lambda _: False)
 
-    def rehome(self, letter: Letter, shard: int) -> Change:
-        """Move a letter, as it is, to the shard where its person is now.
+    def rehome(self, letter: Letter, shard: int, confirm: Callable[[], None] = lambda: None) -> Change:
+        """Move a letter, as it is, to the shard where its person is now; `confirm` that it is there before it leaves.
 
         As by `move`; one that was written there by a call that was broken off is not written twice. To be called by one
         process at a time.
         """
-        change, _ = self._move(letter, letter, shard, lambda after: self._letters.get([after.id]) == [after])
+
+        def is_there(after: Letter) -> bool:
+            return self._letters.get([after.id]) == [after]
+
+        change, _ = self._move(letter, letter, shard, is_there, confirm)
         return change
 
     def _move(
-        self, before: Letter, after: Letter, shard: int, is_there: Callable[[Letter], bool]
+        self,
+        before: Letter,
+        after: Letter,
+        shard: int,
+        is_there: Callable[[Letter], bool],
+        confirm: Callable[[], None] = lambda: None,
     ) -> tuple[Change, Letter]:
         """Write a letter on another shard, at the first free entry or where it `is_there`, in the place of another."""
         for further in count():
@@ -113,6 +122,7 @@ class DeadChanges:
             after = msgspec.structs.replace(after, id=moved, shard=shard)
             if self.restore(after) or is_there(after):
                 break
+        confirm()
         change = self._take_off("base", [before])[0]
         if change != "done":
             self._take_off("base", [after])

@@ -103,7 +103,8 @@ class Door:
         except OperatorError as error:
             log.critical("cannot_store", message=error)
             raise NotStoredError("setup") from None
-        if self._parts.layout.shards != self.appender.layout.shards:
+        known, found = self.appender.layout, self._parts.layout
+        if (found.epoch, found.shards) != (known.epoch, known.shards):
             raise NotStoredError("layout")  # Redis knows better than what was configured
 
     def _take_up_layout(self) -> Layout:

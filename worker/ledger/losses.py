@@ -12,7 +12,7 @@ ACKNOWLEDGED = "acknowledged"
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """What one stream lost, and how much of that came back from the web doors' memory; counts of events.
+    """What a source's streams lost, and how much of that came back from the web doors' memory; counts of events.
 
     `acknowledged` is how much of the rest an operator knows of.
     """
@@ -38,11 +38,23 @@ class Loss(msgspec.Struct, frozen=True):
 
 
 def losses(tallies: Tallies) -> Iterator[tuple[int, Loss]]:
-    """What each stream lost that is gone for good, with its shard."""
+    """What each source lost that is gone for good, with the shard that lost most of it.
+
+    Of all shards together: what one has lost may have come back on another one, when their number grew.
+    """
+    by_source: dict[str, dict[int, Loss]] = {}
     for (source, shard), one in tallies.items():
-        found = read_loss(source, one.intake)
+        by_source.setdefault(source, {})[shard] = read_loss(source, one.intake)
+    for source, by_shard in by_source.items():
+        every = by_shard.values()
+        found = Loss(
+            source,
+            sum(one.lost for one in every),
+            sum(one.restored for one in every),
+            sum(one.acknowledged for one in every),
+        )
         if found.gone:
-            yield shard, found
+            yield max(by_shard, key=lambda shard: by_shard[shard].lost - by_shard[shard].restored), found
 
 
 def read_loss(source: str, intake: Mapping[str, str | int]) -> Loss:
@@ -54,5 +66,5 @@ def acknowledge(client: redis.Redis, tallies: Tallies) -> int:
     """Note that an operator knows of all that is gone; how many events that are."""
     found = list(losses(tallies))
     for shard, one in found:
-        client.hset(shard_key(shard, "intake", one.source), ACKNOWLEDGED, str(one.lost - one.restored))
+        client.hincrby(shard_key(shard, "intake", one.source), ACKNOWLEDGED, one.gone)
     return sum(one.gone for _, one in found)

@@ -122,8 +122,13 @@ def write_layout(client: redis.Redis, layout: Layout) -> None:
     """Put a layout in force; earlier releases, which know of none, refuse to serve from then on."""
     server: Any = client
     server.set(SCHEMA, GROWN)
-    server.set(LAYOUT, msgspec.json.encode(layout))
+    server.set(LAYOUT, encode_layout(layout))
     server.set(SHARDS, layout.shards)
+
+
+def encode_layout(layout: Layout) -> str:
+    """A layout as Redis keeps it."""
+    return msgspec.json.encode(layout).decode()
 
 
 def tell_shards(client: redis.Redis, layout: Layout) -> None:

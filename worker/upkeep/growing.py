@@ -6,21 +6,23 @@ all that it had by then, and their states and dead letters have come.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
-import redis
 
 from worker.app import Relay
 from worker.dead.edits import home
 from worker.dead.filters import Filter
+from worker.store.cluster import Cluster
+from worker.store.copied import write_copied
 from worker.store.entry_id import order
-from worker.store.keys import SOURCES, shard_key
+from worker.store.keys import LAYOUT, SOURCES, layout_key, shard_key
 from worker.store.layout import (
     Layout,
     closed_lanes,
+    encode_layout,
     note_barriers,
     open_lanes,
     open_shards,
@@ -30,7 +32,9 @@ from worker.store.layout import (
 from worker.store.stream import Lane
 from worker.upkeep.growing_states import move_states
 
-_REPLICA_MS = 2_000
+
+class NotCopiedError(Exception):
+    """No replica has yet what is to be relied on: the same step later."""
 
 
 class Behind(msgspec.Struct, frozen=True):
@@ -43,13 +47,18 @@ class Behind(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct):
-    """How far it is: lanes of new shards that are open, of how many; what it waits for."""
+    """How far it is: lanes of new shards that are open, of how many; what it waits for.
+
+    `copying`: replicas have yet to get what was moved. `away`: why Redis does not serve; nothing else is known then.
+    """
 
     lanes: int = 0
     opened: int = 0
     behind: list[Behind] = []
     processes: list[str] = []
     jobs: list[str] = []
+    copying: bool = False
+    away: str = ""
     states: int = 0
     letters: int = 0
     done: bool = False
@@ -67,10 +76,10 @@ class Growing:
     def begin(self, shards: int) -> None:
         """Put the layout with so many shards in force."""
         parts = self._parts
-        write_layout(parts.redis, parts.layout.grown(shards, time.time_ns() // 1_000_000))
-        # A server that takes over must not give doors the former layout after shards learnt the new one.
-        with suppress(redis.ResponseError):
-            self._redis.wait(1, _REPLICA_MS) if self._has_replicas() else None
+        layout = parts.layout.grown(shards, time.time_ns() // 1_000_000)
+        write_layout(parts.redis, layout)
+        # A server that takes over should not give doors the former layout after shards learnt the new one.
+        write_copied(parts.redis, [("SET", LAYOUT, encode_layout(layout))])
         parts.look_at_layout()
 
     def step(self) -> Progress:
@@ -93,7 +102,11 @@ class Growing:
         if found.processes or found.jobs:
             return found
         if ready:
-            self._open(layout, ready)
+            try:
+                self._open(layout, ready)
+            except NotCopiedError:
+                found.copying = True
+                return found
             found.opened += len(ready)
         if found.opened == found.lanes:
             self._end(layout)
@@ -130,14 +143,27 @@ class Growing:
         def look(moved: int) -> None:
             self._look(before + moved)
 
-        self.states += move_states(parts.redis, layout, names, known, look)
+        self.states += move_states(parts.redis, layout, names, known, look, self._confirm)
         for letter in parts.dead_letters.find(sorted(names), Filter()):
             shard = home(letter, layout.shards)
             if shard != letter.shard:
-                self.letters += parts.dead_changes.rehome(letter, shard) == "done"
+                self.letters += parts.dead_changes.rehome(letter, shard, partial(self._confirm, [shard])) == "done"
         for name in names & known.keys():
             parts.holds.mark_all(name)
         open_lanes(parts.redis, lanes)
+
+    def _confirm(self, shards: Collection[int]) -> None:
+        """What came to these shards, which are closed, is there to stay: it may be deleted on others.
+
+        One server loses first what it wrote last; of several, each may lose what another one relies on.
+
+        Raises:
+            NotCopiedError: not yet.
+        """
+        if isinstance(self._redis, Cluster) and not write_copied(
+            self._redis, [("HSET", layout_key(shard), "closed", "1") for shard in shards]
+        ):
+            raise NotCopiedError
 
     def _end(self, layout: Layout) -> None:
         open_shards(self._parts.redis, layout)
@@ -152,6 +178,3 @@ class Growing:
     def _jobs(self) -> list[str]:
         """Jobs that were begun before: they send what is on former shards, with the states there."""
         return [job.id for job in self._parts.jobs.open()]
-
-    def _has_replicas(self) -> bool:
-        return bool(self._redis.info("replication").get("connected_slaves"))

@@ -32,10 +32,12 @@ def move_states(
     names: Collection[str],
     integrations: dict[str, Integration],
     progress: Callable[[int], None],
+    confirm: Callable[[Collection[int]], None] = lambda _: None,
 ) -> int:
     """Have the states that these integrations keep on former shards be where they belong; how many were moved.
 
-    To be called while nobody serves the people concerned. May be repeated after it was broken off.
+    To be called while nobody serves the people concerned. May be repeated after it was broken off. `confirm` is called
+    with the shards that got copies, before what they are of is deleted.
     """
     moved = 0
     server: Any = client
@@ -45,17 +47,19 @@ def move_states(
             pipe.get(key)
             pipe.pttl(key)
         replies = pipe.execute()
-        gone = []
+        gone, to = [], set()
         for ((name, shard, digest), key), blob, life_ms in zip(page, replies[::2], replies[1::2], strict=True):
             if blob is None:
                 continue
             homes = homes_of(blob, shard, layout, integrations.get(name))
             for home in homes:
                 if home != shard:
+                    to.add(home)
                     pipe.set(person_key(home, name, digest), blob, px=life_ms if life_ms > 0 else None)
             if shard not in homes:
                 gone.append(key)
-        pipe.execute()  # every copy is there before anything is deleted
+        pipe.execute()
+        confirm(to)  # every copy is there to stay before anything is deleted
         for key in gone:
             pipe.unlink(key)
         pipe.execute()

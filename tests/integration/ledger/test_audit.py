@@ -182,7 +182,7 @@ def test_what_redis_lost_is_named_until_somebody_acknowledges_it(parts):
     parts.redis.hset(shard_key(1, "intake", "app"), mapping={"lost": 9, "restored": 4})
     wrong = run(parts, "audit")
     assert wrong.returncode == 1
-    assert "shard 1: Redis lost 9 events of source app" in wrong.stdout
+    assert "shard 1: Redis lost 21 events of source app" in wrong.stdout
     told = json.loads(run(parts, "status", "--json").stdout)
     assert any("Redis lost 21 events" in one and "5 did not" in one for one in told["wrong"])
     exposed = render(Ledger(parts).figures()).decode()

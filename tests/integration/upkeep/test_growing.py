@@ -1,9 +1,11 @@
 """Growth of the number of shards, step by step and broken off anywhere: people, their states and dead letters."""
 
+from itertools import count
 from pathlib import Path
 
 import orjson
 import pytest
+import redis
 
 import worker.upkeep.growing as growing_module
 from tests.support.deadstack import event, opened
@@ -147,6 +149,42 @@ def test_a_growth_that_was_broken_off_goes_on(stack, monkeypatch, last, when):
     assert closed(stack) == []
     stack.deliver(*(event(number, "SUBSCRIPTION_CANCELLED") for number in PEOPLE))
     assert stack.account().delivered == 3 * len(PEOPLE)
+
+
+@pytest.mark.parametrize("moment", range(1, 8))
+def test_the_command_rides_over_a_fail_over(stack, monkeypatch, moment):
+    """Redis is away for a while at any step, and the server that takes over knows nothing of the growth yet."""
+    stack.append(*(event(number, "ACTIVATE") for number in PEOPLE))
+    stack.deliver()
+    real, steps, told = Growing.step, count(1), []
+    former = {key: stack.parts.redis.dump(key) for key in stack.parts.redis.scan_iter("*")}
+
+    def step(growing):
+        if next(steps) == moment:
+            stack.parts.redis.flushall()
+            for key, dumped in former.items():
+                stack.parts.redis.restore(key, 0, dumped)
+            raise redis.ConnectionError
+        found = real(growing)
+        if moment > 1 and next(steps) == moment:
+            raise redis.exceptions.ReadOnlyError
+        return found
+
+    monkeypatch.setattr(Growing, "step", step)
+    reshard(stack.parts, look_ahead(stack.parts, 12), Doer("me"), told.append, sleep=lambda _: None)
+    assert (stack.parts.layout.shards, stack.parts.layout.moving) == (12, False)
+    assert states(stack) == {f"user-{number}": [home(number)] for number in PEOPLE}
+    assert closed(stack) == []
+    assert {one.away for one in told} <= {"", "ConnectionError", "ReadOnlyError"}
+
+
+def test_a_redis_that_stays_away_ends_the_command(stack, monkeypatch):
+    """After two minutes: what there is to do is a person's now."""
+    moments = count(0, 50)
+    monkeypatch.setattr("worker.acts.resharding.time.monotonic", lambda: float(next(moments)))
+    monkeypatch.setattr(Growing, "step", lambda _: (_ for _ in ()).throw(redis.ConnectionError))
+    with pytest.raises(redis.ConnectionError):
+        reshard(stack.parts, look_ahead(stack.parts, 12), Doer("me"), lambda _: None, sleep=lambda _: None)
 
 
 def test_states_half_way_are_neither_lost_nor_old(stack, monkeypatch):

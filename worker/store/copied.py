@@ -1,0 +1,50 @@
+"""Copies of what was written: whether a replica of each server, where it has one, has it, and its own disk."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+from redis.exceptions import ResponseError
+
+from worker.store.cluster import Cluster
+from worker.store.topology import slot_of
+
+_WITHIN_MS = 2_000
+
+Write = tuple[str, ...]
+"""A command that writes, with its key behind its name."""
+
+
+def write_copied(client: redis.Redis, writes: Iterable[Write], within_ms: int = _WITHIN_MS) -> bool:
+    """Execute these writes; whether they, and all that was written to the same servers before, are copied.
+
+    A server without replicas, or one that knows no WAIT, is not waited for.
+
+    Raises:
+        redis.RedisError: a server did not answer, or refused a write.
+    """
+    by_node: dict[redis.Redis, list[Write]] = {}
+    for write in writes:
+        node = client.node_of(slot_of(write[1])) if isinstance(client, Cluster) else client
+        by_node.setdefault(node, []).append(write)
+    found = [_is_copied(node, mine, within_ms) for node, mine in by_node.items()]
+    return all(found)
+
+
+def _is_copied(node: redis.Redis, writes: list[Write], within_ms: int) -> bool:
+    pipe: Any = node.pipeline(transaction=False)
+    for write in writes:
+        pipe.execute_command(*write)
+    pipe.info("replication")
+    pipe.execute_command("WAITAOF", 1, 0, within_ms)
+    pipe.wait(1, within_ms)  # on the connection of the writes: it waits for what that one wrote
+    *done, said, _, confirmed = pipe.execute(raise_on_error=False)
+    for reply in done:
+        if isinstance(reply, Exception):
+            raise reply
+    if isinstance(confirmed, ResponseError):
+        return not str(confirmed).startswith("UNBLOCKED")  # it is a primary no more
+    if isinstance(confirmed, Exception):
+        raise confirmed
+    alone = isinstance(said, dict) and not said.get("connected_slaves")
+    return alone or int(confirmed) > 0
