@@ -1,7 +1,7 @@
 """Retained traffic and the archive behind it, read as one: what `--archive` puts in the place of the streams alone."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ import msgspec
 import redis
 
 from worker.dead.fates import Fate, Fates
-from worker.history.scan import ALWAYS, PAGE, Row, Scan, Span
+from worker.history.scan import ALWAYS, PAGE, Row, Scan, Sift, Span
 from worker.store.archive import Archive, File, Line
 from worker.store.entry_id import order
 from worker.store.holds import Hold
@@ -50,24 +50,30 @@ class ArchivedScan(Scan):
         self._page_fates = {}
         yield from super().pages(streams, span)
 
-    def matching(
+    def sifted(
         self,
         streams: Sequence[str],
-        texts: Sequence[bytes],
+        sift: Sift,
         span: Span = ALWAYS,
         *,
         newest_first: bool = False,
-        folded: bool = False,
+        through: Container[str] = (),
     ) -> Iterator[tuple[str, Entry]]:
         """As for streams; the fates of these entries are kept."""
-        for key, entry in super().matching(streams, texts, span, newest_first=newest_first, folded=folded):
+        for key, entry in super().sifted(streams, sift, span, newest_first=newest_first, through=through):
             found = self._page_fates.get((key, entry[0]))
             if found is not None:
                 self._kept[key, entry[0]] = found
             yield key, entry
 
     def _sifted(
-        self, streams: Sequence[str], sift: Callable[[list[Row]], list[Row]], span: Span, *, newest_first: bool
+        self,
+        streams: Sequence[str],
+        sift: Sift,
+        span: Span,
+        *,
+        newest_first: bool,
+        through: Container[str],  # noqa: ARG002 - an archive may have an event twice: all of it is read
     ) -> Iterator[tuple[str, list[Row]]]:
         """As for streams; one page at a time, since fates are kept of the page in hand."""
         for key, rows in self.pages(streams, span, newest_first=newest_first):

@@ -1,15 +1,14 @@
 """Find events in retained traffic: by Purchasely's event id, by the ULID seen in Customer.io, by SHARD/ENTRY.
 
 There is no index. An id is looked for in the bytes of the streams, and what is found is decoded to be sure. What is
-known narrows it: a person's events are on one shard, an id that was received is remembered on its shard, and a ULID
-holds the time at which its event happened.
+known narrows it: a person's events are on one shard, an id that was received is remembered on its shard and is there
+once, and a ULID holds the time at which its event happened.
 """
 
 import functools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -18,18 +17,15 @@ import orjson
 from config.effective import Identity
 from worker.dead.letter import identity_of
 from worker.history.scan import ALWAYS, Scan, Span
+from worker.history.ulids import ULID, of_time, ulid_time_ms
 from worker.purchasely.event import Event, read_event
 from worker.purchasely.person import person_names, plain_name, shard_key, shard_of
 from worker.store.keys import shard_key as stream_key
 
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ULID: Final = re.compile(f"[0-7][{_CROCKFORD}]{{25}}", re.IGNORECASE)
+_ULID: Final = re.compile(ULID, re.IGNORECASE)
 _PLACE: Final = re.compile(r"(\d{1,4})/(\d{13,20}-\d{1,20})")
-_HOUR_MS: Final = 3_600_000
 # Most events are received within minutes; clocks differ.
 _SOON_MS: Final = (600_000, 3_600_000)
-# Purchasely retries for 20 days (reference: webhook contract, retries); an event cannot be received long before it is.
-_LATEST_MS: Final = 21 * 24 * _HOUR_MS
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -43,6 +39,12 @@ class Found(msgspec.Struct, frozen=True):
 
 Knows = Callable[[str, str], Iterable[int]]
 """The shards on which a source's event of that id was received, as long as it is remembered."""
+
+Place = tuple[str, int]
+"""A stream, by its source and shard."""
+
+Once = Callable[[Collection[Place]], set[Place]]
+"""Of these streams, those in which every id is remembered and has one event: it is looked for no further once found."""
 
 
 class Finder:
@@ -59,6 +61,7 @@ class Finder:
         shards: int,
         knows: Knows = lambda *_: (),
         *,
+        once: Once = lambda _: set(),
         formerly: Iterable[int] = (),
         newest_first: bool = False,
     ) -> None:
@@ -68,9 +71,10 @@ class Finder:
         self._numbers = (shards, *formerly)
         # asked whether a text may be an event's id, then where that was received
         self._knows = functools.cache(knows)
+        self._once = once
         self._newest_first = newest_first
 
-    def streams(self, person: str = "") -> dict[str, tuple[str, int]]:
+    def streams(self, person: str = "") -> dict[str, Place]:
         """The streams that may hold a person's events (all of them without a person), with source and shard."""
         shards: Iterable[int] = range(self._shards)
         if person:  # where they are, and where they were
@@ -82,9 +86,10 @@ class Finder:
         if place := _PLACE.fullmatch(ident):
             yield from self._at(int(place[1]), place[2])
             return
-        if _ULID.fullmatch(ident):
-            yield from self._by_ulid(ident.upper(), person, span)
-        yield from self._by_id(ident, person, span)
+        if _ULID.fullmatch(ident) and not self._known(ident):
+            yield from self._by_ulid(ident, person, span)
+        else:  # a sender's own id may look like a ULID
+            yield from self._by_id(ident, person, span)
 
     def may_be(self, ident: str) -> bool:
         """Whether a text looks like an event's ULID or place, or is the id of one that was received."""
@@ -139,61 +144,49 @@ class Finder:
             if is_there:
                 return
 
-    def _known(self, ident: str) -> set[tuple[str, int]]:
+    def _known(self, ident: str) -> set[Place]:
         """Where an event of that id, or of the id before what it is about, was received."""
         keys = {ident, ident.partition("~")[0]}
         return {(source, shard) for source in self._identities for key in keys for shard in self._knows(source, key)}
 
-    def _with_id(self, streams: Mapping[str, tuple[str, int]], ident: str, span: Span) -> Iterator[Found]:
+    def _with_id(self, streams: Mapping[str, Place], ident: str, span: Span) -> Iterator[Found]:
         hashed = ident.startswith("sha256:")  # the id of an event without one: a hash of its bytes
         texts = () if hashed else _as_stored(ident)
-        found = self._scan.matching(list(streams), texts, span, newest_first=self._newest_first)
+        once, through = self._once(streams.values()), set[str]()
+        # the newest is asked for more often; where several may share an id, the first is the one that it is known for
+        newest_first = self._newest_first or once == set(streams.values())
+        found = self._scan.matching(list(streams), texts, span, newest_first=newest_first, through=through)
         for key, (entry_id, raw) in found:
             event = _read(entry_id, raw)
-            # an id that is in use for something else has what the event is about behind it
-            if event is not None and ident in {event.key, event.key.partition("~")[0]}:
+            if event is not None and _is_of(event, ident):
+                through |= {key} if streams[key] in once else set()
                 yield Found(*streams[key], entry_id, event)
 
-    def _by_ulid(self, wanted: str, person: str, span: Span) -> Iterator[Found]:
-        """Where the ULID holds a time, first the events whose bytes hold that time; else all of them."""
-        time_ms = ulid_time_ms(wanted)
+    def _by_ulid(self, ident: str, person: str, span: Span) -> Iterator[Found]:
+        """First what was received soon after the time that the ULID holds; else all, also by that id."""
+        time_ms = ulid_time_ms(ident)
         streams = self.streams(person)
-        if not time_ms:
-            yield from self._with_ulid(streams, wanted, (), span)
-            return
-        soon = Span(time_ms - _SOON_MS[0], time_ms + _SOON_MS[1]) if span == ALWAYS else span
-        near = Span(time_ms - 24 * _HOUR_MS, time_ms + _LATEST_MS) if span == ALWAYS else span
-        for texts, where in ((_times(time_ms), soon), (_times(time_ms), near), (_times(time_ms), span), ((), span)):
-            found = list(self._with_ulid(streams, wanted, texts, where))
+        soon = Span(time_ms - _SOON_MS[0], time_ms + _SOON_MS[1])
+        for where in (soon, span) if time_ms and span == ALWAYS else (span,):
+            found = list(self._with_ulid(streams, ident, where))
             if found:
                 yield from found
                 return
 
-    def _with_ulid(
-        self, streams: Mapping[str, tuple[str, int]], wanted: str, texts: tuple[bytes, ...], span: Span
-    ) -> Iterator[Found]:
-        for key, (entry_id, raw) in self._scan.matching(list(streams), texts, span):
+    def _with_ulid(self, streams: Mapping[str, Place], ident: str, span: Span) -> Iterator[Found]:
+        once, through = self._once(streams.values()), set[str]()
+        sift = of_time(ulid_time_ms(ident), ident.encode())
+        for key, (entry_id, raw) in self._scan.sifted(list(streams), sift, span, newest_first=True, through=through):
             event = _read(entry_id, raw)
-            if event is not None and (event.ulid or identity_of(event)) == wanted:
+            if event is not None and (ident.upper() == (event.ulid or identity_of(event)) or _is_of(event, ident)):
+                known = self._known(event.key) - {streams[key]}
+                through |= {other for other, place in streams.items() if place in once and place not in known}
                 yield Found(*streams[key], entry_id, event)
 
 
-def ulid_time_ms(text: str) -> int:
-    """The time in a ULID, Unix milliseconds; 0 for an event without a time of its own.
-
-    >>> ulid_time_ms("01HHF4CT2R0000000000000000")
-    1702390818904
-    """
-    time_ms = 0
-    for sign in text[:10].upper():
-        time_ms = time_ms * 32 + _CROCKFORD.index(sign)
-    return time_ms
-
-
-def _times(time_ms: int) -> tuple[bytes, ...]:
-    """How a payload may write that time."""
-    moment = datetime.fromtimestamp(time_ms // 1000, UTC)
-    return str(time_ms).encode(), moment.strftime("%Y-%m-%dT%H:%M:%S").encode(), moment.strftime("%H:%M:%S").encode()
+def _is_of(event: Event, ident: str) -> bool:
+    """Whether an event has this id; one that was in use for something else has what the event is about behind it."""
+    return ident in {event.key, event.key.partition("~")[0]}
 
 
 def _as_stored(text: str) -> tuple[bytes, ...]:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,11 @@ from worker.dead.fates import Fates
 from worker.errors import OperatorError
 from worker.history.activity import Activity, Wanted, activity
 from worker.history.archive import ArchivedFates, ArchivedScan
-from worker.history.find import Finder, Found
+from worker.history.find import Finder, Found, Place
 from worker.history.scan import Scan
 from worker.history.timeline import PropertyValue, Spot, Timeline, property_values, spot
 from worker.history.trace import AtRevision, Trace, Tracer
-from worker.store.dedup import bucket_s, received_again, shards_that_know
+from worker.store.dedup import bucket_s, received_again, shards_that_know, with_each_id_once
 from worker.store.holds import Hold
 from worker.store.keys import person_key
 
@@ -65,8 +65,13 @@ class History:
         def knows(source: str, key: str) -> list[int]:
             return shards_that_know(client, source, key, shards, bucket)
 
+        def once(places: Collection[Place]) -> set[Place]:
+            return set() if archived else with_each_id_once(client, places, dedup_window_s)
+
         identities = {name: one.identity for name, one in config.sources.items()}
-        self.finder = Finder(self.scan, identities, shards, knows, formerly=formerly, newest_first=budget_s is not None)
+        self.finder = Finder(
+            self.scan, identities, shards, knows, once=once, formerly=formerly, newest_first=budget_s is not None
+        )
         self._fates = ArchivedFates(client, archived) if archived else Fates(client)
         self._archived = archived
         self._at_revision = at_revision

@@ -6,7 +6,7 @@ cannot wait that long gives a budget: the scan ends when it is spent, and says t
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,9 @@ Row = Sequence[Any]
 
 Page = tuple[str, list[Row]]
 """Rows of one stream, with its key."""
+
+Sift = Callable[[list[Row]], list[Row]]
+"""What is left of the rows of a page."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -91,10 +94,12 @@ class Scan:
         *,
         newest_first: bool = False,
         folded: bool = False,
+        through: Container[str] = (),
     ) -> Iterator[tuple[str, Entry]]:
         """The entries whose bytes hold one of the texts (all of them, without a text), each with its stream's key.
 
-        `folded` compares in lower case, which the texts must be in.
+        `folded` compares in lower case, which the texts must be in. Streams that come to be in `through` are read no
+        further.
         """
 
         def sift(rows: list[Row]) -> list[Row]:
@@ -105,17 +110,31 @@ class Scan:
                 return [row for row in rows if text in row[1][1]]
             return [row for row in rows if not texts or any(text in row[1][1] for text in texts)]
 
-        for key, hits in self._sifted(streams, sift, span, newest_first=newest_first):
+        return self.sifted(streams, sift, span, newest_first=newest_first, through=through)
+
+    def sifted(
+        self,
+        streams: Sequence[str],
+        sift: Sift,
+        span: Span = ALWAYS,
+        *,
+        newest_first: bool = False,
+        through: Container[str] = (),
+    ) -> Iterator[tuple[str, Entry]]:
+        """The entries that `sift` leaves of each page, each with its stream's key."""
+        for key, hits in self._sifted(streams, sift, span, newest_first=newest_first, through=through):
             for entry in entries(hits):
-                yield key, entry
+                if key not in through:
+                    yield key, entry
 
     def _sifted(
-        self, streams: Sequence[str], sift: Callable[[list[Row]], list[Row]], span: Span, *, newest_first: bool
+        self, streams: Sequence[str], sift: Sift, span: Span, *, newest_first: bool, through: Container[str]
     ) -> Iterator[Page]:
         """What `sift` leaves of each page; it runs while Redis reads the pages after it."""
         at = self._begin(streams, span, newest_first=newest_first)
         read: list[Page] = []
         while at or read:
+            at = {key: place for key, place in at.items() if key not in through}
             left: list[Page] = []
             look = partial(_sift_all, read, sift, left)
             if at and not self._is_spent():
@@ -172,6 +191,6 @@ class Scan:
         return list(replies)
 
 
-def _sift_all(read: list[Page], sift: Callable[[list[Row]], list[Row]], left: list[Page]) -> tuple[()]:
+def _sift_all(read: list[Page], sift: Sift, left: list[Page]) -> tuple[()]:
     left += [(key, sift(rows)) for key, rows in read]
     return ()

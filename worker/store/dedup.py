@@ -1,6 +1,8 @@
 """The tables of event ids that were received: their names, what they hold of an id, how often it came again."""
 
 import hashlib
+import time
+from collections.abc import Collection
 from typing import Any
 
 import redis
@@ -38,6 +40,29 @@ def shards_that_know(client: redis.Redis, source: str, key: str, shards: int, bu
             pipe.hexists(table, digest)
     marks = pipe.execute()
     return [shard for shard in range(shards) if any(marks[shard * AGES : (shard + 1) * AGES])]
+
+
+def with_each_id_once(
+    client: redis.Redis, places: Collection[tuple[str, int]], dedup_window_s: int
+) -> set[tuple[str, int]]:
+    """Of streams, by source and shard, those in which no two events have one id.
+
+    There every event's id is still remembered, none was in use for something else, and nothing was stored again out of
+    the memory of a web process.
+    """
+    server: Any = client
+    pipe = server.pipeline(transaction=False)
+    for source, shard in places:
+        pipe.hmget(shard_key(shard, "intake", source), "conflicting", "restored")
+        pipe.xrange(shard_key(shard, "events", source), count=1)
+    replies = pipe.execute()
+    since_ms = (time.time() - dedup_window_s) * 1000
+    return {
+        place
+        for place, twice, rows in zip(places, replies[::2], replies[1::2], strict=True)
+        if not any(int(count or 0) for count in twice)
+        and all(int(row[0].partition(b"-")[0]) > since_ms for row in rows)
+    }
 
 
 def received_again(client: redis.Redis, shard: int, source: str, key: str, bucket: int) -> int:

@@ -10,6 +10,7 @@ from worker.dead.fates import Fates
 from worker.history.room import open_history
 from worker.history.scan import Scan
 from worker.ledger.figures import Ledger
+from worker.mapping.operation import ulid
 from worker.purchasely.event import event_about, read_event
 from worker.purchasely.person import shard_key, shard_of
 from worker.store.appending import append_event
@@ -208,6 +209,41 @@ def test_an_id_that_is_remembered_is_looked_for_on_its_shard_alone(stack):
     assert [one.shard for one in room.finder.event(found.key)] == [shard]
     assert room.scan.looked_at == here < 41
     assert len(list(room.finder.event("event-7-SUBSCRIPTION_RENEWED"))) == 1
+
+
+def test_an_id_is_looked_for_no_further_once_it_is_found(stack):
+    """The newest events first; but all of them where an id may have been in use for two events."""
+    stack.append(*[event(number, user_id="ann", event_id=f"e{number}") for number in range(1600)])
+    room = open_history(stack.parts)
+    (found,) = room.finder.event("e1590", person="ann")
+    assert room.scan.looked_at == 1000  # the page that it is on, and the one that was asked for meanwhile
+    stack.parts.redis.hset(f"relay:{{{found.shard}}}:intake:app", "conflicting", 1)
+    room = open_history(stack.parts)
+    assert list(room.finder.event("e1590", person="ann")) == [found]
+    assert room.scan.looked_at == 1600
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"event_created_at_ms": 1_753_000_000_123},
+        {"event_created_at_ms": "1753000000123"},
+        {"event_created_at_ms": None, "event_created_at": "2025-07-20T13:56:40.123+05:30"},
+        {"event_created_at_ms": 5, "event_created_at": "2025-07-20T08:26:40.123Z"},
+    ],
+)
+def test_an_event_that_came_months_late_is_found_by_its_ulid(stack, fields):
+    """However its payload writes the time, among events of other times."""
+    stack.append(*[event(number) for number in range(20)], event(30, event_id="late", **fields), event(31))
+    (found,) = open_history(stack.parts).finder.event(ulid(1_753_000_000_123, "late"))
+    assert found.event.key == "late"
+
+
+def test_an_id_that_looks_like_a_ulid_is_found_as_an_id(stack):
+    """A sender may name its events so; also when the relay no longer remembers that it was received."""
+    stack.append(event(1, event_id="01JZZZZZZZAAAAAAAAAAAAAAAA"), event(2))
+    (found,) = open_history(stack.parts).finder.event("01JZZZZZZZAAAAAAAAAAAAAAAA")
+    assert found.event.key == "01JZZZZZZZAAAAAAAAAAAAAAAA"
 
 
 def test_a_scan_with_a_budget_reads_the_newest_and_says_that_it_was_cut(stack):
