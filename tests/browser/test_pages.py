@@ -36,6 +36,7 @@ PAGES = {
     "checks": "/settings?check=yes",
     "missing": "/nowhere",
 }
+FIRST_LOAD_BYTES = 60_000
 NOT_THERE = {"missing", "nobody"}
 
 
@@ -75,11 +76,12 @@ def look(tab):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_for_everybody(tab, name):
-    """No barrier that axe knows, no message, nothing refused by the policy, no scrolling sideways."""
+    """No barrier that axe knows, no message, nothing refused by the policy, no scrolling sideways; soon loaded."""
     tab.said.clear()
     tab.show(dark=False, width=1280)
     answer = tab.page.goto(PAGES[name])
     assert answer.status == (404 if name in NOT_THERE else 200)
+    assert 1_000 < tab.loaded_bytes() < FIRST_LOAD_BYTES
     found = look(tab)
     said = [line for line in tab.said if not (name in NOT_THERE and "status of 404" in line)]
     assert (found, said) == ([], [])

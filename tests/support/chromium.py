@@ -65,6 +65,11 @@ class Tab:
         self.page.emulate_media(color_scheme="dark" if dark else "light")
         self.page.set_viewport_size({"width": width, "height": 900})
 
+    def loaded_bytes(self) -> int:
+        """What the page and all its files come to on the wire, compressed, as for who has none of them yet."""
+        entries = "['navigation', 'resource'].flatMap(kind => performance.getEntriesByType(kind))"
+        return int(self.page.evaluate(f"{entries}.reduce((sum, one) => sum + one.encodedBodySize, 0)"))
+
     def sideways(self) -> int:
         """By how many pixels the page scrolls sideways."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
