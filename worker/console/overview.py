@@ -12,7 +12,7 @@ from worker.console.page import Page
 from worker.console.visit import Redirect, Reply, Screen, Visit
 from worker.ledger.audit import Finding
 from worker.ledger.figures import Ledger
-from worker.ledger.needs import Need, needs
+from worker.ledger.needs import Need
 from worker.revisions.live import EMPTY
 from worker.store.samples import Range, Samples
 
@@ -56,7 +56,7 @@ class OverviewPage(Page):
         accounts = figures.accounts
         series = Samples(self._parts.redis).series([one.integration for one in accounts], span, now_ms)
         return {
-            "needs": [(need, place_of(need)) for need in needs(figures, self._findings(ledger), now_ms)],
+            "needs": [(need, place_of(need)) for need in ledger.needs_of(figures, self._findings(ledger))],
             "rows": [(one, series[one.integration]) for one in accounts],
             "charts": {name: bars(one, f"{name}, {SPANS[span]}", f"chart-{name}") for name, one in series.items()},
             "delays": ledger.delays(),

@@ -3,7 +3,7 @@
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from worker.app import Relay
 from worker.dead.filters import Filter
 from worker.ledger.accounts import Account, accounts, intake
-from worker.ledger.audit import Audit, audit
+from worker.ledger.audit import Audit, Finding, audit
 from worker.ledger.fleet import Fleet, fleet
 from worker.ledger.headroom import Bound, bounds
 from worker.ledger.metrics import Figures
@@ -80,8 +80,12 @@ class Ledger:
         if self._parts.live.loaded is EMPTY:
             fresh = "there is no configuration yet: events are refused"
             return [Need("config:none", "config", fresh, "`relay config apply FILE` writes the first one")]
+        return self.needs_of(self.figures(), self.audit().findings)
+
+    def needs_of(self, figures: Figures, findings: Iterable[Finding]) -> list[Need]:
+        """The same, of figures that are read already and what an audit found, if there was one."""
         now_ms = time.time_ns() // 1_000_000
-        return needs(self.figures(), self.audit().findings, now_ms, self.trends(now_ms), self._certificates())
+        return needs(figures, findings, now_ms, self.trends(now_ms), self._certificates())
 
     def trends(self, now_ms: int) -> dict[str, Trend]:
         """What is unusual about each integration that takes events."""
@@ -99,13 +103,8 @@ class Ledger:
         if not self.fleet().leads(socket.gethostname()):
             return None
         figures = self.figures()
-        found = Counter(str(need.kind) for need in self._lasting(figures))
+        found = Counter(str(need.kind) for need in self.needs_of(figures, ()))  # no audit at each scrape
         return msgspec.structs.replace(figures, operation=self._operation(dict(found)))
-
-    def _lasting(self, figures: Figures) -> list[Need]:
-        """What needs somebody, without an audit at each scrape."""
-        now_ms = time.time_ns() // 1_000_000
-        return needs(figures, [], now_ms, self.trends(now_ms), self._certificates())
 
     def _operation(self, found: dict[str, int]) -> Operation:
         config = self._parts.integrations

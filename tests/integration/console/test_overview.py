@@ -1,0 +1,42 @@
+"""The overview: what needs somebody, whatever found it out, with the page where it is looked into."""
+
+import time
+
+import msgspec
+import pytest
+
+from tests.support.consoledoor import site
+from tests.support.deadstack import event, opened
+from worker.store.keys import CERTIFICATES, SAMPLES
+from worker.store.samples import MINUTE_MS, Sample
+
+HOUR_MS = 60 * MINUTE_MS
+
+
+@pytest.fixture
+def stack(tmp_path, redis_url, customerio):
+    """A relay that sent an event."""
+    with opened(tmp_path, redis_url, customerio, console_login="link") as stack:
+        stack.parts.role = "console"
+        stack.parts.begin()
+        stack.deliver(event(1))
+        yield stack
+
+
+def sampled(stack, at_ms, **counts):
+    """As beat notes the books once a minute."""
+    kept = msgspec.json.encode({"production": Sample(**counts)})
+    stack.parts.redis.xadd(SAMPLES, {"b": kept}, id=f"{at_ms}-1")
+
+
+def test_growing_failures_and_an_ending_certificate_are_needs(stack):
+    """Both are alerted of; the console says the same, and leads to the failures."""
+    now_ms = time.time_ns() // 1_000_000 // MINUTE_MS * MINUTE_MS
+    sampled(stack, now_ms - 20 * HOUR_MS, received=1000, sent=1000)
+    sampled(stack, now_ms - 2 * HOUR_MS, received=9000, sent=9000)
+    sampled(stack, now_ms, received=10_000, sent=9400, failed=600)
+    stack.parts.redis.hset(CERTIFICATES, "Redis", now_ms + 120 * HOUR_MS)
+    with site(stack.parts) as console:
+        page = console.browser("viewer").get("/").text
+    assert '<a href="/failures">600 events of production failed within the hour' in page
+    assert "the certificate of Redis ends in " in page
