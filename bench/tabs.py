@@ -1,0 +1,197 @@
+"""What an open console costs the door and the workers: webhooks answered and delivered, without and with ten tabs.
+
+python -m bench.tabs [ROUNDS] [TABS]      5 rounds of 15 s each way at 200 webhooks/s, ten tabs, by default
+
+Every tab listens to the console's stream and fetches its region again when that is stale, as its script does; besides,
+somebody opens another page each second.
+"""
+
+import asyncio
+import itertools
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from typing import NamedTuple
+
+import orjson
+
+from bench.delivery import join
+from bench.history import fill
+from bench.ingest import SECRET, webhook
+from bench.latency import ANSWER
+from bench.setting import Setting, cpu_s, event, kill_tree, machine
+from config.roles import Role
+from tests.support.consoledoor import Browser
+from tests.support.deadseed import seed
+from tests.support.servers import free_port
+from tests.support.waiting import until
+from worker.machine.processes import PROCFILE
+from worker.store.links import new_link
+
+RATE = 200
+SECONDS = 15.0
+CONNECTIONS = 16
+EVENTS, FAILURES, SHARDS = 100_000, 1000, 16
+OPEN = ("/", "/activity", "/failures", "/jobs", "/?span=7d")
+CLICKED = ("/integrations", "/integrations/production?tab=events", "/history", "/people?id=user-7", "/settings")
+LIVE = {"X-Relay-Live": "1"}
+
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Times(NamedTuple):
+    """Milliseconds from when a webhook was due to its answer, and from its sending to its delivery."""
+
+    answered: list[float]
+    delivered: list[float]
+
+
+def sit(url: str, link: str, tabs: int) -> None:
+    """Keep tabs open until killed; in a process of its own, so that it takes no time of the sender's."""
+    browser = Browser(url)
+    browser.post(link)
+
+    def tab(place: str) -> None:
+        mine = Browser(url)
+        mine.cookies.update(browser.cookies)
+        mine.get(place)
+        stream = mine.get("/live", headers={"Accept": "text/event-stream"}, stream=True, timeout=60)
+        for line in stream.iter_lines(chunk_size=1):
+            if line.startswith(b"data:"):
+                mine.get(place, headers=LIVE)
+
+    for _, place in zip(range(tabs), itertools.cycle(OPEN), strict=False):
+        threading.Thread(target=tab, args=(place,), daemon=True).start()
+    for place in itertools.cycle(CLICKED):
+        browser.get(place)
+        time.sleep(1)
+
+
+class Door:
+    """Sends webhooks at a steady rate, and is the Customer.io that they come to."""
+
+    def __init__(self, port: int, sink: int) -> None:
+        self._port = port
+        self._sink = sink
+        self._numbers = itertools.count(1_000_000)
+        self._times = Times([], [])
+
+    async def run(self, rate: float, seconds: float) -> Times:
+        """All times of some seconds."""
+        self._times = Times([], [])
+        sink = await asyncio.start_server(self._deliver, "127.0.0.1", self._sink)
+        free: asyncio.Queue[Connection] = asyncio.Queue()
+        opened = [await asyncio.open_connection("127.0.0.1", self._port) for _ in range(CONNECTIONS)]
+        for one in opened:
+            free.put_nowait(one)
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for count in range(int(rate * seconds)):
+                due = began + count / rate
+                await asyncio.sleep(due - time.perf_counter())
+                group.create_task(self._send(free, due))
+        await asyncio.sleep(1)
+        for _, writer in opened:
+            writer.close()
+        sink.close()
+        return self._times
+
+    async def _send(self, free: asyncio.Queue[Connection], due: float) -> None:
+        reader, writer = await free.get()
+        body = orjson.dumps(orjson.loads(event(next(self._numbers), 5000)) | {"content_id": time.time_ns()})
+        writer.write(webhook(body))
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+        assert head.startswith(b"HTTP/1.1 200"), head
+        self._times.answered.append((time.perf_counter() - due) * 1000)
+        free.put_nowait((reader, writer))
+
+    async def _deliver(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                batch = orjson.loads(await reader.readexactly(length))["batch"]
+            except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
+                return
+            now_ns = time.time_ns()
+            sent = [one["attributes"].get("content_id") for one in batch if one["action"] == "event"]
+            self._times.delivered.extend((now_ns - at) / 1e6 for at in sent if at)
+            writer.write(ANSWER)
+
+
+def begin(setting: Setting, web: int, console: int) -> subprocess.Popen[bytes]:
+    """The Procfile's processes over events and failures of some days; the console's process."""
+    file = setting.path / "integrations.toml"
+    file.write_text(file.read_text().replace("tokens =", 'webhook_secret = ["env:B_SECRET"]\ntokens =', 1))
+    setting.env |= {
+        "B_SECRET": SECRET,
+        "RELAY_HOST": "127.0.0.1",
+        "RELAY_PORT": str(web),
+        "RELAY_CONSOLE_PORT": str(console),
+        "RELAY_CONSOLE_LOGIN": "link",
+    }
+    join(setting)
+    fill(setting.redis, EVENTS, SHARDS)
+    seed(setting.redis, FAILURES, SHARDS)
+    started = {
+        name: setting.start("/bin/sh", "-c", f'exec "$0" -m {PROCFILE[name]}', sys.executable)
+        for name in ("console", "worker", "beat", "web")
+    }
+    return started["console"]
+
+
+def rounds(number: int, tabs: int) -> None:
+    """Both ways in turn; prints each round and the medians."""
+    web, console, sink = free_port(), free_port(), free_port()
+    found: dict[bool, list[list[float]]] = {False: [], True: []}
+    with Setting(port=sink, own_sink=False, shards=SHARDS) as setting:
+        process = begin(setting, web, console)
+        door, url = Door(web, sink), f"http://127.0.0.1:{console}"
+        until(lambda: answers(f"http://127.0.0.1:{web}", "/readyz"), "the door serves")
+        until(lambda: answers(url, "/healthz"), "the console serves")
+        asyncio.run(door.run(RATE, 3))
+        for count in range(2 * number):
+            is_open = bool(count % 2)
+            sitting = None
+            if is_open:
+                link = f"/login/link/{new_link(setting.redis, Role.ADMIN, 'bench', 60)}"
+                sitting = setting.start(sys.executable, "-m", "bench.tabs", "sit", url, link, str(tabs))
+                time.sleep(3)
+            spent = cpu_s(process)
+            times = asyncio.run(door.run(RATE, SECONDS))
+            spent = cpu_s(process) - spent
+            if sitting:
+                kill_tree(sitting)
+            row = [*percentiles(times.answered), *percentiles(times.delivered), spent / (SECONDS + 1) * 100]
+            found[is_open].append(row)
+            print(f"{tabs if is_open else 0:3} tabs", "  ".join(f"{one:7.1f}" for one in row), flush=True)
+    print("medians: answered p50, p99 (ms); delivered p50, p99 (ms); console's CPU (% of a core)")
+    for is_open, rows in found.items():
+        middle = [statistics.median(column) for column in zip(*rows, strict=True)]
+        print(f"{tabs if is_open else 0:3} tabs", "  ".join(f"{one:7.1f}" for one in middle))
+
+
+def answers(url: str, place: str) -> bool:
+    """Whether a process answers 200."""
+    try:
+        return bool(Browser(url).get(place).status_code == 200)
+    except OSError:
+        return False
+
+
+def percentiles(values: list[float]) -> tuple[float, float]:
+    """The median, and what 99 of 100 stay below."""
+    cuts = statistics.quantiles(values, n=100)
+    return cuts[49], cuts[98]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["sit"]:
+        sit(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    else:
+        print(machine())
+        rounds(*[int(one) for one in [*sys.argv[1:], "5", "10"][:2]])
