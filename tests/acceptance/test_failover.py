@@ -1,6 +1,11 @@
 """Fail-overs to replicas that lag behind, as `python -m bench.failover` has them, but few."""
 
+import pytest
+
 from tests.support.failover import drill
+
+# Beside other work the servers take their time to be whole again.
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_nothing_that_was_answered_is_lost_in_a_fail_over(tmp_path):
@@ -9,6 +14,15 @@ def test_nothing_that_was_answered_is_lost_in_a_fail_over(tmp_path):
     assert (found.lost, found.doubled, found.unexplained, found.waiting) == (0, 0, 0, 0)
     assert found.redis_lost == found.restored > 0
     assert (found.findings, found.exits) == ([], {})
+
+
+def test_the_shards_grow_across_a_fail_over(tmp_path):
+    """The server that takes over knows nothing of a growth whose layout is in force: it is undone and begun again."""
+    command = {"command": "relay reshard 16 --yes", "until_key": "relay:{15}:layout"}
+    found = drill(tmp_path, 1, rate=200, frozen_s=2, size_bytes=20_000, **command)
+    assert (found.lost, found.doubled, found.disordered, found.unexplained, found.waiting) == (0, 0, 0, 0, 0)
+    assert found.redis_lost == found.restored > 0
+    assert (found.findings, found.exits) == ([], {"command": 0})
 
 
 def test_without_a_memory_the_loss_is_counted(tmp_path):

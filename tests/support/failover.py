@@ -2,20 +2,25 @@
 
 import signal
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
+import redis
 
 from tests.support.payloads import payload
 from tests.support.sentinels import SentinelSet
+from tests.support.servers import OwnRedis
 from tests.support.stack import TOKEN, Stack
-from tests.support.traffic import Traffic
+from tests.support.traffic import CONNECTIONS, Traffic
 from tests.support.waiting import elapse, until
 
-PEOPLE = 2000
+PEOPLE = 10 * CONNECTIONS  # each has one connection, so one event is answered before the next one is posted
+
+_LAG_BYTES = 1_000_000
 
 
 @dataclass
@@ -23,12 +28,13 @@ class Drill:
     """What some fail-overs came to.
 
     `back_s`: from each kill to the first answer to a post that was begun after it. `unexplained` are events that were
-    answered with 200 and are neither in the books nor counted as lost.
+    answered with 200 and are neither in the books nor counted as lost. `disordered` people got events out of order.
     """
 
     accepted: int
     lost: int
     doubled: int
+    disordered: int
     redis_lost: int
     restored: int
     unexplained: int
@@ -55,9 +61,14 @@ def drill(
     rate: float = 500,
     frozen_s: float = 5.0,
     size_bytes: int = 3000,
+    command: str = "",
+    until_key: str = "",
     **env: str,
 ) -> Drill:
-    """Run a whole relay over a set of servers under Sentinels, and kill the primary so many times."""
+    """Run a whole relay over a set of servers under Sentinels, and kill the primary so many times.
+
+    A `command` is begun before each kill, which comes when the primary alone has `until_key`; it must end well.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     servers = SentinelSet(folder)
     stack = Stack(folder / "stack", servers.url, **{"RELAY_LEASE_S": "2", **env})
@@ -67,7 +78,17 @@ def drill(
         stack.start()
         traffic.start()
         until(lambda: len(traffic.accepted) > rate, "events flow")
-        back_s = [_fail_over(servers, traffic, frozen_s) for _ in range(failovers)]
+
+        def begin(primary: OwnRedis) -> None:
+            if command:
+                stack.spawn("command", command)
+                with redis.Redis(port=primary.port) as client:
+                    until(lambda: client.exists(until_key), "the command has begun", every_s=0.002)
+
+        back_s = [_fail_over(servers, traffic, frozen_s, begin) for _ in range(failovers)]
+        if command:
+            assert stack.processes["command"].wait(60) == 0, stack.log("command")
+            stack.parts.look_at_layout()
         elapse(1)
         traffic.stop()
         return _judge(stack, traffic, back_s)
@@ -76,11 +97,13 @@ def drill(
         servers.stop()
 
 
-def _fail_over(servers: SentinelSet, traffic: Traffic, frozen_s: float) -> float:
-    """Freeze the replicas, kill the primary, let the replicas go on; how long ingest was away, seconds."""
+def _fail_over(servers: SentinelSet, traffic: Traffic, frozen_s: float, begin: Callable[[OwnRedis], None]) -> float:
+    """Freeze the replicas until they lag, kill the primary, let them go on; how long ingest was away, seconds."""
     primary = servers.primary()
     replicas = servers.freeze()
     elapse(frozen_s)
+    until(lambda: servers.lags(primary, _LAG_BYTES), "replicas lag behind", within_s=60)
+    begin(primary)
     primary.kill()
     killed_s = time.monotonic()
     for one in replicas:
@@ -94,7 +117,8 @@ def _fail_over(servers: SentinelSet, traffic: Traffic, frozen_s: float) -> float
 
 def _judge(stack: Stack, traffic: Traffic, back_s: list[float]) -> Drill:
     until(lambda: stack.account.waiting == 0, "nothing waits", within_s=120, every_s=0.5)
-    effects = Counter(one["attributes"]["event_id"] for one in stack.arrived())
+    arrived = [one["attributes"]["event_id"] for one in stack.arrived()]
+    effects = Counter(arrived)
     until(lambda: not any(stack.parts.redis.keys("relay:{*}:lease:*")), "nobody is at work")
     (source,) = orjson.loads(stack.relay("status", "--json").stdout)["sources"]
     lines = [line.split() for name in stack.processes for line in stack.log(name).splitlines()]
@@ -103,6 +127,7 @@ def _judge(stack: Stack, traffic: Traffic, back_s: list[float]) -> Drill:
         accepted=len(traffic.accepted),
         lost=len(traffic.accepted - effects.keys()),
         doubled=sum(count > 1 for count in effects.values()),
+        disordered=_disordered(arrived),
         redis_lost=source["lost"],
         restored=source["restored"],
         unexplained=max(0, len(traffic.accepted) - source["accepted"] - source["lost"] + source["restored"]),
@@ -114,3 +139,12 @@ def _judge(stack: Stack, traffic: Traffic, back_s: list[float]) -> Drill:
         exits={name: code for name, one in stack.processes.items() if (code := one.poll()) is not None},
         log_lines=dict(logs.most_common(12)),
     )
+
+
+def _disordered(arrived: list[str]) -> int:
+    """How many people's events came in another order than they were answered in."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for event_id in arrived:
+        number = int(event_id.removeprefix("drill-"))
+        found[number % PEOPLE].append(number)
+    return sum(numbers != sorted(numbers) for numbers in found.values())

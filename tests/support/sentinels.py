@@ -103,6 +103,12 @@ class SentinelSet:
             one.send_signal(signal.SIGSTOP)
         return replicas
 
+    def lags(self, primary: OwnRedis, least_bytes: int) -> bool:
+        """Whether the primary has so much that no replica has, and that no system buffer took."""
+        with redis.Redis(port=primary.port, socket_timeout=2) as client:
+            waiting = [int(one["omem"]) for one in client.client_list(_type="replica")]
+        return len(waiting) == len(self.servers) - 1 and min(waiting) > least_bytes
+
     def stop(self) -> None:
         """Kill all of them."""
         for process in self._sentinels:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tests.support.waiting import elapse_async
 
+CONNECTIONS = 32
 _AGAIN_S = 0.1
 _PATIENCE_S = 10.0
 
@@ -19,7 +20,12 @@ class Traffic:
     """
 
     def __init__(
-        self, ports: list[int], token: str, make: Callable[[int], tuple[str, bytes]], rate: float, connections: int = 32
+        self,
+        ports: list[int],
+        token: str,
+        make: Callable[[int], tuple[str, bytes]],
+        rate: float,
+        connections: int = CONNECTIONS,
     ) -> None:
         self._ports = ports
         self._token = token
