@@ -119,11 +119,16 @@ def refuse_while_moving(client: redis.Redis) -> None:
 
 
 def write_layout(client: redis.Redis, layout: Layout) -> None:
-    """Put a layout in force; earlier releases, which know of none, refuse to serve from then on."""
+    """Put a layout in force; earlier releases, which know of none, refuse to serve from then on.
+
+    The bare number follows when all have moved: in a cluster it may be on another node, and outlive a layout that a
+    fail-over took back.
+    """
     server: Any = client
     server.set(SCHEMA, GROWN)
     server.set(LAYOUT, encode_layout(layout))
-    server.set(SHARDS, layout.shards)
+    if not layout.moving:
+        server.set(SHARDS, layout.shards)
 
 
 def encode_layout(layout: Layout) -> str:

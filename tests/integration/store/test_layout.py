@@ -6,7 +6,7 @@ import redis
 
 from worker.errors import OperatorError
 from worker.store.appending import append_event
-from worker.store.keys import SCHEMA, SHARDS
+from worker.store.keys import LAYOUT, SCHEMA, SHARDS
 from worker.store.layout import (
     Layout,
     broken_off,
@@ -50,10 +50,21 @@ def test_redis_decides_how_many_shards_there_are(redis_client):
 
 
 def test_earlier_releases_serve_nothing_after_a_growth(redis_client):
-    """They compare the schema and the number, and know no layout."""
+    """They compare the schema, and the number when all have moved, and know no layout."""
+    redis_client.set(SHARDS, 4)
     write_layout(redis_client, GROWN)
-    assert (redis_client.get(SCHEMA), redis_client.get(SHARDS)) == (b"2", b"8")
+    assert (redis_client.get(SCHEMA), redis_client.get(SHARDS)) == (b"2", b"4")
     assert read_layout(redis_client) == GROWN
+    write_layout(redis_client, msgspec.structs.replace(GROWN, moving=False))
+    assert (redis_client.get(SCHEMA), redis_client.get(SHARDS)) == (b"2", b"8")
+
+
+def test_a_layout_that_a_fail_over_took_back_is_not_in_force(redis_client):
+    """On another node of a cluster than the number: what is left says the number of before."""
+    redis_client.set(SHARDS, 4)
+    write_layout(redis_client, GROWN)
+    redis_client.delete(LAYOUT)
+    assert find_layout(redis_client, 4, is_set=True) == Layout(4)
 
 
 def test_a_shard_that_was_told_refuses_the_former_layout(redis_client, streams):
