@@ -42,7 +42,7 @@ from worker.ledger.figures import Ledger
 
 LEASE_S = 2.0
 WORKERS = ("worker-1", "worker-2")
-BATCH_EVENTS, SHARDS = 25, 4
+BATCH_EVENTS, SHARDS, MORE_SHARDS = 25, 4, 16
 _STILL_S = 120  # so long nothing may move before a run is given up
 _LOSS = 0.02  # share of Redis's answers that are lost all the time; a twentieth of that for the broker's
 SETTINGS = {
@@ -108,6 +108,7 @@ class Chaos:
         dripping: bool = False,
         nonsense: bool = False,
         pool: str = "threads",
+        reshard: bool = False,
     ) -> None:
         self._seed = seed
         self._plan = make_plan(seed, faults, LEASE_S, dripping=dripping, nonsense=nonsense)
@@ -129,6 +130,7 @@ class Chaos:
         )
         self._events = sum(map(len, self._histories.values()))
         lasts_s = faults * SECONDS_A_FAULT
+        self._grows_at_s = lasts_s / 3 if reshard else None
         people = [Person(raws) for raws in self._histories.values()]
         self._sender = Sender(self._stack.web, people, seed, lasts_s)
         # Every answer takes so long that the workers are busy two thirds of the time: a batch is always in the air.
@@ -152,7 +154,8 @@ class Chaos:
             self._sender.start()
             self._began = time.monotonic()
             tracks = [threading.Thread(target=self._follow, args=(track,), daemon=True) for track in KINDS]
-            for thread in tracks:
+            growing = threading.Thread(target=self._grow, daemon=True)
+            for thread in (*tracks, growing):
                 thread.start()
             for thread in tracks:
                 thread.join()
@@ -163,6 +166,7 @@ class Chaos:
             self._proxy.lose(0)
             self._broker_proxy.lose(0)
             self._door_proxy.lose(0)
+            growing.join(_STILL_S)
             with suppress(AssertionError):
                 self._while_it_moves(self._left, "everything is settled")
             lasted_s = time.monotonic() - began
@@ -189,6 +193,7 @@ class Chaos:
     def _left(self) -> int:
         """How many events are not settled yet; all of them, while nobody can tell."""
         with suppress(redis.RedisError):
+            self._stack.parts.look_at_layout()
             account = self._stack.account
             return self._events - account.accepted + account.waiting
         return self._events
@@ -205,7 +210,7 @@ class Chaos:
         while not self._over.wait(0.1):
             for name, process in list(self._stack.processes.items()):
                 code = process.poll()
-                if code is None or self._over.is_set():
+                if code is None or self._over.is_set() or name == "reshard":
                     continue
                 if name == "simulator":
                     self._notes.append(f"the simulator ended with {code}: the run is void")
@@ -222,6 +227,22 @@ class Chaos:
             self._start_web()
         else:
             self._stack.start_as(name, name)
+
+    def _grow(self) -> None:
+        """Have the shards grow in the middle; the command is killed once, and run again until it ends well."""
+        if self._grows_at_s is None:
+            return
+        self._over.wait(self._grows_at_s)
+        dice, code = random.Random(f"{self._seed} reshard"), None
+        while code != 0 and not self._over.is_set():
+            process = self._stack.spawn("reshard", f"relay reshard {MORE_SHARDS} --yes")
+            if code is None:
+                self._over.wait(dice.uniform(0.5, 3))  # it takes half a second to begin
+                self._stack.kill("reshard")
+            until(lambda one=process: one.poll() is not None or self._over.is_set(), "reshard ends", 3600, 0.1)
+            code = process.poll()
+            self._say(f"reshard ended with {code}")
+            self._restarts[f"reshard ended with {code}"] += 1
 
     def _start_web(self) -> None:
         """The web door, with a way to Redis of its own."""
@@ -348,8 +369,14 @@ class Chaos:
             findings=[*(f"shard {one.shard}: {one.text}" for one in found.findings), *self._trail_findings()],
             defects=defects,
             server=f"{version.get('server_name', 'redis')} {version.get('valkey_version', version['redis_version'])}",
-            notes=self._notes,
+            notes=[*self._notes, *self._ungrown()],
         )
+
+    def _ungrown(self) -> list[str]:
+        layout = self._stack.parts.layout
+        if self._grows_at_s is None or (layout.shards, layout.moving) == (MORE_SHARDS, False):
+            return []
+        return [f"the growth has not ended: {layout}; {self._stack.log('reshard')[-500:]}"]
 
     def _trail_findings(self) -> list[str]:
         ids = [orjson.loads(raw)["event_id"] for events in self._histories.values() for raw in events]
@@ -357,6 +384,7 @@ class Chaos:
         chosen = self._stack.parts.settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{self._redis.port}/0"})
         parts = Relay(chosen)
         parts.__dict__["secrets"] = self._stack.parts.secrets
+        parts.check_store()
         return trail_findings(parts, arrived_names(self._stack), ids, self._seed)
 
 
@@ -453,6 +481,7 @@ def main(arguments: list[str]) -> int:
         action="store_true",
         help="Customer.io answers nonsense now and then, and Redis does to the web door.",
     )
+    parser.add_argument("--reshard", action="store_true", help="The shards grow from 4 to 16 in the middle of it.")
     parser.add_argument("--pool", choices=("threads", "prefork"), default="threads", help="How the workers deliver.")
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nothing may be left running
@@ -468,6 +497,7 @@ def main(arguments: list[str]) -> int:
             dripping=chosen.dripping,
             nonsense=chosen.nonsense,
             pool=chosen.pool,
+            reshard=chosen.reshard,
         ).run()
     text = markdown(summary)
     print(text)
