@@ -26,7 +26,8 @@ class SentinelSet:
     def __init__(self, folder: Path, replicas: int = 2, down_ms: int = 1000, **config: str) -> None:
         self._folder = folder
         self._down_ms = down_ms
-        self.servers = [OwnRedis(folder / f"server-{number}", dict(config)) for number in range(replicas + 1)]
+        chosen = {"repl_diskless_sync_delay": "0", **config}  # nobody waits for a replica that may come later
+        self.servers = [OwnRedis(folder / f"server-{number}", dict(chosen)) for number in range(replicas + 1)]
         self.ports = [free_port() for _ in range(3)]
         self._sentinels: list[subprocess.Popen[bytes]] = []
 
