@@ -170,7 +170,7 @@ def _effects(old: _Fate, new: _Fate) -> Iterable[tuple[Effect, str]]:
         yield "no_longer_sent", ""
     elif old.name != new.name:
         yield "renamed", f"{old.name} -> {new.name}"
-    elif old.body != new.body:
+    elif old.body != new.body and orjson.loads(old.body) != orjson.loads(new.body):  # one may have the sender's spaces
         yield "changed", ""
 
 

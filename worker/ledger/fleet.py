@@ -58,8 +58,8 @@ class Fleet(msgspec.Struct, frozen=True):
             yield self.unreadable
         for role in self.absent:
             last = min((one.silent_ms for one in self.processes if one.role == role), default=None)
-            seen = f"the last one was silent for {last // 1000} s" if last is not None else "none was seen this hour"
-            yield f"no {role} process is alive ({seen}); start one"
+            seen = f" (the last one has been silent for {last // 1000} s)" if last is not None else ""
+            yield f"no {role} process is alive{seen}; start one"
         for one in self.behind:
             runs, right = (number or "none" for number in (one.revision, self.revision))
             yield f"{one.role} {one.host}/{one.pid} runs revision {runs}, not {right}: its log says why"

@@ -111,6 +111,15 @@ def test_the_plan_counts_what_would_change(relay):
     assert relay.parts.revisions.head() == 1
 
 
+def test_other_spaces_are_no_other_attributes(relay):
+    """The bytes differ where attributes are written anew; only events that have the excluded field count."""
+    relay.apply(text())
+    relay.store(*(payload("ACTIVATE", event_id=f"e{n}") | ({"note": "x"} if n == 3 else {}) for n in range(6)))
+    new = text() + '[integrations.production.event_attributes]\nexclude = ["note"]\n'
+    (item,) = relay("config", "plan", relay.write(new), "--json")["items"]
+    assert (item["events"], item["changed"]["events"]) == (6, 1)
+
+
 def test_removing_an_integration_takes_its_name(relay):
     """What waits and what is dead is counted; `--yes` alone removes nothing; with the name its keys go, others stay."""
     both = text() + "[integrations.second]" + text("second").partition("[integrations.second]")[2]

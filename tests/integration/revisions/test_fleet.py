@@ -40,7 +40,7 @@ def test_who_is_missing_behind_or_without_a_secret(parts):
         PROCESSES, "h/9/beat", b'100000 {"host":"h","pid":9,"role":"beat","version":"1","revision":1,"since_ms":0}'
     )
     assert list(Ledger(parts).fleet().messages()) == [
-        "no beat process is alive (none was seen this hour); start one",
+        "no beat process is alive; start one",
         "web h/7 runs revision none, not 1: its log says why",
         "worker h/7 misses 2 secrets: its log names them",
         "some processes have RELAY_INTEGRATIONS and some have not: set it everywhere, or nowhere",
