@@ -79,10 +79,13 @@ class Door:
         self._numbers = itertools.count(1_000_000)
         self._times = Times([], [])
 
+    async def open(self) -> None:
+        """Be there for deliveries, until the loop ends."""
+        await asyncio.start_server(self._deliver, "127.0.0.1", self._sink)
+
     async def run(self, rate: float, seconds: float) -> Times:
         """All times of some seconds."""
         self._times = Times([], [])
-        sink = await asyncio.start_server(self._deliver, "127.0.0.1", self._sink)
         free: asyncio.Queue[Connection] = asyncio.Queue()
         opened = [await asyncio.open_connection("127.0.0.1", self._port) for _ in range(CONNECTIONS)]
         for one in opened:
@@ -96,7 +99,6 @@ class Door:
         await asyncio.sleep(1)
         for _, writer in opened:
             writer.close()
-        sink.close()
         return self._times
 
     async def _send(self, free: asyncio.Queue[Connection], due: float) -> None:
@@ -144,7 +146,7 @@ def begin(setting: Setting, web: int, console: int) -> subprocess.Popen[bytes]:
     return started["console"]
 
 
-def rounds(number: int, tabs: int) -> None:
+async def rounds(number: int, tabs: int) -> None:
     """Both ways in turn; prints each round and the medians."""
     web, console, sink = free_port(), free_port(), free_port()
     found: dict[bool, list[list[float]]] = {False: [], True: []}
@@ -153,22 +155,31 @@ def rounds(number: int, tabs: int) -> None:
         door, url = Door(web, sink), f"http://127.0.0.1:{console}"
         until(lambda: answers(f"http://127.0.0.1:{web}", "/readyz"), "the door serves")
         until(lambda: answers(url, "/healthz"), "the console serves")
-        asyncio.run(door.run(RATE, 3))
+        await door.open()
+        await door.run(RATE, 3)
         for count in range(2 * number):
             is_open = bool(count % 2)
-            sitting = None
-            if is_open:
-                link = f"/login/link/{new_link(setting.redis, Role.ADMIN, 'bench', 60)}"
-                sitting = setting.start(sys.executable, "-m", "bench.tabs", "sit", url, link, str(tabs))
-                time.sleep(3)
+            sitting = sit_down(setting, url, tabs) if is_open else None
+            await asyncio.sleep(3)
             spent = cpu_s(process)
-            times = asyncio.run(door.run(RATE, SECONDS))
+            times = await door.run(RATE, SECONDS)
             spent = cpu_s(process) - spent
             if sitting:
                 kill_tree(sitting)
             row = [*percentiles(times.answered), *percentiles(times.delivered), spent / (SECONDS + 1) * 100]
             found[is_open].append(row)
             print(f"{tabs if is_open else 0:3} tabs", "  ".join(f"{one:7.1f}" for one in row), flush=True)
+    show(found, tabs)
+
+
+def sit_down(setting: Setting, url: str, tabs: int) -> subprocess.Popen[bytes]:
+    """Somebody logs in and opens tabs: a process."""
+    link = f"/login/link/{new_link(setting.redis, Role.ADMIN, 'bench', 60)}"
+    return setting.start(sys.executable, "-m", "bench.tabs", "sit", url, link, str(tabs))
+
+
+def show(found: dict[bool, list[list[float]]], tabs: int) -> None:
+    """Print the medians of the rounds."""
     print("medians: answered p50, p99 (ms); delivered p50, p99 (ms); console's CPU (% of a core)")
     for is_open, rows in found.items():
         middle = [statistics.median(column) for column in zip(*rows, strict=True)]
@@ -194,4 +205,4 @@ if __name__ == "__main__":
         sit(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     else:
         print(machine())
-        rounds(*[int(one) for one in [*sys.argv[1:], "5", "10"][:2]])
+        asyncio.run(rounds(*[int(one) for one in [*sys.argv[1:], "5", "10"][:2]]))

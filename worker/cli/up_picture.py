@@ -78,7 +78,8 @@ def _doors(machine: "Machine") -> Iterator[str]:
         if source.tokens:
             yield f"  {name:{width}}  events   {machine.web_url}/v1/events/{name}"
     if not integrations.sources:
-        yield "  no configuration yet: write the first one with `relay config apply FILE`"
+        here = "in the console, or " if machine.with_console else ""
+        yield f"  no configuration yet: write the first one {here}with `relay config apply FILE`"
     if machine.with_console:
         yield ""
         yield f"  console       {_link(machine)}"

@@ -27,6 +27,8 @@ log = EventLog(__name__)
 
 # A question to the past is a scan of some tenths of a second that mostly waits for Redis; a page is never queued long.
 _THREADS = 8
+# A page may wait where the door and the workers of the same machine may not.
+_NICER = 10
 # Who is logged in is asked for every page: it is better refused soon than kept waiting.
 _WAIT_S = 2.0
 
@@ -66,6 +68,7 @@ def build(parts: Relay) -> ClosedApp:
 def create() -> ClosedApp:
     """The ASGI application (`uvicorn --factory worker.console.app:create`)."""
     configure("console")
+    os.nice(_NICER)
     try:
         parts = relay()
         parts.role = "console"

@@ -9,6 +9,8 @@ from worker.console.form import Fields
 
 # The form's names are those of the integrations file.
 _SECRETS: Final = ("site_id", "api_key")
+_LABELS: Final = {"site_id": "Customer.io Site ID", "api_key": "Customer.io API key"}
+_WHERE: Final = "Settings, API credentials, Tracking API keys"
 
 
 def add_source(text: str, fields: Fields, seal: Seal) -> Edited:
@@ -35,9 +37,7 @@ def add_integration(text: str, fields: Fields, seal: Seal) -> Edited:
         keys = {key: secret_of(fields, key, seal) for key in _SECRETS}
     except FieldError as error:
         return Edited(text, {error.field: error.text})
-    missing = {
-        key: "copy it from Customer.io: Settings, API credentials, Tracking API keys" for key in keys if not keys[key]
-    }
+    missing = {key: f"the {_LABELS[key]} is missing: copy it from {_WHERE}" for key in keys if not keys[key]}
     if missing:
         return Edited(text, missing)
     table = _given({"source": value(fields, "source"), "region": value(fields, "region").lower(), **keys})

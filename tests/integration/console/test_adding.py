@@ -94,9 +94,12 @@ def test_an_empty_relay_leads_to_its_first_workspace(empty, parts, customerio):
     assert not any(secret in draft.text for secret in (KEY, "s3cret"))
     assert 'region = "eu"' in draft.text
     page = followed(browser, publish(browser))
-    assert page.status_code == 200
+    assert "What is next" in page.text
     assert parts.integrations.integrations["production"].api_key == KEY
     assert browser.get("/integrations/production").status_code == 200
+    sample = browser.get("/integrations/production/events/ACTIVATE").text
+    assert 'value="SANDBOX" required disabled' in sample  # nothing would take it
+    assert "duplicate production as sandbox" in sample
 
 
 @pytest.mark.parametrize(
@@ -120,6 +123,7 @@ def test_what_is_wrong_is_said_at_its_field(empty, parts, customerio, changes, f
     assert f'id="wrong-{field}"' in answer.text
     assert f'href="#{field}"' in answer.text
     assert 'value="my-app"' in answer.text
+    assert f'value="{changes.get("site_id", SITE)}"' in answer.text
     assert "s3cret" not in answer.text
     assert "<script>alert" not in answer.text
     assert Drafts(parts.redis).all() == []
@@ -219,6 +223,7 @@ def test_a_test_event_is_sent_by_who_may_act(stack, monkeypatch):
         page = followed(operator, answer)
         assert page.status_code == 200
         assert "On its way" in page.text
+        assert 'id="fates" data-live="counts"' in page.text  # it is seen to arrive
     streams = [shard_key(shard, "events", "app") for shard in range(stack.settings.shards)]
     raws = [fields[b"b"] for stream in streams for _, fields in stack.parts.redis.xrange(stream)]
     assert [b'"relay_test":true' in raw for raw in raws] == [True]

@@ -1,4 +1,4 @@
-"""Everyone is told again only by who may act: publishing, which editors may be allowed, is not enough."""
+"""A resync is only for who may act: publishing, which editors may be allowed, is not enough."""
 
 import re
 import sys

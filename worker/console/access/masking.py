@@ -22,7 +22,7 @@ PLAIN_FIELDS = frozenset(
     name
     for name in FIELDS
     if not re.search(r"user|device_id|transaction|token|subscription_id|one_time_purchase_id|email", name)
-)
+) | {"relay_test"}
 _EMAIL = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)*")
 _IDENTIFIER = re.compile(
     _EMAIL.pattern + r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"

@@ -60,13 +60,21 @@ function isEntered(field) {
     ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
 }
 
-// A region with the focus, the pointer or something entered stays as it is and says that there is news.
+// A region with the focus, the pointer or something entered stays as it is, says that there is news if it can, and is
+// looked at again soon. Where it is no list, the pointer is at work on a link or a button only.
+const later = new Map();
+
 function isInUse(region) {
-  const isUsed = region.contains(document.activeElement) || region.matches(":hover")
+  const news = region.querySelector("[data-news]");
+  const isUsed = region.contains(document.activeElement)
+    || (news ? region.matches(":hover") : region.querySelector("a:hover, button:hover, summary:hover"))
     || [...region.querySelectorAll("input, textarea")].some(isEntered);
-  const news = isUsed && region.querySelector("[data-news]");
+  if (!isUsed) return false;
   if (news) news.hidden = false;
-  return isUsed;
+  const name = region.dataset.live;
+  clearTimeout(later.get(name));
+  later.set(name, setTimeout(() => refresh([name]), 2000));
+  return true;
 }
 
 // Somebody may have begun while the answer was on its way.
