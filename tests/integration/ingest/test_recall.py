@@ -139,6 +139,33 @@ def test_a_stream_that_alone_is_gone_is_filled_again(tmp_path, own_redis):
             assert accepted == door.redis.xinfo_stream(f"relay:{{{shard}}}:events:app")["entries-added"]
 
 
+@pytest.mark.parametrize("doors", [1, 2])
+def test_a_replica_that_was_half_filled_again_is_filled_up(tmp_path, own_redis, doors):
+    """It has the last recall up to any byte of it: all comes back, and the counts say so."""
+    server = own_redis()
+    with ExitStack() as stack:
+        open_doors = [stack.enter_context(running(make_parts(tmp_path, server.url))) for _ in range(doors)]
+        sent = [name for number, door in enumerate(open_doors) for name in send(door, f"old{number}-", 10)]
+        back_up(server)
+        sent += [name for number, door in enumerate(open_doors) for name in send(door, f"young{number}-", 30)]
+        restore(server)
+        for share in (1.0, 0.9, 0.7, 0.5, 0.3):
+            cut_off(server, share)
+            until(lambda: all(door.ask("GET", "/readyz").status == 200 for door in open_doors), "they are ready")
+            until(lambda: names(open_doors[0]) == sorted(sent), "all came back", within_s=15)
+            lost, restored = counts(open_doors[0])
+            assert lost == restored > 0
+
+
+def cut_off(server, share):
+    """Kill the server, and start it with this share of its append-only file."""
+    server.kill()
+    (file,) = (server.folder / "appendonlydir").glob("*.incr.aof")
+    with file.open("r+b") as log:
+        log.truncate(int(file.stat().st_size * share))
+    server.start()
+
+
 def test_a_user_without_the_right_to_info_is_served_the_same(tmp_path, own_redis):
     """Then each connection may be to another server, and gets all again; what is there is known by its id."""
     server = own_redis()
