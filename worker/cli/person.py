@@ -78,4 +78,4 @@ def _show_properties(integration: str, properties: "dict[str, PropertyValue]", w
     width = max((len(name) for name in properties), default=0)
     for name, told in sorted(properties.items()):
         source = f"← {when(told.at_ms)} {told.event_id}" if told.event_id else "← an event that is no longer kept"
-        say(f"   {name.ljust(width)}  {value(name, told.value)}  {source}")
+        say(f"   {name.ljust(width)}  {value(told.property, told.value)}  {source}")

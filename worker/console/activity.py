@@ -6,10 +6,10 @@ from config.catalogue import catalogue
 from worker.app import Relay
 from worker.console.page import Page
 from worker.console.personal import personal
+from worker.console.telling import meaning, phrase
 from worker.console.visit import Redirect, Reply, Screen, Visit
 from worker.history.activity import Wanted
 from worker.history.room import cursor_of, open_history
-from worker.history.sentences import plain_sentence
 
 _LIMIT = 40
 _BUDGET_S = 0.1
@@ -46,7 +46,7 @@ class ActivityPage(Page):
             "since_ms": room.since_ms,
             "personal": personal(self._parts, visit, "activity", "the list"),
             "meaning": meaning,
-            "sentence": plain_sentence,
+            "phrase": phrase,
         }
         return Screen("activity.html", facts)
 
@@ -67,12 +67,6 @@ class FindPage(Page):
         if first is not None:
             return Redirect(f"/events/{first.shard}/{first.entry_id}")
         return Redirect(f"/people?{urlencode({'id': ident, **({'all': 'yes'} if everything else {})})}")
-
-
-def meaning(code: str) -> str:
-    """What a code means, in a sentence."""
-    known = catalogue().events.get(code)
-    return known.description if known else "a code that is not in the catalogue"
 
 
 def _one_of(text: str, choices: dict[str, str]) -> str:

@@ -8,16 +8,15 @@ from worker.acts.record import Doer
 from worker.acts.replaying import Chosen, refuse_in_shadow, replay_events
 from worker.app import Relay
 from worker.console.access.roles import Permission
-from worker.console.activity import meaning
 from worker.console.drafting import Desk
 from worker.console.page import Page
 from worker.console.personal import personal
+from worker.console.telling import meaning, phrase
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.dead.letter import letter_id
 from worker.history.explaining import explain_now
 from worker.history.find import Found
 from worker.history.room import open_history
-from worker.history.sentences import plain_sentence
 
 _ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
 
@@ -46,7 +45,7 @@ class EventPage(Page):
             "place": ident,
             "personal": personal(self._parts, visit, "event", ident),
             "meaning": meaning,
-            "sentence": plain_sentence,
+            "phrase": phrase,
             "now": self._now(found[0], self._parts.integrations) if visit.viewer.may(Permission.ACT) else {},
             "drafted": self._drafted(visit, found[0]),
             "may_act": visit.viewer.may(Permission.ACT),

@@ -6,12 +6,16 @@ from worker.acts import people
 from worker.acts.record import Doer
 from worker.app import Relay
 from worker.console.access.roles import Permission
-from worker.console.activity import LOOK_S, meaning
+from worker.console.activity import LOOK_S
 from worker.console.page import Page
-from worker.console.personal import personal
+from worker.console.personal import Personal, personal
+from worker.console.rendering import moment
+from worker.console.telling import meaning, phrase
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.history.room import History, open_history
-from worker.history.sentences import plain_sentence
+from worker.history.timeline import PropertyValue
+from worker.people.properties import DATE_PROPERTIES
+from worker.process.plain import plain
 from worker.purchasely.person import plain_name
 
 _LIMIT = 25
@@ -52,7 +56,8 @@ class PersonPage(Page):
             "since_ms": room.since_ms,
             "personal": personal(self._parts, visit, "person", ident),
             "meaning": meaning,
-            "sentence": plain_sentence,
+            "now_is": _now_is,
+            "phrase": phrase,
         }
         is_there = page.items or visit.asked("next") or facts["onward"]
         return Screen("person.html", facts, 200 if is_there else 404)
@@ -83,6 +88,18 @@ def _onward(room: History, ident: str, address: dict[str, str], *, is_found: boo
     if not is_found and room.finder.may_be(ident):  # an event that was not found so soon either
         return f"/find?{urlencode({'q': ident, 'all': 'yes'})}"
     return f"/people?{urlencode({**address, 'all': 'yes'})}" if room.scan.is_cut else ""
+
+
+def _now_is(now: PropertyValue, shown: Personal) -> str:
+    """A property's value: a date as one, no value said so, and nothing that names a person unless it is shown."""
+    value = now.value
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and now.property in DATE_PROPERTIES:
+        return moment(value)
+    return plain(shown.value(now.property, value))
 
 
 def _subject(room: History, visit: Visit) -> str:

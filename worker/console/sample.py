@@ -7,8 +7,8 @@ from worker.acts.record import Doer
 from worker.acts.testing import Environment, make_test_event, preview_test_event, send_test_event
 from worker.app import Relay
 from worker.console.access.roles import Permission
-from worker.console.activity import meaning
 from worker.console.page import Page
+from worker.console.telling import meaning
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 
 _PERSON = "test-person"

@@ -59,15 +59,6 @@ def sentence(passed: Passed, *, pointing: bool = True) -> str:
     return text + (f" (revision {passed.revision})" if passed.revision else "")
 
 
-def plain_sentence(passed: Passed) -> str:
-    """The same without the mark and the command, for a page that shows them in its own way.
-
-    >>> plain_sentence(Passed("crm", "filtered", "late", "Renewed", 3, "", 0, 0, 0, 0, 1))
-    'not sent: older than 72 h when it came, and late events are skipped (revision 3)'
-    """
-    return sentence(passed, pointing=False)[2:]
-
-
 def _refused(passed: Passed, pointing: bool) -> str:
     """That Customer.io refused what the event says of its person."""
     if passed.reason != "properties_rejected" and not passed.letter:

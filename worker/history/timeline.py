@@ -36,11 +36,16 @@ Spot = tuple[int, int, int, str]
 
 
 class PropertyValue(msgspec.Struct, frozen=True):
-    """A property's value now, and the event that gave it; `event_id` empty: an event that is no longer kept."""
+    """A property's value now, and the event that gave it; `event_id` empty: an event that is no longer kept.
+
+    `property` is its name in the catalogue, where the integration gives it another.
+    """
 
     value: Any
+    property: str
     event_id: str = ""
     at_ms: int = 0
+    event_name: str = ""
 
 
 class Timeline:
@@ -101,7 +106,7 @@ def property_values(
     integration = mapper.integration
     compute = compile_properties(integration.properties, integration.plans)
     now = _named(compute(decode(state)), integration)
-    sources: dict[str, tuple[object, str, int]] = {}
+    sources: dict[str, tuple[object, str, int, str]] = {}
     played: dict[str, bytes] = {}
     last: dict[str, Any] = {}
     for found in reversed(events):
@@ -114,12 +119,14 @@ def property_values(
         values = _named(compute(decode(played.get(digest))), integration) if digest else last
         for name, value in values.items():
             if name not in last or last[name] != value:
-                sources[name] = (value, found.event.key, found.event.time_ms or found.event.received_ms)
+                event = found.event
+                sources[name] = (value, event.key, event.time_ms or event.received_ms, event.name)
         last = values
+    own = {shown: name for name, shown in integration.properties.items()}
     return {
-        name: PropertyValue(value, *sources[name][1:])
+        name: PropertyValue(value, own.get(name, name), *sources[name][1:])
         if name in sources and sources[name][0] == value
-        else PropertyValue(value)
+        else PropertyValue(value, own.get(name, name))
         for name, value in now.items()
     }
 

@@ -68,8 +68,10 @@ def test_person_shows_the_timeline_newest_first_and_where_each_property_comes_fr
     assert [one["event"]["event_name"] for one in told["items"]] == ["SUBSCRIPTION_RENEWED", "SUBSCRIPTION_STARTED"]
     assert told["properties"]["production"]["plan"] == {
         "value": "yearly",
+        "property": "plan",
         "event_id": "event-2-SUBSCRIPTION_RENEWED",
         "at_ms": 1_760_000_002_000,
+        "event_name": "SUBSCRIPTION_RENEWED",
     }
     assert told["next"] is None
     text = relay(stack, "person", "user-1").stdout
