@@ -63,8 +63,7 @@ class Keyboard(Mouse):
 
     def press(self, target):
         self._reach(target)
-        self.tab.page.keyboard.press("Enter")
-        self.tab.page.wait_for_load_state()
+        self.tab.follow(target, lambda: self.tab.page.keyboard.press("Enter"))
 
     def turn(self, target):
         self._reach(target)

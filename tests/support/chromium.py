@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -57,8 +57,15 @@ class Tab:
     def click(self, target: Any) -> None:
         """One click of the mouse, counted; until the page that follows is there."""
         self.clicks += 1
-        target.click()
-        self.page.wait_for_load_state()
+        self.follow(target, target.click)
+
+    def follow(self, target: Any, use: Callable[[], None]) -> None:
+        """Use something; where it leads to another page, until that is there, not the one that is being left."""
+        if target.evaluate("e => e.matches('a[href]:not([download]), form button:not([type=button])')"):
+            with self.page.expect_navigation():
+                use()
+        else:
+            use()
 
     def show(self, *, dark: bool, width: int) -> None:
         """The same page in the other colours, or in a narrower window."""
