@@ -112,7 +112,7 @@ def test_the_plan_counts_what_would_change(relay):
 
 
 def test_other_spaces_are_no_other_attributes(relay):
-    """The bytes differ where attributes are written anew; only events that have the excluded field count."""
+    """The bytes differ where attributes are written again; only events that have the excluded field count."""
     relay.apply(text())
     relay.store(*(payload("ACTIVATE", event_id=f"e{n}") | ({"note": "x"} if n == 3 else {}) for n in range(6)))
     new = text() + '[integrations.production.event_attributes]\nexclude = ["note"]\n'

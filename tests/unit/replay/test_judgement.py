@@ -136,7 +136,7 @@ def test_a_survey_counts_what_a_replay_would_do():
         matched=6,
         integrations={"production": 6},
         late=5,
-        people=2,
+        people=4,
         sent=2,
         same=1,
         refused={"rejected:name": 1},
