@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from kombu.exceptions import KombuError
 
 from config.settings import Settings
 from worker.errors import OperatorError
+from worker.machine.replicas import appending, judge_replicas
 from worker.machine.serverfacts import Fact, judge_server
 from worker.store.address import Address
 from worker.store.broker import Broker, BrokerAwayError, connect_broker, count_messages, find_broker
@@ -37,7 +38,7 @@ def look_at_servers(settings: Settings) -> list[Fact]:
             client.ping()
             facts += [Fact("redis", "address", "ok", address.place), *_tls(address), *_options(address)]
             ask_permissions(client)
-            facts += _nodes(client, settings.max_memory_percent)
+            facts += [*_nodes(client, settings.max_memory_percent), *_confirming(client, address, settings)]
             if _info(client).get("cluster_enabled") and not address.cluster:
                 text = "this server is a node of a cluster: what belongs to the others is refused"
                 facts.append(Fact("redis", "cluster", "wrong", text, "write redis+cluster://HOST:PORT,HOST:PORT"))
@@ -60,6 +61,22 @@ def _nodes(client: redis.Redis, max_memory_percent: float) -> Iterator[Fact]:
     for fact, places in found.items():
         text = f"{', '.join(places)}: {fact.text}" if len(places) < len(nodes) else fact.text
         yield msgspec.structs.replace(fact, text=text)
+
+
+def _confirming(client: redis.Redis, address: Address, settings: Settings) -> Iterator[Fact]:
+    """The replicas of each primary, where a 200 waits for them; what is so of all is said once."""
+
+    def ask(host: str, port: int) -> Mapping[str, str] | None:
+        scheme = "rediss" if address.tls else "redis"
+        there = {"scheme": scheme, "host": host, "port": port, "path": "", "service": "", "db": 0}
+        with open_once(msgspec.structs.replace(address, **there, sentinels=(), cluster=()), _WAIT_S) as replica:
+            return appending(replica)
+
+    needed, on_disk = settings.replicas_ack, settings.replicas_ack_disk
+    nodes = nodes_of(client) if needed else []
+    yield from dict.fromkeys(
+        fact for one in nodes for fact in judge_replicas(_info(one), needed, on_disk=on_disk, ask=ask)
+    )
 
 
 def _place(node: redis.Redis) -> str:

@@ -1,15 +1,19 @@
 """`relay check` against a real server and a simulated Customer.io."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+import redis
 from click.testing import CliRunner
 
 from config.integrations import load
 from config.settings import Settings
+from tests.support.servers import OwnRedis
+from tests.support.waiting import until
 from worker.cli.init import init
 from worker.machine.inspection import look_at_keys
 from worker.machine.servers import look_at_servers
@@ -184,3 +188,25 @@ def test_a_bad_setting_is_a_usage_error(path):
     done = run(RELAY_INTEGRATIONS=str(path), RELAY_SHARDS="many")
     assert done.returncode == 2
     assert done.stderr.startswith("relay: RELAY_SHARDS: ")
+
+
+def test_a_replica_that_confirms_late_is_named(tmp_path):
+    """A 200 that waits for a disk which is written once a second: the check says so before the senders do."""
+    primary = OwnRedis(tmp_path / "primary", {"repl_diskless_sync_delay": "0"})
+    replica = OwnRedis(tmp_path / "replica", {"appendfsync": "everysec"})
+    chosen = Settings(redis_url=primary.url, replicas_ack=1, replicas_ack_disk=True, shards=4)
+    with contextlib.ExitStack() as stack:
+        for one in (primary, replica):
+            one.start()
+            stack.callback(one.stop)
+
+        def found():
+            return [(fact.level, fact.text) for fact in look_at_servers(chosen) if fact.subject == "replicas"]
+
+        assert [level for level, _ in found()] == ["wrong"]
+        with redis.Redis(port=replica.port) as client:
+            client.replicaof("127.0.0.1", primary.port)
+            until(lambda: found()[0][0] == "warning", "it is online", within_s=30)
+            assert f"127.0.0.1:{replica.port} writes to its disk once a second" in found()[0][1]
+            client.config_set("appendfsync", "always")
+        assert [level for level, _ in found()] == ["ok"]
