@@ -43,6 +43,7 @@ class Memory:
         self.first = 0
         """The number of the oldest item; each has the number behind that of the one before it."""
         self.heights: dict[InLane, int] = {}
+        self._unanswered: dict[InLane, int] = {}
         self.eras: dict[InLane, bytes] = {}
         self.behind: dict[InLane, int] = {}
         """Streams that were found below their height: how high they were before the next events came."""
@@ -86,16 +87,27 @@ class Memory:
             if not self._items:
                 return
 
-    def note_height(self, lane: InLane, height: int, new: int, before: int) -> None:
-        """Note the height of a stream, by `new` events more just now; `before`: its height when they were sent."""
+    def note_height(self, lane: InLane, height: int, new: int, before: int, on_the_way: int = 0) -> None:
+        """Note the height of a stream, by `new` events more just now; `before`: its height when they were sent.
+
+        Up to `on_the_way` events of other trips may be in it that were not answered: if it is lost, they were not.
+        """
         if height - new < before:
             self.behind.setdefault(lane, height - new)
+            return
+        unanswered = self._unanswered.get(lane, 0)
+        known = self.heights.get(lane, 0) + unanswered
+        if height > known:
+            unanswered = min(unanswered + max(0, height - new - known), on_the_way)
         else:
-            self.heights[lane] = max(height, self.heights.get(lane, 0))
+            unanswered = max(0, unanswered - new)  # an answer that a later one has overtaken
+        self._unanswered[lane] = unanswered
+        self.heights[lane] = max(height, known) - unanswered
 
     def enter(self, lane: InLane, era: bytes, height: int) -> None:
         """Note that a stream was compared: it is in this era, and so high."""
         self.behind.pop(lane, None)
+        self._unanswered.pop(lane, None)
         former = self.eras.get(lane, era)
         if former != era:
             left = (former, *self.left.get(lane, ()))

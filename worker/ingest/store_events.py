@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -70,6 +71,7 @@ class Storing:
         self._line = Line(client, self._meet)
         self._looked_s = -_LOOK_S
         self._memory_full = False
+        self._on_the_way: Counter[InLane] = Counter()  # events of trips that are under way
         self.adopt(integrations_of)
 
     def adopt(self, integrations_of: dict[str, tuple[str, ...]]) -> None:
@@ -126,6 +128,17 @@ class Storing:
             raise NotStoredError("memory")
         commands = [self._command(lane, pieces) for lane, pieces in lanes]
         heights = [self._memory.heights.get(lane, 0) for lane, _ in lanes]
+        for lane, pieces in lanes:
+            self._on_the_way[lane] += len(pieces) // PIECES
+        try:
+            return await self._ask(lanes, commands, heights)
+        finally:
+            for lane, pieces in lanes:
+                self._on_the_way[lane] -= len(pieces) // PIECES
+
+    async def _ask(
+        self, lanes: Sequence[tuple[InLane, list[bytes]]], commands: list[Command], heights: list[int]
+    ) -> list[Any]:
         replies, is_confirmed = await self._send(commands)
         missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if missing:
@@ -157,7 +170,8 @@ class Storing:
             if refusal(reply) in _DEMOTED:
                 await self._line.hang_up()
         elif events:
-            self._memory.note_height(lane, read_height(reply), reply.count(b"1", 0, events), height)
+            others = self._on_the_way[lane] - events
+            self._memory.note_height(lane, read_height(reply), reply.count(b"1", 0, events), height, others)
             self._memory.keep(lane, events, pieces)
         return reply
 

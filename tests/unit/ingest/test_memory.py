@@ -64,3 +64,18 @@ def test_items_are_numbered_whatever_was_dropped_before():
     assert kept(memory, 6) == []
     assert kept(memory, 2, most=2) == [b"2", b"3"]
     assert kept(memory, 0, most=2) == [b"2", b"3"]
+
+
+def test_a_height_is_what_was_answered():
+    """An answer that overtakes another one has the events of that one in its height: they may never be answered."""
+    memory = Memory(60, 1000)
+    memory.enter(LANE, b"era", 100)
+    memory.note_height(LANE, 106, 2, 100, 4)
+    assert memory.heights == {LANE: 102}
+    memory.note_height(LANE, 104, 4, 100, 0)
+    assert memory.heights == {LANE: 106}
+    memory.note_height(LANE, 120, 2, 106, 4)  # another door's as well, at least ten
+    assert memory.heights == {LANE: 116}
+    memory.enter(LANE, b"next", 116)
+    memory.note_height(LANE, 117, 1, 116)
+    assert memory.heights == {LANE: 117}
