@@ -7,13 +7,13 @@ from typing import Literal, Protocol
 import msgspec
 
 from worker.delivery.poison import Caution, Search, deciding, witnesses
-from worker.delivery.request import Gate, Request, Requests, Waiting, hold
+from worker.delivery.request import Gate, Request, Requests, hold
 from worker.delivery.settlement import Settler
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
 from worker.mapping.decision import Composed
 from worker.process.eventlog import EventLog
 from worker.store.lease import Lease
-from worker.store.stream import Entry, Following, Lane, Phase, Settlement, Taken
+from worker.store.stream import Following, Lane, Phase, Settlement, Taken
 
 log = EventLog(__name__)
 
@@ -82,7 +82,8 @@ class Delivery:
         """Deliver until nothing waits, the budget is spent, or the destination fails."""
         lane, bounds = self.lane, self.bounds
         since_s = time.monotonic()
-        taken = self.shelf.take(lane, token, bounds.probe_events if probe else bounds.batch_events, probe=probe)
+        most = bounds.probe_events if probe else min(bounds.batch_events, self.requests.entries)
+        taken = self.shelf.take(lane, token, most, probe=probe)
         if not isinstance(taken, Taken):
             return taken
         lease = Lease(lambda: self.shelf.renew(lane, token), bounds.lease_s, bounds.patience_s, since_s)
@@ -114,7 +115,7 @@ class _Run:
         self._taken = taken
         self._caution = Caution(taken)
         self._search = Search()
-        self._queue = _queued(taken.entries)
+        self._queue = self._requests.queued(taken.entries)
         self._cursor = taken.cursor
         self.probe = probe
         self._steps = 0
@@ -190,7 +191,7 @@ class _Run:
         self._lease.progress(since_s)
         self._buried += len(burials)
         self._requests.states = following.states
-        self._queue += _queued(following.entries)
+        self._queue += self._requests.queued(following.entries)
         if calm:
             self._caution.end()
 
@@ -263,7 +264,7 @@ class _Run:
 
     def _more(self) -> int:
         """How many events to read next."""
-        return self._caution.events or self._parts.bounds.batch_events
+        return self._caution.events or min(self._parts.bounds.batch_events, self._requests.entries)
 
     def _most(self) -> int:
         """How many events the next request may hold: by size, by caution, by the search for poison."""
@@ -283,7 +284,3 @@ class _Run:
             return False
         self._parts.gate.hold("dead_limit", status=0, message="too many dead letters", probe=False)
         return True
-
-
-def _queued(entries: Sequence[Entry]) -> list[Waiting]:
-    return [Waiting(entry_id, raw) for entry_id, raw in entries]

@@ -22,7 +22,7 @@ from worker.purchasely.event import Event, read_event
 from worker.store.holds import HoldKind
 from worker.store.keys import person_key
 from worker.store.lease import Lease
-from worker.store.stream import Lane
+from worker.store.stream import Entry, Lane
 
 # Events in a row that are buried for a refusal although nobody else was served since: a destination may refuse all.
 UNPROVED = 2
@@ -182,6 +182,16 @@ class Requests:
     def size(self) -> int:
         """How many events to try in the next request."""
         return self._fill.events()
+
+    @property
+    def entries(self) -> int:
+        """How many events to read next."""
+        return self._fill.entries()
+
+    def queued(self, entries: Sequence[Entry]) -> list[Waiting]:
+        """What was read, as it waits for its turn."""
+        self._fill.learn_entries(len(entries), sum([len(raw) for _, raw in entries]))
+        return [Waiting(entry_id, raw) for entry_id, raw in entries]
 
     def decide(self, run: Sequence[Waiting]) -> list[Decision]:
         """The decisions on these events, each made once."""

@@ -23,15 +23,35 @@ def request_size_bytes(operations: Sequence[Operation]) -> int:
     return len(_OPEN) + len(_CLOSE) + commas + sum([len(operation.body) for operation in operations])
 
 
-class Fill:
-    """How many events to try in the next request: learns how large an event becomes.
+# Of what is read at once: threads share the memory of one process, and each has what it read in hand.
+_READ_BYTES = 2_000_000
+# Read before anything is known of their size.
+_FIRST = 100
 
-    Aims at 90 % of the limit, from a moving average of bytes an event; always at least 1, at most `most`.
+
+class Fill:
+    """How many events to read, and to try in the next request: learns how large they are, and how large they become.
+
+    A request aims at 90 % of the limit, a read at 2 MB, each from a moving average of bytes an event; always at least
+    1, at most `most`.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._bytes_per_event = 0.0
+        self._bytes_per_entry = 0.0
+
+    def entries(self) -> int:
+        """The number of events to read next."""
+        if self._bytes_per_entry <= 0:
+            return min(self._most, _FIRST)
+        return max(1, min(self._most, int(_READ_BYTES / self._bytes_per_entry)))
+
+    def learn_entries(self, entries: int, size_bytes: int) -> None:
+        """Take in how large so many events are as they were read."""
+        if entries:
+            seen = size_bytes / entries
+            self._bytes_per_entry = seen if self._bytes_per_entry <= 0 else 0.7 * self._bytes_per_entry + 0.3 * seen
 
     def events(self) -> int:
         """The number of events to compose next."""

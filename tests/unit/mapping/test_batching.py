@@ -54,3 +54,19 @@ def test_the_guess_settles_below_the_limit(event_bytes):
     filled = fill.events() * event_bytes / REQUEST_LIMIT_BYTES
     assert filled <= 0.9
     assert fill.events() == 500 or filled > 0.8
+
+
+def test_large_events_are_read_few_at_a_time():
+    """Threads share the memory of one process: each reads about 2 MB, small events by the batch, at least one."""
+    fill = Fill(500)
+    assert fill.entries() == 100
+    fill.learn_entries(100, 150_000)
+    assert fill.entries() == 500
+    for _ in range(20):
+        fill.learn_entries(10, 1_000_000)
+    assert fill.entries() == 20
+    for _ in range(20):
+        fill.learn_entries(1, 5_000_000)
+    assert fill.entries() == 1
+    fill.learn_entries(0, 0)
+    assert Fill(50).entries() == 50
