@@ -205,4 +205,4 @@ if __name__ == "__main__":
         sit(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     else:
         print(machine())
-        asyncio.run(rounds(*[int(one) for one in [*sys.argv[1:], "5", "10"][:2]]))
+        asyncio.run(rounds(*[int(one) for one in [*sys.argv[1:], *("5", "10")[len(sys.argv) - 1 :]]]))

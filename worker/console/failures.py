@@ -15,6 +15,7 @@ from worker.dead.advice import what_is_wrong
 from worker.dead.filters import Filter
 from worker.dead.groups import Group, Key, where
 from worker.dead.letter import Letter
+from worker.store.samples import Samples
 
 _HOURS = 24
 _SHOWN = 60
@@ -44,9 +45,17 @@ class FailuresPage(Page):
             "wrong": lambda one: title(self._parts, one),
             "where": where,
             "total": sum(one.count for one in found),
+            "quiet_ms": None if found else self._quiet_since(),
             "may_act": visit.viewer.may(Permission.ACT),
         }
         return Screen("failures.html", facts)
+
+    def _quiet_since(self) -> int | None:
+        """When an event failed last, by the counts of seven days, else since when there are such (Unix ms)."""
+        names = list(self._parts.integrations.integrations)
+        series = Samples(self._parts.redis).series(names, "7d", time.time_ns() // 1_000_000).values()
+        began = [one.since_ms for one in series if one.since_ms]
+        return max([*began, *(point.at_ms for one in series for point in one.points if point.failed)], default=None)
 
     def post(self, visit: Visit) -> Reply:
         """Act on the chosen groups, or mark one."""

@@ -1,6 +1,8 @@
-"""The overview: what needs somebody, whatever found it out, with the page where it is looked into."""
+"""What needs somebody, whatever found it out, with the page where it is looked into; and since when all is well."""
 
+import re
 import time
+from datetime import datetime
 
 import msgspec
 import pytest
@@ -40,3 +42,17 @@ def test_growing_failures_and_an_ending_certificate_are_needs(stack):
         page = console.browser("viewer").get("/").text
     assert '<a href="/failures">600 events of production failed within the hour' in page
     assert "the certificate of Redis ends in " in page
+
+
+def test_no_failures_say_since_when(stack):
+    """The counts of a week know the last one; what was replayed or discarded since has failed all the same."""
+    day_ms = 24 * HOUR_MS
+    now_ms = time.time_ns() // 1_000_000 // MINUTE_MS * MINUTE_MS
+    sampled(stack, now_ms - 6 * day_ms, received=10, sent=10)
+    sampled(stack, now_ms - 3 * day_ms, received=20, sent=17, failed=3)
+    sampled(stack, now_ms, received=30, sent=30)
+    with site(stack.parts) as console:
+        page = console.browser("viewer").get("/failures").text
+    said = re.search(r"Nothing failed since <time datetime=\"([^\"]+)Z\"", page)[1]
+    failed_ms = datetime.fromisoformat(f"{said}+00:00").timestamp() * 1000
+    assert now_ms - 3 * day_ms - 3 * HOUR_MS <= failed_ms <= now_ms - 3 * day_ms
