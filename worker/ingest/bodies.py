@@ -10,6 +10,7 @@ import msgspec
 from config.integrations import Identity, default_identity
 from worker.errors import SenderError
 from worker.ingest.arguments import Incoming
+from worker.ingest.arrays import read_flat
 from worker.ingest.depth import MOST_DEPTH, first_too_deep, is_too_deep
 from worker.purchasely.documented import Payload
 from worker.purchasely.event import CONFLICT_MARK, event_about, event_key
@@ -37,11 +38,22 @@ _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _DEFAULT_IDENTITY = default_identity()
 
 
+def _kind(fields: tuple[str, ...]) -> Any:
+    """The fields that identify an event and its person, where they are text; all else is skipped."""
+    kind: Any = TypedDict("Named", dict.fromkeys((*_ABOUT, *fields), str | None), total=False)  # type: ignore[misc]
+    return kind
+
+
 @functools.cache
 def _named(fields: tuple[str, ...]) -> Callable[[bytes], Payload]:
-    """Decodes the fields that identify an event and its person, where they are text; all else is skipped."""
-    kind: Any = TypedDict("Named", dict.fromkeys((*_ABOUT, *fields), str | None), total=False)  # type: ignore[misc]
-    return msgspec.json.Decoder(kind).decode
+    """Decodes these fields of an event."""
+    return msgspec.json.Decoder(_kind(fields)).decode
+
+
+@functools.cache
+def _all_named(fields: tuple[str, ...]) -> Callable[[bytes], list[Payload]]:
+    """Decodes these fields of each event of an array."""
+    return msgspec.json.Decoder(list[_kind(fields)]).decode  # type: ignore[misc]
 
 
 class _TooManyError(Exception):
@@ -93,6 +105,9 @@ def read_many(
             raise SenderError(400, "Not JSON", "the body holds no line of NDJSON")
         where = "the line at position"
     elif body.lstrip(_BLANK)[:1] == b"[":
+        flat = read_flat(body, _all_named(identity.shard_fields), MOST_EVENTS)
+        if flat and max(len(raw) for raw, _ in flat) <= limit_bytes:
+            return [_event(source, raw, value, shards, identity) for raw, value in flat]
         rows = list(enumerate(_elements(body)))
         where = "the event at position"
         if len(rows) > MOST_EVENTS:
@@ -171,7 +186,10 @@ def _incoming(
         raw = raw.removeprefix(_BOM)  # a byte order mark is not JSON (RFC 8259, section 8.1), and no decoder accepts it
     if raw.endswith(CONFLICT_MARK):
         raw = raw.rstrip(_BLANK)  # only the relay itself may set it
-    value = _read(raw, identity, where, position)
+    return _event(source, raw, _read(raw, identity, where, position), shards, identity)
+
+
+def _event(source: str, raw: bytes, value: Payload, shards: int, identity: Identity) -> Incoming:
     key = event_key(value, raw)
     # an event that names nobody is stored too: the worker says why it cannot be delivered
     return Incoming(source, event_shard(value, identity, key, shards), key, event_about(value), raw)
