@@ -21,7 +21,7 @@ RIVALS = {
     "arq": (2_000, ["arq==0.28.0", "httpx==0.28.*"]),
     "dramatiq": (2_000, ["dramatiq[redis]==2.2.1"]),
 }
-MAPPING = ["msgspec", "orjson", "pydantic", "requests"]
+MAPPING = ["msgspec", "orjson", "pydantic", "pydantic-settings", "requests"]
 
 
 def environment(name: str) -> Path:

@@ -1,33 +1,23 @@
 """Every environment variable, read once, with its unit in its name."""
 
-import os
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.quiet import read_quiet
 from config.roles import read_roles
 
 WAYS = ("link", "proxy", "oidc")
-_PREFIX: Final = "relay_"
 
 
-class Settings(BaseModel):
-    """The process's settings: each is the environment variable `RELAY_` and its name in capitals.
+class Settings(BaseSettings):
+    """The process's settings: each is the environment variable `RELAY_` and its name in capitals."""
 
-    What is given counts before the environment.
-    """
-
-    # not pydantic-settings: its import alone is a tenth of what a command takes to start
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    def __init__(self, **given: Any) -> None:
-        names = {f"{_PREFIX}{name}": name for name in type(self).model_fields}
-        found = {names[key]: text for variable, text in os.environ.items() if (key := variable.lower()) in names}
-        super().__init__(**found | given)
+    model_config = SettingsConfigDict(env_prefix="RELAY_", frozen=True)
 
     redis_url: str = Field("", description="Redis that holds the events; empty: the server of `relay up` in data_dir.")
     broker_url: str = Field(
