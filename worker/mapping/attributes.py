@@ -23,8 +23,11 @@ def event_attributes(event: Event, integration: Integration, *, late: bool) -> b
     """
     payload = event.payload
     plain = integration.include is None and not integration.exclude and not integration.rename
-    if plain and not late and isinstance(payload, Documented) and (passed := cut(event.raw, payload)) is not None:
-        return passed
+    if plain and not late:
+        if type(payload) is Documented:
+            return event.raw
+        if isinstance(payload, Documented) and (passed := cut(event.raw, payload)) is not None:
+            return passed
     kept = {}
     for field, value in (event.fields() if isinstance(payload, Documented) else payload).items():
         if value is None or (field not in FIELDS and _is_never_sent(field)):
@@ -73,7 +76,11 @@ def person_attributes(properties: Mapping[str, Any], integration: Integration) -
                 continue
             name = field
         if type(value) is int and field in DATE_PROPERTIES:
-            attributes[name] = _date(value, iso=iso)
+            # as Customer.io can hold it; None, which clears the attribute, for one that it cannot
+            if iso:
+                attributes[name] = iso_time(value) if value < DATE_MAX_MS else None
+            else:
+                attributes[name] = value // 1000 if value < TIME_MAX_MS else None
         elif type(value) is str and len(value) * 4 > ATTRIBUTE_VALUE_LIMIT_BYTES and (dead := _oversize(field, value)):
             return dead
         else:
@@ -82,13 +89,6 @@ def person_attributes(properties: Mapping[str, Any], integration: Integration) -
         message = f"{len(attributes)} user properties; the limit is {ATTRIBUTES_LIMIT}"
         return Dead("too_large", "map", "user_properties", message=message)
     return attributes
-
-
-def _date(time_ms: int, *, iso: bool) -> int | str | None:
-    """A date as Customer.io can hold it; None, which clears the attribute, for one that it cannot."""
-    if iso:
-        return iso_time(time_ms) if time_ms < DATE_MAX_MS else None
-    return time_ms // 1000 if time_ms < TIME_MAX_MS else None
 
 
 def _oversize(field: str, value: str) -> Dead | None:

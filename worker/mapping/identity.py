@@ -8,7 +8,7 @@ import msgspec
 from config.integrations import Integration
 from worker.mapping.operation import PERSON_ID_LIMIT_BYTES, IdentifierKind, identifiers
 from worker.mapping.outcome import Dead, Filtered
-from worker.purchasely.documented import Payload
+from worker.purchasely.documented import Documented, Payload
 from worker.purchasely.person import text_id
 
 
@@ -33,8 +33,10 @@ def identify(payload: Payload, integration: Integration) -> Who | Filtered | Dea
     """
     chain = integration.identity
     get, placeholders, filled = payload.get, chain.placeholders, False
+    documented = isinstance(payload, Documented)  # then its own `get` would be one call more
     for field in chain.id_fields:
-        if (given := get(field)) is not None and (value := text_id(given)):
+        given = getattr(payload, field, None) if documented else get(field)
+        if given is not None and (value := given.strip() if type(given) is str else text_id(given)):
             if value not in placeholders:
                 email = field == "user_id" and chain.email_like_user_id == "email" and "@" in value
                 return _who("email" if email else "id", value, field)

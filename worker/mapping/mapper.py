@@ -20,6 +20,7 @@ from worker.mapping.operation import EVENT_NAME_LIMIT_BYTES, ITEM_LIMIT_BYTES, O
 from worker.mapping.outcome import Dead, Filtered
 from worker.mapping.stages import Trace
 from worker.people.facts import CLOCK_TOLERANCE_MS, order_ms, read_facts
+from worker.purchasely.documented import Documented
 from worker.purchasely.event import Event
 from worker.purchasely.payload import read_object, write_object
 from worker.purchasely.person import person_names, text_id
@@ -67,7 +68,8 @@ class Mapper:
             return _nameless(event)
         if trace is not None:
             trace.append(stages.environment(event, integration))
-        environment = event.payload.get("environment")
+        payload = event.payload
+        environment = payload.environment if isinstance(payload, Documented) else payload.get("environment")
         if type(environment) is not str or environment not in integration.environments:
             # Every documented payload names its environment; an upstream service that leaves it out means the real one.
             environment = environment.strip().upper() if isinstance(environment, str) and environment else "PRODUCTION"
@@ -85,7 +87,7 @@ class Mapper:
             if trace is not None:
                 trace.append(stages.suppressed(names))
             return Filtered("suppressed")
-        who = identify(event.payload, self.integration)
+        who = identify(payload, integration)
         if trace is not None:
             trace.append(stages.person(who, self.integration))
         if not isinstance(who, Who):

@@ -2,6 +2,7 @@
 
 import hashlib
 from functools import lru_cache
+from struct import Struct
 from typing import Any, Literal
 
 import msgspec
@@ -22,6 +23,8 @@ IdentifierKind = Literal["id", "email", "anonymous_id"]
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
 _encode = msgspec.json.Encoder().encode
+# 80 bits as twice 32 and 8: small integers, out of which ten bits at a time are cut
+_unpack = Struct(">IBIB").unpack_from
 _TIME_MAX = (1 << 48) - 1
 
 
@@ -47,13 +50,13 @@ def ulid(time_ms: int, key: str) -> str:
     """
     if not 0 <= time_ms <= _TIME_MAX:
         time_ms = 0 if time_ms < 0 else _TIME_MAX
-    tail = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
-    # five bytes are eight letters; two halves keep the integers small
-    a, b, pairs = int.from_bytes(tail[:5], "big"), int.from_bytes(tail[5:10], "big"), _PAIRS
+    plain = key.encode() if key.isascii() else key.encode("utf-8", "surrogatepass")
+    a, a_low, b, b_low = _unpack(hashlib.sha256(plain).digest())
+    pairs = _PAIRS
     return (
         f"{_high_letters(time_ms >> 20)}{pairs[time_ms >> 10 & 1023]}{pairs[time_ms & 1023]}"
-        f"{pairs[a >> 30]}{pairs[a >> 20 & 1023]}{pairs[a >> 10 & 1023]}{pairs[a & 1023]}"
-        f"{pairs[b >> 30]}{pairs[b >> 20 & 1023]}{pairs[b >> 10 & 1023]}{pairs[b & 1023]}"
+        f"{pairs[a >> 22]}{pairs[a >> 12 & 1023]}{pairs[a >> 2 & 1023]}{pairs[(a & 3) << 8 | a_low]}"
+        f"{pairs[b >> 22]}{pairs[b >> 12 & 1023]}{pairs[b >> 2 & 1023]}{pairs[(b & 3) << 8 | b_low]}"
     )
 
 

@@ -60,7 +60,7 @@ def read_facts(event: Event, placeholders: Container[str] = (), time_ms: int | N
     payload = event.payload
     if time_ms is None:
         time_ms = order_ms(event, CLOCK_TOLERANCE_MS)
-    if isinstance(payload, Documented) and (about := text_id(payload.purchasely_subscription_id)):
+    if isinstance(payload, Documented) and (named := payload.purchasely_subscription_id) and (about := named.strip()):
         return _of_subscription(event, payload, about, time_ms, placeholders)
     get = payload.get
     about, once = _about(payload, event.name)
