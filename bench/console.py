@@ -96,7 +96,7 @@ def timed(browser: Browser, place: str, page: str) -> tuple[str, int, float, flo
     took = []
     for _ in range(TIMES):
         began = time.perf_counter()
-        answer = browser.get(place)
+        answer = browser.get(place, timeout=60)
         took.append((time.perf_counter() - began) * 1000)
     return page, answer.status_code, statistics.median(took), max(took), len(answer.content)
 
