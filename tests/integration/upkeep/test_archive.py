@@ -207,10 +207,13 @@ print("done", flush=True)
 """
 
 
-def test_kill_9_at_any_moment_loses_and_doubles_nothing(made, tmp_path):
+@pytest.mark.parametrize(("place", "per_hour"), [("folder", 600), ("s3", 400)])
+def test_kill_9_at_any_moment_loses_and_doubles_nothing(place, per_hour, made, tmp_path, bucket, monkeypatch):  # noqa: F811
     """A process is killed again and again in the middle of archiving; the archive and the stream are still all."""
-    parts = made()
-    events = past(parts, per_hour=600, hours=3, size=300)
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    parts = made(f"s3://{bucket.make()}/relay") if place == "s3" else made()
+    events = past(parts, per_hour=per_hour, hours=3, size=300)
     url = parts.settings.archive_url
     (tmp_path / "child").mkdir()
     killed = 0
@@ -238,7 +241,7 @@ def test_kill_9_at_any_moment_loses_and_doubles_nothing(made, tmp_path):
         there = kept(parts)
         assert sorted({*lines, *there}) == list(events)
         assert len(set(lines) & set(there)) <= 20, "at most the file in hand is in both"
-        if ended:
+        if ended or killed == 6:
             break
     assert killed > 3
     Rounds(parts).trim()
