@@ -119,11 +119,16 @@ class Tracer:
         )
 
 
+# What no line of the integrations file decided.
+_NOT_BY_THE_FILE = frozenset({"suppressed", "discarded", "no_person"})
+
+
 def _rule(integration: Integration, code: str, fate: Fate) -> tuple[str, tuple[str, int]]:
     """The name an event was (or would be) sent under, and the key of the file that decided its fate."""
     key = {
         "disabled": "enabled",
         "environment": "environments",
+        "environment_unclaimed": "environments",
         "anonymous": "identity.anonymous",
         "late": "late",
         "shadow": "send",
@@ -132,4 +137,6 @@ def _rule(integration: Integration, code: str, fate: Fate) -> tuple[str, tuple[s
     if fate.outcome == "filtered" and (ruled := key.get(fate.reason)):
         dotted = f"integrations.{integration.name}.{ruled}"
         return name, (dotted, integration.lines.get(dotted, 0))
+    if fate.outcome == "filtered" and fate.reason in _NOT_BY_THE_FILE:
+        return name, ("", 0)
     return name, integration.rule(code)

@@ -108,6 +108,15 @@ def test_a_discarded_letter_reads_as_given_up_and_by_whom(stack):
     assert (passed.outcome, passed.reason, passed.by) == ("filtered", "discarded", "anna")
 
 
+def test_what_no_line_of_the_file_decided_names_none(stack):
+    """A suppressed person; an environment that nobody takes names the list of those that are taken."""
+    stack.parts.suppressed.add("user-2")
+    stack.deliver(event(1, environment="STAGING"), event(2))
+    strange, suppressed = fate(stack, "event-1-SUBSCRIPTION_RENEWED"), fate(stack, "event-2-SUBSCRIPTION_RENEWED")
+    assert (strange.reason, strange.rule) == ("environment_unclaimed", "integrations.production.environments")
+    assert (suppressed.reason, suppressed.rule, suppressed.line) == ("suppressed", "", 0)
+
+
 def test_a_discarded_letter_that_is_imported_again_reads_as_failed(stack):
     """What is true now counts, not what was done once; and a replay of it as delivered."""
     stack.faults(reject_event_names=frozenset({"BAD"}))
