@@ -1,5 +1,6 @@
 """Rate limit: Customer.io's requests a second for an integration, over all workers together."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -32,7 +33,7 @@ class RequestPace:
     """Waits until an integration may be asked again ("1000 requests per second"; beyond, data may be dropped).
 
     The count is kept in Redis. When Redis cannot count, the request goes out all the same: the limit is a courtesy that
-    Customer.io does not strictly enforce, and a full server must be able to drain.
+    Customer.io does not strictly enforce, and a full server must be able to drain. Threads share one, and its permits.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class RequestPace:
         self._integration = integration
         self._sleep = sleep
         self._block = max(1, per_s // _SHARE)
+        self._lock = threading.Lock()  # of the permits; never held while Redis is asked, which may take its timeout
         self._permits = 0
         self._until_s = 0.0
 
@@ -53,13 +55,16 @@ class RequestPace:
 
     def _mine(self) -> bool:
         now_s = time.monotonic()
-        if self._permits and now_s < self._until_s:
-            self._permits -= 1
-            return True
-        self._permits = 0
+        with self._lock:
+            if now_s >= self._until_s:
+                self._permits = 0
+            if self._permits:
+                self._permits -= 1
+                return True
         for many in dict.fromkeys((self._block, 1)):  # near the limit, one by one
             if self._taken(many):
-                self._permits, self._until_s = many - 1, now_s + _LIFE_S
+                with self._lock:
+                    self._permits, self._until_s = self._permits + many - 1, now_s + _LIFE_S
                 return True
         return False
 

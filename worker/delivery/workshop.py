@@ -35,13 +35,13 @@ class Workshop:
         suppressed: Suppressed,
         stop: Stop,
         fill: Fill,
+        pace: RequestPace,
     ) -> None:
         self.bounds = bounds(chosen)
         self._integration = integration
         self.gate = IntegrationHold(holds, integration.name, integration.fingerprint)
         self._spans = open_spans(enabled=chosen.traces)
         self._api = TrackApi(integration, chosen.request_timeout_s)
-        pace = RequestPace(client, integration.name, chosen.requests_per_s)
         self._sender = Sender(
             self._api,
             chosen.request_attempts,

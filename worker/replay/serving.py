@@ -10,6 +10,7 @@ import redis
 
 from config.integrations import Integration, Integrations
 from config.settings import Settings
+from worker.customerio.rate_limit import RequestPace
 from worker.dead.changes import DeadChanges
 from worker.dead.edits import Changes
 from worker.dead.letters import DeadLetters
@@ -38,6 +39,14 @@ class _Workshops(threading.local):
 
     def __init__(self) -> None:
         self.by_name: dict[str, Workshop] = {}
+        self._config: Integrations | None = None
+
+    def keep(self, config: Integrations) -> None:
+        """Close the sessions of integrations that another revision removed; those in use belong to other threads."""
+        if config is not self._config:
+            for name in self.by_name.keys() - config.integrations.keys():
+                self.by_name.pop(name).close()
+            self._config = config
 
 
 class Serving:
@@ -64,6 +73,7 @@ class Serving:
         self._claims = claims
         self._mine = _Workshops()
         self._fills: dict[str, Fill] = {}  # of each integration: threads learn from each other
+        self._paces: dict[str, RequestPace] = {}  # likewise: a permit that one thread took, any other may use
 
     def delivery(self, lane: Lane, stop: Stop) -> Delivery:
         """A delivery for one lease."""
@@ -88,6 +98,7 @@ class Serving:
 
     def _workshop(self, integration: Integration, stop: Stop) -> Workshop:
         """What an integration's deliveries and replays share, kept for the next lease."""
+        self._mine.keep(self._config())
         shops = self._mine.by_name
         made = shops.get(integration.name)
         if made is not None and not made.serves(integration):
@@ -95,8 +106,10 @@ class Serving:
             made = None
         if made is None:
             fill = self._fills.setdefault(integration.name, Fill(self._settings.batch_events))
+            pace = RequestPace(self._redis, integration.name, self._settings.requests_per_s)
+            pace = self._paces.setdefault(integration.name, pace)
             made = shops[integration.name] = Workshop(
-                integration, self._settings, self._redis, self._streams, self._holds, self._suppressed, stop, fill
+                integration, self._settings, self._redis, self._streams, self._holds, self._suppressed, stop, fill, pace
             )
         return made
 
