@@ -89,7 +89,9 @@ def hold(stack):
 
 def test_a_hold_ends_once_its_key_or_address_is_corrected(stack):
     """A key in a file is read again; an address is published. What waited is delivered."""
+    stack.kill("worker")  # a file is looked at every second: before that, the right key would still be served with
     stack.key.write_text("a former key")
+    stack.start("worker")
     send(stack, event_id="e1")
     until(lambda: hold(stack) == "unauthorized", "the key is refused")
     stack.key.write_text(KEY)
