@@ -19,6 +19,7 @@ from worker.dead.groups import Groups
 from worker.dead.letters import DeadLetters
 from worker.errors import OperatorError
 from worker.process.eventlog import EventLog
+from worker.process.instance import instance
 from worker.process.pulse import Pulse
 from worker.process.stop import Stop
 from worker.replay.claims import Claims
@@ -31,6 +32,7 @@ from worker.store import connect
 from worker.store.address import Address
 from worker.store.broker import Broker, find_broker
 from worker.store.counters import Counters
+from worker.store.holders import Holders
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
 from worker.store.layout import Layout, find_layout, write_layout
@@ -106,6 +108,11 @@ class Relay:
         return Processes(self.redis)
 
     @cached_property
+    def holders(self) -> Holders:
+        """Holders of leases: those of this process, and what is known of others."""
+        return Holders(self.redis, self.processes)
+
+    @cached_property
     def counters(self) -> Counters:
         """Counters that belong to no shard."""
         return Counters(self.redis)
@@ -134,6 +141,7 @@ class Relay:
             self.live.look()
         else:
             self.begin()
+        self.holders.speak()
         self.processes.beat(self.process())
         self._hand_on()
 
@@ -150,6 +158,7 @@ class Relay:
         self.pulse.stop()
         self._hand_on()
         with suppress(redis.RedisError, OSError, OperatorError):
+            self.holders.speak()
             self.processes.leave(self.process())
 
     def process(self) -> Process:
@@ -165,6 +174,7 @@ class Relay:
             owner="file" if self.settings.integrations else "store",
             missing=len(loaded.integrations.unresolved),
             shards=self.layout.shards,
+            instance=instance(),
         )
 
     @cached_property
@@ -345,7 +355,15 @@ class Relay:
 
         config = partial(getattr, self, "integrations")
         return Serving(
-            self.settings, config, self.redis, self.streams, self.holds, self.suppressed, self.jobs, self.claims
+            self.settings,
+            config,
+            self.redis,
+            self.streams,
+            self.holders,
+            self.holds,
+            self.suppressed,
+            self.jobs,
+            self.claims,
         )
 
     def delivery(self, lane: Lane, stop: Stop) -> "Delivery":

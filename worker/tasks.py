@@ -8,7 +8,6 @@ import atexit
 import logging
 import os
 import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -31,6 +30,7 @@ from worker.process.broker_link import is_demoted
 from worker.process.eventlog import EventLog, RareLog
 from worker.process.foreign import QUEUE, guard
 from worker.process.in_hand import InHand
+from worker.process.instance import new_token
 from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in, use_one_arena
 from worker.process.pulse import Pulse
@@ -253,7 +253,7 @@ def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
     with _stop, _redis_may_be_away():
         if _stop.asked():
             return  # this process is about to end: the next sweep finds the lane another one
-        while parts.delivery(lane, _stop).run(uuid.uuid4().hex, probe=probe) == "more":
+        while parts.delivery(lane, _stop).run(new_token(), probe=probe) == "more":
             if wake(integration, shard) or _stop.asked():
                 return  # the broker has the message: others get their turn first
             _in_hand.go_on()

@@ -247,6 +247,27 @@ def test_a_frozen_worker_loses_its_lease_and_changes_nothing(stack):
     assert stack.findings == []
 
 
+def test_an_event_in_the_hands_of_frozen_workers_is_not_buried(make_stack):
+    """Five workers in turn are frozen for longer than their leases: it waits until they go on, and is delivered."""
+    stack = make_stack(RELAY_LEASE_S="1", RELAY_SHARDS="1").start("simulator", "web", "beat")
+    freeze = stack.folder / "freeze"
+    freeze.touch()
+    ids = send(stack, "FREEZER", "ACTIVATE")
+    command = procfile()["worker"].replace("worker.tasks", "tests.acceptance.freezing_app")
+    frozen = [f"frozen-{n}" for n in range(5)]
+    for name in frozen:
+        process = psutil.Process(stack.spawn(name, command).pid)
+        until(lambda: process.status() == psutil.STATUS_STOPPED, "it is frozen")  # noqa: B023 - awaited here
+    stack.spawn("worker", command)
+    until(lambda: "crashes_uncertain integration=production" in stack.log("worker"), "nothing is certain")
+    freeze.unlink()
+    assert (stack.account.dead, stack.account.delivered) == (0, 0)
+    for name in frozen:
+        os.kill(stack.processes[name].pid, signal.SIGCONT)
+    until(lambda: stack.account.delivered == 2, "both are delivered", within_s=30)
+    assert (stack.account.dead, arrived(stack), stack.findings) == (0, ids, [])
+
+
 def _is_connected(pid, port):
     family = [psutil.Process(pid), *psutil.Process(pid).children()]
     return any(

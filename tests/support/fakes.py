@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import contextmanager
 
 import orjson
 
@@ -15,7 +16,7 @@ from worker.errors import LeaseLostError
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
 from worker.store.entry_id import order
-from worker.store.stream import CAUTIOUS_EVENTS, Following, Lane, Taken
+from worker.store.stream import CAUTIOUS_EVENTS, Following, Lane, Taken, Vanished
 
 LANE = Lane("app", "production", 0)
 BOUNDS = Bounds(batch_events=50, probe_events=3, budget_s=60, lease_s=6, patience_s=60)
@@ -72,6 +73,7 @@ class MemoryShelf:
         self.lease = ""
         self.wake = ""
         self.flight: dict[str, object] = {}
+        self.gone: dict[str, tuple[str, str]] = {}  # holders that vanished: the phase, the event alone in hand
         self.ledger: Counter[str] = Counter()
         self.dead: dict[str, dict] = {}
         self.people: dict[str, bytes] = {}
@@ -117,6 +119,7 @@ class MemoryShelf:
             flight["deaths"] = flight.get("deaths", 0) + 1
             if phase := flight.get("phase"):
                 flight[phase] = flight.get(phase, 0) + 1
+            self.gone[flight["token"]] = (phase or "-", flight.get("alone", "-"))
         flight["token"] = token
         flight.pop("phase", None)
         flight.pop("step", None)
@@ -126,7 +129,27 @@ class MemoryShelf:
             flight.setdefault("until", found[-1][0])
             found = found[: CAUTIOUS_EVENTS[min(deaths, 3) - 1]]
         known = [flight.get(name, 0) for name in ("mapping", "sending")]
-        return Taken(self.cursor, deaths, flight.get("until", ""), flight.get("alone", ""), *known, found)
+        alone = flight.get("alone", "")
+        gone = [
+            Vanished(name, phase, 0) for name, (phase, entry) in self.gone.items() if phase != "-" and entry == alone
+        ]
+        return Taken(self.cursor, deaths, flight.get("until", ""), alone, *known, found, gone)
+
+    def survive(self, token):
+        """A holder lives: the crash that was counted is taken back, or not counted."""
+        flight = self.flight
+        if token in self.gone:
+            phase, entry = self.gone.pop(token)
+            if flight.get("deaths", 0) <= 1:
+                for name in ("deaths", "until", "mapping", "sending"):
+                    flight.pop(name, None)
+                return
+            flight["deaths"] -= 1
+            if entry == flight.get("alone") and flight.get(phase, 0) > 0:
+                flight[phase] -= 1
+        elif flight.get("token") == token:
+            self.lease = "" if self.lease == token else self.lease
+            self._let_go()
 
     def caution(self, lane, token, alone, phase):
         self._check(token)
@@ -171,6 +194,7 @@ class MemoryShelf:
         if "stuck" in self.flight and order(done.cursor) >= order(self.flight["stuck"]):
             del self.flight["stuck"], self.flight["refusals"]
         if done.calm and "deaths" in self.flight:
+            self.gone = {}
             for name in ("deaths", "until", "alone", "mapping", "sending", "phase"):
                 self.flight.pop(name, None)
 
@@ -182,14 +206,17 @@ class MemoryShelf:
         if waits and keep:
             return "more"
         self.lease = ""
+        self._let_go()
+        if waits and mark:
+            self.wake = token
+        return "more" if waits else "empty"
+
+    def _let_go(self):
         if {"until", "stuck"} & self.flight.keys():
             for name in ("token", "step", "phase"):
                 self.flight.pop(name, None)
         else:
-            self.flight = {}
-        if waits and mark:
-            self.wake = token
-        return "more" if waits else "empty"
+            self.flight, self.gone = {}, {}
 
     def books(self):
         """What the ledger says, without the histogram."""
@@ -260,6 +287,8 @@ class Bench:
         self.fill = Fill(bounds.batch_events)
         self.sender = Sender(self.api, attempts, 8.0, 1000.0, self.slept_s.append)
         self._runs = 0
+        self.unsaid: list[str] = []
+        self.living: set[str] = set()  # holders whose process is frozen
 
     def hold(self, kind, **facts):
         self.holds.append({"kind": kind, **facts})
@@ -273,7 +302,27 @@ class Bench:
         requests = Requests(LANE, self.mapper, self.sender, self.shelf.states, self.fill, self.stopping)
         told = self.mapper.integration
         settler = Settler(LANE, told.revision_name, told.revision, told.source_identity)
-        return Delivery(LANE, self.shelf, requests, settler, self, self.bounds, self.stopping)
+        return Delivery(LANE, self.shelf, requests, settler, self, self, self.bounds, self.stopping)
+
+    @contextmanager
+    def surviving(self, _lane, _in_hand, token):
+        """As the real one; what lives says so at the next `speak`."""
+        try:
+            yield
+        except (LeaseLostError, ConnectionError):
+            self.unsaid.append(token)
+            raise
+
+    def survived(self, _lane, _in_hand, token):
+        self.unsaid.append(token)
+
+    def may_live(self, vanished):
+        return [one for one in vanished if one.token in self.living]
+
+    def speak(self):
+        """Everybody who lives says so."""
+        while self.unsaid:
+            self.shelf.survive(self.unsaid.pop())
 
     def run(self, *, probe=False):
         """One lease."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 import msgspec
@@ -13,7 +14,7 @@ from worker.errors import LeaseLostError, StoppedError, UnknownStateError
 from worker.mapping.decision import Composed
 from worker.process.eventlog import EventLog
 from worker.store.lease import Lease
-from worker.store.stream import Following, Lane, Phase, Settlement, Taken
+from worker.store.stream import Following, InHand, Lane, Phase, Settlement, Taken, Vanished
 
 log = EventLog(__name__)
 
@@ -45,6 +46,14 @@ class Shelf(Protocol):
     ) -> Literal["lost", "more", "empty"]: ...
 
 
+class Survival(Protocol):
+    """What a holder needs of the others; `worker.store.holders.Holders` says what each does."""
+
+    def surviving(self, lane: Lane, in_hand: InHand, token: str) -> AbstractContextManager[None]: ...
+    def survived(self, lane: Lane, in_hand: InHand, token: str) -> None: ...
+    def may_live(self, vanished: Sequence[Vanished]) -> Sequence[Vanished]: ...
+
+
 class Bounds(msgspec.Struct, frozen=True):
     """How much and how long: events a batch, events a probe, seconds a task, lease and patience in seconds."""
 
@@ -65,6 +74,7 @@ class Delivery:
         requests: Requests,
         settler: Settler,
         gate: Gate,
+        holders: Survival,
         bounds: Bounds,
         stopping: Callable[[], bool] = lambda: False,
         full: Callable[[int], bool] = lambda _: False,
@@ -74,12 +84,21 @@ class Delivery:
         self.requests = requests
         self.settler = settler
         self.gate = gate
+        self.holders = holders
         self.bounds = bounds
         self.stopping = stopping
         self.full = full  # whether the dead limit is reached, after so many more burials
 
     def run(self, token: str, *, probe: bool = False) -> Ended:
         """Deliver until nothing waits, the budget is spent, or the destination fails."""
+        try:
+            with self.holders.surviving(self.lane, "flight", token):
+                return self._run(token, probe=probe)
+        except LeaseLostError:
+            log.warning("lease_lost", integration=self.lane.integration, shard=self.lane.shard)
+            return "lost"
+
+    def _run(self, token: str, *, probe: bool) -> Ended:
         lane, bounds = self.lane, self.bounds
         since_s = time.monotonic()
         most = bounds.probe_events if probe else min(bounds.batch_events, self.requests.entries)
@@ -91,9 +110,6 @@ class Delivery:
         try:
             with lease:
                 return run.serve()
-        except LeaseLostError:
-            log.warning("lease_lost", integration=lane.integration, shard=lane.shard)
-            return "lost"
         except StoppedError:
             # What is in flight is abandoned unsettled: sent again by the next holder, it has no second effect.
             log.info("batch_abandoned", integration=lane.integration, shard=lane.shard)
@@ -124,7 +140,9 @@ class _Run:
     def serve(self) -> Ended:
         """Step after step, until nothing waits, the budget is spent, or the integration is held."""
         started = time.monotonic()
-        self._bury_poison()
+        if not self._bury_poison():
+            self.release(mark=False)
+            return "busy"  # a sweep looks again
         spent = False  # not before something is done
         while True:
             if not self._queue:
@@ -146,7 +164,11 @@ class _Run:
 
     def release(self, *, keep: bool = False, mark: bool = True) -> Literal["lost", "more", "empty"]:
         """Release the lease; with `keep`, not while events wait."""
-        return self._parts.shelf.release(self._parts.lane, self._token, self._cursor, keep=keep, mark=mark)
+        parts = self._parts
+        left = parts.shelf.release(parts.lane, self._token, self._cursor, keep=keep, mark=mark)
+        if left == "lost":
+            parts.holders.survived(parts.lane, "flight", self._token)
+        return left
 
     def _step(self) -> Literal["settled", "answered", "held"]:
         """Compose, send and settle one request; "answered" when Customer.io has judged it."""
@@ -201,10 +223,13 @@ class _Run:
             return []  # each is then decided alone, when its turn comes
         return self._requests.keys_of(self._requests.decide(self._queue[: self._requests.size]))
 
-    def _bury_poison(self) -> None:
-        """After unexplained deaths of holders: bury the event that they had alone in hand."""
+    def _bury_poison(self) -> bool:
+        """After unexplained deaths of holders: bury the event that they had alone in hand.
+
+        False while it is not certain that they are dead: one that lives will say so.
+        """
         if not self._caution.events:
-            return
+            return True
         log.warning(
             "shard_with_crashes",
             integration=self._parts.lane.integration,
@@ -212,9 +237,13 @@ class _Run:
             crashes=self._taken.deaths,
             batch=self._caution.events,
         )
-        dead = self._caution.poison()
+        dead = self._caution.poison(self._parts.holders.may_live)
+        if dead == "uncertain":
+            log.info("crashes_uncertain", integration=self._parts.lane.integration, shard=self._parts.lane.shard)
+            return False
         if dead is not None:
             self._settle(Request(1, Composed([], [dead], {})), 0)
+        return True
 
     def _is_poisoned(self, request: Request) -> bool:
         """Whether this request holds poison: Customer.io fails (5xx) at it, or refuses an event that was sent alone.

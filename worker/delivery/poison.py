@@ -1,14 +1,15 @@
 """The search for poison: the event that kills its worker, or that Customer.io fails at."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Literal
 
 from worker.mapping.decision import Decision, Learn, Send
 from worker.mapping.outcome import Dead
 from worker.store.entry_id import order
-from worker.store.stream import CAUTIOUS_EVENTS, Taken
+from worker.store.stream import CAUTIOUS_EVENTS, Taken, Vanished
 
 # Deaths of holders that had one event alone in hand before it is buried: while they mapped it, and while they waited
 # for Customer.io, where a holder that is killed for another reason most likely is.
@@ -41,6 +42,21 @@ def deciding(lease_s: float, *, cautious: bool) -> Iterator[None]:
             _DECIDING.release()
 
 
+MayLive = Callable[[Sequence[Vanished]], Sequence[Vanished]]
+"""Which of the holders that vanished may be alive; `worker.store.holders.Holders` says more."""
+
+
+def is_certain(mapping: int, sending: int, vanished: Sequence[Vanished], may_live: MayLive) -> bool | None:
+    """Whether so many crashes at an event, in each phase of its trials, make it poison.
+
+    None while that is not certain: who has vanished may be alive.
+    """
+    if mapping < DEATHS_MAPPING and sending < DEATHS_SENDING:
+        return False
+    living = Counter(one.phase for one in may_live(vanished))
+    return mapping - living["mapping"] >= DEATHS_MAPPING or sending - living["sending"] >= DEATHS_SENDING or None
+
+
 class Caution:
     """After unexplained deaths of holders: smaller batches, then single events, until the batch is passed."""
 
@@ -56,14 +72,15 @@ class Caution:
         """Whether events are tried one by one, each noted first, so that the next process knows what was in hand."""
         return self.events == 1
 
-    def poison(self) -> Dead | None:
+    def poison(self, may_live: MayLive) -> Dead | Literal["uncertain"] | None:
         """The end of the first event, when enough holders have crashed with it alone in hand."""
         taken = self._taken
         if not self.events or taken.alone != taken.entries[0][0]:
             return None
-        if taken.mapping < DEATHS_MAPPING and taken.sending < DEATHS_SENDING:
-            return None
-        return crashed_worker(taken.deaths, taken.mapping + taken.sending)
+        certain = is_certain(taken.mapping, taken.sending, taken.vanished, may_live)
+        if certain is None:
+            return "uncertain"
+        return crashed_worker(taken.deaths, taken.mapping + taken.sending) if certain else None
 
     def is_past(self, cursor: str) -> bool:
         """Whether, with the cursor here, nothing is left of the batch that killed earlier holders."""

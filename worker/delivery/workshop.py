@@ -17,6 +17,7 @@ from worker.delivery.settlement import Settler
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
 from worker.process.stop import Stop
+from worker.store.holders import Holders
 from worker.store.holds import Holds, IntegrationHold
 from worker.store.stream import Lane, Streams
 from worker.store.suppression import Suppressed
@@ -31,6 +32,7 @@ class Workshop:
         chosen: Settings,
         client: redis.Redis,
         streams: Streams,
+        holders: Holders,
         holds: Holds,
         suppressed: Suppressed,
         stop: Stop,
@@ -55,6 +57,7 @@ class Workshop:
         self._fill = fill
         self._bound = DeadBound(client, chosen.shards, integration.name, chosen.dead_limit)
         self._streams = streams
+        self.holders = holders
         self._suppressed = suppressed
         self._stop = stop
 
@@ -73,7 +76,15 @@ class Workshop:
         settler = Settler(lane, integration.revision_name, integration.revision, integration.source_identity)
         requests = self.requests(lane, self._fill)
         return Delivery(
-            lane, self._streams, requests, settler, self.gate, self.bounds, self._stop.asked, self._bound.reached
+            lane,
+            self._streams,
+            requests,
+            settler,
+            self.gate,
+            self.holders,
+            self.bounds,
+            self._stop.asked,
+            self._bound.reached,
         )
 
     @property

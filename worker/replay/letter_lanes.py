@@ -11,7 +11,7 @@ from worker.errors import LeaseLostError
 from worker.mapping.outcome import Filtered
 from worker.replay.jobs import COUNTS_S
 from worker.store.keys import cause_key, job_part_key
-from worker.store.stream import CAUTIOUS_LETTERS, Burial, Lane, Phase, pack, script
+from worker.store.stream import CAUTIOUS_LETTERS, Burial, Lane, Phase, Vanished, pack, read_vanished, script
 
 Became = Burial | Filtered | Literal["refused"] | None
 """What a replay made of a dead letter: dead again, filtered, or delivered (None); a person's properties: refused."""
@@ -26,7 +26,7 @@ class Turn(msgspec.Struct):
 
     `deaths` counts workers that vanished with letters of this lane in hand, `mapping` and `sending` those that had the
     first one alone by then, while it was mapped and while it was sent; `search` is the bound on a turn while a refused
-    letter is looked for (0: it is not).
+    letter is looked for (0: it is not); `vanished` says who those were.
     """
 
     deaths: int
@@ -34,6 +34,7 @@ class Turn(msgspec.Struct):
     sending: int
     search: int
     letters: dict[str, Letter | None]
+    vanished: list[Vanished] = []
 
     @property
     def alone(self) -> bool:
@@ -78,10 +79,10 @@ class LetterLanes:
         if isinstance(reply, bytes):
             ended: Literal["empty", "busy", "live"] = reply.decode()  # type: ignore[assignment]
             return ended
-        deaths, mapping, sending, search, ids, records = reply
+        deaths, mapping, sending, search, ids, records, gone = reply
         letters = [decode_letter(record) if record else None for record in records]
         by_id = dict(zip((i.decode() for i in ids), letters, strict=True))
-        return Turn(deaths, mapping, sending, search, by_id)
+        return Turn(deaths, mapping, sending, search, by_id, read_vanished(gone))
 
     def caution(self, lane: Lane, token: str, phase: Phase) -> None:
         """Note what the letter that is alone in hand goes through: a holder that vanishes then may be its work."""

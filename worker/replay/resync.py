@@ -7,7 +7,7 @@ changes nothing where Customer.io knows it already. The lane's lease is held, so
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from worker.delivery.lease_run import Bounds
+from worker.delivery.lease_run import Bounds, Survival
 from worker.delivery.request import Gate, Request, Requests, hold
 from worker.mapping.decision import Composed
 from worker.mapping.mapper import Mapper
@@ -39,9 +39,10 @@ class Resync(Replay):
         read_states: Callable[[Sequence[str]], Sequence[bytes | None]],
         gate: Gate,
         renew: Callable[[str], bool],
+        holders: Survival,
         bounds: Bounds,
     ) -> None:
-        super().__init__(lane, job_id, lanes, requests, gate, renew, bounds)
+        super().__init__(lane, job_id, lanes, requests, gate, renew, holders, bounds)
         self._mapper = mapper
         self._read_states = read_states
 

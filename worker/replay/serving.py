@@ -27,6 +27,7 @@ from worker.replay.jobs import Jobs
 from worker.replay.letter_lanes import LetterLanes
 from worker.replay.resync import PeopleLanes, Resync
 from worker.replay.turn import TURN_LETTERS, Replay
+from worker.store.holders import Holders
 from worker.store.holds import Holds
 from worker.store.stream import WAKE_MS, Lane, Streams
 from worker.store.suppression import Suppressed
@@ -58,6 +59,7 @@ class Serving:
         config: Callable[[], Integrations],
         client: redis.Redis,
         streams: Streams,
+        holders: Holders,
         holds: Holds,
         suppressed: Suppressed,
         jobs: Jobs,
@@ -67,6 +69,7 @@ class Serving:
         self._config = config
         self._redis = client
         self._streams = streams
+        self._holders = holders
         self._holds = holds
         self._suppressed = suppressed
         self._jobs = jobs
@@ -109,7 +112,16 @@ class Serving:
             pace = RequestPace(self._redis, integration.name, self._settings.requests_per_s)
             pace = self._paces.setdefault(integration.name, pace)
             made = shops[integration.name] = Workshop(
-                integration, self._settings, self._redis, self._streams, self._holds, self._suppressed, stop, fill, pace
+                integration,
+                self._settings,
+                self._redis,
+                self._streams,
+                self._holders,
+                self._holds,
+                self._suppressed,
+                stop,
+                fill,
+                pace,
             )
         return made
 
@@ -131,6 +143,7 @@ class Serving:
         requests, renew_both = shop.requests(lane, Fill(TURN_LETTERS)), shop.lease_renewal(lane, renew)
         if job.kind == "people":
             people, states = self.lanes(PeopleLanes), self._streams.states
-            return Resync(lane, job.id, people, requests, shop.mapper, states, shop.gate, renew_both, shop.bounds)
+            parts = (shop.gate, renew_both, shop.holders, shop.bounds)
+            return Resync(lane, job.id, people, requests, shop.mapper, states, *parts)
         lanes = self.lanes(LetterLanes if job.kind == "letters" else EventLanes)
-        return Replay(lane, job.id, lanes, requests, shop.gate, renew_both, shop.bounds)
+        return Replay(lane, job.id, lanes, requests, shop.gate, renew_both, shop.holders, shop.bounds)

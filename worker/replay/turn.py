@@ -6,7 +6,6 @@ reverts nothing. A letter that kills its worker is found as delivery finds such 
 """
 
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal, Protocol
@@ -15,14 +14,15 @@ import msgspec
 
 from worker.dead.burying import bury_again
 from worker.dead.letter import Letter, event_of
-from worker.delivery.lease_run import Bounds
-from worker.delivery.poison import DEATHS_MAPPING, DEATHS_SENDING, crashed_worker, deciding
+from worker.delivery.lease_run import Bounds, Survival
+from worker.delivery.poison import crashed_worker, deciding, is_certain
 from worker.delivery.request import Gate, Request, Requests, hold
 from worker.delivery.settlement import settled_as, trail_change
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
 from worker.mapping.decision import Decision, again
 from worker.mapping.outcome import Dead
 from worker.process.eventlog import EventLog
+from worker.process.instance import new_token
 from worker.replay.letter_lanes import Became, Turn
 from worker.store.lease import Lease
 from worker.store.stream import Lane, Phase
@@ -75,6 +75,7 @@ class Replay:
         requests: Requests,
         gate: Gate,
         renew: Callable[[str], bool],
+        holders: Survival,
         bounds: Bounds,
     ) -> None:
         self._lane = lane
@@ -83,13 +84,22 @@ class Replay:
         self._requests = requests
         self._gate = gate
         self._renew = renew  # prolongs the lane's lease, and the claim on the job with it
+        self._holders = holders
         self._bounds = bounds
 
     def turn(self, most: int, *, overtake: bool = False, probe: bool = False) -> Ended:
         """Try up to `most` letters; `probe` tries a few, once, to see whether a held integration may be resumed."""
         if self._requests.in_shadow:
             return Ended("shadow")  # what is replayed is meant to be sent: it waits for `send = true`
-        token = uuid.uuid4().hex
+        token = new_token()
+        try:
+            with self._holders.surviving(self._lane, "inhand", token):
+                return self._turn(token, most, overtake=overtake, probe=probe)
+        except LeaseLostError:
+            log.warning("lease_lost", integration=self._lane.integration, shard=self._lane.shard)
+            return Ended("busy")
+
+    def _turn(self, token: str, most: int, *, overtake: bool, probe: bool) -> Ended:
         most = min(most, self._bounds.probe_events) if probe else most
         since_s = time.monotonic()
         turn = self._letters.take(self._lane, self._job_id, token, most, overtake=overtake)
@@ -98,9 +108,6 @@ class Replay:
         try:
             with Lease(lambda: self._renew(token), self._bounds.lease_s, self._bounds.patience_s, since_s) as lease:
                 return self._serve(turn, token, lease, probe=probe)
-        except LeaseLostError:
-            log.warning("lease_lost", integration=self._lane.integration, shard=self._lane.shard)
-            return Ended("busy")
         except StoppedError:
             # What is in flight is abandoned unsettled: sent again by the next turn, it has no second effect.
             return self._settle("stopped", token, [], {}, turn.search)
@@ -110,10 +117,14 @@ class Replay:
 
     def _serve(self, turn: Turn, token: str, lease: Lease, *, probe: bool) -> Ended:
         present = [letter for letter in turn.letters.values() if letter is not None]
+        certain = is_certain(turn.mapping, turn.sending, turn.vanished, self._holders.may_live)
+        if present and certain is None:
+            log.info("crashes_uncertain", integration=self._lane.integration, shard=self._lane.shard)
+            return self._settle("busy", token, [], {}, turn.search)  # who lives will say so
         gone: list[Outcome] = [(dead_id, None, None) for dead_id, letter in turn.letters.items() if letter is None]
         with deciding(self._bounds.lease_s, cautious=turn.deaths > 0):
             self._note(turn, token, "mapping")
-            request = self._requests.compose(self._decide(present, turn))
+            request = self._requests.compose(self._decide(present, turn, poison=bool(certain)))
             self._note(turn, token, "sending")
         present = present[: request.events]
         if request.composed.operations:
@@ -137,7 +148,7 @@ class Replay:
         if turn.alone:
             self._letters.caution(self._lane, token, phase)
 
-    def _decide(self, letters: Sequence[Letter], turn: Turn) -> list[Decision]:
+    def _decide(self, letters: Sequence[Letter], turn: Turn, *, poison: bool) -> list[Decision]:
         if turn.deaths:
             log.warning(
                 "replay_with_crashes",
@@ -146,7 +157,7 @@ class Replay:
                 crashes=turn.deaths,
                 letters=len(letters),
             )
-        if letters and (turn.mapping >= DEATHS_MAPPING or turn.sending >= DEATHS_SENDING):
+        if letters and poison:
             return [crashed_worker(turn.deaths, turn.mapping + turn.sending)]
         decisions = self._requests.decide_each([partial(event_of, letter) for letter in letters])
         return [again(one) if letter.settled else one for letter, one in zip(letters, decisions, strict=True)]
@@ -176,7 +187,7 @@ class Replay:
 
     def _settle(
         self,
-        how: Literal["settled", "held", "stopped"],
+        how: Literal["settled", "held", "stopped", "busy"],
         token: str,
         outcomes: Sequence[Outcome],
         people: Mapping[str, bytes],

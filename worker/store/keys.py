@@ -13,8 +13,9 @@ relay:{S}:lease:<integration>        string  token of its holder; 1; expires, or
 relay:{S}:wake:<integration>         string  a wake-up is on its way; 1; expires, or `take`
 relay:{S}:hold:<integration>         string  the integration is held; 1; `resume`
 relay:{S}:flight:<integration>       hash    a lease not let go: token, step; after unexplained deaths also deaths,
-                                             until, alone, mapping, sending, phase; where the destination fails
-                                             also stuck, refusals; 10 fields; its holder
+                                             until, alone, mapping, sending, phase, and of each of
+                                             these holders gone:<token> (since when, phase, alone); where the
+                                             destination fails also stuck, refusals; 64 fields; its holder
 relay:{S}:ledger:<integration>       hash    base, position, delivered, filtered:<reason>, dead, late_ms:<bound>,
                                              late_ms_sum, properties (letters of events that are not dead); a field a
                                              reason; nobody
@@ -29,7 +30,8 @@ relay:{S}:deadcause:<integration>:<cause>  zset  id by time of failure; as dead;
 relay:{S}:deadtrail:<integration>    list    who discarded what, and why; 1000; trimmed as it grows
 relay:deadnumbers                    hash    group of dead letters -> number, when it was last listed; one a group; the
                                              reader, a day after that
-relay:{S}:inhand:<integration>       hash    token, ids of the dead letters a replay is sending, deaths; 100; its end
+relay:{S}:inhand:<integration>       hash    token, ids of the dead letters a replay is sending, deaths as above; 170;
+                                             its end
 relay:{S}:replay:<integration>:<job> zset    ids of the dead letters a job has yet to try; as dead; their outcome, abort
 relay:{S}:replayed:<integration>:<job>  hash  what became of a job's letters; a field a reason; its end, or expires
 relay:{S}:carried:<integration>:<job>  hash   id -> archived event that a job sends; 100,000 a job; its end, or expires

@@ -1,5 +1,6 @@
 """Heartbeats: which processes of the relay are alive, and what each of them runs."""
 
+from collections import deque
 from typing import Any, Literal
 
 import msgspec
@@ -13,13 +14,16 @@ Role = Literal["web", "worker", "child", "beat", "console", "up", "command"]
 # After this long without a heartbeat a process is dead or cannot reach Redis; after an hour it is forgotten.
 SILENT_MS = 15_000
 _FORGOTTEN_MS = 3_600_000
+# Of a process's own heartbeats so many are remembered: a minute's.
+_OWN_BEATS = 60
 
 
 class Process(msgspec.Struct, frozen=True):
     """A process: its host, pid and role, its version, the revision it runs and since when (Unix ms).
 
     `owner` is who it takes its configuration from, `missing` how many secrets of it are missing there, `shards` how
-    many shards it serves (0: it does not say). `silent_ms` is how long ago it was last alive, by Redis's clock.
+    many shards it serves (0: it does not say), `instance` a name that no other process
+    ever has. `silent_ms` is how long ago it was last alive, by Redis's clock.
     """
 
     host: str
@@ -32,6 +36,7 @@ class Process(msgspec.Struct, frozen=True):
     missing: int = 0
     shards: int = 0
     silent_ms: int = 0
+    instance: str = ""
 
     @property
     def alive(self) -> bool:
@@ -48,10 +53,23 @@ class Processes:
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
         self._beat = client.register_script(script("heartbeat"))
+        self.own_beats: deque[int] = deque(maxlen=_OWN_BEATS)  # when this process was last alive, by Redis's clock (ms)
 
     def beat(self, process: Process) -> None:
         """Note that a process is alive."""
-        self._beat(keys=[PROCESSES], args=[_name(process), msgspec.json.encode(process)])
+        now_ms: Any = self._beat(keys=[PROCESSES], args=[_name(process), msgspec.json.encode(process)])
+        self.own_beats.append(int(now_ms))
+
+    def beats(self) -> dict[str, int]:
+        """When each process was last alive (ms, by Redis's clock), by its instance."""
+        found = {}
+        for raw in self._redis.hvals(PROCESSES):
+            stamp, _, about = raw.partition(b" ")
+            try:
+                found[_DECODER.decode(about).instance] = int(stamp)
+            except (msgspec.DecodeError, ValueError):
+                continue
+        return found
 
     def leave(self, process: Process) -> None:
         """Note that a process ended on purpose."""

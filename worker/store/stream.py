@@ -69,13 +69,24 @@ CAUTIOUS_EVENTS = (50, 5, 1)
 CAUTIOUS_LETTERS = (10, 1)
 
 Phase = Literal["mapping", "sending"]
+# The key of what a lane's holder has in hand: events, or a replay's dead letters.
+InHand = Literal["flight", "inhand"]
+
+
+class Vanished(msgspec.Struct, frozen=True):
+    """A holder that vanished with one event alone in hand: its token, the phase, since when it is missed (ms)."""
+
+    token: str
+    phase: Phase
+    since_ms: int
 
 
 class Taken(msgspec.Struct):
     """A lease and what it found.
 
     `deaths` counts earlier holders that vanished, `until` is the last entry of the batch they vanished in. `alone` is
-    the entry that was tried alone last; `mapping` and `sending` count the deaths in these phases of its trials.
+    the entry that was tried alone last; `mapping` and `sending` count the deaths in these phases of its trials, and
+    `vanished` says who they were.
     """
 
     cursor: str
@@ -85,6 +96,7 @@ class Taken(msgspec.Struct):
     mapping: int
     sending: int
     entries: list[Entry]
+    vanished: list[Vanished] = []
 
 
 class Burial(msgspec.Struct, frozen=True):
@@ -187,8 +199,9 @@ class Streams:
         reply = self._take(keys=keys, args=args)
         if isinstance(reply, bytes):
             return "held" if reply == b"held" else "busy"
-        cursor, deaths, until, alone, mapping, sending, rows = reply
-        return Taken(cursor.decode(), deaths, until.decode(), alone.decode(), mapping, sending, entries(rows))
+        cursor, deaths, until, alone, mapping, sending, rows, gone = reply
+        found = (cursor.decode(), deaths, until.decode(), alone.decode(), mapping, sending, entries(rows))
+        return Taken(*found, read_vanished(gone))
 
     def caution(self, lane: Lane, token: str, alone: str, phase: Phase) -> None:
         """Note, before it is tried alone, the entry that may have killed earlier holders.
@@ -305,6 +318,11 @@ def _raised(replies: list[Any]) -> list[Any]:
 def entries(rows: Sequence[Any]) -> list[Entry]:
     """Stream entries out of Redis's own reply to a script; a foreign entry without our field becomes empty bytes."""
     return [(row[0].decode(), row[1][1] if row[1][0] == b"b" else b"") for row in rows]
+
+
+def read_vanished(flat: Sequence[Any]) -> list[Vanished]:
+    """Holders that vanished, out of a script's flat list."""
+    return [Vanished(flat[n].decode(), flat[n + 1].decode(), flat[n + 2]) for n in range(0, len(flat), 3)]
 
 
 def read_range(

@@ -12,8 +12,10 @@ from tests.support.waiting import until
 from worker.customerio.track_api import TrackApi
 from worker.delivery.poison import _DECIDING
 from worker.mapping.mapper import Mapper
+from worker.process.stop import Stop
 from worker.replay.job import Job
 from worker.replay.letter_lanes import LetterLanes, Turn
+from worker.store.holders import Holders
 from worker.store.keys import job_part_key
 from worker.store.stream import Lane
 
@@ -310,6 +312,7 @@ def test_a_letter_that_kills_its_worker_is_found_and_named(dead, monkeypatch):
         return decide(self, one, *facts)
 
     monkeypatch.setattr(Mapper, "decide", lethal)
+    monkeypatch.setattr(Holders, "may_live", lambda *_: [])  # this process only plays dead
     job_id = dead.start(dead.letters())
     deaths = 0
     while dead.job(job_id).state == "running":
@@ -324,6 +327,31 @@ def test_a_letter_that_kills_its_worker_is_found_and_named(dead, monkeypatch):
     assert [(one.reason, one.replays) for one in dead.letters()] == [("crashed_worker", 1)]
     assert deaths == 4
     assert dead.account().dead == 1
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_letters_whose_holders_lose_the_lease_and_live_are_delivered(dead, monkeypatch, speaks):
+    """Again and again, in two jobs: who lives says so; until all have, their letter waits, and is then delivered."""
+    bury(dead, event(3, "BAD"))
+    (letter,), lane = dead.letters(), Lane("app", "production", dead.letters()[0].shard)
+    losses, decide = [0] * 12, Mapper.decide
+
+    def slow(self, *facts):
+        if losses:
+            losses.pop()
+            dead.parts.redis.delete(lane.key("lease"))  # it expired
+        return decide(self, *facts)
+
+    monkeypatch.setattr(Mapper, "decide", slow)
+    jobs = [dead.job(dead.start([letter])) for _ in range(2)]
+    for n in range(12):
+        dead.parts.serving._turns(Stop(), jobs[n % 2], "production", letter.shard, lambda: None).turn(100)
+        if speaks:
+            dead.parts.holders.speak()
+    dead.parts.holders.speak()
+    losses.clear()
+    dead.work()
+    assert (dead.letters(), dead.account().delivered, dead.account().dead) == ([], 1, 0)
 
 
 def test_a_letter_beside_one_that_kills_is_not_taken_for_it(dead, monkeypatch):

@@ -25,7 +25,7 @@ def dead(tmp_path, redis_url, customerio):
 def serving_of(dead, config):
     """What serves the integrations that `config` gives."""
     parts = dead.parts
-    known = (parts.redis, parts.streams, parts.holds, parts.suppressed, parts.jobs, parts.claims)
+    known = (parts.redis, parts.streams, parts.holders, parts.holds, parts.suppressed, parts.jobs, parts.claims)
     return Serving(dead.settings, config, *known)
 
 

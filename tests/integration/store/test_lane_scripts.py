@@ -42,7 +42,8 @@ def burial(entry_id, cause="c1"):
 
 
 def flight(client):
-    return {name.decode(): value.decode() for name, value in client.hgetall(LANE.key("flight")).items()}
+    known = {name.decode(): value.decode() for name, value in client.hgetall(LANE.key("flight")).items()}
+    return {name: value for name, value in known.items() if not name.startswith("gone:")}
 
 
 def ledger(client):

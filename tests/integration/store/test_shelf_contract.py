@@ -8,7 +8,7 @@ import pytest
 from tests.support.fakes import MemoryShelf
 from worker.errors import LeaseLostError
 from worker.store.keys import person_key
-from worker.store.stream import Burial, Lane, Settlement, Streams, Taken
+from worker.store.stream import Burial, Lane, Settlement, Streams, Taken, script
 
 LANE = Lane("app", "production", 3)
 PERSON = person_key(3, "production", "abc")
@@ -36,7 +36,18 @@ class RealShelf(Streams):
     @property
     def flight(self):
         counts = {"deaths", "mapping", "sending", "refusals", "step"}
-        return {name: int(value) if name in counts else value for name, value in self._hash("flight").items()}
+        return {name: int(value) if name in counts else value for name, value in self._flight("")}
+
+    @property
+    def gone(self):
+        return {name: tuple(value.split(" ")[1:]) for name, value in self._flight("gone:")}
+
+    def _flight(self, prefix):
+        rows = self._hash("flight").items()
+        return [(name.removeprefix("gone:"), value) for name, value in rows if name.startswith("gone:") == bool(prefix)]
+
+    def survive(self, token):
+        self._redis.register_script(script("survive"))(keys=[LANE.key("lease"), LANE.key("flight")], args=[token])
 
     @property
     def ledger(self):
@@ -89,7 +100,16 @@ def settle(shelf, token, step, cursor, events, *, more=0, **facts):
 
 def state(shelf):
     """All that a test looks at."""
-    return (shelf.cursor, shelf.lease, shelf.flight, +shelf.ledger, shelf.dead, shelf.states([PERSON]), shelf.woken)
+    return (
+        shelf.cursor,
+        shelf.lease,
+        shelf.flight,
+        shelf.gone,
+        +shelf.ledger,
+        shelf.dead,
+        shelf.states([PERSON]),
+        shelf.woken,
+    )
 
 
 def test_a_take_reads_what_waits_behind_the_cursor(shelf):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fakes import BOUNDS, Bench, integration, raw_event
+from worker.errors import LeaseLostError
 from worker.mapping.mapper import Mapper
 
 RUNS_A_KILLER = 8
@@ -110,3 +111,40 @@ def test_a_clean_stop_is_no_death():
     stop.clear()
     run_to_the_end(bench, RUNS_A_KILLER)
     assert bench.shelf.dead_events() == [("KILLER-2", "crashed_worker")]
+
+
+@given(st.lists(st.sampled_from(["lives", "frozen"]), min_size=5, max_size=12))
+def test_holders_that_live_bury_nothing(ends):
+    """They lost their lease with one event alone in hand; some say at once that they live, and some much later."""
+    bench = Bench([raw_event("E", 0), raw_event("E", 1)])
+
+    def lose():
+        bench.shelf.expire()
+        raise LeaseLostError("test")
+
+    for end in ends:
+        bench.mapper.decide = lambda *_: lose()
+        bench.living.add(f"token-{bench._runs + 1}")
+        assert bench.run() in {"lost", "busy"}
+        if end == "lives":
+            bench.speak()
+    del bench.mapper.decide
+    bench.speak()
+    assert bench.run() == "empty"
+    assert (bench.shelf.dead, bench.api.events, bench.shelf.flight) == ({}, ["E-0", "E-1"], {})
+
+
+def test_a_burial_waits_for_holders_that_may_live():
+    """Nothing is sent meanwhile; when they are dead after all, the event is buried at once."""
+    bench = Bench([raw_event("KILLER", 0), raw_event("GOOD", 1)], mapper=Murdered(integration()))
+    bench.living |= {f"token-{n}" for n in range(10)}
+    for _ in range(5):
+        with pytest.raises(KilledError):
+            bench.run()
+        bench.shelf.expire()
+    for _ in range(3):
+        assert bench.run() == "busy"
+    assert (bench.shelf.dead, bench.api.requests, bench.shelf.lease) == ({}, [], "")
+    bench.living.clear()
+    assert bench.run() == "empty"
+    assert bench.shelf.dead_events() == [("KILLER-0", "crashed_worker")]

@@ -45,7 +45,7 @@ def test_caution_lasts_until_the_batch_is_passed():
 )
 def test_the_first_event_is_poison_after_enough_deaths_alone(facts, dead):
     """Two while it was mapped, eight while it was sent, and only if it is the one that was tried."""
-    found = Caution(taken(**facts)).poison()
+    found = Caution(taken(**facts)).poison(lambda _: [])
     assert (found is not None and found.reason == "crashed_worker") is dead
 
 

@@ -68,6 +68,43 @@ local function leave_cause(id, cause, causes, cause_key)
   return true
 end
 
+-- Of how many holders that vanished it is known who they were: a crash of one more cannot be taken back.
+local MOST_VANISHED = 64
+
+-- The fields about holders that vanished.
+local function vanished_of(flight)
+  local found = {}
+  local all = redis.call('HGETALL', flight)
+  for n = 1, #all, 2 do
+    if string.sub(all[n], 1, 5) == 'gone:' then found[#found + 1] = {all[n], all[n + 1]} end
+  end
+  return found
+end
+
+-- Count the crash of a holder that vanished, and keep who it was, at what and since when (ms): it may live, and say so.
+local function count_crash(flight, token, phase, alone)
+  redis.call('HINCRBY', flight, 'deaths', 1)
+  if phase then redis.call('HINCRBY', flight, phase, 1) end
+  if #vanished_of(flight) >= MOST_VANISHED then return end
+  local time = redis.call('TIME')
+  local now = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+  redis.call('HSET', flight, 'gone:' .. token, now .. ' ' .. (phase or '-') .. ' ' .. (alone or '-'))
+end
+
+-- Of them those with one entry alone in hand, as {token, phase, since when, …}.
+local function vanished_at(flight, alone)
+  local found = {}
+  for _, one in ipairs(vanished_of(flight)) do
+    local since, phase, entry = string.match(one[2], '^(%d+) (%S+) (.*)$')
+    if phase ~= '-' and entry == alone then
+      found[#found + 1] = string.sub(one[1], 6)
+      found[#found + 1] = phase
+      found[#found + 1] = tonumber(since)
+    end
+  end
+  return found
+end
+
 -- Note what became of one entry after its run was settled; of several notes the last one is kept.
 local function note_change(changes, entry, outcome, head)
   local ms = string.match(entry, '^%d+')

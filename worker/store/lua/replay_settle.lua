@@ -45,11 +45,13 @@ end
 if ARGV[6] == '0' then redis.call('HDEL', KEYS[7], 'most') else redis.call('HSET', KEYS[7], 'most', ARGV[6]) end
 redis.call('EXPIRE', KEYS[7], ARGV[5])
 local known = redis.call('HMGET', KEYS[5], 'deaths', 'caution', 'alone', 'mapping', 'sending')
+local vanished = known[1] and vanished_of(KEYS[5]) or {}
 redis.call('DEL', KEYS[5])
 local caution = tonumber(known[2] or 0) - #letters
 if known[1] and caution > 0 then
   redis.call('HSET', KEYS[5], 'deaths', known[1], 'caution', caution, 'alone', known[3], 'mapping', known[4] or 0,
     'sending', known[5] or 0)
+  for _, one in ipairs(vanished) do redis.call('HSET', KEYS[5], one[1], one[2]) end
   redis.call('PEXPIRE', KEYS[5], IN_HAND_MS)
 end
 redis.call('DEL', KEYS[1])

@@ -6,7 +6,8 @@
 -- ARGV  token, life of the lease (ms), group, most letters, '1' to go before waiting events,
 --       then most letters after one, two, … unexplained deaths, the last of them 1
 -- Returns 'empty' | 'busy' | 'live' | {unexplained deaths, those with the first letter alone in hand while it was mapped,
---         and while it was sent, most letters by the search for one that is refused (0: no search), ids, records}
+--         and while it was sent, most letters by the search for one that is refused (0: no search), ids, records,
+--         {token, phase, since when (ms), …} of crashes at it}
 -- include prelude
 if redis.call('EXISTS', KEYS[4]) == 0 then return 'empty' end
 local lease = redis.call('GET', KEYS[1])
@@ -20,9 +21,11 @@ local counts = redis.call('HMGET', KEYS[3], 'mapping', 'sending')
 local tried = {mapping = tonumber(counts[1] or 0), sending = tonumber(counts[2] or 0)}
 if known[1] and known[1] ~= ARGV[1] then
   -- A holder vanished with letters in hand: that many letters are tried with caution, until the poison is found.
+  count_crash(KEYS[3], known[1], phase, alone)
   deaths, caution = deaths + 1, math.max(caution, size)
   if phase then tried[phase] = tried[phase] + 1 end
 end
+local vanished = deaths > 0 and vanished_of(KEYS[3]) or {}
 local most = tonumber(ARGV[4])
 local search = tonumber(redis.call('HGET', KEYS[5], 'most') or 0)
 if search > 0 then most = math.min(most, search) end
@@ -35,7 +38,9 @@ redis.call('HSET', KEYS[3], 'token', ARGV[1], 'size', #ids)
 if deaths > 0 then
   redis.call('HSET', KEYS[3], 'deaths', deaths, 'caution', caution, 'alone', alone, 'mapping', tried.mapping,
     'sending', tried.sending)
+  for _, one in ipairs(vanished) do redis.call('HSET', KEYS[3], one[1], one[2]) end
 end
 for _, id in ipairs(ids) do redis.call('HSET', KEYS[3], id, '1') end
 redis.call('PEXPIRE', KEYS[3], IN_HAND_MS)
-return {deaths, tried.mapping, tried.sending, search, ids, redis.call('HMGET', KEYS[6], unpack(ids))}
+local records = redis.call('HMGET', KEYS[6], unpack(ids))
+return {deaths, tried.mapping, tried.sending, search, ids, records, deaths > 0 and vanished_at(KEYS[3], alone) or {}}

@@ -22,7 +22,10 @@ redis.call('HSET', KEYS[3], 'position', position)
 redis.call('HSET', KEYS[4], 'step', ARGV[7])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 if stuck and not before(ARGV[4], stuck) then redis.call('HDEL', KEYS[4], 'stuck', 'refusals') end
-if deaths and ARGV[8] == '1' then redis.call('HDEL', KEYS[4], 'deaths', 'until', 'alone', 'mapping', 'sending', 'phase') end
+if deaths and ARGV[8] == '1' then
+  redis.call('HDEL', KEYS[4], 'deaths', 'until', 'alone', 'mapping', 'sending', 'phase')
+  for _, one in ipairs(vanished_of(KEYS[4])) do redis.call('HDEL', KEYS[4], one[1]) end
+end
 local counts, people = tonumber(ARGV[9]), tonumber(ARGV[10])
 local at, key = 12, 8
 for _ = 1, counts do

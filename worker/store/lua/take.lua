@@ -5,7 +5,7 @@
 -- ARGV  token, life of the lease (ms), group, most entries, '1' when the caller is a probe,
 --       then most entries after one, two, … unexplained deaths
 -- Returns 'held' | 'busy' | {cursor, unexplained deaths, end of the caution, entry tried alone, its deaths while it was mapped,
---         and while it was sent, entries}; an error, with nothing changed, when the stream or the group is missing.
+--         and while it was sent, entries, {token, phase, since when (ms), …} of crashes at it}; an error, with nothing changed, when the stream or the group is missing.
 -- include prelude
 if ARGV[5] ~= '1' and redis.call('EXISTS', KEYS[5]) == 1 then
   redis.call('DEL', KEYS[2]) -- the message has arrived: its mark must not suppress a later event's wake-up
@@ -23,12 +23,10 @@ if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('
   return 'busy'
 end
 redis.call('DEL', KEYS[2])
--- A flight that was never closed belongs to a holder that vanished: killed, out of memory, or stopped for too long.
-local former, phase = unpack(redis.call('HMGET', KEYS[3], 'token', 'phase'))
-if former and former ~= ARGV[1] then
-  redis.call('HINCRBY', KEYS[3], 'deaths', 1)
-  if phase then redis.call('HINCRBY', KEYS[3], phase, 1) end
-end
+-- A flight that was never closed belongs to a holder that vanished: killed, out of memory, or stopped for too long. Who
+-- lives takes the crash back (`survive`).
+local former, phase, at = unpack(redis.call('HMGET', KEYS[3], 'token', 'phase', 'alone'))
+if former and former ~= ARGV[1] then count_crash(KEYS[3], former, phase, at) end
 redis.call('HSET', KEYS[3], 'token', ARGV[1])
 redis.call('HDEL', KEYS[3], 'step', 'phase')
 local entries = redis.call('XRANGE', KEYS[4], '(' .. cursor, '+', 'COUNT', ARGV[4])
@@ -40,4 +38,5 @@ if deaths > 0 and #entries > 0 then
   for n = #entries, most + 1, -1 do entries[n] = nil end
 end
 local known = redis.call('HMGET', KEYS[3], 'until', 'alone', 'mapping', 'sending')
-return {cursor, deaths, known[1] or '', known[2] or '', tonumber(known[3] or 0), tonumber(known[4] or 0), entries}
+local vanished = deaths > 0 and known[2] and vanished_at(KEYS[3], known[2]) or {}
+return {cursor, deaths, known[1] or '', known[2] or '', tonumber(known[3] or 0), tonumber(known[4] or 0), entries, vanished}
