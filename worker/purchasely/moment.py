@@ -1,5 +1,6 @@
 """An event's time: read in every unambiguous form, or the field that cannot be read and why."""
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -10,6 +11,12 @@ from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS, Payload
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN: Final = 40
+# What may be beside the clock in a date of mails, HTTP or JavaScript (`GMT+0100`, its zone's name behind it). Python
+# takes any other word (CET, PM) for UTC, which is wrong by hours.
+_CLOCK: Final = re.compile(r"\d\d?:\d\d(:\d\d)?")
+_ZONE: Final = re.compile(r"UTC?|GMT|Z|[ECMP][SD]T|(?:GMT|UTC)?([+-]\d\d):?([0-5]\d)")
+_YEAR: Final = re.compile(r"\d{4}")
+_COMMENT: Final = re.compile(r" \([^()]*\)$")
 
 
 class TimeFault(msgspec.Struct, frozen=True, gc=False):
@@ -39,7 +46,7 @@ def event_time(payload: Payload) -> tuple[int | None, TimeFault | None]:
 def parse_time_ms(value: object) -> int | None:
     """An instant written as text, in Unix milliseconds (no offset means UTC), or None.
 
-    ISO 8601; Ruby's `2026-01-01 10:00:00 UTC` and `+0100`; the dates of mails and HTTP.
+    ISO 8601; Ruby's `2026-01-01 10:00:00 UTC` and `+0100`; the dates of mails, HTTP and JavaScript.
 
     >>> parse_time_ms("2023-12-12T14:19:26.120Z"), parse_time_ms("2023-12-12 14:19:26 UTC")
     (1702390766120, 1702390766000)
@@ -72,7 +79,11 @@ def number_ms(value: object) -> int | None:
 
 
 def _other_form(text: str) -> datetime | None:
-    for name in (" UTC", " GMT", " Z"):
+    return _iso_form(text) or _mail_form(text)
+
+
+def _iso_form(text: str) -> datetime | None:
+    for name in (" UTC", " GMT", " Z", "z"):
         if text.endswith(name):
             text = text.removesuffix(name) + "+00:00"
             break
@@ -83,10 +94,24 @@ def _other_form(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        pass
+        return None
+
+
+def _mail_form(text: str) -> datetime | None:
+    text = _COMMENT.sub("", text)
+    clock = _CLOCK.search(text)
+    if clock is None:
+        return None
+    words = text[clock.end() :].split()
+    zones = [word for word in words if not _YEAR.fullmatch(word)]
+    known = [_ZONE.fullmatch(word) for word in zones]
+    if len(known) > 1 or None in known:
+        return None
+    if zones and known[0] and known[0][1]:
+        text = text.replace(zones[0], known[0][1] + known[0][2])
     try:
-        return parsedate_to_datetime(text.replace("+00:00", " +0000"))
-    except (ValueError, IndexError, TypeError):
+        return parsedate_to_datetime(text)
+    except (ValueError, IndexError, TypeError, OverflowError):
         return None
 
 

@@ -19,12 +19,36 @@ MS = 1_767_261_600_000  # 2026-01-01 10:00 UTC
         "Thu, 01 Jan 2026 10:00:00 GMT",
         "Thu, 01 Jan 2026 11:00:00 +0100",
         "20260101T100000Z",
+        "2026-01-01T10:00:00z",
+        "Thu, 01 Jan 2026 11:00:00 +0100 (CET)",
+        "Thu, 01 Jan 2026 02:00:00 PST",
+        "Thu Jan 01 2026 11:00:00 GMT+0100 (Central European Standard Time)",
+        "Thu Jan 01 2026 02:00:00 GMT-08:00",
+        "Thu Jan  1 10:00:00 UTC 2026",
+        "Thu Jan  1 10:00:00 2026",
     ],
 )
 def test_every_usual_form_is_read(text):
     """Of Ruby, of mails, of ISO 8601."""
     assert parse_time_ms(text) == MS
     assert event_time({"event_created_at": text}) == (MS, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thu, 01 Jan 2026 10:00:00 CET",
+        "Thu Jan  1 10:00:00 JST 2026",
+        "Jan 1, 2026 10:00:00 PM",
+        "1 Jan 2026 10:00 PM",
+        "Thu, 01 Jan 2026 10:00:00 GMT CET",
+        "Mon, 1 Jan 99999999999999999999 10:00:00 +0000",
+    ],
+)
+def test_a_date_with_a_zone_nobody_knows_is_not_taken_for_utc(text):
+    """It would be wrong by hours, and order a person's events wrongly; nor does a year without end raise."""
+    assert parse_time_ms(text) is None
+    assert event_time({"event_created_at": text})[1].field == "event_created_at"
 
 
 @pytest.mark.parametrize("value", [MS, float(MS), str(MS), f" {MS} ", "2026-01-01T10:00:00Z"])
