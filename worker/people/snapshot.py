@@ -6,6 +6,7 @@ import msgspec
 
 from worker.purchasely.documented import DATE_MAX_MS, MAX_TEXT, Documented, Payload
 from worker.purchasely.moment import number_ms, parse_time_ms
+from worker.purchasely.person import text_id
 
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=DATE_MAX_MS)]
@@ -52,6 +53,8 @@ DATES: Final = frozenset(field for field in FIELDS if field.endswith("_at"))
 _KEYS = tuple(field + "_ms" if field in DATES else field for field in FIELDS)
 _DATE_INDEXES = tuple((index, field) for index, field in enumerate(FIELDS) if field in DATES)
 _PURCHASE_TYPE = FIELDS.index("purchase_type")
+# They name things, so a number is one too, as it is for every other identifier.
+_IDS: Final = frozenset({"store_transaction_id", "store_original_transaction_id"})
 
 
 def read_snapshot(payload: Payload) -> Snapshot:
@@ -127,6 +130,8 @@ def _salvage(values: list[Any], payload: Payload) -> Snapshot:
             values[index] = _time_ms(value) or _time_ms(payload.get(field))
         elif field == "is_family_shared":
             values[index] = value if isinstance(value, bool) else None
+        elif field in _IDS:
+            values[index] = text_id(value)[:MAX_TEXT] or None
         else:
             values[index] = value[:MAX_TEXT] if isinstance(value, str) else None
     return Snapshot(*values)

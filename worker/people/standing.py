@@ -149,7 +149,7 @@ def held(holdings: dict[str, Holding]) -> dict[str, Holding]:
         same = sorted(
             (holding.stamp, named)
             for named, holding in joined.items()
-            if holding.snapshot.store_original_transaction_id == key.removeprefix(UNNAMED)
+            if (holding.snapshot.store_original_transaction_id or "").strip() == key.removeprefix(UNNAMED)
         )
         if same:
             earlier = [named for stamp, named in same if stamp <= nameless.stamp]

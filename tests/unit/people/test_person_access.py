@@ -294,6 +294,17 @@ def test_what_was_learnt_without_an_id_is_joined_to_the_subscription_of_its_tran
     assert told(apart, ended)["has_active_subscription"] is True
 
 
+@pytest.mark.parametrize(("first", "later"), [("4711", 4711), (4711, "4711"), ("4711", " 4711 "), (" 4711", "4711")])
+def test_a_transaction_is_one_however_it_is_written(first, later):
+    """As a number, as a text, with blanks around it: what it names is one subscription, which has ended."""
+    nameless = payload("SUBSCRIPTION_STARTED", purchasely_subscription_id=..., store_original_transaction_id=first)
+    ended = payload(
+        "SUBSCRIPTION_TERMINATED", event_created_at_ms=START_MS + DAY_MS, store_original_transaction_id=later
+    )
+    for order in itertools.permutations([nameless, ended]):
+        assert told(*order)["has_active_subscription"] is False
+
+
 def test_a_nameless_event_joins_what_was_current_then():
     """A plan change keeps the transaction: the later one is not touched by what was said before it."""
     first = payload("ACTIVATE", event_created_at_ms=START_MS + 1)
