@@ -1,6 +1,7 @@
 """Heartbeats: which processes of the relay are alive, and what each of them runs."""
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -22,8 +23,8 @@ class Process(msgspec.Struct, frozen=True):
     """A process: its host, pid and role, its version, the revision it runs and since when (Unix ms).
 
     `owner` is who it takes its configuration from, `missing` how many secrets of it are missing there, `shards` how
-    many shards it serves (0: it does not say), `instance` a name that no other process
-    ever has. `silent_ms` is how long ago it was last alive, by Redis's clock.
+    many shards it serves (0: it does not say), `instance` a name that no other process ever has. `silent_ms` is how
+    long ago it was last alive, by Redis's clock.
     """
 
     host: str
@@ -62,14 +63,7 @@ class Processes:
 
     def beats(self) -> dict[str, int]:
         """When each process was last alive (ms, by Redis's clock), by its instance."""
-        found = {}
-        for raw in self._redis.hvals(PROCESSES):
-            stamp, _, about = raw.partition(b" ")
-            try:
-                found[_DECODER.decode(about).instance] = int(stamp)
-            except (msgspec.DecodeError, ValueError):
-                continue
-        return found
+        return {process.instance: beat_ms for _, beat_ms, process in self._read()}
 
     def leave(self, process: Process) -> None:
         """Note that a process ended on purpose."""
@@ -80,13 +74,8 @@ class Processes:
         seconds, micros = self._redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         found, gone = [], []
-        for field, raw in self._redis.hgetall(PROCESSES).items():
-            stamp, _, about = raw.partition(b" ")
-            try:
-                process = _DECODER.decode(about)
-                silent_ms = max(0, now_ms - int(stamp))
-            except (msgspec.DecodeError, ValueError):
-                continue
+        for field, beat_ms, process in self._read():
+            silent_ms = max(0, now_ms - beat_ms)
             if silent_ms > _FORGOTTEN_MS or (process.role == "child" and silent_ms > SILENT_MS):
                 gone.append(field)
             else:
@@ -94,6 +83,15 @@ class Processes:
         if gone:
             self._redis.hdel(PROCESSES, *gone)
         return sorted(found, key=lambda one: (one.role, one.host, one.pid))
+
+    def _read(self) -> Iterator[tuple[bytes, int, Process]]:
+        """Each heartbeat: its field, when it was (ms, by Redis's clock), whose."""
+        for field, raw in self._redis.hgetall(PROCESSES).items():
+            stamp, _, about = raw.partition(b" ")
+            try:
+                yield field, int(stamp), _DECODER.decode(about)
+            except (msgspec.DecodeError, ValueError):  # of another release
+                continue
 
 
 def _name(process: Process) -> str:

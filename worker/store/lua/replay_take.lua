@@ -14,17 +14,14 @@ local lease = redis.call('GET', KEYS[1])
 if lease and lease ~= ARGV[1] then return 'busy' end
 if ARGV[5] ~= '1' and events_wait(KEYS[2], ARGV[3]) then return 'live' end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-local known = redis.call('HMGET', KEYS[3], 'token', 'size', 'deaths', 'caution', 'alone', 'phase')
-local size, deaths = tonumber(known[2] or 0), tonumber(known[3] or 0)
-local caution, alone, phase = tonumber(known[4] or 0), known[5] or '', known[6]
-local counts = redis.call('HMGET', KEYS[3], 'mapping', 'sending')
-local tried = {mapping = tonumber(counts[1] or 0), sending = tonumber(counts[2] or 0)}
-if known[1] and known[1] ~= ARGV[1] then
-  -- A holder vanished with letters in hand: that many letters are tried with caution, until the poison is found.
-  count_crash(KEYS[3], known[1], phase, alone)
-  deaths, caution = deaths + 1, math.max(caution, size)
-  if phase then tried[phase] = tried[phase] + 1 end
-end
+local former, size, phase, at = unpack(redis.call('HMGET', KEYS[3], 'token', 'size', 'phase', 'alone'))
+local vanishes = former and former ~= ARGV[1]
+if vanishes then count_crash(KEYS[3], former, phase, at) end
+local known = redis.call('HMGET', KEYS[3], 'deaths', 'caution', 'mapping', 'sending')
+local deaths, caution, alone = tonumber(known[1] or 0), tonumber(known[2] or 0), at or ''
+-- A holder vanished with letters in hand: that many letters are tried with caution, until the poison is found.
+if vanishes then caution = math.max(caution, tonumber(size or 0)) end
+local tried = {mapping = tonumber(known[3] or 0), sending = tonumber(known[4] or 0)}
 local vanished = deaths > 0 and vanished_of(KEYS[3]) or {}
 local most = tonumber(ARGV[4])
 local search = tonumber(redis.call('HGET', KEYS[5], 'most') or 0)
