@@ -61,7 +61,8 @@ class Tab:
 
     def follow(self, target: Any, use: Callable[[], None]) -> None:
         """Use something; where it leads to another page, until that is there, not the one that is being left."""
-        if target.evaluate("e => e.matches('a[href]:not([download]), form button:not([type=button])')"):
+        # a button may be of a form that is elsewhere on the page
+        if target.evaluate("e => e.matches('a[href]:not([download])') || Boolean(e.form && e.type === 'submit')"):
             with self.page.expect_navigation():
                 use()
         else:
