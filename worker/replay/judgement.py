@@ -8,7 +8,7 @@ from worker.dead.letter import Letter
 from worker.mapping.decision import Decision, Learn, again
 from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Dead, Filtered
-from worker.replay.refusal import refused_again
+from worker.replay.refusal import REFUSED, refused_again
 
 Fate = Literal["sent", "unsure", "same", "filtered", "dead", "unknown"]
 """Sent: the relay finds nothing wrong with it. Same: neither did it before, and Customer.io refused just this.
@@ -29,22 +29,16 @@ def judge(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | Non
         return Judged("filtered", decision.reason)
     if isinstance(decision, Dead):
         return Judged("dead", decision.reason)
-    # Only this depends on the person's state, and reading that takes time.
-    if letter.reason == "too_large":
-        digest = mapper.person_of(decision)
-        outcome = mapper.compose([decision], {digest: state} if digest else {}).outcomes[0]
-        if isinstance(outcome, Dead):
-            return Judged("dead", outcome.reason)
     if letter.reason == "properties_rejected":
-        return _as_refused(mapper, letter, again(decision), state)
-    if isinstance(decision, Learn):
-        return Judged("filtered", decision.outcome.reason)
-    return _as_refused(mapper, letter, decision, state) if letter.reason == "rejected" else Judged("sent")
-
-
-def _as_refused(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | None) -> Judged:
-    """The fate of what Customer.io refused, compared with what a replay would send."""
+        decision = again(decision)
     digest = mapper.person_of(decision)
     composed = mapper.compose([decision], {digest: state} if digest else {})
+    # an event that failed early may break a limit that nobody had come to yet
+    if isinstance(composed.outcomes[0], Dead):
+        return Judged("dead", composed.outcomes[0].reason)
+    if isinstance(decision, Learn) and letter.reason != "properties_rejected":
+        return Judged("filtered", decision.outcome.reason)
+    if letter.reason not in REFUSED:
+        return Judged("sent")
     fate = refused_again(letter, [operation.body for operation in composed.operations])
     return Judged(fate, letter.reason if fate == "same" else "")

@@ -13,7 +13,7 @@ Customer.io did not say what exactly it refused."""
 
 _MISSING: Any = object()
 _ITEM_ERRORS = frozenset({200, 207})  # these answers name the refused item
-_REFUSED = {"rejected": ("event",), "properties_rejected": ("identify", "merge")}
+REFUSED = {"rejected": ("event",), "properties_rejected": ("identify", "merge")}
 
 
 def refused_again(letter: Letter, now: Iterable[bytes]) -> Again:
@@ -27,7 +27,7 @@ def refused_again(letter: Letter, now: Iterable[bytes]) -> Again:
     if letter.reason == "rejected" and letter.status not in _ITEM_ERRORS:
         same = all(action in after and _plain(item) == _plain(after[action]) for action, item in before.items())
         return "same" if same else "unsure"
-    refused = [action for action in _REFUSED.get(letter.reason, ()) if action in before]
+    refused = [action for action in REFUSED.get(letter.reason, ()) if action in before]
     fates = {_compare(before[action], after.get(action), letter.field) for action in refused}
     return fates.pop() if len(fates) == 1 else "unsure"
 

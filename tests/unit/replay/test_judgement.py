@@ -45,6 +45,9 @@ def made_of(one):
         (letter(b"["), Judged("dead", "not_json")),
         (letter(event(1, plan="x" * 1001), dead=Dead("too_large", "map", "plan")), Judged("dead", "too_large")),
         (letter(dead=Dead("too_large", "map", "plan")), Judged("sent")),
+        # it failed before anybody came to its size
+        (letter(event(1, plan="x" * 1001), dead=Dead("no_person", "map", "user_id")), Judged("dead", "too_large")),
+        (letter(event(1, plan="x" * 1001), dead=Dead("rejected", "send", "name", 207)), Judged("dead", "too_large")),
     ],
 )
 def test_a_letter_is_judged_by_the_present_configuration(one, fate):
