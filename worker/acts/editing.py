@@ -11,6 +11,7 @@ from worker.acts.replaying import new_job, started
 from worker.app import Relay
 from worker.dead.edits import Changes
 from worker.dead.letter import Letter
+from worker.process.wording import several
 from worker.replay.job import Job
 from worker.replay.survey import Survey, Surveyor
 
@@ -50,12 +51,14 @@ def edit_letters(parts: Relay, tried: Tried, wanted: Changes, meant: str, doer: 
     job = new_job("edits", doer, meant, names, len(tried.ids), rate=0)
     job.edit = msgspec.json.encode(wanted).decode()
     parts.jobs.start(job, tried.ids)
-    return started(parts, job, "dead edit", doer, f"{len(tried.ids)} letters, changed in {', '.join(wanted.paths)}")
+    return started(
+        parts, job, "dead edit", doer, f"{several(len(tried.ids), 'letter')}, changed in {', '.join(wanted.paths)}"
+    )
 
 
 def _edited(parts: Relay, letters: Iterable[Letter], wanted: Changes, tried: Tried) -> Iterator[Letter]:
     """The letters as they would be, those that would be left alone counted."""
-    editors = {name: parts.serving.editor(one, wanted, "") for name, one in parts.integrations.integrations.items()}
+    editors = {name: parts.serving.editor(one, wanted) for name, one in parts.integrations.integrations.items()}
     for letter in letters:
         editor = editors.get(letter.integration)
         after = editor.edited(letter) if editor else "gone"

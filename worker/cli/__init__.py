@@ -150,7 +150,8 @@ def main() -> None:
             from worker.cli.shells import correct_shells
 
             correct_shells()
-        relay(prog_name="relay")
+        # None: colours on a terminal; click does not know NO_COLOR
+        relay(prog_name="relay", color=False if os.environ.get("NO_COLOR") else None)
     except ArchiveError as error:
         say(f"relay: {error}", err=True)
         sys.exit(2)

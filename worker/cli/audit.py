@@ -62,7 +62,7 @@ def _show(found: "Audit") -> None:
         item = _item(name, books)
         sums = " + ".join(f"{what} {count(item[what])}" for what in _SUMS[1:])
         sign = Styled("is not", fg="red") if item["unaccounted"] else Styled("=", fg="green")
-        say(f"{name}: accepted {count(item['accepted'])} ", sign, f" {sums}  ({item['shards']} shards)")
+        say(f"{name}: accepted {count(item['accepted'])} ", sign, f" {sums}  ({several(item['shards'], 'shard')})")
     for finding in found.findings:
         where = f"{finding.integration} on shard {finding.shard}" if finding.integration else f"shard {finding.shard}"
         say(Styled("wrong", fg="red"), f"  {where}: {finding.text}")
@@ -71,4 +71,4 @@ def _show(found: "Audit") -> None:
     elif not found.findings:
         say("the books balance, and Redis counts the same")
     else:
-        say(f"{len(found.findings)} differences")
+        say(several(len(found.findings), "difference"))

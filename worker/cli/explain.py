@@ -9,7 +9,7 @@ import click
 import orjson
 
 from worker.cli.completing import INTEGRATIONS
-from worker.cli.printing import echo_json, say, say_lines
+from worker.cli.printing import echo_json, say, say_lines, several
 from worker.process.plain import plain_json
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _line(raw: bytes, line: int | None) -> bytes:
         return raw
     lines = [one for one in raw.splitlines() if one.strip()]
     if line > len(lines):
-        raise OperatorError(f"it holds {len(lines):,} events; --line takes 1 to {len(lines):,}")
+        raise OperatorError(f"it holds {several(len(lines), 'event')}; --line takes 1 to {len(lines):,}")
     return lines[line - 1]
 
 

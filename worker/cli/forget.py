@@ -4,7 +4,7 @@ import click
 import msgspec
 
 from worker.cli.acting import BY, WHY, acting
-from worker.cli.printing import echo_json, say
+from worker.cli.printing import echo_json, say, several
 
 
 @click.command()
@@ -36,12 +36,14 @@ def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: boo
     if as_json:
         echo_json(msgspec.to_builtins(removed) | {"saved_letters": done.saved, "aof_rewrite_started": rewriting})
         return
-    archived = f"; {removed.archived} archived events" if removed.archived else ""
+    archived = f"; {several(removed.archived, 'archived event')}" if removed.archived else ""
+    saved = "saved dead letter"
     say(
-        f"removed {removed.entries} stored events ({removed.waiting} of them still waited), "
-        f"{removed.dead_letters} dead letters, {removed.states} states; of other people's, which named the person, "
-        f"{removed.mentions} events, and the name out of {removed.cleared} states"
-        f"{archived}{f'; {done.saved} saved dead letters' if done.saved else ''}"
+        f"removed {several(removed.entries, 'stored event')} ({removed.waiting} of them still waited), "
+        f"{several(removed.dead_letters, 'dead letter')}, {several(removed.states, 'state')}; of other people's, which "
+        f"named the person, {several(removed.mentions, 'event')}, and the name out of "
+        f"{several(removed.cleared, 'state')}"
+        f"{archived}{f'; {several(done.saved, saved)}' if done.saved else ''}"
     )
     for left in removed.left:
         say(f"left: {left.count} {left.what}: {left.why}")

@@ -1,5 +1,6 @@
 """`relay init`: an integrations file to begin with."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -84,8 +85,9 @@ def init(
         echo_json({"file": str(file), "variables": names})
         return
     say(f"{file} is written. Set {', '.join(names)}, then:")
-    say(f"  RELAY_INTEGRATIONS={file} relay check")
-    say(f"  RELAY_INTEGRATIONS={file} relay up")
+    set_file = f"RELAY_INTEGRATIONS={shlex.quote(str(file))}"
+    say(f"  {set_file} relay check")
+    say(f"  {set_file} relay up")
 
 
 def compose(source: str, region: str, anonymous: str, *, sandbox: bool) -> str:

@@ -1,5 +1,6 @@
 """`relay person`: the timeline of a person, and their properties with the event that gave each."""
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,7 +68,9 @@ def person(
         for name, properties in page.properties.items():
             _show_properties(name, properties, lambda at_ms: moment(at_ms, utc=utc))
         if page.next:
-            say(f"more: relay person {ident} --next {page.next}")
+            asked = [f"--integration {name}" for name in integrations]
+            asked += [f"--limit {limit}", *(["--archive"] if with_archive else []), *(["--utc"] if utc else [])]
+            say(f"more: relay person {' '.join(asked)} --next {shlex.quote(page.next)} -- {shlex.quote(ident)}")
     if not page.items and not cursor:
         say(f"relay: nothing of {ident!r} is kept; the past reaches back to {moment(room.since_ms, utc=utc)}", err=True)
         raise SystemExit(1)

@@ -100,10 +100,10 @@ def told(plan: "Plan", name: str) -> list[str]:
     """What a replay would do, in lines whose figures add up."""
     if not plan.matched:
         return ["no retained event matches"]
-    lines = [f"{count(plan.matched)} retained events match; {name}:"]
+    lines = [f"{several(plan.matched, 'retained event')} of {name}:"]
     again = f" ({count(plan.delivered)} of them again: Customer.io keeps the first)" if plan.delivered else ""
     facts = [
-        (plan.would_send, f"would be sent, to {count(plan.people)} people{again}"),
+        (plan.would_send, f"would be sent, to {several(plan.people, 'person', 'people')}{again}"),
         (plan.already, "were delivered already"),
         (plan.shadowed, "were settled in shadow, while another sender delivered them (--only shadowed takes them)"),
         (plan.waiting, "wait, and are delivered by themselves"),

@@ -81,7 +81,7 @@ def told(known: "Known", name: str) -> list[str]:
     if not known.people and not known.nameless:
         return [f"{name} knows nobody yet: its people are learnt from events"]
     lines = [
-        f"{count(known.people)} people would be identified again in {name}, with all their properties; no event is sent"
+        f"{several(known.people, 'person', 'people')} to identify in {name}, with all properties; no event is sent"
     ]
     if known.nameless:
         lines.append(

@@ -22,7 +22,7 @@ WAIT = click.option("--wait/--no-wait", default=True, show_default=True, help="W
 class Running:
     """How a command was asked to run its job; `plan` is what it has said of it, for programs under `name`.
 
-    `then`: what to say when it has ended.
+    `then`: what to say when it has ended; `{job}` in it is the job's id.
     """
 
     dry_run: bool
@@ -51,6 +51,6 @@ class Running:
         if self.as_json:
             echo_json({self.name: self.plan, "job": job_row(ended)})
         elif self.wait and self.then:
-            say(self.then)
+            say(self.then.replace("{job}", job.id))
         if self.wait:
             raise click.exceptions.Exit(ending(ended))

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from worker.cli.printing import count, echo_json, say
+from worker.cli.printing import count, echo_json, say, several
 from worker.cli.progress import Progress
 from worker.errors import OperatorError
 
@@ -101,12 +101,12 @@ def send(
         with progress:
             feed.run(chunks(events, 1 if sign else most), skipped)
     except RefusedError as refusal:
-        problem = f"after {count(sent.events)} events: {refusal}"
+        problem = f"after {several(sent.events, 'event')}: {refusal}"
     except ValueError as error:
-        problem = f"{file.name}: {error}; {count(sent.events)} events before it were sent"
+        problem = f"{file.name}: {error}; sent before it: {several(sent.events, 'event')}"
     _show(sent, as_json=as_json)
     if feed.refusals and not problem:
-        problem = f"{count(feed.refusals)} events were refused; they are in {refused.name if refused else ''}"
+        problem = f"{several(feed.refusals, 'event')} refused: see {refused.name if refused else ''}"
     if problem:
         say(f"relay: {problem}", err=True)
         sys.exit(1)
@@ -209,6 +209,5 @@ def _show(sent: "Sent", *, as_json: bool) -> None:
     if as_json:
         echo_json(sent)
     else:
-        noun = "request" if sent.requests == 1 else "requests"
-        line = f"{count(sent.accepted)} accepted, {count(sent.duplicates)} duplicates, in {count(sent.requests)} {noun}"
-        say(line)
+        requests = several(sent.requests, "request")
+        say(f"{count(sent.accepted)} accepted, {several(sent.duplicates, 'duplicate')}, in {requests}")

@@ -99,7 +99,9 @@ def _recent(figures: dict[str, int] | None, rate: tuple[float, ...] | None, *, f
 
 
 def _source_line(source: dict[str, Any]) -> str:
-    line = f"source {source['source']}: {count(source['accepted'])} stored, {count(source['duplicates'])} duplicates"
+    line = (
+        f"source {source['source']}: {count(source['accepted'])} stored, {several(source['duplicates'], 'duplicate')}"
+    )
     if source["lost"]:
         line += f"; Redis lost {count(source['lost'])}, {count(source['restored'])} of them came back"
     if not source["conflicting"]:

@@ -1,5 +1,6 @@
 """Picture of `relay up`: what to know of a relay that has just come up."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ def block(machine: "Machine", took_s: float, wrong: "Sequence[Fact]", width: int
     warnings = [_remark("warning", "yellow", text, width) for text in machine.relay.integrations.warnings]
     settings = machine.relay.settings
     elsewhere = machine.embedded and settings.data_dir != Path("data").resolve()
-    then = f"RELAY_DATA_DIR={settings.data_dir} relay status" if elsewhere else "relay status --watch"
+    then = f"RELAY_DATA_DIR={shlex.quote(str(settings.data_dir))} relay status" if elsewhere else "relay status --watch"
     return [
         ("",),
         head,

@@ -1,6 +1,7 @@
 """Advice for on-call: what each cause of dead letters and each hold means, and what to do about it."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Final
 
@@ -160,13 +161,17 @@ def remedy(reason: str, field: str, which: str) -> str:
     'fix it in [events], or relay dead edit 1 --set event_name=NAME'
     >>> remedy("invalid_time", "event_created_at_ms", "2")
     'relay dead edit 2 --ms event_created_at_ms if it is seconds, else --set event_created_at_ms=TIME'
+    >>> remedy("rejected", "attributes.my $(reboot)", "3")
+    "fix it in [event_attributes], or relay dead edit 3 --set 'my $(reboot)=VALUE'"
     """
     outer, _, inner = field.partition(".")
     if reason == "invalid_time":
         when = field or "event_created_at_ms"
         return f"relay dead edit {which} --ms {when} if it is seconds, else --set {when}=TIME"
     table, payload_field = _REMEDIES.get((reason, outer)) or _REMEDIES.get((reason, ""), ("", ""))
-    edit = f"relay dead edit {which} --set {payload_field or inner or 'FIELD'}={_SUCH.get(payload_field, 'VALUE')}"
+    # a sender has chosen that name, and whoever is on call copies the line into a shell
+    change = shlex.quote(f"{payload_field or inner or 'FIELD'}={_SUCH.get(payload_field, 'VALUE')}")
+    edit = f"relay dead edit {which} --set {change}"
     return f"fix it in {table}, or {edit}" if table else edit
 
 

@@ -1,6 +1,7 @@
 """Filter of dead letters, as every command takes it: as facts, as text, as a test."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_8
 class Filter(msgspec.Struct, frozen=True):
     """All conditions must be met; of several values of one kind, any. Times of failure in Unix ms, `until` excluded.
 
-    `job`: those that failed last in this replay job.
+    `job`: those that failed last in this replay, or that this edit has changed since.
     """
 
     integrations: tuple[str, ...] = ()
@@ -90,7 +91,7 @@ class Filter(msgspec.Struct, frozen=True):
             ("job", [self.job] if self.job else []),
             ("where", [f"{c.path} {c.op} {c.value}".strip() for c in self.where]),
         )
-        return " ".join(f"--{name} {_quoted(str(value))}" for name, values in several for value in values)
+        return " ".join(f"--{name} {shlex.quote(str(value))}" for name, values in several for value in values)
 
 
 def read_time_ms(text: str, now_ms: int) -> int:
@@ -108,7 +109,3 @@ def read_time_ms(text: str, now_ms: int) -> int:
     if moment is None:
         raise ValueError(f"{text!r} is no time; write 30m, 2h, 3d, or 2026-01-31T08:00")
     return moment
-
-
-def _quoted(text: str) -> str:
-    return text if re.fullmatch(r"[\w@%+:,./-]+", text) else "'" + text.replace("'", "'\"'\"'") + "'"

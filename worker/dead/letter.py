@@ -33,9 +33,9 @@ class Letter(msgspec.Struct, frozen=True, gc=False):
 
     `raw` is the event as it would be replayed, `original` as it was received if that is another thing; bytes that are
     not UTF-8 are in the field with `_base64`. `ulid` is the identity that an edited event keeps. `restored` says when
-    (ms) and by which user it was imported. `job` is the replay job in which it failed last. `settled`: of an event that
-    was not refused itself, only what it says of its person, the ledger's field that counts the event ("delivered",
-    "filtered:event_off"); empty: the event is dead.
+    (ms) and by which user it was imported. `job` is the replay in which it failed last, or the edit of many that has
+    changed it since. `settled`: of an event that was not refused itself, only what it says of its person, the ledger's
+    field that counts the event ("delivered", "filtered:event_off"); empty: the event is dead.
     """
 
     id: str

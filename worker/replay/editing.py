@@ -23,14 +23,20 @@ _TRIES = 3
 
 
 class Editor:
-    """Changes letters; a letter that a replay has in hand is left for later."""
+    """Changes letters; a letter that a replay has in hand is left for later. `job`: its id, and who has started it."""
 
     def __init__(
-        self, changes: DeadChanges, wanted: Changes, by: str, identity: Identity, shards: int, max_event_bytes: int
+        self,
+        changes: DeadChanges,
+        wanted: Changes,
+        job: tuple[str, str],
+        identity: Identity,
+        shards: int,
+        max_event_bytes: int,
     ) -> None:
         self._changes = changes
         self._wanted = wanted
-        self._by = by
+        self._job_id, self._by = job
         self._identity = identity
         self._shards = shards
         self._max_event_bytes = max_event_bytes
@@ -48,7 +54,7 @@ class Editor:
             after = edit(letter, raw, self._by, now_ms, new_identity=new, identity=self._identity)
         except ValueError:
             return "unfit"
-        return msgspec.structs.replace(after, shard=home(after, self._shards))
+        return msgspec.structs.replace(after, shard=home(after, self._shards), job=self._job_id)
 
     def write(self, letter: Letter) -> Tally | Literal["in hand", "changed"]:
         """Change one letter."""

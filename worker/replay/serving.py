@@ -125,18 +125,19 @@ class Serving:
             )
         return made
 
-    def editor(self, integration: Integration, wanted: Changes, by: str) -> Editor:
-        """What changes an integration's dead letters alike."""
+    def editor(self, integration: Integration, wanted: Changes, job: tuple[str, str] = ("", "")) -> Editor:
+        """What changes an integration's dead letters alike; `job`: its id, and who has started it."""
         chosen = self._settings
         changes = DeadChanges(self._redis, chosen.shards, DeadLetters(self._redis, chosen.shards))
-        return Editor(changes, wanted, by, integration.source_identity, chosen.shards, chosen.max_event_bytes)
+        return Editor(changes, wanted, job, integration.source_identity, chosen.shards, chosen.max_event_bytes)
 
     def _turns(self, stop: Stop, job: Job, integration: str, shard: int, renew: Callable[[], None]) -> LaneTurns | None:
         known = self._config().integrations.get(integration)
         if known is None:
             return None
         if job.kind == "edits":
-            editor = self.editor(known, msgspec.json.decode(job.edit or b"{}", type=Changes), job.by)
+            wanted = msgspec.json.decode(job.edit or b"{}", type=Changes)
+            editor = self.editor(known, wanted, (job.id, job.by))
             letters = DeadLetters(self._redis, self._settings.shards)
             return EditTurns(self._redis, job, integration, shard, letters, editor)
         shop, lane = self._workshop(known, stop), Lane(known.source, integration, shard)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import threading
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from worker.store.keys import shard_key
 @pytest.fixture
 def dead(tmp_path, redis_url, customerio, monkeypatch):
     """A relay with dead letters: six refused, one of nobody; the commands work on it."""
-    with opened(tmp_path, redis_url, customerio, data_dir=tmp_path / "data") as stack:
+    with opened(tmp_path, redis_url, customerio, data_dir=tmp_path / "the data") as stack:
         stack.faults(reject_event_names=frozenset({"BAD"}))
         stack.deliver(*[event(n, "BAD") for n in range(6)], event(6, user_id=None))
         stack.faults()
@@ -44,6 +45,12 @@ def told(*arguments, code=0):
     ran = CliRunner().invoke(relay, [*arguments, "--json"])
     assert ran.exit_code == code, f"exit {ran.exit_code}: {ran.output} {ran.exception!r}"
     return json.loads(ran.stdout)
+
+
+def pasted(text, label, *more, code=0):
+    """What the command prints that a command has printed behind a label, as a shell reads it."""
+    words = shlex.split(re.search(rf"^{label}: +relay (.*)$", text, re.MULTILINE)[1])
+    return run(*words, *more, code=code)
 
 
 @pytest.fixture
@@ -152,7 +159,13 @@ def test_listing_by_pages(dead):
     assert (len(first["items"]), len(rest["items"]), rest["next"]) == (4, 2, None)
     assert len({item["id"] for item in first["items"] + rest["items"]}) == 6
     assert "raw" not in first["items"][0]
-    assert "more: add --next" in run("dead", "list", "--limit", "1")
+    for typed in (["--event", "BAD", "--where", "user_id ~ [0 -2]$"], ["1"]):
+        run("dead")
+        text = run("dead", "list", *typed, "--limit", "1")
+        assert text.count("production.") == 2
+        following = pasted(text, "more")
+        assert following.count("production.") == 2
+        assert following != text
     assert run("dead", "list", "--person", "nobody").strip() == "no dead letter matches"
 
 
@@ -336,8 +349,8 @@ def test_a_job_lists_what_failed_in_it_again(working):
     job = told("dead", "replay", "--reason", "rejected", "--include-failing", "--yes", code=1)["job"]["id"]
     text = run("jobs", "show", job)
     assert text.count("rejected  BAD") == 10
-    letter = re.search(r"next: relay dead show (\S+), relay dead list --job", text)[1]
-    assert "rejected" in run("dead", "show", letter)
+    assert "rejected" in pasted(text, "next")
+    assert pasted(text, "all").count("production.") == 16
     assert len(told("jobs", "show", job)["failed_again"]) == 10
     assert len(told("dead", "list", "--job", job)["items"]) == 16
     assert "no job replay-x; `relay jobs` lists them" in run("dead", "list", "--job", "replay-x", code=2)
@@ -410,13 +423,32 @@ def test_an_edit_of_many_moves_letters_to_their_person(working):
     flags = ["--reason", "no_person", "--set", "user_id=user-1", "--set", "plan.x=1"]
     found = told("dead", "edit", *flags, "--dry-run")["plan"]
     assert (found["unfit"], found["survey"]["matched"]) == (10, 0)
-    run("dead", "edit", *flags[:4], "--yes")
+    text = run("dead", "edit", *flags[:4], "--yes")
+    assert "10 failed events of production, 1 person" in pasted(text, "next", "--dry-run")
     assert {(one.person, one.shard) for one in working.letters(reasons=("no_person",))} == {
         ("user-1", shard_of("user-1", 4))
     }
     assert told("dead", "edit", *flags[:4], "--dry-run")["plan"]["unchanged"] == 10
     assert "Nothing" not in run("dead", "edit", *flags[:4], "--yes")
     assert working.account().dead == 16
+
+
+def test_what_is_printed_next_means_the_letters_that_were_edited(working):
+    """Their ids, persons and payloads are others by then: the edit's job names them."""
+    working.deliver(*[event(100 + n, user_id=None, n=n, note="an 'odd' $(one)") for n in range(6)])
+    some = [one.id for one in working.letters(reasons=("no_person",))][:3]
+    condition = ["--where", "note = an 'odd' $(one)"]
+    for which, number in ((some, 3), (condition, 3)):
+        shown = run("dead", "replay", *which, "--include-failing", "--dry-run")
+        assert "Nothing to replay" not in shown
+        text = run("dead", "edit", *which, "--set", "user_id=user-7", "--set", "note=seen", "--yes")
+        assert f"is done: edited {number}" in text
+        assert re.search(r"^next: relay dead replay --job edit-\S+$", text, re.MULTILINE)
+        assert f"delivered {number}" in pasted(text, "next", "--yes")
+    run("dead")
+    text = run("dead", "edit", "1", "--since", "2h", "--set", "event_name=GOOD", "--yes")
+    assert re.search(r"^next: relay dead replay 1 --since \d{13}$", text, re.MULTILINE)
+    assert "6 failed events" in pasted(text, "next", "--dry-run")
 
 
 def test_an_edit_of_many_says_what_and_which(dead):
@@ -460,9 +492,9 @@ def test_a_discard_can_be_undone(dead):
     before = dead.letters()
     text = run("dead", "discard", "--reason", "rejected", "-m", "by mistake", "--yes")
     (undo,) = re.findall("^undo: relay (.*)$", text, re.MULTILINE)
-    file = Path(undo.split()[-1])
+    file = Path(shlex.split(undo)[-1])
     assert (file.parent, file.stat().st_mode & 0o777) == (dead.settings.data_dir / "discarded", 0o600)
-    assert "6 letters restored, 0 already there, 0 refused" in run(*undo.split())
+    assert "6 letters restored, 0 already there, 0 refused" in pasted(text, "undo")
     assert [one.raw for one in dead.letters()] == [one.raw for one in before]
     assert dead.account().dead == 7
     assert told("dead", "discard", "--all", "-m", "x", "--yes")["saved"].startswith(str(file.parent))
@@ -491,7 +523,7 @@ def test_what_cannot_be_saved_is_not_discarded(dead, tmp_path):
 def test_forgetting_a_person_clears_what_discards_have_saved(dead):
     """The file of this machine loses their letters, and keeps its age."""
     text = run("dead", "discard", "--all", "-m", "x", "--yes")
-    file = Path(text.split()[-1])
+    file = Path(shlex.split(text)[-1])
     os.utime(file, (1, 1))
     assert json.loads(run("forget", "user-2", "--yes", "--json"))["saved_letters"] == 1
     assert b"user-2" not in file.read_bytes()

@@ -1,6 +1,8 @@
 """Suppress, forget, explain and the pace, on a real server and with a simulated Customer.io."""
 
 import json
+import re
+import shlex
 
 import orjson
 import pytest
@@ -13,7 +15,8 @@ from worker.customerio.answer import Answer
 from worker.customerio.rate_limit import RequestPace
 from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
-from worker.store.stream import read_range
+from worker.purchasely.person import shard_of
+from worker.store.stream import Lane, read_range
 from worker.upkeep.forget import forget
 
 
@@ -127,6 +130,22 @@ def test_the_forget_command_says_what_it_removed(parts, silent):
     code, said = run("forget", "jeff", "--yes", "--json")
     assert code == 0
     assert json.loads(said)["entries"] == 1
+
+
+def test_the_next_page_of_an_odd_person_can_be_pasted(parts, silent):
+    """An id that begins as an option does, with what a shell would take for its own; the options go on too."""
+    odd = "-Zoë's $(id) 猫"
+    lane = parts.lanes()[0]
+    append(
+        parts,
+        Lane(lane.source, lane.integration, shard_of(odd, parts.settings.shards)),
+        *(body(n, odd) for n in range(3)),
+    )
+    code, text = run("person", "--limit", "2", "--utc", "--", odd)
+    assert (code, text.count(" UTC  SUBSCRIPTION_RENEWED")) == (0, 2)
+    (more,) = re.findall("^more: relay (.*)$", text, re.MULTILINE)
+    code, text = run(*shlex.split(more))
+    assert (code, text.count(" UTC  SUBSCRIPTION_RENEWED")) == (0, 1)
 
 
 def test_explain_names_the_rule_that_stopped_an_event(tmp_path, parts):

@@ -201,7 +201,7 @@ def send(door, tmp_path):
 def test_the_command_sends_what_it_reads(door, send):
     """Standard input to the only source of the file, with its token."""
     done = send("-", text='[{"a": 1}, {"b": 2}, {"c": 3}]')
-    assert (done.returncode, done.stdout) == (0, "2 accepted, 1 duplicates, in 1 request\n")
+    assert (done.returncode, done.stdout) == (0, "2 accepted, 1 duplicate, in 1 request\n")
     ((path, headers, _),) = door.requests
     assert (path, headers["Authorization"]) == ("/v1/events/app", "Bearer t0ken")
 
@@ -243,7 +243,7 @@ def test_a_line_that_is_no_event_is_named(send):
     """What came before it is sent; the place is named."""
     done = send("-", "--sign", text='{"a": 1}\n{"b": 2}\nnonsense\n{"c": 3}\n')
     assert done.returncode == 1
-    assert done.stderr == "relay: <stdin>: line 3 is not JSON; 2 events before it were sent\n"
+    assert done.stderr == "relay: <stdin>: line 3 is not JSON; sent before it: 2 events\n"
 
 
 @pytest.mark.parametrize(

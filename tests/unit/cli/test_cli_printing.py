@@ -1,6 +1,10 @@
 """What people read: numbers and times, and lines that nobody can forge."""
 
+import os
+import pty
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +63,22 @@ def test_a_line_is_one_line(capsys):
     say("name\nforged \x1b[31mred", Styled("\x1b[2Jbad", fg="red"))
     say_lines("two\nlines\x07")
     assert capsys.readouterr().out == "name\\nforged \\x1b[31mred\\x1b[2Jbad\ntwo\nlines\\x07\n"
+
+
+@pytest.mark.parametrize(("plain", "coloured"), [("", True), ("1", False)])
+def test_colours_are_for_a_terminal_unless_nobody_wants_them(plain, coloured):
+    """NO_COLOR is obeyed by every command."""
+    master, slave = pty.openpty()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
+    env |= {"NO_COLOR": plain, "TERM": "xterm", "RELAY_INTEGRATIONS": "/no/such/file"}
+    run = [sys.executable, "-c", "from worker.cli import main; main()", "check", "--offline"]
+    process = subprocess.Popen(run, env=env, stdin=slave, stdout=slave, stderr=slave)
+    assert process.wait(60) == 1
+    text = os.read(master, 65_536)
+    os.close(master)
+    os.close(slave)
+    assert b"Integrations file" in text
+    assert (b"\x1b[" in text) is coloured
 
 
 def test_a_cell_is_one_row():

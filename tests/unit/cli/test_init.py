@@ -25,9 +25,10 @@ def test_what_is_written_is_usable(region, anonymous, sandbox):
 
 def test_a_file_that_is_there_stays(tmp_path):
     """It is written over only with --force; the variables to set are named."""
-    path = tmp_path / "i.toml"
+    path = tmp_path / "my own.toml"
     done = CliRunner().invoke(init, [str(path), "--source", "shop", "--region", "us"])
     assert done.exit_code == 0, done.output
+    assert f"RELAY_INTEGRATIONS='{path}' relay check" in done.output
     assert "Set PURCHASELY_WEBHOOK_SECRET, CUSTOMERIO_SITE_ID, CUSTOMERIO_API_KEY" in done.output
     again = CliRunner().invoke(init, [str(path), "--source", "other"])
     assert isinstance(again.exception, OperatorError)

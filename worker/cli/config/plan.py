@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from worker.cli.archive import ARCHIVE, wanted
-from worker.cli.printing import Styled, arrows, count, echo_json, say, say_lines, show_progress, span
+from worker.cli.printing import Styled, arrows, count, echo_json, say, say_lines, several, show_progress, span
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -138,14 +138,14 @@ def _coverage(found: "Plan") -> str:
         return "on retained traffic: no event is stored in that time, so only the words above say what changes"
     now_ms = time.time_ns() // 1_000_000
     first, last = span(max(0, now_ms - covered.first_ms)), span(max(0, now_ms - covered.last_ms))
-    return f"on {count(covered.events)} events received from {first} to {last} ago, all of them compared:"
+    return f"on {several(covered.events, 'event')} received from {first} to {last} ago, all of them compared:"
 
 
 def _effect_lines(change: "Change") -> Iterator[str | Styled]:
     yield Styled(f"{change.integration} ({_CHANGES[change.change]})", bold=True)
     if change.change == "removed":
         yield Styled(
-            f"  given up for good: {count(change.waiting)} events that wait, {count(change.dead)} dead letters",
+            f"  given up for good: {several(change.waiting, 'waiting event')}, {several(change.dead, 'dead letter')}",
             fg="red",
         )
     said = False
@@ -158,7 +158,7 @@ def _effect_lines(change: "Change") -> Iterator[str | Styled]:
     if people.people:
         said = True
         kinds = ", ".join(f"{name} {count(number)}" for name, number in _most(people.kinds))
-        yield f"  {count(people.people):>9} people with other properties: {kinds}"
+        yield f"  {_figure(people.people, 'person', 'people')} with other properties: {kinds}"
         for sample in people.samples[:1]:
             yield f"            as {sample.person}: {sample.before} → {sample.after}"
     if not said and change.change != "removed":
@@ -171,11 +171,15 @@ _CHANGES = {"added": "new", "removed": "removed", "changed": "changed", "key": "
 def _tally_lines(tally: "Tally", what: str) -> Iterator[str]:
     kinds = ", ".join(f"{arrows(name) or '(no name)'} {count(number)}" for name, number in _most(tally.kinds))
     more = len(tally.kinds) - _KINDS
-    yield f"  {count(tally.events):>9} events {what}, of {count(tally.people)} people: {kinds}" + (
-        f" and {more} more" if more > 0 else ""
-    )
+    people = several(tally.people, "person", "people")
+    yield f"  {_figure(tally.events, 'event')} {what}, of {people}: {kinds}" + (f" and {more} more" if more > 0 else "")
     for sample in tally.samples[:1]:
         yield f"            as {sample.entry} {sample.event_name} of {sample.person}: {sample.before} → {sample.after}"
+
+
+def _figure(number: int, one: str, many: str = "") -> str:
+    """A number of things, under other numbers."""
+    return f"{count(number):>9} {several(number, one, many).partition(' ')[2]}"
 
 
 def _most(kinds: dict[str, int]) -> list[tuple[str, int]]:

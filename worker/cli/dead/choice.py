@@ -1,5 +1,6 @@
 """Choice of dead letters: by their ids, by the number of a group, or by a filter; all of them only when asked for."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Choice:
     """Which letters are meant: those of `filters`, or of `ids` where there are some.
 
-    `text` says so for the record; `numbers` are the groups that were named.
+    `text` says so for the record; `numbers` are the groups that were named, `narrowed` the filter beside them.
     """
 
     letters: "DeadLetters"
@@ -30,6 +31,19 @@ class Choice:
     ids: Sequence[str]
     text: str
     numbers: Sequence[int] = ()
+    narrowed: str = ""
+
+    @property
+    def typed(self) -> str:
+        """The same letters as another command takes them, to be pasted into a shell."""
+        if self.numbers:
+            return " ".join([*map(str, self.numbers), self.narrowed]).strip()
+        return " ".join(map(shlex.quote, self.ids)) or self.text
+
+    @property
+    def is_kept_by_edits(self) -> bool:
+        """Whether it means the same letters after an edit: an edit changes payloads, persons, and ids with those."""
+        return not self.ids and not any(one.person or one.where for one in self.filters)
 
     def find(self) -> "Iterator[Letter]":
         """The letters, by integration and shard.
@@ -72,7 +86,8 @@ def choose(
         text = " ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
     elif everything:
         text = "--all"
-    return Choice(parts.dead_letters, parts.known_integrations(), filters, ids, text, numbers)
+    narrowed = wanted.text() if numbers else ""
+    return Choice(parts.dead_letters, parts.known_integrations(), filters, ids, text, numbers, narrowed)
 
 
 def is_number(text: str) -> bool:

@@ -1,5 +1,6 @@
 """`relay dead discard` and `relay dead trail`: give letters up, and see who did."""
 
+import shlex
 import time
 from collections import Counter
 from typing import Any
@@ -71,7 +72,7 @@ def dead_discard(
         left = "".join(f"; {count(number)} left alone: {why}" for why, number in done.left.items())
         say(f"{several(done.done, 'letter')} discarded{left}")
         if done.file:
-            say(f"undo: relay dead import {done.file}")
+            say(f"undo: relay dead import {shlex.quote(done.file)}")
     if done.left:
         raise click.exceptions.Exit(1)
 
@@ -81,7 +82,7 @@ def _show(causes: Counter[tuple[str, str]]) -> None:
     for line in columns(rows, right=[0]) if rows else ["no dead letter matches"]:
         say(line)
     if len(causes) > _SHOWN:
-        say(f"and {len(causes) - _SHOWN} more causes")
+        say(f"and {several(len(causes) - _SHOWN, 'more cause')}")
 
 
 @click.command()

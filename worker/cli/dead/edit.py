@@ -80,12 +80,10 @@ def dead_edit(
         return
     if not wanted:
         raise click.UsageError("several letters are changed alike: say how with --set, --copy, --ms or --unset")
-    tried = _try(
-        parts, counted(choice.find(), "letters", quiet=as_json), wanted, " ".join(ids) or choice.text, as_json=as_json
-    )
+    tried = _try(parts, counted(choice.find(), "letters", quiet=as_json), wanted, choice.typed, as_json=as_json)
     found = {name: getattr(tried, name) for name in _TRIED}
-    then = f"next: relay dead replay {' '.join(ids) or choice.text}"
-    running = Running(dry_run, yes, wait, as_json, found, then=then)
+    then = choice.typed if choice.is_kept_by_edits else "--job {job}"
+    running = Running(dry_run, yes, wait, as_json, found, then=f"next: relay dead replay {then}")
     question, doer = f"change {several(len(tried.ids), 'letter')}?", acting(by, message)
     running.run(parts.jobs, len(tried.ids), question, lambda: edit_letters(parts, tried, wanted, choice.text, doer))
 

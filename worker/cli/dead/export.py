@@ -14,7 +14,7 @@ from worker.cli.acting import BY, WHY, doer, record
 from worker.cli.dead.choice import choose
 from worker.cli.dead.options import DRY_RUN, JSON, LETTERS, filters
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, say
+from worker.cli.printing import count, echo_json, say, several
 from worker.cli.progress import counted
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def dead_export(ids: tuple[str, ...], *, output: str | None, as_json: bool, **fl
     if output and as_json:
         echo_json({"exported": number, "file": output})
     elif not as_json:
-        say(f"{count(number)} letters exported", err=True)
+        say(f"{several(number, 'letter')} exported", err=True)
 
 
 def _opened(output: str | None) -> AbstractContextManager[IO[bytes]]:
@@ -90,13 +90,13 @@ def dead_import(file: IO[bytes], *, dry_run: bool, message: str, by: str | None,
         else:
             there += 1
     if restored and not dry_run:
-        result = f"{restored} letters restored"
+        result = f"{several(restored, 'letter')} restored"
         record(parts, "dead import", getattr(file, "name", "-"), by=by, why=message, result=result)
     if as_json:
         echo_json({"restored": restored, "already_there": there, "refused": refused, "dry_run": dry_run})
     else:
         would = "would be " if dry_run else ""
-        say(f"{count(restored)} letters {would}restored, {count(there)} already there, {count(refused)} refused")
+        say(f"{several(restored, 'letter')} {would}restored, {count(there)} already there, {count(refused)} refused")
     if refused:
         raise click.exceptions.Exit(1)
 

@@ -50,7 +50,9 @@ def follow(jobs: "Jobs", job_id: str, *, quiet: bool) -> "Job":
             job = _follow_bar(jobs, job_id)
     except KeyboardInterrupt:
         say(err=True)
-        say(f"the job goes on: relay jobs show {job_id} --wait, relay jobs abort {job_id}", err=True)
+        say("the job goes on", err=True)
+        say(f"watch: relay jobs show {job_id} --wait", err=True)
+        say(f"stop:  relay jobs abort {job_id}", err=True)
         raise click.exceptions.Exit(1) from None
     if not quiet:
         say(f"{job.id} is {job.state}: {outcome(job)}" + (f", left {count(job.left)}" if job.left else ""))

@@ -69,7 +69,7 @@ def jobs_list(
         more = _following(found, limit)
         return [
             *table(found, time.time_ns() // 1_000_000, width, new),
-            *(["", f"more: add --next {more}"] if more else []),
+            *(["", f"more: relay jobs list --limit {limit} --next {more}"] if more else []),
         ]
 
     if as_json:
@@ -108,7 +108,9 @@ def jobs_show(job_id: str, *, wait: bool, as_json: bool) -> None:
     if failed and not as_json:
         say("failed again:")
         say_lines(f"  {line}" for line in failed_again(failed, terminal_width() - 2))
-        say(f"next: relay dead show {failed[0].id}" + (f", relay dead list --job {job.id}" if more else ""))
+        say(f"next: relay dead show {failed[0].id}")
+        if more:
+            say(f"all:  relay dead list --job {job.id}")
     if wait:
         raise click.exceptions.Exit(ending(job))
 

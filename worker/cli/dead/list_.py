@@ -58,7 +58,8 @@ def dead_list(group: str | None, *, limit: int, cursor: str | None, as_json: boo
         say(line)
     if following:
         say()
-        say(f"more: add --next {following}")
+        words = ["relay dead list", choice.typed, f"--limit {limit}", f"--next {following}"]
+        say(f"more: {' '.join(filter(None, words))}")
 
 
 def _read_cursor(text: str | None) -> tuple[int, str] | None:

@@ -51,7 +51,11 @@ _FILTERS: tuple[Option, ...] = (
     ),
     click.option("--person", default="", metavar="ID", help="Any identifier of the person."),
     click.option(
-        "--job", default="", metavar="JOB", help="Those that failed again in this replay.", shell_complete=JOBS
+        "--job",
+        default="",
+        metavar="JOB",
+        help="What failed again in this replay, or what this edit changed.",
+        shell_complete=JOBS,
     ),
     click.option("--since", metavar="TIME", help="Failed since: 30m, 2h, 3d, or 2026-01-31T08:00 (UTC)."),
     click.option("--until", metavar="TIME", help="Failed before."),
