@@ -33,9 +33,14 @@ class ArchivedScan(Scan):
         self._kept: dict[tuple[str, str], Written] = {}
 
     def pages(
-        self, streams: Sequence[str], span: Span = ALWAYS, *, newest_first: bool = False
+        self,
+        streams: Sequence[str],
+        span: Span = ALWAYS,
+        *,
+        newest_first: bool = False,
+        through: Container[str] = (),  # noqa: ARG002 - an archive may have an event twice: all of it is read
     ) -> Iterator[tuple[str, list[Row]]]:
-        """As for streams; the archive's part before the streams', or behind it."""
+        """As for streams; the archive's part before the streams', or behind it. Fates are kept of the page in hand."""
         if newest_first:
             ends: dict[str, Place] = {}
             for key, rows in super().pages(streams, span, newest_first=True):
@@ -65,19 +70,6 @@ class ArchivedScan(Scan):
             if found is not None:
                 self._kept[key, entry[0]] = found
             yield key, entry
-
-    def _sifted(
-        self,
-        streams: Sequence[str],
-        sift: Sift,
-        span: Span,
-        *,
-        newest_first: bool,
-        through: Container[str],  # noqa: ARG002 - an archive may have an event twice: all of it is read
-    ) -> Iterator[tuple[str, list[Row]]]:
-        """As for streams; one page at a time, since fates are kept of the page in hand."""
-        for key, rows in self.pages(streams, span, newest_first=newest_first):
-            yield key, sift(rows)
 
     def read(self, stream: str, first: str, last: str) -> list[Entry]:
         """As for streams; from the archive what they do not have."""

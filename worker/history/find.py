@@ -83,8 +83,8 @@ class Finder:
 
     def event(self, ident: str, *, person: str = "", span: Span = ALWAYS) -> Iterator[Found]:
         """The events that an id means: one, or one a source where two sources share it."""
-        if place := _PLACE.fullmatch(ident):
-            yield from self._at(int(place[1]), place[2])
+        if place := place_of(ident):
+            yield from self._at(*place)
             return
         if _ULID.fullmatch(ident) and not self._known(ident):
             yield from self._by_ulid(ident, person, span)
@@ -93,7 +93,11 @@ class Finder:
 
     def may_be(self, ident: str) -> bool:
         """Whether a text looks like an event's ULID or place, or is the id of one that was received."""
-        return bool(_PLACE.fullmatch(ident) or _ULID.fullmatch(ident) or self._known(ident))
+        return bool(place_of(ident) or _ULID.fullmatch(ident) or self._known(ident))
+
+    def was_received(self, ident: str) -> bool:
+        """Whether an event of that id was received, as long as it is remembered; it may be gone."""
+        return bool(self._known(ident))
 
     def person(self, names: Iterable[str], span: Span = ALWAYS, *, everywhere: bool = False) -> Iterator[Found]:
         """The events that name one of these people, newest first on each shard.
@@ -175,13 +179,23 @@ class Finder:
 
     def _with_ulid(self, streams: Mapping[str, Place], ident: str, span: Span) -> Iterator[Found]:
         once, through = self._once(streams.values()), set[str]()
-        sift = of_time(ulid_time_ms(ident), ident.encode())
+        sift = of_time(ulid_time_ms(ident), ident)
         for key, (entry_id, raw) in self._scan.sifted(list(streams), sift, span, newest_first=True, through=through):
             event = _read(entry_id, raw)
             if event is not None and (ident.upper() == (event.ulid or identity_of(event)) or _is_of(event, ident)):
                 known = self._known(event.key) - {streams[key]}
                 through |= {other for other, place in streams.items() if place in once and place not in known}
                 yield Found(*streams[key], entry_id, event)
+
+
+def place_of(ident: str) -> tuple[int, str] | None:
+    """Shard and entry of SHARD/ENTRY; None of another text.
+
+    >>> place_of("7/1764115200000-0"), place_of("7/8")
+    ((7, '1764115200000-0'), None)
+    """
+    place = _PLACE.fullmatch(ident)
+    return (int(place[1]), place[2]) if place else None
 
 
 def _is_of(event: Event, ident: str) -> bool:

@@ -13,8 +13,9 @@ ULID: Final = f"[0-7][{_CROCKFORD}]{{25}}"
 
 
 class _Timed(msgspec.Struct, gc=False):
-    """Of a payload, the field that nearly always has its time; the rest is skipped."""
+    """Of a payload, its id and the field that nearly always has its time; the rest is skipped."""
 
+    event_id: Any = None
     event_created_at_ms: Any = None
 
 
@@ -33,19 +34,22 @@ def ulid_time_ms(text: str) -> int:
     return time_ms
 
 
-def of_time(time_ms: int, text: bytes) -> Sift:
-    """A sieve for events whose ULID has this time, or that hold a text: it holds back those that surely do not.
+def of_time(time_ms: int, ident: str) -> Sift:
+    """A sieve for events whose ULID has this time, or that have this id: it holds back those that surely do not.
 
     A row takes 0.7 µs rather than the 3.5 of reading all of an event.
     """
+    idents = (ident, int(ident)) if ident.isdecimal() else (ident,)
 
     def may_be(raw: bytes) -> bool:
         try:
-            written = _timed(raw).event_created_at_ms
+            read = _timed(raw)
         except msgspec.DecodeError:
             return True
+        written = read.event_created_at_ms
         # as `event_time` has it: a number in these bounds is the time, whatever the payload says besides
-        return written == time_ms or type(written) is not int or not TIME_MIN_MS < written < TIME_MAX_MS or text in raw
+        is_time = type(written) is int and TIME_MIN_MS < written < TIME_MAX_MS
+        return not is_time or written == time_ms or read.event_id in idents
 
     def sift(rows: list[Row]) -> list[Row]:
         return [row for row in rows if may_be(row[1][1])]

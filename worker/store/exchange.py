@@ -12,6 +12,7 @@ from worker.store.spread import ELSEWHERE, PAUSES_S
 from worker.store.topology import keys_of, slot_of
 
 Call = Sequence[Any]
+_LOST = (redis.ConnectionError, redis.TimeoutError)
 
 
 class Exchange:
@@ -39,6 +40,21 @@ class Exchange:
         if len(slots) == 1:
             return self._follow(self._cluster, slots.pop(), commands, meanwhile)
         return self._cluster.together([(call, {}) for call in [*commands, *meanwhile()]], raw=True)
+
+    def ask(self, commands: Sequence[Call]) -> "Asked":
+        """Send commands; whoever asks reads the replies later, and does something else meanwhile.
+
+        Raises:
+            redis.RedisError: no node of the cluster answers.
+        """
+        return Asked(self, commands, self._pool_of(commands))
+
+    def _pool_of(self, commands: Sequence[Call]) -> Any:
+        """The connections of the one node that has all the keys; None where there is none."""
+        if self._cluster is None:
+            return self._pool
+        slots = {slot_of(key) for command in commands for key in keys_of(command)}
+        return self._cluster.node_of(slots.pop()).connection_pool if len(slots) == 1 else None
 
     @staticmethod
     def _follow(
@@ -73,6 +89,56 @@ class Exchange:
             time.sleep(pause_s)
             cluster.look(looks)
         return replies
+
+
+class Asked:
+    """Commands on their way: `replies` reads the answers, `drop` does without them."""
+
+    def __init__(self, exchange: Exchange, commands: Sequence[Call], pool: Any) -> None:
+        self._again = exchange
+        self._commands = commands
+        self._pool = pool
+        self._connection: Any = None
+        try:
+            self._send()
+        except _LOST:
+            self.drop()  # `replies` asks again
+        except BaseException:
+            self.drop()
+            raise
+
+    def _send(self) -> None:
+        if self._pool is not None:
+            self._connection = self._pool.get_connection()
+            self._connection.send_packed_command(self._connection.pack_commands(self._commands))
+
+    def replies(self) -> list[Any]:
+        """The replies, in order, errors among them as values; asked for again where they got lost on the way.
+
+        Raises:
+            redis.RedisError: no answer; the commands may have been executed.
+        """
+        if self._connection is None:
+            return self._again(self._commands)
+        try:
+            replies = [_reply(self._connection) for _ in self._commands]
+        except _LOST:
+            self.drop()
+            return self._again(self._commands)
+        except BaseException:
+            self.drop()
+            raise
+        self._pool.release(self._connection)
+        self._connection = None
+        moved = any(isinstance(reply, ELSEWHERE) for reply in replies)
+        return self._again(self._commands) if moved else replies
+
+    def drop(self) -> None:
+        """Give the answers up, and the connection that they may be in."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+            self._pool.release(connection)
 
 
 def _exchange(pool: Any, commands: Sequence[Call], meanwhile: Callable[[], Sequence[Call]] = tuple) -> list[Any]:

@@ -119,15 +119,22 @@ class TrailReader:
                 low = middle
             else:
                 high = middle
-        for settled_ms, run in self._runs_from(key, low, _PAGE):
-            if run.last >= place:
-                return (settled_ms, run) if run.first <= place else None
+        for since_ms in (low, high):
+            for settled_ms, run in self._runs_from(key, since_ms, _PAGE):
+                if run.last >= place:
+                    return (settled_ms, run) if run.first <= place else None
         return None
 
     def _runs_from(self, key: str, since_ms: int, count: int) -> list[tuple[int, Run]]:
-        reply: Any = self.ask("XRANGE", key, f"{since_ms}-0", "+", "COUNT", count)
-        rows = [(int(row[0].partition(b"-")[0]), decode_run(row[1][1])) for row in reply]
-        return [(settled_ms, run) for settled_ms, run in rows if run is not None]
+        """Runs settled since then; those of a later release are passed over, to the first that can be read."""
+        after = f"{since_ms}-0"
+        while True:
+            reply: Any = self.ask("XRANGE", key, after, "+", "COUNT", count)
+            rows = [(int(row[0].partition(b"-")[0]), decode_run(row[1][1])) for row in reply]
+            found = [(settled_ms, run) for settled_ms, run in rows if run is not None]
+            if found or len(reply) < count:
+                return found
+            after, count = f"({reply[-1][0].decode()}", _PAGE
 
     def is_forgotten(self, source: str, shard: int, place: Place) -> bool:
         """Whether an entry was deleted because its person was forgotten."""

@@ -73,6 +73,8 @@ def test_an_exchange_is_raw_and_follows_the_slot(client):
     found = exchange([("XRANGE", KEYS[3], "-", "+")], lambda: [("MGET", KEYS[3] + "none")])
     assert found == [[[b"5-1", [b"b", b"x"]]], [None]]
     assert exchange([("XLEN", KEYS[3]), ("XLEN", KEYS[4]), ("XLEN", KEYS[5])]) == [1, 0, 0]
+    one, several = exchange.ask([("XLEN", KEYS[3])]), exchange.ask([("XLEN", KEYS[3]), ("XLEN", KEYS[4])])
+    assert (one.replies(), several.replies()) == ([1], [1, 0])
 
 
 def test_a_slot_that_moves_is_followed(cluster, client):
@@ -90,6 +92,7 @@ def test_a_slot_that_moves_is_followed(cluster, client):
         assert client.set(other, "2")  # not there yet: it is asked of the node that it moves to
         assert client.pipeline(transaction=False).get(key).get(other).execute() == [b"1", b"2"]
         assert Exchange(client)([("GET", other)]) == [b"2"]
+        assert Exchange(client).ask([("GET", other)]).replies() == [b"2"]
         here.execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 1000)
         assert client.get(key) == b"1"
         for node in (there, here):

@@ -69,3 +69,41 @@ def test_a_server_that_is_away_is_said(client):
         pytest.raises(redis.ConnectionError),
     ):
         Exchange(nobody)([("PING",)])
+
+
+def test_what_is_asked_is_read_later_and_other_exchanges_go_on(client):
+    """Each has a connection of its own; errors are values in their places."""
+    exchange = Exchange(client)
+    first, second = exchange.ask([("SET", "a", "1"), ("INCR", "no such", "arguments")]), exchange.ask([("GET", "a")])
+    assert exchange([("SET", "b", "2")]) == [b"OK"]
+    assert second.replies() == [b"1"]
+    done, failed = first.replies()
+    assert done == b"OK"
+    assert isinstance(failed, redis.ResponseError)
+
+
+def test_what_was_asked_on_a_connection_that_breaks_is_asked_again(client, redis_client):
+    """Before the answers were read."""
+    client.client_setname("asking")
+    asked = Exchange(client).ask([("GET", "a"), ("PING",)])
+    (own,) = [one for one in redis_client.client_list() if one["name"] == "asking"]
+    redis_client.client_kill_filter(_id=own["id"])
+    assert asked.replies() == [None, b"PONG"]
+
+
+def test_dropped_answers_are_left_to_nobody(client):
+    """Whoever uses the connection next gets the reply to their own command; to drop twice does nothing."""
+    client.set("a", "1")
+    asked = Exchange(client).ask([("GET", "a")])
+    asked.drop()
+    asked.drop()
+    assert client.ping() is True
+    assert asked.replies() == [b"1"]
+
+
+def test_a_server_that_is_away_is_said_when_the_answers_are_read():
+    """As of any other command."""
+    with redis.Redis(port=9, retry=Retry(NoBackoff(), 1), protocol=2) as nobody:
+        asked = Exchange(nobody).ask([("PING",)])
+        with pytest.raises(redis.ConnectionError):
+            asked.replies()
