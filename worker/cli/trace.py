@@ -10,6 +10,7 @@ from worker.cli.printing import echo_json, say, say_lines
 from worker.cli.progress import busy
 
 if TYPE_CHECKING:
+    from worker.history.room import History
     from worker.history.scan import Span
 
 
@@ -65,10 +66,25 @@ def trace(
         say(f"event {event.event_id}, person {event.person or '(nobody)'}, entry {event.entry} of {event.source}")
         say_lines(lines(one, utc=utc))
     if not traces:
-        since = moment(room.since_ms, utc=utc)
-        gone = "its person was forgotten" if room.is_forgotten(ident) else f"gone since {since}, or never received"
-        say(f"relay: no event {ident} is kept: {gone}", err=True)
+        why = _gone(room, ident, moment(room.since_ms, utc=utc), narrowed=bool(person or at))
+        further = "; --archive reads on" if parts.settings.archive_url and not with_archive else ""
+        say(f"relay: no event {ident} is kept: {why}{further}", err=True)
         raise SystemExit(1)
+
+
+def _gone(room: "History", ident: str, since: str, *, narrowed: bool) -> str:
+    """Why nothing was found; `since` is how far back the past reaches."""
+    match room.gone(ident):
+        case "forgotten":
+            return "its person was forgotten"
+        case "received" if narrowed:
+            return "it was received, but not of this person or at this time: ask without --person and --at"
+        case "received":
+            return f"it was received, and is gone: older than {since}, or its person was forgotten"
+        case "trimmed":
+            return f"gone since {since}: older than what is kept"
+        case "unknown":
+            return f"gone since {since}, or never received"
 
 
 def _near(at: str | None) -> "Span":

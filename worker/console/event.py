@@ -19,6 +19,7 @@ from worker.history.find import Found
 from worker.history.room import open_history
 
 _ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
+_GONE = {"forgotten": "Its person was forgotten.", "trimmed": "It is older than what is kept."}
 
 
 class EventPage(Page):
@@ -37,8 +38,9 @@ class EventPage(Page):
         ident = f"{shard}/{entry}"
         found = list(room.finder.event(ident)) if shard.isdigit() and _ENTRY.fullmatch(entry) else []
         if not found:
-            gone = "Its person was forgotten." if room.is_forgotten(ident) else "It is older than what is kept."
-            raise NoSuchPageError(f"No event {ident} is kept. {gone}")
+            raise NoSuchPageError(
+                f"No event {ident} is kept. {_GONE.get(room.gone(ident), 'None was received there.')}"
+            )
         traces = [room.tracer.trace(one) for one in found]
         facts = {
             "pairs": [(one, trace) for one, trace in zip(found, traces, strict=True)],

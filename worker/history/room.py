@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import redis
@@ -16,11 +16,12 @@ from worker.dead.fates import Fates
 from worker.errors import OperatorError
 from worker.history.activity import Activity, Wanted, activity
 from worker.history.archive import ArchivedFates, ArchivedScan
-from worker.history.find import Finder, Found, Place
+from worker.history.find import Finder, Found, Place, place_of
 from worker.history.scan import Scan
 from worker.history.timeline import PropertyValue, Spot, Timeline, property_values, spot
 from worker.history.trace import AtRevision, Trace, Tracer
 from worker.store.dedup import bucket_s, received_again, shards_that_know, with_each_id_once
+from worker.store.entry_id import received_ms
 from worker.store.holds import Hold
 from worker.store.keys import person_key
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from worker.store.archive import Archive
 
 _CURSOR = re.compile(r"(\d{1,20})-(\d{1,20})\.(\d{1,4})\.(.+)")
+
+
+Gone = Literal["forgotten", "received", "trimmed", "unknown"]
+"""Why an event is not found: it was received, as its id is remembered; or its place is older than what is kept; or …"""
 
 
 class PersonPage(msgspec.Struct, frozen=True):
@@ -98,10 +103,17 @@ class History:
 
     def is_forgotten(self, ident: str) -> bool:
         """Whether SHARD/ENTRY was deleted because its person was forgotten."""
-        shard, _, entry_id = ident.partition("/")
-        return shard.isdigit() and any(
-            self._fates.is_forgotten(source, int(shard), entry_id) for source in self._config.sources
-        )
+        place = place_of(ident)
+        return place is not None and any(self._fates.is_forgotten(source, *place) for source in self._config.sources)
+
+    def gone(self, ident: str) -> Gone:
+        """What is known of an event that is not found."""
+        if self.is_forgotten(ident):
+            return "forgotten"
+        if self.finder.was_received(ident):
+            return "received"
+        place = place_of(ident)
+        return "trimmed" if place and received_ms(place[1]) < self.since_ms else "unknown"
 
     def person(self, ident: str, limit: int, cursor: str | None, only: Iterable[str] = ()) -> PersonPage:
         """A page of what is kept of a person.

@@ -5,10 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 
 from tests.support.deadstack import event, opened
 from tests.support.stack import ROOT
+from worker.history.room import open_history
+from worker.store.appending import append_event
+from worker.store.keys import shard_key as stream_key
 
 
 @pytest.fixture
@@ -56,6 +60,26 @@ def test_an_event_that_is_not_kept_is_exit_1_and_says_how_far_the_past_reaches(s
     ran = relay(stack, "trace", "never-seen")
     assert ran.returncode == 1
     assert "no event never-seen is kept: gone since 20" in ran.stderr
+
+
+def test_an_event_that_is_gone_says_what_is_still_known_of_it(stack):
+    """An id is remembered longer than the event, and a place holds its time; a narrow look says that it was one."""
+    stack.deliver(event(1), event(2))
+    (found,) = open_history(stack.parts).finder.event("event-1-SUBSCRIPTION_RENEWED")
+    raw = orjson.dumps(event(1, event_id="remembered"))
+    append_event(stack.parts.redis, "app", found.shard, ["production"], "remembered", "about", raw, 1_814_400)
+    place = f"{found.shard}/{found.entry_id}"
+    stack.parts.redis.xtrim(stream_key(found.shard, "events", "app"), maxlen=0)
+    for ident, why in (
+        (place, "gone since"),
+        ("remembered", "it was received, and is gone: older than 20"),
+        ("event-1-SUBSCRIPTION_RENEWED", "or never received"),
+        ("7/8", "or never received"),
+        (f"{found.shard}/1-", "or never received"),
+    ):
+        ran = relay(stack, "trace", ident)
+        assert (ran.returncode, why in ran.stderr) == (1, True), ran.stderr
+    assert "ask without --person" in relay(stack, "trace", "remembered", "--person", "user-2").stderr
 
 
 def test_person_shows_the_timeline_newest_first_and_where_each_property_comes_from(stack):
