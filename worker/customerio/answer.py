@@ -76,16 +76,16 @@ def read_json(content: bytes) -> Any:
 
 
 def message_of(status: int, found: Any, headers: Mapping[str, str], phrase: str = "") -> str:
-    """Customer.io's message, whichever of its three shapes it has; else the status line."""
+    """Customer.io's message, whichever of its shapes it has; else the status line."""
     if 300 <= status < 400:
         host = headers.get("Location", "").split("/api/")[0][:100]
         return f"{status}: redirected to {host or 'nowhere'} (is the region right?)"
     if isinstance(found, dict):
-        for said in [*_meta_errors(found), found.get("errors")]:
+        for said in [*_meta_errors(found), found.get("errors"), found.get("error")]:
             if isinstance(said, str) and said:
                 return said[:MESSAGE_LIMIT]
-            if isinstance(said, list) and said:
-                return _first(said[0])
+            if isinstance(said, list | dict) and said:
+                return _first(said if isinstance(said, dict) else said[0])
     return f"{status} {phrase}".strip()[:MESSAGE_LIMIT]
 
 
@@ -98,7 +98,7 @@ def _item_errors(status: int, found: Any, headers: Mapping[str, str], content: b
         raise _NotUnderstoodError("with a body that is not JSON")
     if not isinstance(found, dict):
         raise _NotUnderstoodError("with JSON that is not an object")
-    if any(_meta_errors(found)):
+    if any(_meta_errors(found)) or found.get("error") or found.get("success") is False:
         raise _NotUnderstoodError(f"with an error of the request: {message_of(status, found, headers)}"[:MESSAGE_LIMIT])
     listed = found.get("errors")
     if listed is None and status == 200:

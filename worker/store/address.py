@@ -1,6 +1,8 @@
 """Addresses of Redis: each read once into a value, for redis-py's clients and for kombu."""
 
 import difflib
+import re
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
@@ -23,6 +25,9 @@ _TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _TLS = ("ssl_cert_reqs", "ssl_check_hostname", *_TLS_FILES)
 _DATABASES = 1 << 20
 _SENTINEL_PORT = 26379
+_BRACKETED = re.compile(r"\[(.*)\]")
+_NO_NAME = re.compile(r"[\s\x00-\x1f\x7f\[\]:/\\@]|\.\.")  # what no host's name has
+_LONGEST_NAME = 253
 _SENTINEL_WAIT_S = 2.0
 
 
@@ -127,7 +132,7 @@ def read_address(url: str, variable: str, authority: Path | None = None) -> Addr
         where = _nodes(place, variable)
     else:
         where = _host(place, variable)
-    if scheme == "unix" and not place.startswith("/"):
+    if scheme == "unix" and (not place.startswith("/") or "\0" in where["path"]):
         raise OperatorError(f"{variable}: write the whole path of the socket, as in unix:///run/redis/redis.sock")
     written_db = where.pop("db", "")
     path_db = options.pop("db", "") or written_db
@@ -150,8 +155,31 @@ def _host(place: str, variable: str) -> dict[str, Any]:
     server, _, database = place.partition("/")
     host, _, port = server.rpartition(":") if ":" in server.rpartition("]")[2] else (server, "", "")
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 1 << 16):
-        raise OperatorError(f"{variable}: the port is not a number (a user and password end with @)")
-    return {"host": unquote(host).strip("[]") or "localhost", "port": int(port or 6379), "db": database.strip("/")}
+        raise OperatorError(f"{variable}: the port is not a number up to 65535 (a user and password end with @)")
+    return {"host": _name(unquote(host), variable), "port": int(port or 6379), "db": database.strip("/")}
+
+
+def _name(host: str, variable: str) -> str:
+    """A host's name or IP address, without brackets; this machine's where none is written.
+
+    Raises:
+        OperatorError: it can be neither; a part of a password may be in it, so it is not shown.
+    """
+    if "," in host:
+        raise OperatorError(f"{variable}: several servers are redis+sentinel:// or redis+cluster://")
+    bracketed = _BRACKETED.fullmatch(host)
+    if bracketed and _is_ipv6(bracketed[1]):
+        return bracketed[1]
+    if bracketed or len(host) > _LONGEST_NAME or _NO_NAME.search(host):
+        raise OperatorError(f"{variable}: the host is neither a name nor an address; IPv6 is written [::1]:6379")
+    return host or "localhost"
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return bool(IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def _service(place: str, variable: str) -> dict[str, Any]:
@@ -181,7 +209,7 @@ def _hosts(servers: str, variable: str, port: int) -> tuple[tuple[str, int], ...
 def _database(text: str, variable: str) -> int:
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit() and int(text[:8]) < _DATABASES):
+    if not (text.isascii() and text.isdigit() and len(text) < 8 and int(text) < _DATABASES):
         raise OperatorError(f"{variable}: the database is not a number, as in redis://HOST:PORT/0")
     return int(text)
 

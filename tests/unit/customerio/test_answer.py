@@ -66,6 +66,16 @@ TABLE = [
     (207, body([1]), Answer(0, "207 with JSON that is not an object", took_ms=5)),
     (200, b"null", Answer(0, "200 with JSON that is not an object", took_ms=5)),
     (200, body({"meta": {"error": "busy"}}), Answer(0, "200 with an error of the request: busy", took_ms=5)),
+    (200, body({"error": "busy"}), Answer(0, "200 with an error of the request: busy", took_ms=5)),
+    (
+        200,
+        body({"error": {"message": "busy"}}),
+        Answer(0, "200 with an error of the request: busy", took_ms=5),
+    ),
+    (207, body({"error": "busy", "errors": []}), Answer(0, "207 with an error of the request: busy", took_ms=5)),
+    (200, body({"success": False}), Answer(0, "200 with an error of the request: 200", took_ms=5)),
+    (200, body({"success": True, "error": None}), Answer(200, "200 Some Reason", took_ms=5)),
+    (400, body({"error": "bad batch"}), Answer(400, "bad batch", took_ms=5)),
     # refusals, in the three shapes the service has
     (400, body({"meta": {"error": "bad batch"}}), Answer(400, "bad batch", took_ms=5)),
     (400, body({"meta": {"errors": ["first", "second"]}}), Answer(400, "first", took_ms=5)),

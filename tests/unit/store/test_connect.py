@@ -86,6 +86,15 @@ def test_certificates_are_verified_unless_it_says_otherwise():
         (f"redis+cluster://:{SECRET}@/0", "write redis.cluster://HOST:PORT,HOST:PORT"),
         (f"redis+cluster://:{SECRET}@h:1/2", "a cluster has no database but 0"),
         (f"redis+sentinel://:{SECRET}@h:1", "write redis.sentinel://HOST:PORT,HOST:PORT/SERVICE/DB"),
+        *[
+            (f"{scheme}://:{SECRET}@{host}", "the host is neither a name nor an address")
+            for scheme in ("redis", "rediss", "redis+cluster")
+            for host in ("[::1", "::1", "[::1]x:1", "[]", "[1.2.3.4]", "h h", "h%00h", "h%0Ah", "h..h", "h" * 254)
+        ],
+        (f"redis://:{SECRET}@a,b/0", "several servers are redis.sentinel:// or redis.cluster://"),
+        (f"redis+sentinel://:{SECRET}@a,[::1/main", "the host is neither a name nor an address"),
+        (f"redis://:{SECRET}@h/00000000000000000001", "the database is not a number"),
+        (f"unix://:{SECRET}@/run/a%00b", "write the whole path"),
     ],
 )
 def test_an_address_that_cannot_be_read_is_one_line_without_its_password(url, message):
