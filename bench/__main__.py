@@ -22,24 +22,30 @@ Row = tuple[str, str, str, bool]
 
 
 def delivery(rounds: int) -> tuple[dict[str, object], list[Row]]:
-    """The full path against the hand-written way and against its bound."""
-    found: dict[str, list[dict[str, float]]] = {"full": [], "bound": [], "baseline": []}
+    """The full path, in both pools, against the hand-written way and against its bound."""
+    found: dict[str, list[dict[str, float]]] = {"full": [], "prefork": [], "bound": [], "baseline": []}
     with onlookers(), Setting() as setting:
         for _ in range(rounds):
             found["full"].append(full(setting, 60_000, 20_000))
+            found["prefork"].append(full(setting, 60_000, 20_000, pool="prefork"))
             found["bound"].append(bound(setting, 60_000, 20_000))
             found["baseline"].append(baseline(setting, 1_500, 500))
     rate = {name: [one["events_per_s"] for one in runs] for name, runs in found.items()}
-    over = statistics.median(a / b for a, b in zip(rate["full"], rate["baseline"], strict=True))
-    share = statistics.median(a / b for a, b in zip(rate["full"], rate["bound"], strict=True))
-    cpu = statistics.median(one["cpu_us_per_event"] for one in found["full"])
     each = {name: round(statistics.median(values)) for name, values in rate.items()}
-    rows = [
-        (f"delivery against one task an event {each}", f"{over:.0f} ×", "≥ 100 ×", over >= 100),
-        ("delivery against read and acknowledge alone", f"{share:.2f}", "≥ 0.25", share >= 0.25),
-        ("CPU an event delivered, all worker processes", f"{cpu:.0f} µs", "≤ 35 µs", cpu <= 35),
-    ]
-    return {"runs": found, "over_baseline": over, "of_bound": share, "cpu_us": cpu}, rows
+    results: dict[str, object] = {"runs": found}
+    rows: list[Row] = []
+    for name, pool in (("full", "threads"), ("prefork", "prefork")):
+        over = statistics.median(a / b for a, b in zip(rate[name], rate["baseline"], strict=True))
+        share = statistics.median(a / b for a, b in zip(rate[name], rate["bound"], strict=True))
+        cpu = statistics.median(one["cpu_us_per_event"] for one in found[name])
+        wanted = name == "full"  # the targets are of the pool that is the default
+        rows += [
+            (f"delivery, {pool}, against one task an event {each}", f"{over:.0f} ×", "≥ 170 ×" * wanted, over >= 170),
+            (f"delivery, {pool}, against read and acknowledge alone", f"{share:.2f}", "≥ 0.35" * wanted, share >= 0.35),
+            (f"CPU an event delivered, {pool}", f"{cpu:.1f} µs", "≤ 15 µs" * wanted, cpu <= 15),
+        ]
+        results[pool] = {"over_baseline": over, "of_bound": share, "cpu_us": cpu}
+    return results, rows
 
 
 def ingest(rounds: int) -> tuple[dict[str, object], list[Row]]:
@@ -53,8 +59,8 @@ def ingest(rounds: int) -> tuple[dict[str, object], list[Row]]:
     rates = {kind: round(one["per_s"]) for kind, one in found["median"].items()}
     rows = [
         (f"ingest of signed singles against the same server, blind {rates}", f"{single:.2f}", "≥ 0.6", single >= 0.6),
-        ("the same against the barest function on uvicorn", f"{bare:.2f}", "", True),
-        ("ingest of arrays of 100 against singles", f"{array:.1f} ×", "≥ 5 ×", array >= 5),
+        ("the same against the barest function on uvicorn", f"{bare:.2f}", "≥ 0.65", bare >= 0.65),
+        ("ingest of arrays of 100 against singles", f"{array:.1f} ×", "≥ 8 ×", array >= 8),
     ]
     return found, rows
 

@@ -2,7 +2,7 @@
 
     pip install py-spy && python -m bench.profile
 
-py-spy looks at the worker's child 500 times a second while it drains a backlog; what is drawn is what happens within
+py-spy looks at the worker's threads 500 times a second while it drains a backlog; what is drawn is what happens within
 one lease (`Delivery.run`), waiting included. Width is time, a callee is below its caller.
 """
 
@@ -13,8 +13,6 @@ from collections import Counter
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
-
-import psutil
 
 from bench.delivery import delivered, fill, join
 from bench.setting import ROOT, SHARDS, Setting, onlookers
@@ -37,15 +35,16 @@ def record(events: int) -> list[tuple[list[str], int]]:
     with onlookers(), Setting(port=8492) as setting:
         join(setting)
         fill(setting.redis, events, events // 3)
-        child = psutil.Process(setting.worker("worker.tasks").pid).children()[0]
+        worker = setting.worker("worker.tasks")
         out = setting.path / "stacks"
         spy = str(Path(sys.executable).parent / "py-spy")
-        command = [spy, "record", "--idle", "-r", "500", "-f", "raw", "-o", str(out), "--pid", str(child.pid)]
+        command = [spy, "record", "--idle", "-r", "500", "-f", "raw", "-o", str(out), "--pid", str(worker.pid)]
         watching = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(1.5)
         wake = f"from worker.tasks import wake\nfor s in range({SHARDS}): wake('production', s)"
         subprocess.run([sys.executable, "-c", wake], env=setting.env, cwd=ROOT, check=True)
         while delivered(setting.redis) < events:
+            setting.check(worker)
             time.sleep(0.02)
         watching.send_signal(2)
         watching.wait()

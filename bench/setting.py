@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +21,9 @@ from tests.support.servers import free_port
 
 ROOT = Path(__file__).parent.parent
 SHARDS = 4
+
+# How many lanes a worker serves at once when nobody says: as RELAY_CONCURRENCY does in threads; one process of prefork.
+POOLS = {"threads": 32, "prefork": 1}
 
 INTEGRATIONS = """
 [sources.app]
@@ -190,8 +193,15 @@ class Setting:
         self.started.append(process)
         return process
 
-    def worker(self, app: str, concurrency: int = 1, pool: str = "prefork") -> subprocess.Popen[bytes]:
+    def check(self, process: subprocess.Popen[bytes]) -> None:
+        """End the measurement with what its processes said, when one of them has ended by itself."""
+        if process.poll() is not None:
+            said = (self.path / "log").read_text(errors="replace")[-3000:]
+            raise SystemExit(f"{process.args!r} ended with {process.returncode}\n{said}")
+
+    def worker(self, app: str, concurrency: int = 0, pool: str = "threads") -> subprocess.Popen[bytes]:
         """A Celery worker of the given app; returns once it is ready to take messages."""
+        concurrency = concurrency or POOLS[pool]
         self.env["RELAY_POOL"] = pool
         python = Path(sys.executable).parent / "celery"
         arguments = ["--app", app, "worker", "--concurrency", str(concurrency), "--without-mingle", "--without-gossip"]
@@ -199,7 +209,8 @@ class Setting:
         alone = concurrency == 1 or pool == "threads"  # then it uses one core at most
         process = self.start(*(own_core(*command) if alone else command))
         broker = redis.Redis.from_url(self.url.replace("/0", "/1"))
-        while process.poll() is None and not any(one["cmd"] == "brpop" for one in broker.client_list()):
+        while not any(one["cmd"] == "brpop" for one in broker.client_list()):
+            self.check(process)
             time.sleep(0.02)
         time.sleep(0.5)
         broker.close()
@@ -211,29 +222,42 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
     try:
         tree = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     except psutil.NoSuchProcess:
-        return
+        tree = []
     for one in tree:
-        try:
+        with suppress(psutil.NoSuchProcess):
             one.kill()
-        except psutil.NoSuchProcess:
-            continue
     process.wait()
 
 
 def cpu_s(process: subprocess.Popen[bytes]) -> float:
-    """CPU seconds of a process and its children so far."""
-    head = psutil.Process(process.pid)
+    """CPU seconds of a process and its children so far, of those too that ended and were waited for."""
     total = 0.0
-    for one in [head, *head.children(recursive=True)]:
-        times = one.cpu_times()
-        total += times.user + times.system
+    for one in family(process):
+        with suppress(psutil.NoSuchProcess):  # its parent counts it from now on
+            total += sum(one.cpu_times()[:4])
     return total
 
 
 def memory_bytes(process: subprocess.Popen[bytes]) -> int:
     """Memory of a process and its children; what they share counts once."""
-    head = psutil.Process(process.pid)
-    return sum(int(one.memory_full_info().pss) for one in [head, *head.children(recursive=True)])
+    total = 0
+    for one in family(process):
+        with suppress(psutil.NoSuchProcess):
+            total += int(one.memory_full_info().pss)
+    return total
+
+
+def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """A process and its children, youngest first; a child may end at any time, the process itself may not.
+
+    Raises:
+        SystemExit: the process has ended, so there is nothing to measure.
+    """
+    try:
+        head = psutil.Process(process.pid)
+        return [*reversed(head.children(recursive=True)), head]
+    except psutil.NoSuchProcess:
+        raise SystemExit(f"{process.args!r} ended while it was measured") from None
 
 
 def machine() -> dict[str, str | int]:

@@ -41,6 +41,23 @@ def append_event(
         redis.RedisError: it may not be stored; another layout may be in force.
     """
     server: Any = client
+    keys, args = append_call(source, shard, integrations, [(key, about, raw)], dedup_window_s, epoch)
+    reply: bytes = server.register_script(script("append"))(keys=keys, args=args)
+    marks = reply[1 : 1 + len(integrations)]
+    due = tuple(name for name, mark in zip(integrations, marks, strict=True) if mark == ord("1"))
+    entry = reply[1 + len(integrations) :].split(b" ")[-1].decode()  # the last one, and the only one
+    return Appended(reply[:1] == b"1", entry if reply[:1] == b"1" else "", due)
+
+
+def append_call(
+    source: str,
+    shard: int,
+    integrations: Sequence[str],
+    events: Sequence[tuple[str, str, bytes]],
+    dedup_window_s: int,
+    epoch: int = 1,
+) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of the script that appends these events, each a key, what it is about, and its bytes."""
     life_s = bucket_s(dedup_window_s)
     bucket = int(time.time()) // life_s
     keys = [shard_key(shard, "events", source)]
@@ -49,9 +66,6 @@ def append_event(
     for integration in integrations:
         keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]
     args: list[Any] = [life_s * 3, WAKE_MS, len(integrations), CONFLICT_MARK, epoch, 0]
-    args += [id_digest(key), crc32(about.encode()).to_bytes(4), raw]
-    reply: bytes = server.register_script(script("append"))(keys=keys, args=args)
-    marks = reply[1 : 1 + len(integrations)]
-    due = tuple(name for name, mark in zip(integrations, marks, strict=True) if mark == ord("1"))
-    entry = reply[1 + len(integrations) :].split(b" ")[-1].decode()  # the last one, and the only one
-    return Appended(reply[:1] == b"1", entry if reply[:1] == b"1" else "", due)
+    for key, about, raw in events:
+        args += [id_digest(key), crc32(about.encode()).to_bytes(4), raw]
+    return keys, args
