@@ -39,7 +39,7 @@ def _calls(tree: ast.Module) -> Iterator[tuple[str, str, list[str]]]:
         fields = [keyword.arg for keyword in node.keywords if keyword.arg]
         if owner == "self" and node.func.attr == "_say" and isinstance(node.args[0], ast.Constant):
             yield "critical", node.args[0].value, fields
-        elif owner in {"log", "rare_log", "self._log"} and node.func.attr in LEVELS:
+        elif owner in {"log", "rare_log", "self._log", "self._refusals"} and node.func.attr in LEVELS:
             name = node.args[0]
             if isinstance(name, ast.Constant):
                 yield node.func.attr, name.value, fields + (["times"] if owner != "log" else [])

@@ -34,7 +34,8 @@ def refuse_if_owned_by_file(parts: Relay) -> None:
     if parts.settings.integrations is not None:
         raise OperatorError(
             f"the file {parts.settings.integrations} owns the configuration (RELAY_INTEGRATIONS): change that file and "
-            "deploy it; to apply from here instead, unset RELAY_INTEGRATIONS on every host"
+            "restart one process that has it (beat, say): it publishes it for all. To apply from here instead, unset "
+            "RELAY_INTEGRATIONS on every host"
         )
     owners = [one for one in parts.processes.all() if one.alive and one.owner == "file"]
     if owners:

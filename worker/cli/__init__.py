@@ -163,7 +163,10 @@ def main() -> None:
         # redis is imported only by commands that speak to it
         if not type(fault).__module__.startswith("redis."):
             raise
-        say(f"relay: Redis does not serve ({type(fault).__name__}); is it running? `relay check` says more", err=True)
+        from worker.machine.servers import reason, remedy
+
+        cure = remedy(fault, "RELAY_REDIS_URL")
+        say(f"relay: Redis does not serve ({reason(fault)}): {cure}; `relay check` says more", err=True)
         sys.exit(2)
 
 

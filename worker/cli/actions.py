@@ -4,8 +4,8 @@ from datetime import datetime
 
 import click
 
-from worker.cli.columns import columns
-from worker.cli.printing import echo_json, say
+from worker.cli.columns import columns, fitted
+from worker.cli.printing import echo_json, say, terminal_width
 
 
 @click.command()
@@ -35,5 +35,6 @@ def actions(*, limit: int, after: int, as_json: bool) -> None:
         ]
         for one in found
     ]
-    for line in columns(rows) if found else ["nothing was done yet"]:
+    narrow = fitted(rows, terminal_width(), [3, 5], [(3, 20), (5, 16), (4, 20)])
+    for line in columns(narrow) if found else ["nothing was done yet"]:
         say(line)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.acting import BY, WHY, record
-from worker.cli.printing import Styled, count, echo_json, say, several
+from worker.cli.printing import Styled, count, echo_json, say, say_hanging, several
 from worker.cli.progress import busy
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ def _show(found: "Audit") -> None:
     for name, books in _by_integration(found).items():
         item = _item(name, books)
         sums = " + ".join(f"{what} {count(item[what])}" for what in _SUMS[1:])
-        sign = Styled("is not", fg="red") if item["unaccounted"] else Styled("=", fg="green")
-        say(f"{name}: accepted {count(item['accepted'])} ", sign, f" {sums}  ({several(item['shards'], 'shard')})")
+        sign = "is not" if item["unaccounted"] else "="
+        text = f"{name}: accepted {count(item['accepted'])} {sign} {sums}  ({several(item['shards'], 'shard')})"
+        say_hanging(text, fg="red" if item["unaccounted"] else None)
     for finding in found.findings:
         where = f"{finding.integration} on shard {finding.shard}" if finding.integration else f"shard {finding.shard}"
         say(Styled("wrong", fg="red"), f"  {where}: {finding.text}")

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.printing import Styled, echo_items, say
+from worker.cli.printing import Styled, echo_items, say, say_lines, terminal_width, wrapped_text
 from worker.cli.progress import busy
 from worker.errors import OperatorError
+from worker.process.plain import plain
 
 if TYPE_CHECKING:
     from config.integrations import Integrations
@@ -102,6 +103,13 @@ def _configuration(parts: "Relay", *, offline: bool) -> "Integrations":
     return parse(loaded.revision.text, f"revision {loaded.number}", parts.secrets, number=loaded.number)
 
 
+def _under(text: str, place: int) -> list[str]:
+    """A text as wide as the terminal from column 11 on; what is too long goes on below, at a column."""
+    width = max(terminal_width() - 11, place + 20)
+    first, *more = wrapped_text(plain(text), width, " " * (place - 11))
+    return [first, *(f"{'':11}{line}" for line in more)]
+
+
 def _show(facts: "list[Fact]") -> None:
     for area, title in _TITLES.items():
         found = [fact for fact in facts if fact.area == area]
@@ -113,9 +121,10 @@ def _show(facts: "list[Fact]") -> None:
             mark = Styled(f"{fact.level:8}", fg=_COLOURS[fact.level])
             said = not fact.subject or fact.text.startswith((f"{fact.subject}:", f"{fact.subject} "))
             subject = f"{fact.subject:{width}}" if width else "" if said else f"{fact.subject}  "
-            say("  ", mark, f" {subject}{fact.text}")
-            if fact.remedy:
-                say(f"  {'':8} {'':{width}}→ {fact.remedy}")
+            first, *more = _under(f"{subject}{fact.text}", 11 + width)
+            say("  ", mark, f" {first}")
+            cure = _under(f"{'':{width}}→ {fact.remedy}", 13 + width) if fact.remedy else []
+            say_lines([*more, *(f"{'':11}{line}" if not at else line for at, line in enumerate(cure))])
     wrong = sum(fact.level == "wrong" for fact in facts)
     warnings = sum(fact.level == "warning" for fact in facts)
     say()

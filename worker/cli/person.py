@@ -8,7 +8,7 @@ import click
 from worker.cli.archive import ARCHIVE, wanted
 from worker.cli.completing import INTEGRATIONS
 from worker.cli.explain import value
-from worker.cli.printing import echo_json, say, say_lines
+from worker.cli.printing import echo_json, say, say_hanging
 from worker.cli.progress import busy
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def person(
     else:
         say(f"{', '.join(page.person)}")
         for one in page.items:
-            say_lines(lines(one, utc=utc))
+            say_hanging(lines(one, utc=utc))
         for name, properties in page.properties.items():
             _show_properties(name, properties, lambda at_ms: moment(at_ms, utc=utc))
         if page.next:
@@ -81,4 +81,4 @@ def _show_properties(integration: str, properties: "dict[str, PropertyValue]", w
     width = max((len(name) for name in properties), default=0)
     for name, told in sorted(properties.items()):
         source = f"← {when(told.at_ms)} {told.event_id}" if told.event_id else "← an event that is no longer kept"
-        say(f"   {name.ljust(width)}  {value(told.property, told.value)}  {source}")
+        say_hanging(f"   {name.ljust(width)}  {value(told.property, told.value)}  {source}")

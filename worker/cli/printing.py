@@ -7,6 +7,7 @@ functions; a unit test looks that none prints by itself.
 import contextlib
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -23,11 +24,13 @@ __all__ = [
     "echo_json",
     "note",
     "say",
+    "say_hanging",
     "say_lines",
     "several",
     "show_progress",
     "span",
     "terminal_width",
+    "wrapped_text",
 ]
 
 
@@ -61,6 +64,25 @@ def say_lines(text: str | Iterable[str], *, err: bool = False) -> None:
     """Lines that are meant as such: a text with newlines of its own, or one line each."""
     for line in plain_lines(text) if isinstance(text, str) else text:
         say(line, err=err)
+
+
+def say_hanging(lines: str | Iterable[str], *, under: int = 4, fg: str | None = None) -> None:
+    """Lines as wide as the terminal; what is too long goes on below, `under` columns further in."""
+    for line in [lines] if isinstance(lines, str) else lines:
+        text = plain(line)
+        further = " " * (len(text) - len(text.lstrip()) + under)
+        for piece in wrapped_text(text, terminal_width(), further):
+            say(piece, fg=fg)
+
+
+def wrapped_text(text: str, width: int, further: str = "") -> list[str]:
+    """A text in lines; a path or a command's word stays whole, so that it can be copied.
+
+    >>> wrapped_text("to /a/long/path", 8, "  ")
+    ['to', '  /a/long/path']
+    """
+    found = textwrap.wrap(text, width, subsequent_indent=further, break_on_hyphens=False, break_long_words=False)
+    return found or [""]
 
 
 def show_progress(text: str, *, last: bool) -> None:

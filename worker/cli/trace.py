@@ -6,7 +6,7 @@ import click
 
 from worker.cli.archive import ARCHIVE, wanted
 from worker.cli.completing import INTEGRATIONS
-from worker.cli.printing import echo_json, say, say_lines
+from worker.cli.printing import echo_json, say, say_hanging
 from worker.cli.progress import busy
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def trace(
     for one in () if as_json else traces:
         event = one.event
         say(f"event {event.event_id}, person {event.person or '(nobody)'}, entry {event.entry} of {event.source}")
-        say_lines(lines(one, utc=utc))
+        say_hanging(lines(one, utc=utc))
     if not traces:
         why = _gone(room, ident, moment(room.since_ms, utc=utc), narrowed=bool(person or at))
         further = "; --archive reads on" if parts.settings.archive_url and not with_archive else ""

@@ -64,7 +64,7 @@ WRONG: Final[dict[DeadReason, str]] = {
     "invalid_time": "{field} cannot be read as a time",
     "too_large": "{field} breaks a limit of Customer.io",
     "rejected": "Customer.io refused {part}{said}",
-    "properties_rejected": "Customer.io refused what it says of its person: {part}{said}",
+    "properties_rejected": "Customer.io refused {part} of the person{said}",
     "crashed_mapping": "the relay itself failed at it",
     "crashed_worker": "its worker crashed on it",
 }
@@ -107,6 +107,16 @@ _REMEDIES: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("no_event_name", ""): ("", "event_name"),
 }
 
+# What neither the file nor an edit can cure.
+_OTHER_REMEDIES: Final[dict[str, str]] = {
+    "not_json": 'relay dead discard {which} -m "no JSON"',
+    "webhook_version": 'switch the webhook to version 3 · relay dead discard {which} -m "version 2"',
+    "crashed_mapping": "upgrade the relay",
+    "crashed_worker": "upgrade the relay",
+}
+
+_SERVER_FAULT: Final = 500  # the least HTTP status that says so
+
 _SUCH: Final = {"event_name": "NAME", "user_id": "ID"}
 
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
@@ -145,13 +155,20 @@ def what_is_wrong(reason: str, field: str, status: int, tried: Sequence[str] = (
 
     >>> what_is_wrong("rejected", "name", 207), what_is_wrong("no_person", "user_id", 0, ["user_id", "email"])
     ('Customer.io refused the event name (207)', 'no field names a person (user_id, email)')
+    >>> what_is_wrong("properties_rejected", "attributes.plan", 207), what_is_wrong("rejected", "", 500)
+    ('Customer.io refused the property plan of the person (207)', 'Customer.io fails at the event (500)')
     """
     said = f" ({status})" if status else ""
     text = _WRONG_BY_NAME.get(reason)
     if text is None:  # of another release
         return " · ".join(filter(None, [reason, field])) + said
     fields = ", ".join(tried) or f"{field or 'id'} is tried first"
-    return text.format(field=field or "a field", part=refused_part(field), said=said, tried=fields)
+    part = refused_part(field)
+    if reason == "properties_rejected":
+        part = part.replace("the attribute", "the property") if field else "the properties"
+    elif reason == "rejected" and status >= _SERVER_FAULT:
+        text = "Customer.io fails at the event{said}"
+    return text.format(field=field or "a field", part=part, said=said, tried=fields)
 
 
 def remedy(reason: str, field: str, which: str) -> str:
@@ -163,11 +180,20 @@ def remedy(reason: str, field: str, which: str) -> str:
     'relay dead edit 2 --ms event_created_at_ms if it is seconds, else --set event_created_at_ms=TIME'
     >>> remedy("rejected", "attributes.my $(reboot)", "3")
     "fix it in [event_attributes], or relay dead edit 3 --set 'my $(reboot)=VALUE'"
+    >>> remedy("too_large", "note", "4")
+    'leave it out in [event_attributes] or [user_properties], or relay dead edit 4 --unset note'
     """
     outer, _, inner = field.partition(".")
     if reason == "invalid_time":
         when = field or "event_created_at_ms"
         return f"relay dead edit {which} --ms {when} if it is seconds, else --set {when}=TIME"
+    if reason == "too_large" and field:
+        table = "[event_attributes] or [user_properties]"
+        return f"leave it out in {table}, or relay dead edit {which} --unset {shlex.quote(field)}"
+    if reason == "rejected" and not field:
+        return f"its message may say why (relay dead show); relay dead replay {which} --include-failing tries it again"
+    if reason in _OTHER_REMEDIES:
+        return _OTHER_REMEDIES[reason].format(which=which)
     table, payload_field = _REMEDIES.get((reason, outer)) or _REMEDIES.get((reason, ""), ("", ""))
     # a sender has chosen that name, and whoever is on call copies the line into a shell
     change = shlex.quote(f"{payload_field or inner or 'FIELD'}={_SUCH.get(payload_field, 'VALUE')}")

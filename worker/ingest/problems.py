@@ -35,6 +35,7 @@ _WHY = {
     "cluster": ": a part of the cluster is away",
 }
 _LOG_EVERY_S = 1.0  # an outage must not fill the disk
+_REFUSALS_EVERY_S = 60.0  # a sender that is set up wrongly, or a scanner, goes on for days
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -58,10 +59,12 @@ class Answers:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = RareLog(__name__, _LOG_EVERY_S, clock)
+        self._refusals = RareLog(__name__, _REFUSALS_EVERY_S, clock)
 
     def to(self, fault: BaseException, path: str) -> Answer:
         """What to answer to a request for `path` that ended with `fault`."""
         if isinstance(fault, SenderError):
+            self._refusals.warning("sender_refused", route=_route(path), status=fault.status)
             if fault.status == 401:
                 scheme = "Purchasely-Signature" if path.startswith("/webhooks/") else "Bearer"
                 return problem(401, fault.title, fault.detail, www_authenticate=scheme)
@@ -79,6 +82,12 @@ class Answers:
         # our own mistake: the log has its kind and place, never its message, which may quote the request
         self._log.error("unexpected", fault=type(fault).__name__, at=place(fault))
         return _later("Unavailable", "the relay failed to serve this request; send again later")
+
+
+def _route(path: str) -> str:
+    """The kind of a path; the rest of it anybody may choose."""
+    begun = next((route for route in ("/webhooks/", "/v1/") if path.startswith(route)), "")
+    return {"/webhooks/": "webhook", "/v1/": "events"}.get(begun, "other")
 
 
 def place(fault: BaseException) -> str:

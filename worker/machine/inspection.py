@@ -80,9 +80,10 @@ def judge_key(integration: Integration, answer: Region) -> Fact:
         )
     if answer.status in {401, 403}:
         text = f"the key is refused: {answer.message}{where}"
-        return Fact(
-            "customer.io", name, "wrong", text, "compare site_id and api_key with Customer.io's Track API credentials"
-        )
+        lines = [integration.lines.get(f"integrations.{name}.{key}") for key in ("site_id", "api_key")]
+        at = f" (lines {lines[0]} and {lines[1]} of the file)" if all(lines) else ""
+        remedy = f"compare site_id and api_key{at} with Customer.io's Track API credentials"
+        return Fact("customer.io", name, "wrong", text, remedy)
     if answer.status == 0:
         remedy = "check the network, a proxy's or firewall's rules" if own_host else "check base_url, and that it runs"
         return Fact("customer.io", name, "wrong", f"no answer: {answer.message}{where}", remedy)

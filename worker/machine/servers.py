@@ -259,6 +259,8 @@ def remedy(fault: BaseException, variable: str) -> str:
     """What to do about it."""
     if isinstance(fault, redis.exceptions.NoPermissionError):
         return "docs/redis.md has the rules that its user needs"
+    if isinstance(fault, redis.AuthenticationError):
+        return f"correct the user and password in {variable} (%23 is written for #, %40 for @)"
     if is_certificate(fault):
         return f"name the authority that signed it in RELAY_REDIS_CA; the host of {variable} must be in the certificate"
     return f"start it, or correct {variable}"

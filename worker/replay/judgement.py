@@ -17,10 +17,11 @@ Unknown: it killed its worker, so only a worker may try it."""
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """A letter's fate, and the reason for it where there is one."""
+    """A letter's fate, the reason for it, and the field that is wrong, where there is one."""
 
     fate: Fate
     reason: str = ""
+    field: str = ""
 
 
 def judge(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | None) -> Judged:
@@ -28,14 +29,15 @@ def judge(mapper: Mapper, letter: Letter, decision: Decision, state: bytes | Non
     if isinstance(decision, Filtered):
         return Judged("filtered", decision.reason)
     if isinstance(decision, Dead):
-        return Judged("dead", decision.reason)
+        return Judged("dead", decision.reason, decision.field)
     if letter.reason == "properties_rejected":
         decision = again(decision)
     digest = mapper.person_of(decision)
     composed = mapper.compose([decision], {digest: state} if digest else {})
     # an event that failed early may break a limit that nobody had come to yet
-    if isinstance(composed.outcomes[0], Dead):
-        return Judged("dead", composed.outcomes[0].reason)
+    outcome = composed.outcomes[0]
+    if isinstance(outcome, Dead):
+        return Judged("dead", outcome.reason, outcome.field)
     if isinstance(decision, Learn) and letter.reason != "properties_rejected":
         return Judged("filtered", decision.outcome.reason)
     if letter.reason not in REFUSED:

@@ -23,8 +23,8 @@ class Survey(msgspec.Struct):
     `late` are older than 72 hours: Customer.io takes them, but they start no campaign. `newer` people have had later
     updates: their properties keep those. `sent` passes the relay's checks, `same` did so before and was refused by
     Customer.io just as it would be sent now (`refused`: of which reason and field), `unknown` killed its worker and is
-    not tried here; `filtered` and `dead` by reason. `orphans` are of integrations that are not in the file any more:
-    they cannot be replayed.
+    not tried here; `filtered` and `dead` by reason (`fields`: these by reason and field). `orphans` are of integrations
+    that are not in the file any more: they cannot be replayed.
     """
 
     matched: int = 0
@@ -39,6 +39,7 @@ class Survey(msgspec.Struct):
     unknown: int = 0
     filtered: dict[str, int] = {}
     dead: dict[str, int] = {}
+    fields: dict[str, int] = {}
     orphans: dict[str, int] = {}
 
     @property
@@ -141,6 +142,7 @@ class Surveyor:
                 _add(survey.filtered, judged.reason, 1)
             case "dead":
                 _add(survey.dead, judged.reason, 1)
+                _add(survey.fields, f"{judged.reason}:{judged.field}", 1)
             case _:
                 assert_never(judged.fate)
 

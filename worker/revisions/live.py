@@ -206,14 +206,14 @@ class Live:
             except SeenError as seen:
                 self._compare(revisions, digest, seen.number, head)
                 return
-            log.info("config_published", revision=number, file=self._file)
+            log.info("config_published", revision=number, file=str(self._file))
             return
 
     def _compare(self, revisions: Revisions, digest: str, number: int, head: int) -> None:
         if head and number != head and revisions.get(head).digest != digest:
             log.warning(
                 "config_file_older",
-                file=self._file,
+                file=str(self._file),
                 was_revision=number,
                 running=head,
                 message="this file was in force before and is not published again; deploy the present one, or "

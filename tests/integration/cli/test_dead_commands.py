@@ -280,16 +280,23 @@ def test_the_curl_command_does_what_the_relay_did(dead):
 def test_what_a_replay_would_do(dead):
     """How many, of which people, how late, what would fail again; nothing happens."""
     text = run("dead", "replay", "--all", "--dry-run")
-    edit = "relay dead edit --all --set"
-    refused = f"refused by Customer.io as before (event name); fix it in [events], or {edit}"
+    edit = "relay dead edit --reason"
+    refused = f"refused by Customer.io as before (event name); fix it in [events], or {edit} rejected --set"
+    nobody = (
+        f"no field names a person (customerio_user_id is tried first); fix it in the source's [identity], or {edit}"
+    )
     assert text.splitlines() == [
         "7 failed events of production, 6 people",
         "  would pass        0",
         f"  would fail again  6  {refused} event_name=NAME",
-        f"  would fail again  1  no_person; fix it in the source's [identity], or {edit} user_id=ID",
+        f"  would fail again  1  {nobody} no_person --set user_id=ID",
         "Note: all are older than 72 h: no campaign starts.",
         "Nothing to replay. (--include-failing to try anyway)",
     ]
+    run("dead")
+    text = run("dead", "replay", "1", "2", "--since", "2h", "--dry-run")
+    assert re.search(r"relay dead edit 1 --since \d{13} --set event_name=NAME$", text, re.MULTILINE)
+    assert re.search(r"relay dead edit 2 --since \d{13} --set user_id=ID$", text, re.MULTILINE)
     survey = told("dead", "replay", "--all", "--fixed", "--dry-run")["survey"]
     assert survey["matched"] == 0
     assert "Nothing to replay." in run("dead", "replay", "--all", "--fixed", "--yes")

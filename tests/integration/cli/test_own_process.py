@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from tests.support.deadstack import event, opened
+from tests.support.servers import free_port
 from worker.purchasely.person import shard_of
 from worker.store.keys import shard_key
 from worker.store.stream import read_range
@@ -114,3 +115,20 @@ def test_a_file_with_several_errors_is_a_line_for_each(dead):
     lines = said.splitlines()
     assert (code, len(lines)) == (2, 2), said
     assert all(line.startswith(f"relay: {dead.path}:") for line in lines)
+
+
+def test_a_redis_that_does_not_serve_is_one_line_with_the_cure(own_redis):
+    """A password is another thing than a server that is away; neither is a traceback."""
+    server = own_redis()
+    with redis.Redis(port=server.port) as client:
+        client.config_set("requirepass", "one")
+    refused = "it refuses the user or password): correct the user and password in RELAY_REDIS_URL"
+    for url, why in (
+        (f"redis://:two@127.0.0.1:{server.port}/0", refused),
+        (f"redis://127.0.0.1:{free_port()}/0", "Connection refused): start it, or correct RELAY_REDIS_URL"),
+    ):
+        env = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
+        run = [sys.executable, "-c", "from worker.cli import main; main()", "status"]
+        ran = subprocess.run(run, env=env | {"RELAY_REDIS_URL": url}, capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
+        assert ran.stderr.startswith(f"relay: Redis does not serve ({why}")

@@ -71,6 +71,15 @@ def test_integrations_are_told_apart_at_every_width():
     assert "and 120 failed events in 5 more groups (--limit)" in text
 
 
+def test_events_that_arrived_are_not_said_to_have_failed():
+    """Where Customer.io refused the person's properties alone; `relay status` counts them apart too."""
+    refused = cause(891, "properties_rejected", "attributes.store_country", 207, "RENEWED")
+    text = "\n".join(picture(grouped([refused, *CAUSES[:1]]), 20, NOW_MS, 120, 1_000_000, TRIED))
+    assert text.startswith("100 failed events and 891 events with refused properties, production, since 23:57")
+    assert "  Customer.io refused the property store_country of the person (207)  RENEWED" in text
+    assert picture(grouped([refused]), 20, NOW_MS, 120, 1_000_000, TRIED)[0].startswith("891 events with refused ")
+
+
 def test_a_group_whose_number_could_not_be_stored_is_named_by_its_cause():
     """Whoever may only read can look all the same."""
     lines = picture(group(CAUSES[:1]), 20, NOW_MS, 200, 1_000_000, TRIED)
@@ -100,7 +109,7 @@ SURVEY = Survey(
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_plan_of_a_replay_fits_the_width(width):
     """The outcomes add up, and say what would make the letters pass."""
-    lines = plan(SURVEY, 0, {}, "1", width)
+    lines = plan(SURVEY, 0, {}, lambda _: "1", width)
     same_screen(f"dead-replay-{width}", "\n".join(lines) + "\n")
     assert max(map(len, lines)) <= width
 
@@ -114,15 +123,17 @@ def test_a_plan_says_what_holds_it_up():
         late=1,
         sent=2,
         dead={"no_person": 3},
+        fields={"no_person:user_id": 3},
         filtered={"event_off": 2},
         orphans={"gone": 1},
     )
     hold = Hold("operator", "operator", NOW_MS, 0, 0, 0, "")
-    assert plan(found, 2, {"crm": hold}, "2", 200) == [
+    wrong = "no field names a person (user_id is tried first); fix it in the source's [identity], or relay dead edit 2"
+    assert plan(found, 2, {"crm": hold}, lambda _: "2", 200) == [
         "gone is not in the integrations file any more: its 1 letter cannot be replayed",
         "7 failed events (production 5, crm 2), 1 person",
         "  would pass         2",
-        "  would fail again   3  no_person; fix it in the source's [identity], or relay dead edit 2 --set user_id=ID",
+        f"  would fail again   3  {wrong} --set user_id=ID",
         "  would be filtered  2  event_off",
         "Note: 1 is older than 72 h: no campaign starts. crm is held (operator): the job waits for its resume.",
     ]

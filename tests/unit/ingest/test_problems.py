@@ -114,6 +114,23 @@ def test_the_same_fault_is_logged_once_a_second(caplog):
     ]
 
 
+def test_a_sender_that_is_set_up_wrongly_is_seen_in_the_log(caplog):
+    """By the kind of route and the status, never by what it sent; a scanner fills no disk."""
+    clock = Clock()
+    answers = Answers(clock)
+    caplog.set_level(logging.WARNING)
+    for path in ("/webhooks/purchasely/app", "/webhooks/purchasely/x\nforged", "/v1/events/app", "/metrics"):
+        answers.to(SenderError(401, "Unauthorized", "no"), path)
+    clock.now_s += 61
+    answers.to(SenderError(401, "Unauthorized", "no"), "/webhooks/purchasely/app")
+    assert caplog.messages == [
+        "sender_refused route=webhook status=401 times=1",
+        "sender_refused route=events status=401 times=1",
+        "sender_refused route=other status=401 times=1",
+        "sender_refused route=webhook status=401 times=2",
+    ]
+
+
 def test_a_fault_that_was_never_raised_has_no_place():
     """Nothing breaks on it."""
     assert place(ValueError()) == "unknown"

@@ -40,14 +40,20 @@ def made_of(one):
     ("one", "fate"),
     [
         (letter(dead=Dead("no_person", "map", "user_id")), Judged("sent")),
-        (letter(event(1, user_id=None)), Judged("dead", "no_person")),
+        (letter(event(1, user_id=None)), Judged("dead", "no_person", "customerio_user_id")),
         (letter(event(1, "OFF")), Judged("filtered", "event_off")),
         (letter(b"["), Judged("dead", "not_json")),
-        (letter(event(1, plan="x" * 1001), dead=Dead("too_large", "map", "plan")), Judged("dead", "too_large")),
+        (letter(event(1, plan="x" * 1001), dead=Dead("too_large", "map", "plan")), Judged("dead", "too_large", "plan")),
         (letter(dead=Dead("too_large", "map", "plan")), Judged("sent")),
         # it failed before anybody came to its size
-        (letter(event(1, plan="x" * 1001), dead=Dead("no_person", "map", "user_id")), Judged("dead", "too_large")),
-        (letter(event(1, plan="x" * 1001), dead=Dead("rejected", "send", "name", 207)), Judged("dead", "too_large")),
+        (
+            letter(event(1, plan="x" * 1001), dead=Dead("no_person", "map", "user_id")),
+            Judged("dead", "too_large", "plan"),
+        ),
+        (
+            letter(event(1, plan="x" * 1001), dead=Dead("rejected", "send", "name", 207)),
+            Judged("dead", "too_large", "plan"),
+        ),
     ],
 )
 def test_a_letter_is_judged_by_the_present_configuration(one, fate):
@@ -146,6 +152,7 @@ def test_a_survey_counts_what_a_replay_would_do():
         unknown=1,
         filtered={"event_off": 1},
         dead={"no_person": 1},
+        fields={"no_person:customerio_user_id": 1},
         orphans={"gone": 1},
     )
     assert found.again == 2

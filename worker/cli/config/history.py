@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.columns import columns
+from worker.cli.columns import columns, fitted
 from worker.cli.completing import REVISIONS
-from worker.cli.printing import arrows, echo_json, say, say_lines
+from worker.cli.printing import arrows, echo_json, say, say_lines, terminal_width
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def log(*, limit: int, as_json: bool) -> None:
         return
     rows = [["revision", "when", "by", "from", "sha256", "note"]]
     rows += [[str(one.number), _when(one), one.by, one.origin, one.digest[:12], one.note] for one in revisions[:limit]]
-    for line in columns(rows) if revisions else ["no revision yet: `relay config apply FILE` makes the first one"]:
+    narrow = fitted(rows, terminal_width(), [4, 3], [(5, 16), (2, 8)])
+    for line in columns(narrow) if revisions else ["no revision yet: `relay config apply FILE` makes the first one"]:
         say(line)
 
 

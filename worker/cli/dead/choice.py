@@ -40,6 +40,15 @@ class Choice:
             return " ".join([*map(str, self.numbers), self.narrowed]).strip()
         return " ".join(map(shlex.quote, self.ids)) or self.text
 
+    def typed_of(self, reason: str) -> str:
+        """Those of a reason: what is done about one cause must not touch the letters of another."""
+        if self.ids or (any(one.reasons for one in self.filters) and not self.numbers):
+            return self.typed
+        if self.numbers:
+            own = [n for n, one in zip(self.numbers, self.filters, strict=True) if reason in one.reasons]
+            return " ".join([*map(str, own or self.numbers), self.narrowed]).strip()
+        return f"{self.text.removeprefix('--all')} --reason {shlex.quote(reason)}".strip()
+
     @property
     def is_kept_by_edits(self) -> bool:
         """Whether it means the same letters after an edit: an edit changes payloads, persons, and ids with those."""
@@ -79,7 +88,8 @@ def choose(
     if numbers:
         if wanted.integrations or wanted.reasons or wanted.fields or wanted.statuses:
             raise click.UsageError("a number says which integration, reason, field and status: leave these filters out")
-        filters = [find_group(parts, number).narrow(wanted) for number in dict.fromkeys(numbers)]
+        numbers = list(dict.fromkeys(numbers))
+        filters = [find_group(parts, number).narrow(wanted) for number in numbers]
     text = " + ".join(one.text() for one in filters)
     ids = () if numbers else tuple(typed)
     if ids:

@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from worker.cli.acting import BY, acting
-from worker.cli.columns import columns
+from worker.cli.columns import columns, fitted
 from worker.cli.completing import INTEGRATIONS
 from worker.cli.dead.choice import choose
 from worker.cli.dead.options import ALL, DRY_RUN, JSON, LETTERS, YES, confirm, filters
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, say, several, span
+from worker.cli.printing import count, echo_json, say, several, span, terminal_width
 from worker.cli.progress import counted
 
 _SHOWN = 12
@@ -118,5 +118,6 @@ def dead_trail(integrations: tuple[str, ...], *, limit: int, as_json: bool) -> N
         ]
         for note in notes
     ]
-    for line in columns(rows) if notes else ["nothing was discarded"]:
+    narrow = fitted(rows, terminal_width(), [2], [(3, 20), (4, 12)])
+    for line in columns(narrow) if notes else ["nothing was discarded"]:
         say(line)

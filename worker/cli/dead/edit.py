@@ -10,7 +10,7 @@ from worker.cli.acting import BY, WHY, acting
 from worker.cli.dead.choice import choose
 from worker.cli.dead.edit_one import edit_one
 from worker.cli.dead.options import ALL, DRY_RUN, JSON, LETTERS, YES, filters
-from worker.cli.dead.plan import plan
+from worker.cli.dead.plan import Which, plan
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, say, say_lines, several, terminal_width
 from worker.cli.progress import counted
@@ -80,7 +80,7 @@ def dead_edit(
         return
     if not wanted:
         raise click.UsageError("several letters are changed alike: say how with --set, --copy, --ms or --unset")
-    tried = _try(parts, counted(choice.find(), "letters", quiet=as_json), wanted, choice.typed, as_json=as_json)
+    tried = _try(parts, counted(choice.find(), "letters", quiet=as_json), wanted, choice.typed_of, as_json=as_json)
     found = {name: getattr(tried, name) for name in _TRIED}
     then = choice.typed if choice.is_kept_by_edits else "--job {job}"
     running = Running(dry_run, yes, wait, as_json, found, then=f"next: relay dead replay {then}")
@@ -91,7 +91,7 @@ def dead_edit(
 _TRIED = ("unchanged", "unfit", "orphans", "survey")
 
 
-def _try(parts: "Relay", letters: "Iterable[Letter]", wanted: "Changes", which: str, *, as_json: bool) -> "Tried":
+def _try(parts: "Relay", letters: "Iterable[Letter]", wanted: "Changes", which: Which, *, as_json: bool) -> "Tried":
     """What the edit would do to all of them, said to people."""
     tried = try_edit(parts, letters, wanted)
     if as_json:

@@ -11,7 +11,7 @@ from worker.cli.dead.follow import ending, find_job, follow
 from worker.cli.dead.jobs_table import facts, failed_again, job_row, table
 from worker.cli.dead.options import JSON
 from worker.cli.parts import open_parts
-from worker.cli.printing import echo_json, say, say_lines, terminal_width
+from worker.cli.printing import echo_json, say, say_hanging, say_lines, terminal_width
 from worker.cli.watching import EVERY, WATCH, Rates, repeat, show_lines
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def jobs_show(job_id: str, *, wait: bool, as_json: bool) -> None:
         echo_json(job_row(job) | {"failed_again": [letter.id for letter in failed]})
     elif not wait:
         for name, text in facts(job):
-            say(f"{name:<13}{text}")
+            say_hanging(f"{name:<13}{text}", under=13)
     if failed and not as_json:
         say("failed again:")
         say_lines(f"  {line}" for line in failed_again(failed, terminal_width() - 2))

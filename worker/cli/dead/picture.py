@@ -47,7 +47,7 @@ def picture(
 def heading(groups: Sequence[Group], now_ms: int, width: int, limit: int) -> list[str]:
     """How many failed, whose, since when; and how many more there is room for."""
     totals = totals_of(groups)
-    number = several(sum(totals.values()), "failed event")
+    number = _numbers(groups)
     if len(totals) == 1:
         whose = f"{number}, {next(iter(totals))}"
     else:
@@ -60,6 +60,14 @@ def heading(groups: Sequence[Group], now_ms: int, width: int, limit: int) -> lis
     if len(text) + 2 + len(room) <= width:
         return [f"{text}  {room}"]
     return [*click.wrap_text(text, width).splitlines(), room]
+
+
+def _numbers(groups: Sequence[Group]) -> str:
+    """How many events failed, and of how many only the person's properties were refused."""
+    told = sum(one.count for one in groups if one.reason == "properties_rejected")
+    failed = sum(one.count for one in groups) - told
+    refused = f"{several(told, 'event')} with refused properties" if told else ""
+    return " and ".join(filter(None, [several(failed, "failed event") if failed or not told else "", refused]))
 
 
 def table(groups: Sequence[Group], now_ms: int, width: int, tried: Tried, rates: Rates | None = None) -> list[str]:

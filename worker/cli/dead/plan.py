@@ -1,13 +1,13 @@
 """Plan of a replay of dead letters, in lines: outcomes that add up, then remarks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from worker.cli.columns import wrapped
 from worker.cli.printing import count, several
-from worker.dead.advice import refused_part, remedy
+from worker.dead.advice import refused_part, remedy, what_is_wrong
 
 if TYPE_CHECKING:
     from worker.replay.survey import Survey
@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
 _LEAST = 40
 
+Which = Callable[[str], str]
 
-def plan(survey: "Survey", chosen: int, holds: "Mapping[str, Hold]", which: str, width: int) -> list[str]:
-    """What a replay would do: `chosen` letters of those that `which` means; `holds` are the integrations' own."""
+
+def plan(survey: "Survey", chosen: int, holds: "Mapping[str, Hold]", which: Which, width: int) -> list[str]:
+    """What a replay would do with `chosen` letters; `holds` are the integrations' own.
+
+    `which` says of a reason how another command takes the letters that have it.
+    """
     lines = [
         f"{name} is not in the integrations file any more: its {several(number, 'letter')} cannot be replayed"
         for name, number in survey.orphans.items()
@@ -38,7 +43,7 @@ def _heading(survey: "Survey") -> str:
     return f"{number} ({', '.join(f'{name} {count(each)}' for name, each in survey.integrations.items())}), {people}"
 
 
-def _outcomes(survey: "Survey", which: str) -> list[list[str]]:
+def _outcomes(survey: "Survey", which: Which) -> list[list[str]]:
     """What would become of the letters: every letter in one row."""
     rows = [
         (survey.sent, "would pass", ""),
@@ -48,9 +53,11 @@ def _outcomes(survey: "Survey", which: str) -> list[list[str]]:
     for refused, number in survey.refused.items():
         reason, _, field = refused.partition(":")
         why = f"refused by Customer.io as before ({refused_part(field).removeprefix('the ')})"
-        rows.append((number, "would fail again", f"{why}; {remedy(reason, field, which)}"))
-    for reason, number in survey.dead.items():
-        rows.append((number, "would fail again", f"{reason}; {remedy(reason, '', which)}"))
+        rows.append((number, "would fail again", f"{why}; {remedy(reason, field, which(reason))}"))
+    for wrong, number in survey.fields.items():
+        reason, _, field = wrong.partition(":")
+        cure = remedy(reason, field, which(reason))
+        rows.append((number, "would fail again", f"{what_is_wrong(reason, field, 0)}; {cure}"))
     rows += [(number, "would be filtered", reason) for reason, number in survey.filtered.items()]
     return [[f"  {what}", count(number), why] for number, what, why in rows if number or what == "would pass"]
 

@@ -63,7 +63,7 @@ def dead_replay(
     )
     if not as_json:
         holds = parts.holds.get(survey.integrations)
-        say_lines(plan(survey, len(chosen.ids), holds, choice.typed, terminal_width()))
+        say_lines(plan(survey, len(chosen.ids), holds, choice.typed_of, terminal_width()))
     meant = (choice.text + " --fixed" * fixed + " --include-failing" * failing).strip()
     running = Running(dry_run, yes, wait, as_json, survey, "survey")
     doer, question = acting(by, message), f"replay {several(len(chosen.ids), 'letter')}?"

@@ -12,7 +12,7 @@ from worker.cli.dead.excerpt import cut_text, pretty
 from worker.cli.dead.options import JSON
 from worker.cli.dead.overview import cause_words
 from worker.cli.parts import open_parts
-from worker.cli.printing import echo_json, say, say_lines, span, terminal_width
+from worker.cli.printing import echo_json, say, say_hanging, say_lines, span, terminal_width
 from worker.process.plain import plain, plain_json
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _CURL = 4_000
 _READABLE = 120
+# What a change of the file or the letters may cure.
+_CURED = frozenset({"no_event_name", "no_person", "invalid_time", "too_large", "rejected", "properties_rejected"})
 
 
 @click.command()
@@ -40,7 +42,7 @@ def dead_show(which: str, *, full: bool, as_json: bool) -> None:
     if as_json:
         echo_json(told | about)
     else:
-        _show(letter, told, full=full)
+        _show(letter, told, _fix(parts, letter, which), full=full)
 
 
 def _read(parts: "Relay", letter_id: str) -> "Letter":
@@ -65,7 +67,7 @@ def _newest(parts: "Relay", number: int, *, as_json: bool) -> "tuple[dict[str, A
         raise click.ClickException(f"group {number} has no letter any more: they were replayed or discarded")
     if not as_json:
         known = parts.integrations.integrations.get(groups[0].integration)
-        say_lines(described(groups[0], now_ms, known.identity.id_fields if known else ()))
+        say_hanging(described(groups[0], now_ms, known.identity.id_fields if known else ()))
         say()
     return {"group": row(groups[0])}, letters[0]
 
@@ -146,7 +148,22 @@ def curl(parts: "Relay", letter: "Letter") -> str:
     )
 
 
-def _show(letter: "Letter", told: dict[str, Any], *, full: bool) -> None:
+def _fix(parts: "Relay", letter: "Letter", which: str) -> list[tuple[str, str]]:
+    """What to do about it as commands, with the group or letter as it was named; and how a file is published."""
+    from worker.dead.advice import remedy
+
+    cure = remedy(letter.reason, letter.field, which)
+    if letter.reason not in _CURED:
+        return []
+    rows = [("fix", cure if "replay" in cure else f"{cure}; then relay dead replay {which}")]
+    if "[" in cure:
+        file = parts.settings.integrations
+        how = f"change {file}, restart a process that has it (beat, say)" if file else "relay config apply FILE"
+        rows.append(("publish", how))
+    return rows
+
+
+def _show(letter: "Letter", told: dict[str, Any], fix: list[tuple[str, str]], *, full: bool) -> None:
     from worker.dead.letter import received_of
     from worker.mapping.mapper import LATE_MS
 
@@ -158,6 +175,7 @@ def _show(letter: "Letter", told: dict[str, Any], *, full: bool) -> None:
         ("cause", f"{cause_words(letter.reason, letter.field, letter.status, letter.event)}   id {letter.cause}"),
         *([("message", letter.message)] if letter.message else []),
         ("advice", told["advice"]),
+        *fix,
         ("person", _whose(letter)),
         ("event id", letter.event_id or "-"),
         ("happened", f"{_moment(letter.event_time_ms)}{late}"),
