@@ -8,6 +8,7 @@ import msgspec
 
 from config.catalogue import catalogue
 from config.shape import Anonymous, Dates, EmailLikeUserId, Late, Region, SourceIdentityTable, Start
+from config.trimmed import trimmed
 
 # Fields by which a payload names somebody, whichever of them a chain has (reference: event attributes).
 PERSON_FIELDS = ("user_id", "anonymous_user_id", "customerio_user_id", "customerio_user_email", "device_id")
@@ -48,7 +49,7 @@ def identity_of(
     """The identity chain, ready for use."""
     ids, emails = tuple(id_fields), tuple(email_fields)
     cases = frozenset(
-        case.strip() for one in placeholders for case in (one, one.lower(), one.upper(), one.capitalize())
+        trimmed(case) for one in placeholders for case in (one, one.lower(), one.upper(), one.capitalize())
     )
     fields = dict.fromkeys((*ids, *emails, *PERSON_FIELDS))
     return Identity(ids, emails, email_like_user_id, cases, tuple(fields))

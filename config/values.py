@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from config.secrets import REFERENCE
+from config.trimmed import trimmed
 
 # Limits of the Track API (reference: Customer.io, section 3).
 EVENT_NAME_LIMIT_BYTES = 100
@@ -48,10 +49,10 @@ def _label(limit_bytes: int) -> Callable[[str], str]:
     """A check of a name that Customer.io will know something by."""
 
     def check(text: str) -> str:
-        if not text.strip():
+        if not trimmed(text):
             raise wrong("the name is blank; write one, or true to keep the original")
-        if text != text.strip():
-            raise wrong("the name begins or ends with a space; write it without")
+        if text != trimmed(text):
+            raise wrong("the name begins or ends with a space, or a character that is not seen; write it without")
         if len(text.encode()) > limit_bytes:
             raise wrong(f"the name is longer than {limit_bytes} bytes; shorten it")
         return text

@@ -36,7 +36,7 @@ def identify(payload: Payload, integration: Integration) -> Who | Filtered | Dea
     documented = isinstance(payload, Documented)  # then its own `get` would be one call more
     for field in chain.id_fields:
         given = getattr(payload, field, None) if documented else get(field)
-        if given is not None and (value := given.strip() if type(given) is str else text_id(given)):
+        if given is not None and (value := text_id(given)):
             if value not in placeholders:
                 email = field == "user_id" and chain.email_like_user_id == "email" and "@" in value
                 return _who("email" if email else "id", value, field)

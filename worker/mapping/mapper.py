@@ -208,7 +208,8 @@ class Mapper:
 def _nameless(event: Event) -> Dead:
     """An event without a name; webhook version 2 has it elsewhere, in a payload of another shape."""
     version, former = event.payload.get("api_version"), event.payload.get("name")
-    if text_id(version) in {"1", "2"} or (isinstance(former, str) and _CODE.fullmatch(former.strip())):
+    is_former = isinstance(former, str) and _CODE.fullmatch(former.strip().upper())
+    if text_id(version).lower().removeprefix("v").removesuffix(".0") in {"1", "2"} or is_former:
         message = "a payload of webhook version 2; switch the webhook to version 3 in Purchasely's console"
         return Dead("webhook_version", "map", "api_version", message=message)
     return Dead("no_event_name", "map", "event_name")

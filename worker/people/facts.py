@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from config.trimmed import trimmed
 from worker.people.revenue import read_revenue
 from worker.people.snapshot import Snapshot, read_snapshot, snapshot_of
 from worker.purchasely.documented import Documented, Payload
@@ -60,7 +61,7 @@ def read_facts(event: Event, placeholders: Container[str] = (), time_ms: int | N
     payload = event.payload
     if time_ms is None:
         time_ms = order_ms(event, CLOCK_TOLERANCE_MS)
-    if isinstance(payload, Documented) and (named := payload.purchasely_subscription_id) and (about := named.strip()):
+    if isinstance(payload, Documented) and (named := payload.purchasely_subscription_id) and (about := trimmed(named)):
         return _of_subscription(event, payload, about, time_ms, placeholders)
     get = payload.get
     about, once = _about(payload, event.name)
@@ -108,7 +109,7 @@ def _id(value: object, placeholders: Container[str]) -> str:
 
 
 def _text(value: str, placeholders: Container[str]) -> str:
-    text = value.strip()
+    text = trimmed(value)
     return "" if text in placeholders else text[:MAX_KEY]
 
 

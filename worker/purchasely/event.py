@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from config.trimmed import trimmed
 from worker.purchasely.documented import TIME_MAX_MS, TIME_MIN_MS, Documented, Payload
 from worker.purchasely.learnt import Learner
 from worker.purchasely.moment import TimeFault, event_time
@@ -69,9 +70,9 @@ def read_event(entry_id: str, raw: bytes) -> Event:
     if time_ms is None or not TIME_MIN_MS < time_ms < TIME_MAX_MS:
         time_ms, fault = event_time(told)
     name, key = told.event_name, told.event_id
-    if key is None or len(key) <= _LONGEST_PLACEHOLDER or key == _NIL_UUID or raw.endswith(CONFLICT_MARK):
+    if key is None or _may_be_none(key) or raw.endswith(CONFLICT_MARK):
         key = event_key(told, raw)
-    return Event(entry_id, raw, told, name.strip() if name else "", key, time_ms, "", fault)
+    return Event(entry_id, raw, told, trimmed(name) if name else "", key, time_ms, "", fault)
 
 
 def _read_dictionary(entry_id: str, received: bytes) -> Event:
@@ -83,7 +84,7 @@ def _read_dictionary(entry_id: str, received: bytes) -> Event:
         entry_id,
         raw,
         payload,
-        name.strip() if isinstance(name, str) else "",
+        trimmed(name) if isinstance(name, str) else "",
         event_key(payload, received),
         time_ms,
         "",
@@ -98,7 +99,7 @@ def event_key(payload: Payload, raw: bytes) -> str:
     An event that was stored under the id of another one (`CONFLICT_MARK`) has what it is about in its key besides.
     """
     event_id = payload.get("event_id")
-    if type(event_id) is not str or len(event_id) <= _LONGEST_PLACEHOLDER or event_id == _NIL_UUID:
+    if type(event_id) is not str or _may_be_none(event_id):
         event_id = usable_event_id(payload)
     if not event_id:
         return "sha256:" + hashlib.sha256(raw).hexdigest()
@@ -108,11 +109,16 @@ def event_key(payload: Payload, raw: bytes) -> str:
     return event_id
 
 
+def _may_be_none(event_id: str) -> bool:
+    """Whether an id may be a placeholder, with whatever is not seen around it; true of any that is short."""
+    return not event_id.isascii() or len(plain := event_id.strip()) <= _LONGEST_PLACEHOLDER or plain == _NIL_UUID
+
+
 def usable_event_id(payload: Payload) -> str:
     """The sender's `event_id`, or empty when it has none: nothing, blanks, or what a program writes for nothing."""
     event_id = payload.get("event_id")
     if isinstance(event_id, str):
-        return "" if event_id.strip().lower() in _PLACEHOLDERS else event_id
+        return "" if trimmed(event_id).lower() in _PLACEHOLDERS else event_id
     if isinstance(event_id, int) and not isinstance(event_id, bool):
         return str(event_id)
     return ""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from config.effective import PERSON_FIELDS, Identity
+from config.trimmed import trimmed
 from worker.purchasely.documented import Payload
 
 # A device is no person: it may be shared, and it is only ever used where nothing else is known.
@@ -14,19 +15,25 @@ _TRANSFER: Final = tuple(
     f"transferred_{way}_{kind}" for way in ("to", "from") for kind in ("user_id", "anonymous_user_id")
 )
 
+# From here on doubles are further apart than whole numbers.
+_EXACT: Final = 2.0**53
+
 
 def text_id(value: object) -> str:
     """An identifier as text: without surrounding spaces; a number as its digits; empty for anything else.
 
-    A number that is whole is written as one, since JSON has only one kind of them.
+    A number that is whole is written as one, since JSON has only one kind of them. One with a fraction or an exponent
+    that has more digits than a double keeps could be anybody, so it is nobody.
 
-    >>> text_id(" user_42 "), text_id(98), text_id(98.0), text_id(None)
-    ('user_42', '98', '98', '')
+    >>> text_id(" user_42 "), text_id(98), text_id(98.0), text_id(1e20), text_id(None)
+    ('user_42', '98', '98', '', '')
     """
     if type(value) is str:
-        return value.strip()
-    if type(value) is int or type(value) is float:
-        return str(int(value) if type(value) is float and value.is_integer() else value)
+        return trimmed(value)
+    if type(value) is int:
+        return str(value)
+    if type(value) is float and abs(value) < _EXACT:
+        return str(int(value) if value.is_integer() else value)
     return ""
 
 

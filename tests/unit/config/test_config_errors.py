@@ -75,11 +75,11 @@ APPENDED = [
     ("[sources.b]\ntokens = []\nwebhook_secret = []", '9: sources.b: nobody can send to it; write webhook_secret = "env:NAME" or tokens = [...]'),
     # events
     ("events.ACTIVATE = ''", "9: integrations.p.events.ACTIVATE: the name is blank; write one, or true to keep the original"),
-    ("events.ACTIVATE = ' Active'", "9: integrations.p.events.ACTIVATE: the name begins or ends with a space; write it without"),
+    ("events.ACTIVATE = ' Active'", "9: integrations.p.events.ACTIVATE: the name begins or ends with a space, or a character that is not seen; write it without"),
     (f"events.ACTIVATE = '{'é' * 51}'", "9: integrations.p.events.ACTIVATE: the name is longer than 100 bytes; shorten it"),
     ("events.ACTIVATE = 1", "9: integrations.p.events.ACTIVATE: neither a switch nor a name; write true, false, or another name in quotes"),
     (f"events.{'A' * 101} = true", f"9: integrations.p.events.{'A' * 101}: the name is longer than 100 bytes; give it another one"),
-    ("events.'ACTIVATE ' = true", "9: integrations.p.events.ACTIVATE : the name begins or ends with a space; write it without"),
+    ("events.'ACTIVATE ' = true", "9: integrations.p.events.ACTIVATE : the name begins or ends with a space, or a character that is not seen; write it without"),
     ("events.'*' = 'All'", "9: integrations.p.events.*: cannot rename every event to one; write true or false"),
     ("events.'TRIAL_*' = true", '9: integrations.p.events.TRIAL_*: only "*" alone is a wildcard; write each code in full'),
     ('events."A\\nB" = 1', "9: integrations.p.events.A\\nB: neither a switch nor a name; write true, false, or another name in quotes"),

@@ -225,7 +225,7 @@ def test_long_numbers_keep_their_digits():
 
 @pytest.mark.parametrize(
     ("event_id", "key"),
-    [("e-1", "e-1"), (7, "7"), ("7", "7"), ("\x00", "\x00"), (-1, "-1"), ("é" * 300, "é" * 300)],
+    [("e-1", "e-1"), (7, "7"), ("7", "7"), ("e\x00", "e\x00"), (-1, "-1"), ("é" * 300, "é" * 300)],
 )
 def test_a_text_or_an_integer_identifies_an_event(event_id, key):
     """As it is written."""
@@ -244,6 +244,9 @@ def test_a_text_or_an_integer_identifies_an_event(event_id, key):
         " NaN ",
         "[object Object]",
         "nil",
+        "\x00",
+        "\u200b",
+        " " * 30 + "undefined\ufeff",
         "0" * 8 + "-0000" * 3 + "-" + "0" * 12,
     ],
 )

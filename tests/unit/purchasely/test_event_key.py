@@ -41,3 +41,27 @@ def test_the_mark_is_no_part_of_the_payload():
     """Blanks behind an object mean nothing in JSON."""
     raw = json.dumps(EVENT).encode()
     assert read_event("1-0", raw + CONFLICT_MARK).fields() == json.loads(raw)
+
+
+@pytest.mark.parametrize("said", ["undefined", "NULL", "[object Object]", "00000000-0000-0000-0000-000000000000", ""])
+@pytest.mark.parametrize("around", [("", ""), (" " * 20, " " * 20), ("\ufeff", "\u200b" * 20)])
+@pytest.mark.parametrize("extra", [{}, {"unheard_of": [1]}])
+def test_a_placeholder_is_no_event_id(said, around, extra):
+    """However it is padded: the second event would be taken for the first."""
+    padded = said.join(around)
+    assert key(event_id=padded, **extra).startswith("sha256:")
+    assert key(event_id=padded, plan="a", **extra) != key(event_id=padded, plan="b", **extra)
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\u200b", "\ufeff \u2060", "\x00", "\u3164"])
+@pytest.mark.parametrize("extra", [{}, {"unheard_of": [1]}])
+def test_a_name_that_nobody_sees_is_none(blank, extra):
+    """Customer.io would have an event that nobody finds."""
+    raw = json.dumps({**EVENT, "event_name": blank, **extra}).encode()
+    assert read_event("1-0", raw).name == ""
+
+
+def test_a_name_is_trimmed_of_what_is_not_seen():
+    """So that it meets its filter and its new name."""
+    raw = json.dumps({**EVENT, "event_name": "\ufeff SUBSCRIPTION_RENEWED\u200b"}).encode()
+    assert read_event("1-0", raw).name == "SUBSCRIPTION_RENEWED"

@@ -45,7 +45,9 @@ def test_an_address_in_another_case_is_on_the_same_shard():
         assert door_shard({field: "Ann@x.io"}) == door_shard({field: "ann@X.IO"})
 
 
-@pytest.mark.parametrize("value", ["undefined", "NULL", "[object Object]", "None", "NaN", "nan", " null ", "(null)"])
+@pytest.mark.parametrize(
+    "value", ["undefined", "NULL", "[object Object]", "None", "NaN", "nan", " null ", "(null)", "\ufeffnull\u200b"]
+)
 def test_a_placeholder_decides_no_shard(value):
     """Or one shard would have all who are nobody."""
     assert door_shard({"user_id": value, "anonymous_user_id": "A"}) == shard_of("A", 4096)
@@ -60,8 +62,17 @@ def test_a_placeholder_decides_no_shard(value):
         ("123456789012345678901", "123456789012345678901"),
         ("123456789012345678902", "123456789012345678902"),
         ("-7", "-7"),
+        ("123456789012345678901.0", ""),  # a double keeps sixteen digits: it could be anybody
+        ("9007199254740993.0", ""),
+        ("1e20", ""),
+        ("9.8e1", "98"),
         ("true", ""),
         ("null", ""),
+        (r'"\u200b"', ""),
+        (r'"\ufeff \u2060"', ""),
+        (r'"\u0000"', ""),
+        (r'"\u3164"', ""),
+        (r'"\ufeffuser\u200d1\u200b"', "user\u200d1"),
         ('"  a b "', "a b"),
     ],
 )
