@@ -44,6 +44,29 @@ def findings(error: ValidationError) -> Iterator[Finding]:
         yield Finding(place, _text(detail, place))
 
 
+def of_settings(error: ValidationError) -> list[str]:
+    """Each error of the environment variables, as one line that says which is wrong and what to write."""
+    return [_of_setting(detail) for detail in error.errors(include_url=False)]
+
+
+def _of_setting(detail: ErrorDetails) -> str:
+    kind, given, facts = detail["type"], detail["input"], detail.get("ctx", {})
+    where = "_".join(str(part) for part in detail["loc"]).upper()
+    bound = next((facts[name] for name in ("ge", "gt", "le", "lt") if name in facts), 0)
+    texts = {
+        "int_parsing": f"{quoted(str(given))} is no whole number",
+        "int_from_float": f"{quoted(str(given))} is no whole number",
+        "float_parsing": f"{quoted(str(given))} is no number",
+        "bool_parsing": f"{quoted(str(given))} is no switch; write true or false",
+        "greater_than_equal": f"{given} is too little; write {bound:g} or more",
+        "greater_than": f"{given} is too little; write more than {bound:g}",
+        "less_than_equal": f"{given} is too much; write {bound:g} or less",
+        "literal_error": f"{quoted(str(given))} is not possible; write {facts.get('expected', '')}".replace("'", ""),
+    }
+    text = texts.get(kind, detail["msg"].removeprefix("Value error, "))
+    return f"RELAY_{where}: {text}" if where else text
+
+
 def _text(detail: ErrorDetails, place: Place) -> str:
     kind, key = detail["type"], str(place[-1]) if place else ""
     if kind == "missing":

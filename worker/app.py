@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from config.integrations import Integration, Integrations
 from config.secrets import Secrets
 from config.settings import Settings, settings
+from config.wording import of_settings
 from worker.customerio.traffic import TRAFFIC
 from worker.dead.groups import Groups
 from worker.dead.letters import DeadLetters
@@ -401,7 +402,4 @@ def read_settings() -> Settings:
     try:
         return settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        where = "_".join(str(part) for part in first["loc"]).upper()
-        name = f"RELAY_{where}: " if where else ""
-        raise OperatorError(f"{name}{first['msg']}") from None
+        raise OperatorError(*of_settings(error)) from None

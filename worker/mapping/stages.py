@@ -87,7 +87,7 @@ def time(event: Event) -> Stage:
 
 def late(age_ms: int, integration: Integration) -> Stage:
     """Whether the event is too old to start a campaign in Customer.io."""
-    why = f'{max(0, age_ms) // 3_600_000} h old; beyond 72 h: late = "{integration.late}"'
+    why = f'{max(0, age_ms) // 3_600_000:,} h old; beyond 72 h: late = "{integration.late}"'
     return Stage("late", why, _line(integration, "late"))
 
 

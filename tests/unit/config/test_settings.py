@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from config.settings import Settings
+from config.wording import of_settings
 
 
 def test_a_variable_is_read_by_its_type(monkeypatch):
@@ -25,6 +26,28 @@ def test_a_variable_is_read_by_its_type(monkeypatch):
     assert (found.metrics_token.get_secret_value(), found.log_level) == ("abc", "DEBUG")
     assert "shards" in found.model_fields_set
     assert "port" not in found.model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("SHARDS", "abc", '"abc" is no whole number'),
+        ("CONCURRENCY", "1.5", '"1.5" is no whole number'),
+        ("LEASE_S", "soon", '"soon" is no number'),
+        ("LEASE_S", "0", "0 is too little; write 1 or more"),
+        ("APPEND_TIMEOUT_S", "0", "0 is too little; write more than 0"),
+        ("PORT", "99999", "99999 is too much; write 65535 or less"),
+        ("POOL", "fork", '"fork" is not possible; write threads or prefork'),
+        ("TRACES", "maybe", '"maybe" is no switch; write true or false'),
+        ("CONSOLE_LOGIN", "foo", '"foo" is no way to log in; there are: link, proxy, oidc'),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(monkeypatch, name, text, message):
+    """Which variable, what it has, and what to write."""
+    monkeypatch.setenv(f"RELAY_{name}", text)
+    with pytest.raises(ValidationError) as found:
+        Settings()
+    assert of_settings(found.value) == [f"RELAY_{name}: {message}"]
 
 
 def test_what_is_given_counts_before_the_environment(monkeypatch):
