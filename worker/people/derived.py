@@ -43,8 +43,9 @@ def _or_unset(value: object) -> object:
 
 
 def _has_active_subscription(one: Speaker, _: Mapping[str, str]) -> object:
-    # live ones speak before all others: when the speaker is not live, none is
-    return UNSET if one.subscription and one.standing == NOTHING else one.subscription and one.live
+    # Live ones speak before all others: when the speaker is not live, none is. Of who has only bought once nobody said
+    # anything of a subscription: there may be one that is older than the relay.
+    return one.live if one.subscription and one.standing != NOTHING else UNSET
 
 
 def _last_event(one: Speaker, _: Mapping[str, str]) -> object:

@@ -7,7 +7,7 @@ import msgspec
 
 from config.trimmed import trimmed
 from worker.people.revenue import read_revenue
-from worker.people.snapshot import Snapshot, read_snapshot, snapshot_of
+from worker.people.snapshot import Snapshot, code_of, read_snapshot, snapshot_of
 from worker.purchasely.documented import Documented, Payload
 from worker.purchasely.event import Event
 from worker.purchasely.person import text_id
@@ -73,7 +73,7 @@ def read_facts(event: Event, placeholders: Container[str] = (), time_ms: int | N
         about,
         once,
         snapshot_of(payload) if isinstance(payload, Documented) else read_snapshot(payload),
-        source if type(source) is str else "",
+        code_of(source) if type(source) is str else "",
         _id(get("from_purchasely_subscription_id"), placeholders),
         _id(get("user_id"), placeholders),
         _id(get("anonymous_user_id"), placeholders),
@@ -94,7 +94,7 @@ def _of_subscription(event: Event, told: Documented, about: str, time_ms: int, p
         about[:MAX_KEY],
         False,
         snapshot_of(told),
-        told.source_event_name or "",
+        code_of(told.source_event_name) if told.source_event_name else "",
         _text(former, placeholders) if former else "",
         _text(user_id, placeholders) if user_id else "",
         _text(anonymous, placeholders) if anonymous else "",
@@ -119,11 +119,11 @@ def _about(payload: Payload, name: str) -> tuple[str, bool]:
         return key[:MAX_KEY], False
     if key := text_id(payload.get("purchasely_one_time_purchase_id")):
         return key[:MAX_KEY], True
-    key = text_id(payload.get("store_original_transaction_id"))
-    if not key:
-        key = text_id(payload.get("plan")) or text_id(payload.get("product"))
+    # A first transaction is its own original.
+    fields = ("store_original_transaction_id", "store_transaction_id", "plan", "product")
+    key = next(filter(None, (text_id(payload.get(field)) for field in fields)), "")
     kind = payload.get("purchase_type")
     once = name.startswith("ONE_TIME_PURCHASE_") or (
-        isinstance(kind, str) and kind.strip() in {"CONSUMABLE", "NON_CONSUMABLE"}
+        isinstance(kind, str) and code_of(kind) in {"CONSUMABLE", "NON_CONSUMABLE"}
     )
     return (UNNAMED + key)[:MAX_KEY] if key else "", once

@@ -1,9 +1,11 @@
 """Snapshot: what one event says of its subscription or purchase, the fields that become properties."""
 
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from config.trimmed import trimmed
 from worker.purchasely.documented import DATE_MAX_MS, MAX_TEXT, Documented, Payload
 from worker.purchasely.moment import number_ms, parse_time_ms
 from worker.purchasely.person import text_id
@@ -52,9 +54,22 @@ DATES: Final = frozenset(field for field in FIELDS if field.endswith("_at"))
 
 _KEYS = tuple(field + "_ms" if field in DATES else field for field in FIELDS)
 _DATE_INDEXES = tuple((index, field) for index, field in enumerate(FIELDS) if field in DATES)
-_PURCHASE_TYPE = FIELDS.index("purchase_type")
+# What is decided by; everything else goes on as it came.
+_CODE_INDEXES = tuple(FIELDS.index(field) for field in ("purchase_type", "subscription_status", "offer_type"))
 # They name things, so a number is one too, as it is for every other identifier.
 _IDS: Final = frozenset({"store_transaction_id", "store_original_transaction_id"})
+
+
+@lru_cache(maxsize=256)
+def code_of(text: str) -> str:
+    """A code as Purchasely spells it: in capitals, with nothing around it.
+
+    Its own attribute table has "CONSUMABLE " with a trailing space.
+
+    >>> code_of(" auto_renewing ")
+    'AUTO_RENEWING'
+    """
+    return trimmed(text).upper()[:MAX_TEXT]
 
 
 def read_snapshot(payload: Payload) -> Snapshot:
@@ -68,10 +83,9 @@ def read_snapshot(payload: Payload) -> Snapshot:
     for index, field in _DATE_INDEXES:
         if values[index] is None and (iso := get(field)) is not None:
             values[index] = parse_time_ms(iso)
-    kind = values[_PURCHASE_TYPE]
-    if type(kind) is str and kind[-1:] == " ":
-        # Purchasely's own attribute table has "CONSUMABLE " with a trailing space
-        values[_PURCHASE_TYPE] = kind.strip()
+    for index in _CODE_INDEXES:
+        if type(values[index]) is str:
+            values[index] = code_of(values[index])
     try:
         return msgspec.convert(values, Snapshot)
     except msgspec.ValidationError:
@@ -90,7 +104,7 @@ def snapshot_of(told: Documented) -> Snapshot:
         or (told.auto_resume_at_ms is None and told.auto_resume_at is not None)
     ):
         return read_snapshot(told)  # a date may be there as text alone
-    kind = told.purchase_type
+    kind, status, offer_type = told.purchase_type, told.subscription_status, told.offer_type
     return Snapshot(
         told.environment,
         told.store,
@@ -100,9 +114,9 @@ def snapshot_of(told: Documented) -> Snapshot:
         told.store_original_transaction_id,
         told.product,
         told.plan,
-        kind.strip() if kind is not None and kind[-1:] == " " else kind,
-        told.subscription_status,
-        told.offer_type,
+        kind and code_of(kind),
+        status and code_of(status),
+        offer_type and code_of(offer_type),
         told.is_family_shared,
         told.original_purchased_at_ms,
         told.purchased_at_ms,

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from config.trimmed import trimmed
 from worker.people.entitlement import (
     DEACTIVATED,
     ENDED,
@@ -105,12 +106,9 @@ def ended(person: Person) -> Speaker | None:
 
 
 def is_certain(person: Person) -> bool:
-    """Whether of each subscription something was said about access."""
-    return all(
-        _read(person, key, holding).standing != NOTHING
-        for key, holding in held(person.subscriptions).items()
-        if holding.stamp[0]
-    )
+    """Whether of each subscription something was said about access, and there is one."""
+    told = [(key, holding) for key, holding in held(person.subscriptions).items() if holding.stamp[0]]
+    return bool(told) and all(_read(person, key, holding).standing != NOTHING for key, holding in told)
 
 
 def ended_at_ms(one: Speaker) -> int:
@@ -149,7 +147,7 @@ def held(holdings: dict[str, Holding]) -> dict[str, Holding]:
         same = sorted(
             (holding.stamp, named)
             for named, holding in joined.items()
-            if (holding.snapshot.store_original_transaction_id or "").strip() == key.removeprefix(UNNAMED)
+            if key.removeprefix(UNNAMED) in _transactions(holding)
         )
         if same:
             earlier = [named for stamp, named in same if stamp <= nameless.stamp]
@@ -158,6 +156,12 @@ def held(holdings: dict[str, Holding]) -> dict[str, Holding]:
         else:
             joined[key] = nameless
     return joined
+
+
+def _transactions(holding: Holding) -> set[str]:
+    """The store's transactions that a holding is known by."""
+    told = holding.snapshot
+    return {trimmed(one) for one in (told.store_original_transaction_id, told.store_transaction_id) if one}
 
 
 def _read(person: Person, key: str, holding: Holding, *, subscription: bool = True) -> Speaker:

@@ -247,14 +247,14 @@ def test_a_subscription_without_an_id_is_told_by_its_transaction():
     off = payload("DEACTIVATE", event_created_at_ms=START_MS + DAY_MS, **unnamed)
     assert active(on, off) is False
     assert active(on, off | {"store_original_transaction_id": "another"}) is True
-    nameless = {"store_original_transaction_id": ..., **unnamed}
+    nameless = {"store_original_transaction_id": ..., "store_transaction_id": ..., **unnamed}
     assert active(payload("ACTIVATE", **nameless), payload("DEACTIVATE", plan="other", **nameless)) is True
     assert "purchasely_subscription_id" not in told(on)
 
 
 def test_an_event_about_nothing_tells_only_the_person():
     """An event that names no subscription, purchase, plan or product tells ids and revenue."""
-    about = ("purchasely_subscription_id", "store_original_transaction_id", "plan", "product")
+    about = ("purchasely_subscription_id", "store_original_transaction_id", "store_transaction_id", "plan", "product")
     body = payload("ACTIVATE", **dict.fromkeys(about, ...))
     assert told(body) == {"user_id": "user_42", "device_id": "1234567890abcdef", "cumulated_revenue_in_eur": 19.98}
 
@@ -303,6 +303,44 @@ def test_a_transaction_is_one_however_it_is_written(first, later):
     )
     for order in itertools.permutations([nameless, ended]):
         assert told(*order)["has_active_subscription"] is False
+
+
+@pytest.mark.parametrize("named_by", ["store_transaction_id", "store_original_transaction_id"])
+@pytest.mark.parametrize("later_by", ["store_transaction_id", "store_original_transaction_id"])
+def test_a_first_transaction_is_its_own_original(named_by, later_by):
+    """An event that has one of the two alone, without Purchasely's id, is of the subscription that has either."""
+    neither = {"store_transaction_id": ..., "store_original_transaction_id": ...}
+    nameless = payload("SUBSCRIPTION_STARTED", **{"purchasely_subscription_id": ..., **neither, named_by: "4711"})
+    ended = payload(
+        "SUBSCRIPTION_TERMINATED", **{"event_created_at_ms": START_MS + DAY_MS, **neither, later_by: "4711"}
+    )
+    for order in itertools.permutations([nameless, ended]):
+        assert told(*order)["has_active_subscription"] is False
+
+
+@pytest.mark.parametrize("written", [" AUTO_RENEWING ", "auto_renewing", "Auto_Renewing\u200b"])
+@pytest.mark.parametrize("extra", [{}, {"unheard_of": [1]}])
+def test_a_status_is_a_code_however_it_is_written(written, extra):
+    """A bare DEACTIVATE in a paid period is a transfer, so nothing has expired; and the code is what is sent."""
+    gone = payload(
+        "DEACTIVATE", source_event_name=..., subscription_status=written, event_created_at_ms=START_MS + DAY_MS, **extra
+    )
+    assert told(payload("ACTIVATE"), gone)["has_expired_subscription"] is False
+    assert told(payload("ACTIVATE", subscription_status=written, **extra))["subscription_status"] == "AUTO_RENEWING"
+
+
+@pytest.mark.parametrize("source", [" SUBSCRIPTION_TERMINATED ", "subscription_terminated"])
+@pytest.mark.parametrize("extra", [{}, {"unheard_of": [1]}])
+def test_a_reason_is_a_code_however_it_is_written(source, extra):
+    """A DEACTIVATE that says why is an end."""
+    ended = payload("DEACTIVATE", source_event_name=source, event_created_at_ms=START_MS + DAY_MS, **extra)
+    assert told(payload("ACTIVATE"), ended)["has_expired_subscription"] is True
+
+
+@pytest.mark.parametrize("offer_type", [" free_trial", "FREE_TRIAL "])
+def test_an_offer_is_a_code_however_it_is_written(offer_type):
+    """As a status is."""
+    assert told(payload("TRIAL_STARTED", offer_type=offer_type))["is_in_trial"] is True
 
 
 def test_a_nameless_event_joins_what_was_current_then():

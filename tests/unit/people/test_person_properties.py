@@ -265,8 +265,6 @@ def test_a_person_with_a_one_time_purchase_only():
     assert told(*history("one_time")) == {
         "user_id": "user_42",
         "device_id": "1234567890abcdef",
-        "has_active_subscription": False,
-        "has_expired_subscription": False,
         "environment": "PRODUCTION",
         "store": "APPLE_APP_STORE",
         "store_country": "FR",
