@@ -14,6 +14,8 @@ from worker.history.room import cursor_of, open_history
 _LIMIT = 40
 _BUDGET_S = 0.1
 LOOK_S = 0.08
+# And so long for whoever asks for everything: a console beside a running relay keeps no request for longer.
+WHOLE_S = 3.0
 """How long a page looks for one event or person before it says that there is more to look through, seconds."""
 OUTCOMES = {"delivered": "Sent", "filtered": "Not sent", "dead": "Failed", "waiting": "Waiting"}
 
@@ -62,7 +64,7 @@ class FindPage(Page):
         ident, everything = visit.asked("q").strip(), bool(visit.asked("all"))
         if not ident:
             return Redirect("/activity")
-        finder = open_history(self._parts, budget_s=None if everything else LOOK_S).finder
+        finder = open_history(self._parts, budget_s=WHOLE_S if everything else LOOK_S).finder
         first = next(iter(finder.event(ident)), None) if finder.may_be(ident) else None
         if first is not None:
             return Redirect(f"/events/{first.shard}/{first.entry_id}")

@@ -6,7 +6,7 @@ from worker.acts import people
 from worker.acts.record import Doer
 from worker.app import Relay
 from worker.console.access.roles import Permission
-from worker.console.activity import LOOK_S
+from worker.console.activity import LOOK_S, WHOLE_S
 from worker.console.page import Page
 from worker.console.personal import Personal, personal
 from worker.console.rendering import moment
@@ -35,7 +35,7 @@ class PersonPage(Page):
     def get(self, visit: Visit) -> Reply:
         """The timeline, a page of it."""
         everything = bool(visit.asked("all") or visit.asked("next"))
-        room = open_history(self._parts, budget_s=None if everything else LOOK_S)
+        room = open_history(self._parts, budget_s=WHOLE_S if everything else LOOK_S)
         ident = _subject(room, visit)
         try:
             page = room.person(ident, _LIMIT, visit.asked("next") or None)
@@ -50,6 +50,7 @@ class PersonPage(Page):
             "older": f"/people?{urlencode({**address, 'next': page.next})}" if page.next else "",
             "onward": _onward(room, ident, address, is_found=bool(page.items)) if not everything else "",
             "looked_at": room.scan.looked_at,
+            "is_cut": everything and room.scan.is_cut,
             "is_first": not visit.asked("next"),
             "is_suppressed": any(plain_name(name) in suppressed for name in page.person),
             "may_act": visit.viewer.may(Permission.ACT),
@@ -59,7 +60,7 @@ class PersonPage(Page):
             "now_is": _now_is,
             "phrase": phrase,
         }
-        is_there = page.items or visit.asked("next") or facts["onward"]
+        is_there = page.items or visit.asked("next") or facts["onward"] or facts["is_cut"]
         return Screen("person.html", facts, 200 if is_there else 404)
 
     def post(self, visit: Visit) -> Reply:

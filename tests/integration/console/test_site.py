@@ -169,6 +169,16 @@ def test_what_takes_long_to_find_is_gone_on_with(console, stack, monkeypatch):
     assert browser.get("/find?q=nobody&all=yes").headers["Location"] == "/people?id=nobody&all=yes"
 
 
+def test_a_whole_search_ends_too(console, monkeypatch):
+    """Beside millions of events it says how far it came, and what looks further; a page never waits for all of them."""
+    for module in ("activity", "person"):
+        monkeypatch.setattr(f"worker.console.{module}.WHOLE_S", 0.0)
+    answer = console.browser(Role.VIEWER).get("/people?id=user-1&all=yes")
+    assert answer.status_code == 200
+    assert "the newest 0 events were looked through, not all" in answer.text
+    assert "data-onward" not in answer.text
+
+
 def test_a_file_that_owns_the_configuration_is_changed_elsewhere(console, stack):
     """A draft can be made and planned; publishing is refused, and the change is there to take to the file."""
     browser = console.browser(Role.OPERATOR)
