@@ -1,9 +1,13 @@
-"""Printing of fates of events: one line an integration, in sentences."""
+"""Printing of fates of events: one line an integration, in sentences; of which integrations."""
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
+    from worker.app import Relay
     from worker.history.trace import Trace
 
 
@@ -26,3 +30,17 @@ def lines(trace: "Trace", *, utc: bool = False) -> list[str]:
         f"{moment(event.received_ms, utc=utc)}  {event.event_name or '(no event_name)'}  {what}",
         *(f"   {one.integration.ljust(width)}  {sentence(one)}" for one in trace.integrations),
     ]
+
+
+def refuse_unknown(parts: "Relay", integrations: Iterable[str]) -> None:
+    """A mistyped name would read as if nothing had become of an event.
+
+    Raises:
+        click.UsageError: an integration is not in the configuration.
+    """
+    known = parts.integrations.integrations
+    for name in integrations:
+        if name not in known:
+            from worker.cli.choices import suggestion
+
+            raise click.UsageError(f"no integration {name!r}; {suggestion(name, known)}")

@@ -49,10 +49,11 @@ def person(
     Exit 1: nothing of this person is kept.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     from worker.app import relay
-    from worker.cli.history import lines, moment
+    from worker.cli.history import lines, moment, refuse_unknown
     from worker.history.room import open_history
 
     parts = relay()
+    refuse_unknown(parts, integrations)
     room = open_history(parts, wanted(parts, with_archive=with_archive))
     try:
         with busy("looking for the person's events", quiet=as_json):

@@ -51,10 +51,11 @@ def trace(
     Exit 1: nothing of this id is kept.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     from worker.app import relay
-    from worker.cli.history import lines, moment
+    from worker.cli.history import lines, moment, refuse_unknown
     from worker.history.room import open_history
 
     parts = relay()
+    refuse_unknown(parts, integrations)
     room = open_history(parts, wanted(parts, with_archive=with_archive))
     with busy("looking for the event", quiet=as_json):
         found = room.finder.event(ident, person=person, span=_near(at))

@@ -123,7 +123,7 @@ class DeadChanges:
             if self.restore(after) or is_there(after):
                 break
         confirm()
-        change = self._take_off("base", [before])[0]
+        change = self._take_off("base", [before], by=after.id)[0]  # the trail says where it is now
         if change != "done":
             self._take_off("base", [after])
         return change, after

@@ -9,12 +9,15 @@ from typing import Any, Literal
 import msgspec
 import redis
 
-from worker.dead.letter import decode_letter, letter_id
+from worker.dead.letter import decode_letter, letter_id, split_id
 from worker.store.entry_id import order
 from worker.store.holds import Hold
 from worker.store.stream import Lane
 from worker.store.trail import Change, Place
-from worker.store.trail_reader import FORGOTTEN, Settled, TrailReader
+from worker.store.trail_reader import FORGOTTEN, MOVED, Settled, TrailReader
+
+# Most moves of one dead letter that are followed.
+_MOVES = 20
 
 Outcome = Literal["delivered", "filtered", "dead", "waiting", "forgotten", "unknown"]
 
@@ -57,11 +60,24 @@ class Fates:
             return Fate("unknown", "not_joined", message="the integration reads no event of this shard yet")
         if place > cursor:
             return _waiting(hold)
-        settled = self._trail.settled(lane, place)
+        lane, entry_id, settled = self._home(lane, entry_id)
         fate = _fate(settled) if settled else Fate("unknown", "no_trail")
         taken = fate.outcome == "delivered" and not fate.reason
         unsent = fate.outcome == "filtered" and (quick or not fate.status)
         return fate if taken or unsent or fate.outcome == "forgotten" else self._letter(lane, entry_id, fate)
+
+    def _home(self, lane: Lane, entry_id: str) -> tuple[Lane, str, Settled | None]:
+        """Where an event was settled last, and how: an edit, or more shards, move its dead letter to another."""
+        settled = self._trail.settled(lane, order(entry_id))
+        for _ in range(_MOVES):
+            if settled is None or settled.kind != MOVED or not isinstance(settled.record, Change):
+                break
+            if not settled.record.by:  # of a release that did not note where to
+                break
+            _, shard, entry_id = split_id(settled.record.by)
+            lane = Lane(lane.source, lane.integration, shard)
+            settled = self._trail.settled(lane, order(entry_id))
+        return lane, entry_id, settled
 
     def expect(self, lane: Lane, first: str, last: str) -> None:
         """Read what is needed for all the entries of this range at once, since they are asked for one by one."""
@@ -93,6 +109,8 @@ class Fates:
 
 def _fate(settled: Settled) -> Fate:
     record, kind, reason = settled.record, settled.kind, settled.reason
+    if kind == MOVED:
+        kind, reason = "unknown", MOVED
     if settled.field == FORGOTTEN:
         kind, reason = "forgotten", ""
     outcome: Outcome = kind  # type: ignore[assignment]

@@ -150,7 +150,10 @@ class ArchivedFates(Fates):
         found = written.get(lane.integration)
         if found is None:
             return Fate("unknown", "not_joined")
-        fate = msgspec.convert(found, Fate)
+        try:
+            fate = msgspec.convert(found, Fate)
+        except msgspec.ValidationError:  # an outcome of a later release
+            return Fate("unknown", "no_trail")
         if fate.outcome != "dead":
             return fate
         now = super().of(lane, entry_id, hold, quick=quick)

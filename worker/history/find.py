@@ -19,13 +19,16 @@ from worker.dead.letter import identity_of
 from worker.history.scan import ALWAYS, Scan, Span
 from worker.history.ulids import ULID, of_time, ulid_time_ms
 from worker.purchasely.event import Event, read_event
-from worker.purchasely.person import person_names, plain_name, shard_key, shard_of
+from worker.purchasely.person import person_names, plain_name, shard_key, shard_of, text_id
 from worker.store.keys import shard_key as stream_key
+from worker.store.stream import entries
 
 _ULID: Final = re.compile(ULID, re.IGNORECASE)
 _PLACE: Final = re.compile(r"(\d{1,4})/(\d{13,20}-\d{1,20})")
 # Most events are received within minutes; clocks differ.
 _SOON_MS: Final = (600_000, 3_600_000)
+# So many of a shard's events show which identifiers a sender names people by.
+_NEWEST: Final = 100
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -115,6 +118,22 @@ class Finder:
             event = _read(entry_id, raw)
             if event is not None and not wanted.isdisjoint(self.names_of(source, event)):
                 yield Found(source, shard, entry_id, event)
+
+    def has_all_of(self, ident: str, near: Iterable[Found]) -> bool:
+        """Whether events that name a person are all on their shard, since nothing decides it before that identifier.
+
+        Another identifier may: a login, an id that was given later. It does if the shard's newest events have one.
+        """
+        name = plain_name(ident)
+        for key, found in {(found.source, found.shard): found for found in near}.items():
+            fields = self._identities[found.source].shard_fields
+            mine = next((field for field in fields if plain_name(text_id(found.event.payload.get(field))) == name), "")
+            before = fields[: fields.index(mine)] if mine else fields
+            rows = self._scan.ask("XREVRANGE", stream_key(key[1], "events", key[0]), "+", "-", "COUNT", _NEWEST)
+            newest = [event for entry_id, raw in entries(rows) if (event := _read(entry_id, raw))]
+            if any(text_id(event.payload.get(field)) for event in newest for field in before):
+                return False
+        return True
 
     def names_of(self, source: str, event: Event) -> set[str]:
         """The identifiers by which an event names its person; a device is none."""

@@ -25,6 +25,7 @@ _WAITING = {
 _UNKNOWN = {
     "not_joined": "not read yet: the integration has not joined this stream",
     "letter_gone": "failed, and its dead letter was replayed or discarded since",
+    "moved": "failed, and its dead letter is on another shard since",
     "no_trail": "settled, and its trail is not kept",
 }
 
@@ -44,9 +45,12 @@ def sentence(passed: Passed, *, pointing: bool = True) -> str:
         case "filtered" if passed.reason == "shadow":
             text = f"○ in shadow: would have been sent as {passed.name}{_where(passed)}"
         case "filtered":
-            text = (
-                f"- not sent: {_FILTERED.get(passed.reason, passed.reason)}{_where(passed)}{_refused(passed, pointing)}"
+            why = (
+                f"given up by {passed.by}"
+                if passed.reason == "discarded" and passed.by
+                else _FILTERED.get(passed.reason, passed.reason)
             )
+            text = f"- not sent: {why}{_where(passed)}{_refused(passed, pointing)}"
         case "dead":
             text = f"✗ failed, {passed.reason}{_said(passed, pointing)}"
         case "waiting":

@@ -60,7 +60,7 @@ class Timeline:
         names = {ident}
         for everywhere in (False, True):
             near = list(islice(self._finder.person(names, span, everywhere=everywhere), _LOOKED_AT))
-            if near:
+            if near and self._finder.has_all_of(ident, near):
                 break
         for _ in range(_ROUNDS):
             known = len(names)

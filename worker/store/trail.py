@@ -82,7 +82,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
 class Change(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
     """What a replay, a person or a forgetting made of a single event later, and when (Unix ms).
 
-    `by`: the replay job, or who did it.
+    `by`: the replay job, or who did it; of a dead letter that was moved its id on the other shard.
     """
 
     at_ms: int

@@ -29,6 +29,8 @@ _PAGE: Final = 100
 _RUNS: Final = 64
 _CLOCK_MS: Final = 60_000  # a fail-over may set Redis's clock back
 FORGOTTEN: Final = "filtered:forgotten"
+MOVED: Final = "moved"
+"""Of an event whose dead letter is on another shard by now; the change is `by` that letter's id."""
 
 
 class Settled(msgspec.Struct, frozen=True):

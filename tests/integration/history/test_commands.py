@@ -8,9 +8,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.support.deadstack import event, opened
+from tests.support.deadstack import SHARDS, event, opened
 from tests.support.stack import ROOT
 from worker.history.room import open_history
+from worker.purchasely.person import shard_of
 from worker.store.appending import append_event
 from worker.store.keys import shard_key as stream_key
 
@@ -122,6 +123,31 @@ def test_person_is_found_by_every_identifier_and_transfers_are_followed(stack):
         assert [one["event"]["event_id"] for one in told["items"]] == ["moved", "named", "before"], ident
 
 
+def next_on(person, kind):
+    """Another identifier, on the same shard as a person."""
+    return next(name for n in range(100, 200) if shard_of(name := f"{kind}-{n}", SHARDS) == shard_of(person, SHARDS))
+
+
+def test_an_identifier_leads_to_those_that_came_later(stack):
+    """A login, or Customer.io's id: it decides another shard. Nobody else's events are shown."""
+    anon, user, cio = (
+        next(name for n in range(100) if shard_of(name := f"{kind}-{n}", SHARDS) == shard)
+        for shard, kind in enumerate(("anon", "user", "cio"))
+    )
+    other = next_on(anon, "other")
+    stack.deliver(
+        event(1, user_id=None, anonymous_user_id=anon, event_id="before"),
+        event(2, user_id=user, anonymous_user_id=anon, event_id="login"),
+        event(3, user_id=user, event_id="after"),
+        event(4, user_id=other, event_id="another"),
+        event(5, user_id=user, customerio_user_id=cio, event_id="known"),
+        event(6, user_id=f"x{user}", customerio_user_id=next_on(user, "cio"), event_id="stranger"),
+    )
+    for ident, seen in ((anon, {"after", "login", "before"}), (user, {"known", "after", "login", "before"})):
+        told = json.loads(relay(stack, "person", ident, "--json").stdout)
+        assert {one["event"]["event_id"] for one in told["items"]} == seen, ident
+
+
 def test_person_pages(stack):
     """A cursor leads to the next page, without gap or repetition."""
     stack.deliver(*[event(1, event_id=f"e{number}") for number in range(7)])
@@ -133,6 +159,14 @@ def test_person_pages(stack):
         cursor = told["next"]
     assert seen == [f"e{number}" for number in reversed(range(7))]
     assert cursor is None
+
+
+@pytest.mark.parametrize("words", [("trace", "event-1-SUBSCRIPTION_RENEWED"), ("person", "user-1")])
+def test_an_integration_that_is_none_is_said_to_be_none(stack, words):
+    """A mistyped name is no answer."""
+    stack.deliver(event(1))
+    ran = relay(stack, *words, "--integration", "producton")
+    assert (ran.returncode, "did you mean" in ran.stderr, "production" in ran.stderr) == (2, True, True)
 
 
 def test_a_cursor_that_is_none_is_said_to_be_none(stack):

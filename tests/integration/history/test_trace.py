@@ -6,7 +6,9 @@ import orjson
 import pytest
 
 from tests.support.deadstack import SHARDS, event, opened
+from worker.dead.edits import edit
 from worker.dead.fates import Fates
+from worker.dead.letter import raw_of
 from worker.history.room import open_history
 from worker.history.scan import Scan
 from worker.ledger.figures import Ledger
@@ -106,6 +108,28 @@ def test_a_discarded_letter_reads_as_given_up_and_by_whom(stack):
     list(stack.parts.dead_changes.discard(stack.letters(), "no use", "anna"))
     passed = fate(stack, "lost")
     assert (passed.outcome, passed.reason, passed.by) == ("filtered", "discarded", "anna")
+
+
+def test_a_letter_that_moved_to_another_shard_is_followed(stack):
+    """An edit names a person, a second edit another: the event's trace is that of the letter where it is now."""
+    stack.deliver(event(1, event_id="nobodys", user_id=None))
+    for turn in (1, 2):
+        (letter,) = stack.letters()
+        assert (fate(stack, "nobodys").outcome, fate(stack, "nobodys").letter) == ("dead", letter.id)
+        shard = (letter.shard + turn) % SHARDS
+        name = next(f"user-{n}" for n in range(100) if shard_of(f"user-{n}", SHARDS) == shard)
+        payload = orjson.dumps({**orjson.loads(raw_of(letter)), "user_id": name})
+        change, moved = stack.parts.dead_changes.move(letter, edit(letter, payload, "me", turn), shard)
+        assert change == "done"
+    passed = fate(stack, "nobodys")
+    assert (passed.outcome, passed.reason, passed.letter) == ("dead", "no_person", moved.id)
+    list(stack.parts.dead_changes.discard([moved], "no use", "anna"))
+    assert (fate(stack, "nobodys").outcome, fate(stack, "nobodys").by) == ("filtered", "anna")
+    stack.parts.dead_changes.restore(moved)
+    job = stack.replay()
+    assert (fate(stack, "nobodys").outcome, fate(stack, "nobodys").by) == ("delivered", job.id)
+    stack.parts.redis.delete(Lane("app", "production", moved.shard).key("changes"))
+    assert (fate(stack, "nobodys").outcome, fate(stack, "nobodys").reason) == ("unknown", "no_trail")
 
 
 def test_what_no_line_of_the_file_decided_names_none(stack):
