@@ -145,11 +145,23 @@ class _Bounded(HTTPConnection):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """One kept-alive connection without retries, whose exchanges are bounded; for one thread."""
+    """One kept-alive connection to one host without retries, whose exchanges are bounded; for one thread."""
 
     def __init__(self, bound: Bound) -> None:
         self._bound = bound
+        self._pool: Any = None
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def get_connection_with_tls_context(self, *rest: Any, **named: Any) -> Any:
+        """The pool of the one host: to find it among all takes a tenth of an exchange."""
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*rest, **named)
+        return self._pool
+
+    def close(self) -> None:
+        """Close the connection; the next request opens one again."""
+        self._pool = None
+        super().close()
 
     def init_poolmanager(self, *rest: Any, **named: Any) -> None:
         """Make the pools."""
