@@ -2,11 +2,13 @@
 
 import ipaddress
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from worker.cli.choices import chosen_word
 from worker.cli.printing import say, say_lines
 from worker.cli.sections import SectionedCommand
 
@@ -78,7 +80,8 @@ def knob_options(command: Any) -> Any:
     "faults",
     multiple=True,
     metavar="KIND=next:N|CHANCE",
-    help="Fault to inject: in the next N requests, or in each by chance (0 to 1); repeatable. The kinds are below.",
+    help="Fault to inject: in the next N requests, or in each by chance (0 to 1); repeatable. The kinds are below; "
+    "a status alone is one too: 503=next:20.",
 )
 @click.option("--seed", type=int, help="Seed of the faults that come by chance.")
 @click.option("--slow-s", type=float, default=15.0, show_default=True, help="How long a slow answer takes, in seconds.")
@@ -162,7 +165,7 @@ def simulate(host: str, port: int, *, as_json: bool, **flags: Any) -> None:
     try:
         listener = listen(host, port)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno) if error.errno else str(error)  # its own text names the address once more
         message = f"cannot listen on {host}:{port}: {why}; choose another with --port"
         raise click.ClickException(message) from None
     with listener:
@@ -217,10 +220,14 @@ def read_faults(flags: dict[str, Any]) -> "Faults":
     Raises:
         ValueError: a fault cannot be read, or there is no such kind.
     """
-    from worker.simulator.faults import Faults, read_fault
+    from worker.simulator.faults import KINDS, Faults, read_fault
 
+    armed = [read_fault(text) for text in flags["faults"]]
+    named = {kind: f"status_{kind}" if kind.isdigit() else kind for kind, _ in armed}
+    for kind in named.values():
+        chosen_word("fault", kind, KINDS, prefix=False)
     return Faults(
-        arm=dict(read_fault(text) for text in flags["faults"]),
+        arm={named[kind]: fault for kind, fault in armed},
         seed=flags["seed"],
         slow_s=flags["slow_s"],
         drip_s=flags["drip_s"],

@@ -681,7 +681,7 @@ def test_the_us_host_serves_eu_workspaces():
 def test_the_command_starts_and_stops():
     """`relay simulate` says where it listens, serves, and ends at an interrupt."""
     code = "from worker.cli.simulate import simulate; simulate()"
-    command = [sys.executable, "-c", code, "--port", "0", "--json", "--fault", "status_503=next:1"]
+    command = [sys.executable, "-c", code, "--port", "0", "--json", "--fault", "503=next:1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             said_where = json.loads(process.stdout.readline())
@@ -735,7 +735,9 @@ def test_the_port_is_taken():
         port = taken.getsockname()[1]
         result = CliRunner().invoke(simulate, ["--port", str(port)])
     assert result.exit_code == 1
-    assert result.output.startswith(f"Error: cannot listen on 127.0.0.1:{port}: ")
+    assert result.output == (
+        f"Error: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --port\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -752,3 +754,9 @@ def test_the_port_is_taken():
 def test_wrong_flags(arguments):
     """A flag that cannot be read is exit code 2."""
     assert CliRunner().invoke(simulate, arguments).exit_code == 2
+
+
+def test_a_mistyped_fault_is_named_with_the_nearest():
+    """Rather than with a list of all."""
+    output = CliRunner().invoke(simulate, ["--fault", "truncate=next:1"]).output
+    assert 'unknown fault "truncate"; did you mean "truncated"?' in output
