@@ -95,12 +95,16 @@ class Samples:
             raise
         return True
 
-    def series(self, names: Iterable[str], span: Range, now_ms: int) -> dict[str, Series]:
-        """Each integration's series up to now."""
+    def series(
+        self, names: Iterable[str], span: Range, now_ms: int, counts: dict[str, Sample] | None = None
+    ) -> dict[str, Series]:
+        """Each integration's series up to now; `counts` are those of now, for whoever has them: no sample is so new."""
         step_ms, steps = STEPS[span]
         end_ms = (now_ms // step_ms + 1) * step_ms
         bounds = [end_ms - step_ms * n for n in range(steps, -1, -1)]
         found = self._at(bounds)
+        if counts is not None:
+            found[-1] = now_ms, counts
         return {name: Series(span, step_ms, tuple(_points(name, bounds, found))) for name in names}
 
     def before(self, at_ms: int) -> dict[str, Sample]:

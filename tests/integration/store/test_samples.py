@@ -88,3 +88,12 @@ def test_old_samples_go(samples, redis_client):
         pipe.execute()
     assert samples.add({"crm": Sample()})
     assert redis_client.xlen(SAMPLES) < 200
+
+
+def test_a_series_ends_with_the_counts_of_now(samples, redis_client):
+    """Whoever looks a moment after the first events sees them, and not the figures of the minute before."""
+    put(redis_client, NOW_MS, received=1)
+    now = {"crm": Sample(received=1075, waiting=3), "new": Sample(received=5)}
+    series = samples.series(now, "24h", NOW_MS + 20_000, now)
+    assert (series["crm"].total("received"), series["crm"].points[-1].waiting) == (1074, 3)
+    assert series["new"].total("received") == 5
