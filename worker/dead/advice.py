@@ -64,7 +64,7 @@ WRONG: Final[dict[DeadReason, str]] = {
     "invalid_time": "{field} cannot be read as a time",
     "too_large": "{field} breaks a limit of Customer.io",
     "rejected": "Customer.io refused {part}{said}",
-    "properties_rejected": "Customer.io refused {part} of the person{said}",
+    "properties_rejected": "refused {part}{said}",
     "crashed_mapping": "the relay itself failed at it",
     "crashed_worker": "its worker crashed on it",
 }
@@ -156,7 +156,7 @@ def what_is_wrong(reason: str, field: str, status: int, tried: Sequence[str] = (
     >>> what_is_wrong("rejected", "name", 207), what_is_wrong("no_person", "user_id", 0, ["user_id", "email"])
     ('Customer.io refused the event name (207)', 'no field names a person (user_id, email)')
     >>> what_is_wrong("properties_rejected", "attributes.plan", 207), what_is_wrong("rejected", "", 500)
-    ('Customer.io refused the property plan of the person (207)', 'Customer.io fails at the event (500)')
+    ('refused property: plan (207)', 'Customer.io fails at the event (500)')
     """
     said = f" ({status})" if status else ""
     text = _WRONG_BY_NAME.get(reason)
@@ -165,7 +165,7 @@ def what_is_wrong(reason: str, field: str, status: int, tried: Sequence[str] = (
     fields = ", ".join(tried) or f"{field or 'id'} is tried first"
     part = refused_part(field)
     if reason == "properties_rejected":
-        part = part.replace("the attribute", "the property") if field else "the properties"
+        part = part.replace("the attribute", "property:") if field else "properties of the person"
     elif reason == "rejected" and status >= _SERVER_FAULT:
         text = "Customer.io fails at the event{said}"
     return text.format(field=field or "a field", part=part, said=said, tried=fields)

@@ -76,7 +76,7 @@ def test_events_that_arrived_are_not_said_to_have_failed():
     refused = cause(891, "properties_rejected", "attributes.store_country", 207, "RENEWED")
     text = "\n".join(picture(grouped([refused, *CAUSES[:1]]), 20, NOW_MS, 120, 1_000_000, TRIED))
     assert text.startswith("100 failed events and 891 events with refused properties, production, since 23:57")
-    assert "  Customer.io refused the property store_country of the person (207)  RENEWED" in text
+    assert "  refused property: store_country (207)     RENEWED" in text
     assert picture(grouped([refused]), 20, NOW_MS, 120, 1_000_000, TRIED)[0].startswith("891 events with refused ")
 
 

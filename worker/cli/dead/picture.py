@@ -101,7 +101,7 @@ def described(one: Group, now_ms: int, tried: Sequence[str]) -> list[str]:
     lines = columns([["FAILED", "EVENT", "CAUSE"], *rows[:_EVENTS]], right=[0])
     if len(rows) > _EVENTS:
         lines.append(f"and {several(len(rows) - _EVENTS, 'more event name')}")
-    head = f"{one.number}: {several(one.count, 'failed event')} of {one.integration}, {times}"
+    head = f"{one.number}: {_numbers([one])} of {one.integration}, {times}"
     return [head, f"   {what}", *(f"   {line}" for line in lines)]
 
 

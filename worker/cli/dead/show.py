@@ -155,7 +155,8 @@ def _fix(parts: "Relay", letter: "Letter", which: str) -> list[tuple[str, str]]:
     cure = remedy(letter.reason, letter.field, which)
     if letter.reason not in _CURED:
         return []
-    rows = [("fix", cure if "replay" in cure else f"{cure}; then relay dead replay {which}")]
+    then = "" if "replay" in cure else f"; then relay dead replay {which}"
+    rows = [("fix", cure.removeprefix("fix it ") + then)]
     if "[" in cure:
         file = parts.settings.integrations
         how = f"change {file}, restart a process that has it (beat, say)" if file else "relay config apply FILE"
