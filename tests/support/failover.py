@@ -29,6 +29,7 @@ class Drill:
 
     `back_s`: from each kill to the first answer to a post that was begun after it. `unexplained` are events that were
     answered with 200 and are neither in the books nor counted as lost. `disordered` people got events out of order.
+    `shards` is how many there are in the end.
     """
 
     accepted: int
@@ -43,6 +44,7 @@ class Drill:
     reasons: dict[str, int]
     findings: list[str]
     waiting: int
+    shards: int
     exits: dict[str, int] = field(default_factory=dict)
     log_lines: dict[str, int] = field(default_factory=dict)
 
@@ -62,12 +64,13 @@ def drill(
     frozen_s: float = 5.0,
     size_bytes: int = 3000,
     command: str = "",
-    until_key: str = "",
+    until_in: Callable[[redis.Redis], object] = lambda _: True,
     **env: str,
 ) -> Drill:
     """Run a whole relay over a set of servers under Sentinels, and kill the primary so many times.
 
-    A `command` is begun before each kill, which comes when the primary alone has `until_key`; it must end well.
+    A `command` is begun before each kill, which comes when the primary alone has what `until_in` looks for; it must
+    end well.
     """
     folder.mkdir(parents=True, exist_ok=True)
     servers = SentinelSet(folder)
@@ -83,7 +86,7 @@ def drill(
             if command:
                 stack.spawn("command", command)
                 with redis.Redis(port=primary.port) as client:
-                    until(lambda: client.exists(until_key), "the command has begun", every_s=0.002)
+                    until(lambda: until_in(client), "the command is there", within_s=30, every_s=0.002)
 
         back_s = [_fail_over(servers, traffic, frozen_s, begin) for _ in range(failovers)]
         if command:
@@ -136,6 +139,7 @@ def _judge(stack: Stack, traffic: Traffic, back_s: list[float]) -> Drill:
         reasons=dict(traffic.reasons),
         findings=stack.findings,
         waiting=stack.account.waiting,
+        shards=stack.parts.layout.shards,
         exits={name: code for name, one in stack.processes.items() if (code := one.poll()) is not None},
         log_lines=dict(logs.most_common(12)),
     )

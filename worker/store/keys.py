@@ -75,6 +75,7 @@ relay:{S}:layout                     hash    the epoch whose appends the shard t
                                              open:<integration>, barrier:<source>; some 10 fields; nobody
 relay:layout                         string  how many shards there are and were, epoch, whether events move; 1; nobody
 relay:layout:lease                   string  token of who has the shards grow; 1; expires, or its holder
+relay:copied:{S}                     string  written to see that replicas follow; S or 1 (`{relay:layout}`); 1 min
 relay:shards                         string  how many shards there are, for earlier releases; 1; nobody
 relay:schema                         string  version of all these formats (`schema`); 1; nobody
 """
@@ -118,6 +119,11 @@ def shard_key(shard: int, kind: str, name: str) -> str:
 def layout_key(shard: int) -> str:
     """The layout that a shard knows."""
     return f"relay:{{{shard}}}:layout"
+
+
+def copied_key(tag: int | str) -> str:
+    """What a replica is asked for to see whether it has all that was written to the server of this shard, or key."""
+    return f"relay:copied:{{{tag}}}"
 
 
 def person_key(shard: int, integration: str, digest: str) -> str:

@@ -6,7 +6,7 @@ all that it had by then, and their states and dead letters have come.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from worker.dead.filters import Filter
 from worker.store.cluster import Cluster
 from worker.store.copied import write_copied
 from worker.store.entry_id import order
-from worker.store.keys import LAYOUT, SOURCES, layout_key, shard_key
+from worker.store.keys import LAYOUT, SOURCES, copied_key, layout_key, shard_key
 from worker.store.layout import (
     Layout,
     closed_lanes,
@@ -49,7 +49,8 @@ class Behind(msgspec.Struct, frozen=True):
 class Progress(msgspec.Struct):
     """How far it is: lanes of new shards that are open, of how many; what it waits for.
 
-    `copying`: replicas have yet to get what was moved. `away`: why Redis does not serve; nothing else is known then.
+    `copying`: replicas have yet to get what was moved, or that it is done. `away`: why Redis does not serve; nothing
+    else is known then.
     """
 
     lanes: int = 0
@@ -88,7 +89,7 @@ class Growing:
         parts.look_at_layout()
         layout = parts.layout
         if not layout.moving:
-            return Progress(done=True, states=self.states, letters=self.letters)
+            return self._last(Progress(), [LAYOUT])
         tell_shards(parts.redis, layout)
         parts.join()
         sources = {name.decode() for name in self._redis.smembers(SOURCES)} | parts.integrations.sources.keys()
@@ -109,8 +110,7 @@ class Growing:
                 return found
             found.opened += len(ready)
         if found.opened == found.lanes:
-            self._end(layout)
-            found.done = True
+            return self._end(layout, found)
         found.states, found.letters = self.states, self.letters
         return found
 
@@ -165,10 +165,21 @@ class Growing:
         ):
             raise NotCopiedError
 
-    def _end(self, layout: Layout) -> None:
+    def _end(self, layout: Layout, found: Progress) -> Progress:
+        """End the growth, when what opens each shard is copied: nobody opens one that a server closes again later."""
         open_shards(self._parts.redis, layout)
+        if self._last(found, range(layout.shards)).copying:
+            return found
         write_layout(self._parts.redis, msgspec.structs.replace(layout, moving=False))
         self._parts.look_at_layout()
+        return self._last(found, [LAYOUT])
+
+    def _last(self, found: Progress, tags: Iterable[int | str]) -> Progress:
+        """Done, when a replica of these shards' servers, or of this key's, has all that was written there."""
+        found.done = write_copied(self._redis, [("SET", copied_key(tag), "1", "PX", "60000") for tag in tags])
+        found.copying = not found.done
+        found.states, found.letters = self.states, self.letters
+        return found
 
     def _processes(self, layout: Layout) -> list[str]:
         """Processes that have yet to take the layout up: what they hold back would not be held back on new shards."""

@@ -1,5 +1,7 @@
 """Growth of the number of shards, step by step and broken off anywhere: people, their states and dead letters."""
 
+import signal
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import redis
 
 import worker.upkeep.growing as growing_module
 from tests.support.deadstack import event, opened
+from tests.support.servers import OwnRedis
+from tests.support.waiting import until
 from worker.acts.record import Doer
 from worker.acts.replaying import look_back, new_job
 from worker.acts.resharding import look_ahead, reshard
@@ -21,8 +25,9 @@ from worker.mapping.identity import state_name
 from worker.people.person import decode
 from worker.purchasely.person import shard_of
 from worker.store.actions import Actions
+from worker.store.copied import write_copied
 from worker.store.keys import person_key
-from worker.store.layout import closed_lanes
+from worker.store.layout import closed_lanes, read_layout
 from worker.store.processes import Process
 from worker.upkeep.forget import forget
 from worker.upkeep.growing import Growing
@@ -176,6 +181,30 @@ def test_the_command_rides_over_a_fail_over(stack, monkeypatch, moment):
     assert states(stack) == {f"user-{number}": [home(number)] for number in PEOPLE}
     assert closed(stack) == []
     assert {one.away for one in told} <= {"", "ConnectionError", "ReadOnlyError"}
+
+
+def test_it_is_done_when_a_replica_has_it(tmp_path, own_redis, customerio, monkeypatch):
+    """While the replica is frozen the growth is under way: a server that takes over must not close what was open."""
+    monkeypatch.setattr(growing_module, "write_copied", partial(write_copied, within_ms=100))
+    primary, replica = own_redis(), OwnRedis(tmp_path / "replica", {})
+    replica.follow(primary)
+    replica.start()
+    try:
+        with opened(tmp_path, primary.url, customerio) as stack:
+            stack.deliver(*(event(number) for number in PEOPLE))
+            until(lambda: stack.parts.redis.wait(1, 1000), "the replica follows")
+            replica.send_signal(signal.SIGSTOP)
+            growing = Growing(stack.parts)
+            growing.begin(12)
+            found = growing.step()
+            assert (found.done, found.copying, found.opened) == (False, True, 8)
+            assert read_layout(stack.parts.redis).moving
+            assert not growing.step().done
+            replica.send_signal(signal.SIGCONT)
+            assert until(lambda: (found := growing.step()).done and found, "it is done").states > 0
+            assert not read_layout(stack.parts.redis).moving
+    finally:
+        replica.stop()
 
 
 def test_a_redis_that_stays_away_ends_the_command(stack, monkeypatch):
