@@ -13,8 +13,10 @@ from pathlib import Path
 
 from bench.backlog import backlog
 from bench.delivery import baseline, bound, full
+from bench.fields import fields
 from bench.flat import flat
 from bench.latency import latency
+from bench.rivals import RIVALS, rival
 from bench.setting import ROOT, Setting, machine, onlookers
 from bench.start import start
 
@@ -22,14 +24,16 @@ Row = tuple[str, str, str, bool]
 
 
 def delivery(rounds: int) -> tuple[dict[str, object], list[Row]]:
-    """The full path, in both pools, against the hand-written way and against its bound."""
-    found: dict[str, list[dict[str, float]]] = {"full": [], "prefork": [], "bound": [], "baseline": []}
+    """The full path, in both pools, against its bound, the hand-written way and what others write with other tools."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in ("full", "prefork", "bound", "baseline", *RIVALS)}
     with onlookers(), Setting() as setting:
         for _ in range(rounds):
             found["full"].append(full(setting, 60_000, 20_000))
             found["prefork"].append(full(setting, 60_000, 20_000, pool="prefork"))
             found["bound"].append(bound(setting, 60_000, 20_000))
             found["baseline"].append(baseline(setting, 1_500, 500))
+            for name in RIVALS:
+                found[name].append(rival(setting, name, 500))
     rate = {name: [one["events_per_s"] for one in runs] for name, runs in found.items()}
     each = {name: round(statistics.median(values)) for name, values in rate.items()}
     results: dict[str, object] = {"runs": found}
@@ -45,7 +49,22 @@ def delivery(rounds: int) -> tuple[dict[str, object], list[Row]]:
             (f"CPU an event delivered, {pool}", f"{cpu:.1f} µs", "≤ 15 µs" * wanted, cpu <= 15),
         ]
         results[pool] = {"over_baseline": over, "of_bound": share, "cpu_us": cpu}
+    for name in RIVALS:
+        over = statistics.median(a / b for a, b in zip(rate["full"], rate[name], strict=True))
+        rows.append((f"delivery, threads, against {name} ({each[name]:,} events/s)", f"{over:.0f} ×", "", True))
+        results[name] = over
     return results, rows
+
+
+def undocumented() -> tuple[dict[str, object], list[Row]]:
+    """What an event costs more that is not as documented."""
+    found = fields()
+    more = {name: cpu_us - found["documented"] for name, cpu_us in found.items() if name != "documented"}
+    rows = [
+        (f"CPU an event with {name}, beyond a documented one", f"{us:.1f} µs", "≤ 3 µs", us <= 3)
+        for name, us in more.items()
+    ]
+    return {**found}, rows
 
 
 def ingest(rounds: int) -> tuple[dict[str, object], list[Row]]:
@@ -97,6 +116,7 @@ def main() -> None:
     rows: list[Row] = []
     for name, part in (
         ("delivery", lambda: delivery(chosen.rounds)),
+        ("undocumented", undocumented),
         ("ingest", lambda: ingest(chosen.rounds)),
         ("others", lambda: others(chosen.large, chosen.total)),
     ):

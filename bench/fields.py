@@ -1,0 +1,48 @@
+"""What an event costs that has more than the documented fields: to read and decide on it, against one that has not.
+
+python -m bench.fields
+"""
+
+import json
+import time
+from collections.abc import Mapping
+
+from bench.setting import INTEGRATIONS, event
+from config.integrations import parse
+from worker.mapping.mapper import Mapper
+from worker.purchasely.event import read_event
+
+EVENTS, NOW_MS = 3_000, 1_764_115_200_000
+CASES: dict[str, dict[str, object]] = {
+    "documented": {},
+    "purchase_token": {"purchase_token": "x" * 140},
+    "a new field and a currency": {"new": "a", "cumulated_revenues_in_gbp": 9.9},
+    "a null": {"ab_test": None},
+}
+
+
+def _cpu_us(mapper: Mapper, more: Mapping[str, object]) -> float:
+    """CPU microseconds an event, on one pass over all."""
+    raws = [event(number, EVENTS) for number in range(EVENTS)]
+    if more:
+        raws = [json.dumps(json.loads(raw) | more, separators=(",", ":")).encode() for raw in raws]
+    began_s = time.process_time()
+    for number, raw in enumerate(raws):
+        mapper.decide(read_event(f"{NOW_MS}-{number}", raw), NOW_MS)
+    return (time.process_time() - began_s) / EVENTS * 1e6
+
+
+def fields(rounds: int = 15) -> dict[str, float]:
+    """CPU microseconds an event of each case: the least of the rounds, which take turns, since all else adds to it."""
+    read = parse(INTEGRATIONS.replace("{port}", "1"), "bench", {"B_TOKEN": "x", "B_KEY": "x"})
+    mapper = Mapper(read.integrations["production"])
+    found: dict[str, list[float]] = {name: [] for name in CASES}
+    for _ in range(rounds):
+        for name, more in CASES.items():
+            found[name].append(_cpu_us(mapper, more))
+    return {name: min(values) for name, values in found.items()}
+
+
+if __name__ == "__main__":
+    for case, cpu_us in fields().items():
+        print(f"{case}: {cpu_us:.2f} µs", flush=True)
