@@ -196,6 +196,23 @@ def test_a_file_that_owns_the_configuration_is_changed_elsewhere(console, stack)
     assert refused.status_code == 409
 
 
+def test_no_file_is_a_spreadsheet(console, stack):
+    """What is downloaded is TOML or a diff, and a name that would be a formula is a quoted text in it."""
+    browser = console.browser(Role.OPERATOR)
+    page = browser.get("/integrations/production?tab=events").text
+    formula = "=HYPERLINK(1)"
+    fields = {"csrf": token(browser), "tab": "events", "go": "save", "mark": mark(page), "events.all": "on"}
+    fields |= {"events.TRIAL_STARTED.name": formula, "events.TRIAL_STARTED.on": "on"}
+    assert browser.post("/integrations/production?tab=events", data=fields).status_code == 303
+    for place, kind in (("/history/export", "application/toml"), ("/review/change.diff", "text/x-diff")):
+        answer = browser.get(place)
+        assert answer.headers["Content-Type"].partition(";")[0] == kind
+        assert re.fullmatch(r'attachment; filename="?[\w-]+\.(toml|diff)"?', answer.headers["Content-Disposition"])
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert f'+TRIAL_STARTED = "{formula}"' in answer.text
+    assert not [line for line in answer.text.splitlines() if line.startswith("=")]
+
+
 def mark(page: str) -> str:
     """What the form carries."""
     found = re.search(r'name="mark" value="([^"]*)"', page)
