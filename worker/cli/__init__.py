@@ -153,7 +153,7 @@ def main() -> None:
         # None: colours on a terminal; click does not know NO_COLOR
         relay(prog_name="relay", color=False if os.environ.get("NO_COLOR") else None)
     except ArchiveError as error:
-        say(f"relay: {error}", err=True)
+        say(f"relay: the archive cannot be used: {error}; see RELAY_ARCHIVE_URL, and `relay check`", err=True)
         sys.exit(2)
     except OperatorError as error:
         for line in error.lines:

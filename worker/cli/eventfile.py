@@ -2,7 +2,7 @@
 
 import codecs
 from collections.abc import Iterable, Iterator
-from typing import IO
+from typing import IO, Self
 
 import orjson
 
@@ -10,8 +10,23 @@ import orjson
 _CHUNK_BYTES = 4_000_000
 
 
-def read_events(file: IO[bytes]) -> Iterator[bytes]:
+class Unreadable(bytes):
+    """A part of a file that is no event, in the place of one; `reason` says why."""
+
+    reason: str
+
+    @classmethod
+    def of(cls, text: bytes, reason: str) -> Self:
+        """The part, with its reason."""
+        part = cls(text)
+        part.reason = reason
+        return part
+
+
+def read_events(file: IO[bytes], *, lenient: bool = False) -> Iterator[bytes]:
     """The events of a file, each as JSON without a line break: one object, an array, or one object a line.
+
+    `lenient` gives out what is no event as `Unreadable`, and goes on.
 
     Raises:
         ValueError: it is neither; says where.
@@ -26,37 +41,43 @@ def read_events(file: IO[bytes]) -> Iterator[bytes]:
         head = orjson.loads(first)
     except ValueError:
         # no whole value on the first line: the file is one value over many
-        yield from _items(first + file.read(), number)
+        yield from _items(first + file.read(), number, lenient=lenient)
         return
     if isinstance(head, list):
-        yield from _items(first + file.read(), number)
+        yield from _items(first + file.read(), number, lenient=lenient)
         return
-    yield _line(first, number)
+    yield _line(first, number, lenient=lenient)
     for line in file:
         number += 1
         if line.strip():
-            yield _line(line, number)
+            yield _line(line, number, lenient=lenient)
 
 
-def _items(text: bytes, number: int) -> Iterator[bytes]:
+def _items(text: bytes, number: int, *, lenient: bool) -> Iterator[bytes]:
     try:
         value = orjson.loads(text)
     except ValueError:
         raise ValueError(f"line {number} begins neither a JSON object, nor an array, nor NDJSON") from None
     for place, item in enumerate(value if isinstance(value, list) else [value], 1):
-        if not isinstance(item, dict):
-            raise ValueError(f"item {place} is no JSON object")  # noqa: TRY004 - the file is wrong, not the program
-        yield orjson.dumps(item)
+        one = orjson.dumps(item)
+        yield one if isinstance(item, dict) else _unreadable(one, f"item {place} is no JSON object", lenient=lenient)
 
 
-def _line(line: bytes, number: int) -> bytes:
+def _line(line: bytes, number: int, *, lenient: bool) -> bytes:
+    line = line.strip()
     try:
         value = orjson.loads(line)
     except ValueError:
-        raise ValueError(f"line {number} is not JSON") from None
+        return _unreadable(line, f"line {number} is not JSON", lenient=lenient)
     if not isinstance(value, dict):
-        raise ValueError(f"line {number} is no JSON object")  # noqa: TRY004 - as above
-    return line.strip()
+        return _unreadable(line, f"line {number} is no JSON object", lenient=lenient)
+    return line
+
+
+def _unreadable(text: bytes, reason: str, *, lenient: bool) -> Unreadable:
+    if not lenient:
+        raise ValueError(reason)
+    return Unreadable.of(text, reason)
 
 
 def chunks(events: Iterable[bytes], most: int, most_bytes: int = _CHUNK_BYTES) -> Iterator[list[bytes]]:

@@ -10,6 +10,7 @@ from typing import IO
 
 import orjson
 
+from worker.cli.eventfile import Unreadable
 from worker.cli.posting import Poster, RefusedError, Sent
 
 # The door's answers that are about the events themselves: others would refuse the next one too.
@@ -63,16 +64,27 @@ class Feed:
             self._notes.unlink(missing_ok=True)
 
     def _post(self, chunk: list[bytes]) -> None:
+        for part in chunk:
+            if isinstance(part, Unreadable):
+                self._set_aside({"reason": part.reason, "line": part.decode(errors="replace")})
+        if events := [one for one in chunk if not isinstance(one, Unreadable)]:
+            self._post_events(events)
+
+    def _post_events(self, chunk: list[bytes]) -> None:
         try:
             self.sent.add(self._poster.post(chunk))
         except RefusedError as refusal:
             if self._refused is None or refusal.status not in _ABOUT_EVENTS:
                 raise
             if len(chunk) > 1:  # nothing of a refused request is stored: each half is tried by itself
-                self._post(chunk[: len(chunk) // 2])
-                self._post(chunk[len(chunk) // 2 :])
+                self._post_events(chunk[: len(chunk) // 2])
+                self._post_events(chunk[len(chunk) // 2 :])
                 return
-            self._refused.write(orjson.dumps({"reason": str(refusal), "event": orjson.loads(chunk[0])}) + b"\n")
+            self._set_aside({"reason": str(refusal), "event": orjson.loads(chunk[0])})
+
+    def _set_aside(self, record: dict[str, object]) -> None:
+        if self._refused is not None:
+            self._refused.write(orjson.dumps(record) + b"\n")
             self._refused.flush()
             self.refusals += 1
 
@@ -83,19 +95,34 @@ class Feed:
             new.replace(self._notes)
 
 
-def read_csv(file: IO[bytes], columns: dict[str, str]) -> Iterator[bytes]:
+def read_csv(file: IO[bytes], columns: dict[str, str], *, lenient: bool = False) -> Iterator[bytes]:
     """The rows of a CSV file as events; `columns` renames them. Empty cells are left out, `…_ms` are numbers.
 
+    `lenient` gives out a row that is longer than the head as `Unreadable`, and goes on.
+
     Raises:
-        ValueError: it has no such column, or a row is longer than the head; says where.
+        ValueError: it has no such column, is not UTF-8, or a row is longer than the head; says where.
     """
     rows = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
-    missing = columns.keys() - set(rows.fieldnames or ())
-    if missing:
-        raise ValueError(f"no column {min(missing)!r}; there are: {', '.join(rows.fieldnames or ())}")
+    try:
+        missing = columns.keys() - set(rows.fieldnames or ())
+        if missing:
+            raise ValueError(f"no column {min(missing)!r}; there are: {', '.join(rows.fieldnames or ())}")
+        yield from _rows(rows, columns, lenient=lenient)
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"after line {rows.line_num}: it is not UTF-8; convert it first: iconv -f latin1 -t utf-8"
+        ) from None
+
+
+def _rows(rows: "csv.DictReader[str]", columns: dict[str, str], *, lenient: bool) -> Iterator[bytes]:
     for row in rows:
         if None in row:
-            raise ValueError(f"line {rows.line_num} has more cells than the head")
+            reason = f"line {rows.line_num} has more cells than the head"
+            if not lenient:
+                raise ValueError(reason)
+            yield Unreadable.of(orjson.dumps(list(row.values()), default=str), reason)
+            continue
         named = {columns.get(name, name): cell for name, cell in row.items() if cell}
         yield orjson.dumps(
             {name: int(cell) if name.endswith("_ms") and cell.isdigit() else cell for name, cell in named.items()}

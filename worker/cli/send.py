@@ -47,7 +47,9 @@ _CHUNK = 500
 @click.option("--rate", type=click.FloatRange(0), default=0.0, help="Events a second.  [default: no limit]")
 @click.option("--resume", is_flag=True, help="Note progress in FILE.sent, and go on where an earlier run ended.")
 @click.option(
-    "--refused", type=click.File("ab", lazy=True), help="Append what the door refuses to this file, and go on."
+    "--refused",
+    type=click.File("ab", lazy=True),
+    help="Append what the door refuses, or what is no event, to this file; go on.",
 )
 @click.option("--csv", "is_csv", is_flag=True, help="FILE is CSV with a head: a row is an event.")
 @click.option("--map", "columns", multiple=True, metavar="COLUMN=FIELD", help="Rename a column of the CSV file.")
@@ -95,7 +97,8 @@ def send(
     feed = Feed(poster, rate, refused, notes, lambda number: progress.at(number, _place(file)))
     sent = feed.sent
     try:
-        events = read_csv(file, _columns(columns)) if is_csv else read_events(file)
+        lenient = refused is not None
+        events = read_csv(file, _columns(columns), lenient=lenient) if is_csv else read_events(file, lenient=lenient)
         skipped = feed.skipped(events)
         most = min(_CHUNK, max(1, int(rate))) if rate else _CHUNK
         with progress:

@@ -7,6 +7,7 @@ them: one that was cut short does not exist, and one that is written again under
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,9 @@ _WORDS: Final = (
     ({"UnauthenticatedError"}, "it refuses the key"),
     ({"NotFoundError", "FileNotFoundError"}, "there is no such bucket, folder or file"),
 )
+# A list that fails has no kind of its own: what the server answered is in its text.
+_ANSWERED: Final = re.compile(r"status code: (\d{3})")
+_ANSWERS: Final = {"401": "it refuses the key", "403": "it refuses access", "404": "there is no such bucket"}
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -214,7 +218,9 @@ def reason(fault: BaseException) -> str:
     for kinds, words in _WORDS:
         if kind in kinds:
             return words
-    return f"it failed: {kind}"
+    if answered := _ANSWERED.search(text):
+        return _ANSWERS.get(answered[1], f"it answers with status {answered[1]}")
+    return "it does not answer" if "error sending request" in text else f"it failed: {kind}"
 
 
 @contextmanager

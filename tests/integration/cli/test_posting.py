@@ -290,6 +290,33 @@ def test_what_is_refused_goes_to_a_file_with_the_reason(door, send, tmp_path):
     assert json.loads(refused.read_bytes()) == {"reason": "422 Not an event: item 2", "event": {"a": 2}}
 
 
+def test_lines_that_are_no_event_go_there_too(door, send, tmp_path):
+    """What is around them is sent, at once and when it is resumed; without such a file they end it."""
+    door.answers = [OK, (401, {}, {"title": "Unauthorized"})]
+    file, refused = tmp_path / "mixed.ndjson", tmp_path / "refused.ndjson"
+    file.write_bytes(b'{"a":1}\n{oops\n[2]\n{"a":3}\n{"a":4}\n')
+    assert send(str(file), "--sign", "--resume", "--refused", str(refused), text="").returncode == 1
+    door.answers = [OK, OK]
+    assert send(str(file), "--sign", "--resume", "--refused", str(refused), text="").returncode == 0
+    assert [body for _, _, body in door.requests] == [b'{"a":1}', b'{"a":3}', b'{"a":3}', b'{"a":4}']
+    assert [json.loads(line) for line in refused.read_bytes().splitlines()] == [
+        {"reason": "line 2 is not JSON", "line": "{oops"},
+        {"reason": "line 3 is no JSON object", "line": "[2]"},
+    ]
+    assert "line 2 is not JSON" in send(str(file), text="").stderr
+
+
+def test_a_csv_file_that_is_not_utf_8_or_has_long_rows(door, send, tmp_path):
+    """The first says how to convert it; of the second the row goes to the file of what was refused."""
+    file, refused = tmp_path / "a.csv", tmp_path / "refused.ndjson"
+    file.write_bytes(b"event_name,user_id\nACTIVATE,J\xf6rg\n")
+    assert "it is not UTF-8; convert it first: iconv" in send(str(file), "--csv", text="").stderr
+    file.write_bytes(b"event_name,user_id\nACTIVATE,a\nACTIVATE,b,c\n")
+    assert send(str(file), "--csv", "--refused", str(refused), text="").returncode == 1
+    assert json.loads(refused.read_bytes())["reason"] == "line 3 has more cells than the head"
+    assert json.loads(door.requests[-1][2]) == {"event_name": "ACTIVATE", "user_id": "a"}
+
+
 def test_a_resumed_file_goes_on_where_it_ended(door, send, tmp_path):
     """What was answered 200 is not sent again; at the end the note is gone."""
     door.answers = [OK, (401, {}, {"title": "Unauthorized"})]

@@ -13,12 +13,14 @@ from rich.console import Console
 
 from tests.support.bucket import bucket  # noqa: F401 - a fixture
 from tests.support.parts import make_parts
+from tests.support.servers import free_port
 from tests.support.waiting import until
 from worker.cli.status import read
 from worker.cli.status_picture import picture
+from worker.errors import ArchiveError
 from worker.ledger.figures import Ledger
 from worker.ledger.metrics import render
-from worker.store.archive import HOUR_MS, Archive
+from worker.store.archive import HOUR_MS, Archive, open_archive
 from worker.store.archive_state import ArchiveRecord
 from worker.store.keys import ARCHIVE_LEASE
 from worker.store.stream import Settlement, Taken
@@ -161,6 +163,18 @@ def test_a_refusing_bucket_holds_the_trim_and_says_so(made, bucket, monkeypatch,
     parts.redis.delete(ARCHIVE_LEASE)  # as when the pause is over
     assert Rounds(parts).trim() == len(events) - 1
     assert ArchiveRecord(parts.redis).read().message == ""
+
+
+def test_an_archive_that_cannot_be_read_says_why(made, bucket, monkeypatch):  # noqa: F811
+    """Whatever the provider's library calls it: no bucket, or nobody there."""
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    archive = made(f"s3://{bucket.make(create=False)}/relay").archive
+    with pytest.raises(ArchiveError, match="there is no such bucket"):
+        archive.all()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(ArchiveError, match="it does not answer"):
+        open_archive("s3://nowhere/relay").all()
 
 
 def test_a_full_disk_holds_the_trim_and_says_so(made, tmp_path):
