@@ -13,7 +13,7 @@ from bench.setting import Setting, event, machine, onlookers
 EVENTS, REQUESTS, CONNECTIONS, RATE = 100_000, 15_000, 64, 300
 
 
-def delivery(round_trip_ms: float, pool: str = "threads", concurrency: int = 32) -> dict[str, float]:
+def delivery(round_trip_ms: float, pool: str = "threads", concurrency: int = 0) -> dict[str, float]:
     """One worker process that drains a backlog on 16 shards."""
     with onlookers(), Setting(port=8497, shards=16) as setting:
         setting.away(round_trip_ms)  # at 0 ms too: the wire itself costs something

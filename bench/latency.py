@@ -73,7 +73,7 @@ async def _measure(sink: int, web: int, rate: float, seconds: float) -> dict[str
 
 
 def latency(
-    rate: float = 200, seconds: float = 15, concurrency: int = 2, *, pool: str = "threads", round_trip_ms: float = 0
+    rate: float = 200, seconds: float = 15, concurrency: int = 0, *, pool: str = "threads", round_trip_ms: float = 0
 ) -> dict[str, float]:
     """p50 and p99 in milliseconds of the way from the sender to Customer.io; Redis may be further away."""
     sink, web = free_port(), free_port()
