@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.printing import echo_json, say
+from worker.cli.printing import echo_json, say, say_hanging
 
 if TYPE_CHECKING:
     from worker.ledger.needs import Need
@@ -38,8 +38,8 @@ def _show(*, as_json: bool) -> None:
 
 
 def _say(need: "Need") -> None:
-    say(need.message, fg="red" if need.urgent else "yellow")
-    say(f"  {need.advice}")
+    say_hanging(need.message, fg="red" if need.urgent else "yellow")
+    say_hanging(f"  {need.advice}", under=0)
 
 
 @alerts.command()

@@ -4,7 +4,8 @@ import click
 import msgspec
 
 from worker.cli.acting import BY, WHY, acting
-from worker.cli.printing import echo_json, say, several
+from worker.cli.dead.options import confirm
+from worker.cli.printing import echo_json, say, say_hanging, several
 
 
 @click.command()
@@ -27,10 +28,8 @@ def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: boo
     from worker.acts.people import forget as forget_person
     from worker.cli.parts import open_parts
 
-    if not yes:
-        if as_json:
-            raise click.UsageError("--json needs --yes")
-        click.confirm("Their events that wait will not be sent, their dead letters are gone. Go on?", abort=True)
+    question = "Their events that wait will not be sent, their dead letters are gone. Go on?"
+    confirm(question, yes=yes, as_json=as_json)
     done = forget_person(open_parts(), person, acting(by, message))
     removed, rewriting = done.removed, done.rewriting
     if as_json:
@@ -38,7 +37,7 @@ def forget(person: str, message: str, by: str | None, *, yes: bool, as_json: boo
         return
     archived = f"; {several(removed.archived, 'archived event')}" if removed.archived else ""
     saved = "saved dead letter"
-    say(
+    say_hanging(
         f"removed {several(removed.entries, 'stored event')} ({removed.waiting} of them still waited), "
         f"{several(removed.dead_letters, 'dead letter')}, {several(removed.states, 'state')}; of other people's, which "
         f"named the person, {several(removed.mentions, 'event')}, and the name out of "

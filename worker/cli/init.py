@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from worker.cli.printing import echo_json, say
+from worker.cli.printing import echo_json, say, say_hanging
 from worker.errors import OperatorError
 
 _HEAD = """\
@@ -84,7 +84,7 @@ def init(
     if as_json:
         echo_json({"file": str(file), "variables": names})
         return
-    say(f"{file} is written. Set {', '.join(names)}, then:")
+    say_hanging(f"{file} is written. Set {', '.join(names)}, then:")
     set_file = f"RELAY_INTEGRATIONS={shlex.quote(str(file))}"
     say(f"  {set_file} relay check")
     say(f"  {set_file} relay up")

@@ -11,7 +11,7 @@ from worker.cli.archive import wanted as archive
 from worker.cli.completing import EVENTS, INTEGRATIONS
 from worker.cli.dead.options import DRY_RUN, JSON, YES
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, say_lines, several
+from worker.cli.printing import count, say_hanging, several
 from worker.cli.progress import busy
 from worker.cli.running import WAIT, Running
 
@@ -88,7 +88,7 @@ def replay(
         work, chosen = look_back(parts, name, wanted, archive(parts, with_archive=with_archive))
     plan = work.plan
     if not as_json:
-        say_lines(told(plan, name))
+        say_hanging(told(plan, name))
     meant = _described(name, since, until, events, person, only)
     question = f"send {several(len(chosen.ids), 'event')} to {name}?"
     running = Running(dry_run, yes, wait, as_json, plan)

@@ -1,13 +1,14 @@
 """`relay reshard`: more shards, while the relay runs."""
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import click
 
 from worker.cli.acting import BY, WHY, acting
-from worker.cli.dead.options import DRY_RUN, JSON, YES
+from worker.cli.dead.options import DRY_RUN, JSON, YES, confirm
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, echo_json, note, say_lines, several, show_progress
+from worker.cli.printing import count, echo_json, note, say_hanging, say_lines, several, show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +46,12 @@ def reshard(shards: int, *, yes: bool, dry_run: bool, message: str, by: str | No
         return
     growth = look_ahead(parts, shards)
     if not as_json:
-        say_lines(told(growth))
+        say_hanging(told(growth))
     if dry_run or growth.stops:
         if as_json:
             echo_json(msgspec.to_builtins(growth))
         raise click.exceptions.Exit(1 if growth.stops else 0)
-    if not yes:
-        click.confirm(f"{'go on to' if growth.moving else 'grow to'} {shards} shards?", abort=True, err=True)
+    confirm(f"{'go on to' if growth.moving else 'grow to'} {shards} shards?", yes=yes, as_json=as_json)
     telling = Telling()
     if as_json:
         done = grow(parts, growth, acting(by, message), lambda _: None)
@@ -68,10 +68,11 @@ def reshard(shards: int, *, yes: bool, dry_run: bool, message: str, by: str | No
 def told(growth: "Growth") -> list[str]:
     """The plan in lines."""
     times, per = growth.to // growth.shards, growth.shards * (growth.to // growth.shards - 1)
+    share = Fraction(per, growth.to)
     again = "goes on (it was broken off)" if growth.moving else "would begin"
     lines = [
         f"from {growth.shards} to {growth.to} shards {again}: each is divided into {times}, {count(per)} are new",
-        f"about {count(per)} of {count(growth.to)} people move, with their states; all others are served all the time",
+        f"about {share.numerator} of {share.denominator} people move, with their states; others go on meanwhile",
         "events of people who move are stored at once, and delivered when what was stored of them before is:",
     ]
     for name, waiting in growth.waiting.items():

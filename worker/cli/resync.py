@@ -8,7 +8,7 @@ from worker.cli.acting import BY, WHY, acting
 from worker.cli.completing import INTEGRATIONS
 from worker.cli.dead.options import DRY_RUN, JSON, YES
 from worker.cli.parts import open_parts
-from worker.cli.printing import count, say_lines, several
+from worker.cli.printing import count, say_hanging, several
 from worker.cli.progress import busy
 from worker.cli.running import WAIT, Running
 
@@ -68,7 +68,7 @@ def resync(
     with busy("reading who is known", quiet=as_json):
         known = known_people(parts.redis, integration, parts.settings.shards, person)
     if not as_json:
-        say_lines(told(known, name))
+        say_hanging(told(known, name))
     meant = f"--integration {name}" + (" --person (one)" if person else "")
     question = f"send {name} the properties of {several(known.people, 'person', 'people')}?"
     running = Running(dry_run, yes, wait, as_json, {"people": known.people, "nameless": known.nameless})

@@ -124,9 +124,11 @@ def test_forgetting_waits_for_the_worker_that_has_the_lane(parts):
 
 
 def test_the_forget_command_says_what_it_removed(parts, silent):
-    """As one line, or as JSON; without --yes it asks."""
+    """As one line, or as JSON; without --yes it asks, and where nobody can be asked it does nothing."""
     append(parts, parts.lanes()[0], body(1, "jeff"))
-    assert run("forget", "jeff", stdin="n\n")[0] == 1
+    for arguments in ([], ["--json"]):
+        code, text = run("forget", "jeff", *arguments)
+        assert (code, "nobody can be asked here: add --yes" in text) == (2, True)
     code, said = run("forget", "jeff", "--yes", "--json")
     assert code == 0
     assert json.loads(said)["entries"] == 1

@@ -10,7 +10,18 @@ import click
 from msgspec.structs import replace
 
 from worker.cli.archive import ARCHIVE, wanted
-from worker.cli.printing import Styled, arrows, count, echo_json, say, say_lines, several, show_progress, span
+from worker.cli.printing import (
+    Styled,
+    arrows,
+    count,
+    echo_json,
+    say,
+    say_hanging,
+    say_lines,
+    several,
+    show_progress,
+    span,
+)
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -127,7 +138,7 @@ def show(found: "Plan", lines: list[str]) -> None:
     say(_coverage(found))
     for change in found.changes:
         for line in _effect_lines(change):
-            say(line)
+            say_hanging(line) if isinstance(line, str) else say(line)
     for source in found.removed_sources:
         say(f"source {source} is removed: what is sent to it is answered 404", fg="yellow")
 
