@@ -1,8 +1,17 @@
 """Fail-overs to replicas that lag behind, as `python -m bench.failover` has them, but few."""
 
+import re
+import shutil
+import subprocess
+
 import pytest
 
 from tests.support.failover import drill
+from tests.support.pages import ROOT
+from tests.support.payloads import payload
+from tests.support.sentinels import SERVICE, SentinelSet
+from tests.support.stack import Stack
+from tests.support.waiting import until
 
 # Beside other work the servers take their time to be whole again.
 pytestmark = pytest.mark.timeout(300)
@@ -44,3 +53,30 @@ def test_without_a_memory_the_loss_is_counted(tmp_path):
     assert (found.doubled, found.unexplained, found.restored) == (0, 0, 0)
     assert found.redis_lost > 0
     assert any("Redis lost" in one for one in found.findings)
+
+
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="the page's commands need redis-cli")
+def test_the_pages_drill(tmp_path):
+    """Its commands, as they are there but for the ports: another server takes over, and the books balance."""
+    page = (ROOT / "docs" / "high-availability.md").read_text("utf-8")
+    (script,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    servers = SentinelSet(tmp_path)
+    stack = Stack(tmp_path / "stack", servers.url)
+    try:
+        servers.start()
+        stack.start("simulator", "web", "worker")
+        assert stack.post([payload("ACTIVATE", user_id=f"user-{n}") for n in range(20)]).status_code == 200
+        until(lambda: stack.account.delivered == 20, "all are delivered")
+        servers.until_whole()
+        primary = servers.primary()
+        ports = [primary.port, *(one.port for one in servers.servers if one is not primary), servers.ports[0]]
+        known = dict(zip(("6379", "6380", "6381", "26379"), map(str, ports), strict=True))
+        script = re.sub(r"\b\d{4,5}\b", lambda found: known[found[0]], script).replace("SERVICE", SERVICE)
+        ran = subprocess.run(
+            ["sh", "-c", script], env=stack.env, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout + ran.stderr
+        assert servers.primary() is not primary
+    finally:
+        stack.stop()
+        servers.stop()

@@ -17,6 +17,7 @@ RUN_BY = {
     ("docs/marketers.md", "segment"): "tests/unit/test_marketers_page.py",
     ("docs/operations.md", "conf"): "tests/acceptance/test_operations_page.py",
     ("docs/operations.md", "ini"): "tests/acceptance/test_operations_page.py",
+    ("docs/high-availability.md", "sh"): "tests/acceptance/test_failover.py",
     ("docs/operations.md", "sh"): "tests/acceptance/test_operations_page.py",
     ("docs/recovery.md", "console"): "tests/acceptance/test_recovery.py",
     ("docs/recovery.md", "sh"): "tests/acceptance/test_recovery.py",
