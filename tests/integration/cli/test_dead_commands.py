@@ -265,6 +265,18 @@ def test_showing_a_letter(dead):
     assert (nobody["now"]["outcome"], nobody["now"]["reason"], nobody["curl"]) == ("dead", "no_person", "")
 
 
+def test_what_is_shown_says_how_it_is_fixed(dead, monkeypatch):
+    """By commands that take the group or letter as it was named; a file that owns the configuration is named too."""
+    run("dead")
+    letter = dead.letters(reasons=("no_person",))[0].id
+    for which in ("2", letter):
+        text = " ".join(run("dead", "show", which).split())
+        fix = f"fix in the source's [identity], or relay dead edit {which} --set user_id=ID; then relay dead replay"
+        assert f"{fix} {which} publish change {dead.path}, restart a process that has it (beat, say) person" in text
+    monkeypatch.setattr(dead.parts, "settings", dead.settings.model_copy(update={"integrations": None}))
+    assert "publish   relay config apply FILE" in run("dead", "show", "1")
+
+
 def test_the_curl_command_does_what_the_relay_did(dead):
     """Run by a shell with the key in the environment, it delivers the event."""
     import subprocess
