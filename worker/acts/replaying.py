@@ -17,6 +17,7 @@ from worker.history.archive import ArchivedFates, ArchivedScan
 from worker.history.backfill import Backfill, Wanted
 from worker.history.people import Known
 from worker.history.scan import Scan
+from worker.process.wording import several
 from worker.replay.job import Job, JobKind, JobState
 from worker.replay.survey import Survey, Surveyor
 from worker.store.archive import Archive
@@ -66,7 +67,7 @@ def replay_events(parts: Relay, name: str, chosen: Chosen, meant: str, rate: flo
     """Send retained events into an integration again."""
     job = new_job("events", doer, meant, [name], len(chosen.ids), rate)
     parts.jobs.start(job, chosen.ids, chosen.carried)
-    return started(parts, job, "replay", doer, f"{len(chosen.ids)} events")
+    return started(parts, job, "replay", doer, several(len(chosen.ids), "event"))
 
 
 def survey_letters(
@@ -93,7 +94,7 @@ def replay_letters(parts: Relay, survey: Survey, chosen: Chosen, meant: str, rat
     """Send dead letters again, those that a survey chose."""
     job = new_job("letters", doer, meant, sorted(survey.integrations), len(chosen.ids), rate)
     parts.jobs.start(job, chosen.ids)
-    return started(parts, job, "dead replay", doer, f"{len(chosen.ids)} letters")
+    return started(parts, job, "dead replay", doer, several(len(chosen.ids), "letter"))
 
 
 def resync(parts: Relay, name: str, known: Known, meant: str, rate: float, doer: Doer) -> Job:
@@ -101,7 +102,7 @@ def resync(parts: Relay, name: str, known: Known, meant: str, rate: float, doer:
     job = new_job("people", doer, meant, [name], known.people, rate)
     lanes: Mapping[tuple[str, int], Sequence[str]] = {(name, shard): found for shard, found in known.digests.items()}
     parts.jobs.start_on(job, lanes)
-    return started(parts, job, "resync", doer, f"{known.people} people")
+    return started(parts, job, "resync", doer, several(known.people, "person", "people"))
 
 
 def move_job(parts: Relay, job_id: str, state: JobState, doer: Doer) -> JobState | None:

@@ -1,6 +1,7 @@
 """`relay replay`: retained traffic again, into one integration: say what it would do, ask, start the job, watch it."""
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -8,6 +9,7 @@ import click
 from worker.cli.acting import BY, WHY, acting
 from worker.cli.archive import ARCHIVE
 from worker.cli.archive import wanted as archive
+from worker.cli.choices import suggestion
 from worker.cli.completing import EVENTS, INTEGRATIONS
 from worker.cli.dead.options import DRY_RUN, JSON, YES
 from worker.cli.parts import open_parts
@@ -88,7 +90,7 @@ def replay(
         work, chosen = look_back(parts, name, wanted, archive(parts, with_archive=with_archive))
     plan = work.plan
     if not as_json:
-        say_hanging(told(plan, name))
+        say_hanging(told(plan, name, events))
     meant = _described(name, since, until, events, person, only)
     question = f"send {several(len(chosen.ids), 'event')} to {name}?"
     running = Running(dry_run, yes, wait, as_json, plan)
@@ -96,10 +98,14 @@ def replay(
     running.run(parts.jobs, len(chosen.ids), question, lambda: replay_events(parts, name, chosen, meant, rate, doer))
 
 
-def told(plan: "Plan", name: str) -> list[str]:
-    """What a replay would do, in lines whose figures add up."""
+def told(plan: "Plan", name: str, events: Iterable[str] = ()) -> list[str]:
+    """What a replay would do, in lines whose figures add up; `events` are the codes that were asked for."""
     if not plan.matched:
-        return ["no retained event matches"]
+        from config.catalogue import catalogue
+
+        codes = catalogue().events
+        strange = [f"{code} is not in the catalogue; {suggestion(code, codes)}" for code in events if code not in codes]
+        return ["no retained event matches", *strange]
     lines = [f"{several(plan.matched, 'retained event')} of {name}:"]
     again = f" ({count(plan.delivered)} of them again: Customer.io keeps the first)" if plan.delivered else ""
     facts = [

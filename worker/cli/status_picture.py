@@ -147,7 +147,7 @@ def details(item: dict[str, Any]) -> Iterator[str]:
 
 def filtered_of(item: dict[str, Any]) -> dict[str, int]:
     """What was filtered, by reason; what would have been sent is counted apart."""
-    return {reason: number for reason, number in item["filtered"].items() if reason != "shadow"}
+    return {reason: number for reason, number in item["filtered"].items() if number and reason != "shadow"}
 
 
 def delay(milliseconds: int | None) -> str:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.support.deadstack import SHARDS, event, opened
+from worker.cli.replay import told as in_words
 from worker.dead.fates import Fates
 from worker.history.backfill import Backfill, Plan, Wanted
 from worker.history.room import open_history
@@ -216,6 +217,18 @@ def test_a_replay_can_be_narrowed(stack):
     stack.deliver(event(1), event(2, "RENEWAL_ENABLED"), event(3, "RENEWAL_ENABLED"))
     assert plan(stack, only="all", events=frozenset({"RENEWAL_ENABLED"}))[0].matched == 2
     assert plan(stack, only="all", person="user-3")[0].matched == 1
+
+
+def test_a_mistyped_code_is_named_where_nothing_matches(stack):
+    """It would read as if there were nothing to repair."""
+    stack.deliver(event(1))
+    lines = in_words(
+        plan(stack, only="all", events=frozenset({"RENEWAL_DISABLD"}))[0], "production", ["RENEWAL_DISABLD"]
+    )
+    assert lines == [
+        "no retained event matches",
+        'RENEWAL_DISABLD is not in the catalogue; did you mean "RENEWAL_DISABLED"?',
+    ]
 
 
 def test_a_new_integration_is_filled_to_the_same_workspace(stack):
