@@ -65,7 +65,10 @@ def _anonymous(payload: Payload, integration: Integration, *, filled: bool) -> W
 
 def state_name(kind: IdentifierKind, value: str) -> str:
     """The name under which a person's state is stored: not the identifier itself; e-mail addresses without case."""
-    json = identifiers(kind, value.lower() if kind == "email" else value)
+    return _digest(identifiers(kind, value.lower() if kind == "email" else value))
+
+
+def _digest(json: bytes) -> str:
     return hashlib.blake2b(json, digest_size=12).hexdigest()
 
 
@@ -80,4 +83,5 @@ def _who(kind: IdentifierKind, value: str, field: str) -> Who | Dead:
             field,
             message=f"{field} is {size} bytes; the limit is {PERSON_ID_LIMIT_BYTES}",
         )
-    return Who(kind, value, identifiers(kind, value), state_name(kind, value), field)
+    json = identifiers(kind, value)
+    return Who(kind, value, json, state_name(kind, value) if kind == "email" else _digest(json), field)
