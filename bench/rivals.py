@@ -17,7 +17,7 @@ from bench.setting import ROOT, Setting, cpu_s, event, kill_tree, onlookers, own
 
 # How many events each is given, and what it is installed from.
 RIVALS = {
-    "celery_batches": (20_000, ["celery-batches==0.11", "celery[redis]<5.7"]),
+    "celery_batches": (6_000, ["celery-batches==0.11", "celery[redis]<5.7"]),
     "arq": (2_000, ["arq==0.28.0", "httpx==0.28.*"]),
     "dramatiq": (2_000, ["dramatiq[redis]==2.2.1"]),
 }
