@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from worker.delivery.parting import parted
 from worker.delivery.poison import Caution, Search, deciding, witnesses
 from worker.delivery.request import Gate, Request, Requests, hold
 from worker.delivery.settlement import Settler
@@ -182,6 +183,8 @@ class _Run:
             self._requests.send(request, self._lease, once=once)
             self._requests.trace(request, self._queue)
         poison = self._is_poisoned(request) if request.failed or request.refused_alone else False
+        if poison and request.refused_alone:
+            request = parted(self._requests, request, self._lease)
         judged = request.judge(poison=poison)
         if judged == "hold" or (request.refused_alone and not poison):
             hold(self._parts.gate, request, self._lease, probe=self.probe)
