@@ -110,7 +110,7 @@ def test_where_a_file_owns_the_configuration_one_process_publishes_it(make_stack
     stack.path.write_text(stack.path.read_text().replace(EVENTS, f'{EVENTS}\nACTIVATE = "Access Granted"'))
     refused = stack.relay("config", "apply", str(stack.path), "--yes")
     assert refused.returncode == 2
-    assert "deploy" in refused.stderr
+    assert "restart one process that has it (beat, say)" in refused.stderr
     stack.kill("beat")
     stack.start("beat")
     until(lambda: {one.revision for one in stack.parts.processes.all() if one.alive} == {2}, "all run it")
