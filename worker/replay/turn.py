@@ -15,6 +15,7 @@ import msgspec
 from worker.dead.burying import bury_again
 from worker.dead.letter import Letter, event_of
 from worker.delivery.lease_run import Bounds, Survival
+from worker.delivery.parting import parted
 from worker.delivery.poison import crashed_worker, deciding, is_certain
 from worker.delivery.request import Gate, Request, Requests, hold
 from worker.delivery.settlement import settled_as, trail_change
@@ -130,6 +131,8 @@ class Replay:
         if request.composed.operations:
             self._requests.send(request, lease, once=probe)
             self._requests.trace(request, present)
+            if request.refused_alone:
+                request = parted(self._requests, request, lease)
         judged = request.judge()
         if judged == "hold":
             hold(self._gate, request, lease, probe=probe)

@@ -116,6 +116,20 @@ def test_a_batch_of_nothing_but_refused_properties_may_be_a_400(dead):
     assert sums(dead) == (1, 0, {"event_off": 1}, 0, 1)
 
 
+def test_a_whole_refusal_is_asked_again_without_the_properties(dead):
+    """A 400 names no item; the event by itself is taken, live and in a replay."""
+    dead.faults("status_400")
+    dead.deliver(event(1))
+    (letter,) = dead.letters()
+    assert (letter.reason, letter.status, sums(dead)) == ("properties_rejected", 400, (1, 1, {}, 0, 1))
+    assert [one["status"] for one in letter.attempts] == [400, 200]
+    dead.faults("status_400")
+    assert dead.replay().counts == {"dead": 1}
+    (letter,) = dead.letters()
+    assert (letter.reason, letter.replays, sums(dead)) == ("properties_rejected", 1, (1, 1, {}, 0, 1))
+    assert len(dead.arrived()) == 1
+
+
 @pytest.mark.parametrize("how", ["discard", "forget", "move"])
 def test_whatever_takes_the_letter_away_leaves_the_event_as_it_was(dead, how):
     """Discarded, forgotten or moved by an edit: one event, delivered."""
