@@ -86,11 +86,11 @@ def drill(
             if command:
                 stack.spawn("command", command)
                 with redis.Redis(port=primary.port) as client:
-                    until(lambda: until_in(client), "the command is there", within_s=30, every_s=0.002)
+                    until(lambda: until_in(client), "the command is there", within_s=120, every_s=0.002)
 
         back_s = [_fail_over(servers, traffic, frozen_s, begin) for _ in range(failovers)]
         if command:
-            assert stack.processes["command"].wait(60) == 0, stack.log("command")
+            assert stack.processes["command"].wait(120) == 0, stack.log("command")
             stack.parts.look_at_layout()
         elapse(1)
         traffic.stop()
