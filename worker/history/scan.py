@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import redis
 
+from worker.store.entry_id import order
 from worker.store.exchange import Asked, Exchange
 from worker.store.stream import Entry, entries
 
@@ -85,6 +86,8 @@ class Scan:
         Redis reads the next while one is looked at. Streams that come to be in `through` are read no further.
         """
         near = span.last if newest_first else span.first
+        if newest_first and span.until_ms is not None:
+            streams = self._reaching(streams, span)
         halves = [dict.fromkeys(half, near) for half in (streams[::2], streams[1::2]) if half]
         asked: deque[tuple[dict[str, str], Asked]] = deque()
         try:
@@ -103,6 +106,14 @@ class Scan:
         finally:
             for _, under_way in asked:
                 under_way.drop()
+
+    def _reaching(self, streams: Sequence[str], span: Span) -> list[str]:
+        """The streams that have something as old as a span's end.
+
+        Asked for what is older than all, XREVRANGE begins at the newest entry, and steps over every one of them.
+        """
+        found = self.ask_all([("XRANGE", key, _FIRST, _LAST, "COUNT", 1) for key in streams])
+        return [key for key, rows in zip(streams, found, strict=True) if rows and order(rows[0][0]) <= order(span.last)]
 
     def _is_spent(self) -> bool:
         """Whether the time is up; then something is left that was not read."""
