@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import click
@@ -166,6 +167,8 @@ def _why(item: dict[str, Any], now_ms: int) -> str:
     due_s = (hold.next_probe_ms - now_ms) // 1000
     test = f", next test in {span(due_s * 1000).replace('.0 s', ' s')}" if due_s > 0 else ", next test due"
     match hold.kind:
+        case "unauthorized" if hold.status == HTTPStatus.PAYMENT_REQUIRED:
+            return f"Customer.io wants the account to be paid{answer}{test}."
         case "unauthorized":
             return f"Customer.io rejects its key{answer}{test}."
         case "unreachable":

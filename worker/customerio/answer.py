@@ -11,6 +11,7 @@ import orjson
 # What Customer.io says is kept to a line: answers are for people to read, and may echo a value.
 MESSAGE_LIMIT = 300
 _FIELD_LIMIT = 100
+_REFUSALS = frozenset({400, 413, 422})  # of what is in the request
 
 
 class ItemError(NamedTuple):
@@ -26,7 +27,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     `status` is the HTTP status, 0 for a network fault or an answer that is not understood; `message` says what happened
     in Customer.io's words or ours; `retry_after_s` is how long it asks to wait (0: it does not); `took_ms` the time it
-    took.
+    took. `foreign`: it refuses what was sent in a form that the Track API does not have, so something on the way may
+    have answered.
     """
 
     status: int
@@ -34,6 +36,7 @@ class Answer(msgspec.Struct, frozen=True):
     errors: tuple[ItemError, ...] = ()
     retry_after_s: float = 0.0
     took_ms: int = 0
+    foreign: bool = False
 
 
 class _NotUnderstoodError(Exception):
@@ -64,7 +67,14 @@ def classify(status: int, headers: Mapping[str, str], content: bytes, took_ms: i
         return Answer(0, f"{status} {odd}", took_ms=took_ms)
     except Exception as fault:  # noqa: BLE001 - whatever a stranger answers must not end a batch
         return Answer(0, f"{status} with an answer that cannot be read ({type(fault).__name__})", took_ms=took_ms)
-    return Answer(status, message, errors, retry_after_s, took_ms)
+    return Answer(status, message, errors, retry_after_s, took_ms, _is_foreign(status, found))
+
+
+def _is_foreign(status: int, found: Any) -> bool:
+    """Whether a refusal has none of the documented shapes (reference: Track API, v2 errors)."""
+    if status not in _REFUSALS:
+        return False
+    return not isinstance(found, dict) or not (found.get("errors") or any(_meta_errors(found)))
 
 
 def read_json(content: bytes) -> Any:

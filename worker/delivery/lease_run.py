@@ -257,7 +257,7 @@ class _Run:
         served: bool | None = None
         if self.probe or request.refused_alone:
             served = self._serves_others()
-            if request.refused_alone and (served or (served is None and self._requests.trusts_alone())):
+            if request.refused_alone and (served or (served is None and self._requests.trusts(request))):
                 return True
             if self.probe:
                 if not served:

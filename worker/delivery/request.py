@@ -214,8 +214,13 @@ class Requests:
         now_ms = time.time_ns() // 1_000_000
         return [decide(self._mapper, read, now_ms, self._suppressed) for read in reads]
 
-    def trusts_alone(self) -> bool:
-        """Whether an event that is refused is believed to be poison although there is nobody to compare; a few are."""
+    def trusts(self, request: Request) -> bool:
+        """Whether an event that is refused is believed to be poison although there is nobody to compare; a few are.
+
+        None is where it is not in Customer.io's way of refusing: a proxy would bury whatever comes.
+        """
+        if request.answer is None or request.answer.foreign:
+            return False
         self._post.unproved += 1
         return self._post.unproved <= UNPROVED
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Callable
 
 from worker.process.eventlog import Event
@@ -29,6 +30,10 @@ _NOISE = frozenset(
         "Application shutdown complete.",
     }
 )
+# A stranger makes as many of these as they like.
+_SELDOM = frozenset({"Invalid HTTP request received."})
+_SELDOM_S = 60.0
+_said_s: dict[str, float] = {}
 # A message is a line of these at most: some quote all that they were given.
 _MOST_CHARS = 500
 
@@ -108,5 +113,10 @@ def tame() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
+    if record.msg in _SELDOM:
+        now_s = time.monotonic()
+        if now_s - _said_s.get(record.msg, -_SELDOM_S) < _SELDOM_S:
+            return False
+        _said_s[record.msg] = now_s
     # Celery warns of what a lost connection does to tasks with late acknowledgement: there are none
     return record.msg not in _NOISE and "CPendingDeprecationWarning" not in record.getMessage()

@@ -75,7 +75,6 @@ TABLE = [
     (207, body({"error": "busy", "errors": []}), Answer(0, "207 with an error of the request: busy", took_ms=5)),
     (200, body({"success": False}), Answer(0, "200 with an error of the request: 200", took_ms=5)),
     (200, body({"success": True, "error": None}), Answer(200, "200 Some Reason", took_ms=5)),
-    (400, body({"error": "bad batch"}), Answer(400, "bad batch", took_ms=5)),
     # refusals, in the three shapes the service has
     (400, body({"meta": {"error": "bad batch"}}), Answer(400, "bad batch", took_ms=5)),
     (400, body({"meta": {"errors": ["first", "second"]}}), Answer(400, "first", took_ms=5)),
@@ -84,7 +83,13 @@ TABLE = [
     (401, b"<html>", Answer(401, "401 Some Reason", took_ms=5)),
     (502, b"<html>Bad Gateway", Answer(502, "502 Some Reason", took_ms=5)),
     (500, b"", Answer(500, "500 Some Reason", took_ms=5)),
-    (413, b"{", Answer(413, "413 Some Reason", took_ms=5)),
+    # refusals in a shape that the service does not have
+    (400, body({"error": "bad batch"}), Answer(400, "bad batch", took_ms=5, foreign=True)),
+    *[
+        (status, said, Answer(status, f"{status} Some Reason", took_ms=5, foreign=True))
+        for said in (b"", b"{", b"<html>", b"[]", b"{}", b'{"errors":[]}', b'{"meta":{}}')
+        for status in (400, 413, 422)
+    ],
 ]
 
 

@@ -217,7 +217,10 @@ def test_after_a_death_nobody_elses_event_is_decided_on_ahead():
 
 @pytest.mark.parametrize(
     "answer",
-    [Answer(400, "no"), Answer(422), Answer(413), Answer(409), Answer(207, "", (ItemError(-1, "", "invalid"),))],
+    [
+        *(Answer(400, "no"), Answer(422), Answer(413), Answer(409), Answer(207, "", (ItemError(-1, "", "invalid"),))),
+        *(Answer(status, foreign=True) for status in (400, 413, 422)),
+    ],
 )
 @pytest.mark.parametrize("people", [1, 3])
 def test_a_destination_that_refuses_everything_buries_next_to_nothing(answer, people):
@@ -228,7 +231,7 @@ def test_a_destination_that_refuses_everything_buries_next_to_nothing(answer, pe
     for _ in range(50):
         assert ended == "held"
         ended = bench.run(probe=True)
-    assert len(bench.shelf.dead) <= (UNPROVED if people == 1 else 0)
+    assert len(bench.shelf.dead) <= (UNPROVED if people == 1 and not answer.foreign else 0)
     bench.api.answers = []
     assert bench.run(probe=True) == "empty"
     assert len(bench.api.events) + len(bench.shelf.dead) == 40
@@ -245,6 +248,18 @@ def test_an_event_that_is_refused_with_nobody_to_compare_is_buried_a_few_times()
                 bench.shelf.append(raw_event(GOOD, 100 + n))
                 bench.run()
         assert len(bench.shelf.dead) == dead
+
+
+def test_a_refusal_that_customer_io_would_not_write_buries_nobody_alone():
+    """A proxy's page with a 400, lane after lane with one event each: they are held, and sent when it is gone."""
+    for _ in range(6):
+        bench = Bench([raw_event(GOOD, 1)])
+        bench.api.answers = [Answer(400, "400 Bad Request", foreign=True)] * 4
+        assert bench.run() == "held"
+        bench.shelf.held = False
+        bench.api.answers = []
+        assert bench.run() == "empty"
+        assert (bench.shelf.dead, bench.api.events) == ({}, [f"{GOOD}-1"])
 
 
 def test_errors_of_items_that_were_not_sent_are_a_failure():

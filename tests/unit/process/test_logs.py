@@ -150,6 +150,15 @@ def test_what_libraries_say_has_static_names(logger, text, args, said):
     assert event.name in NAMES
 
 
+def test_strangers_do_not_fill_the_log(made, monkeypatch):
+    """A request that is no HTTP is said once a minute, whoever sends how many of them."""
+    monkeypatch.setattr("worker.process.library_logs._said_s", {})
+    made("text")
+    logger = logging.getLogger("uvicorn.error")
+    record = logger.makeRecord(logger.name, logging.WARNING, "", 0, "Invalid HTTP request received.", (), None)
+    assert [bool(logger.filter(record)) for _ in range(300)].count(True) == 1
+
+
 def test_a_library_cannot_quote_without_end():
     """Celery quotes whole messages."""
     event = known(logging.LogRecord("celery", logging.ERROR, "", 0, "x" * 9000, None, None))
