@@ -1,5 +1,6 @@
 """One person: the timeline in sentences, the properties now, and what may be done about them."""
 
+import re
 from urllib.parse import urlencode
 
 from worker.acts import people
@@ -24,7 +25,8 @@ _LIMIT = 25
 class PersonPage(Page):
     """`GET /people?id=` or `?event=SHARD/ENTRY`; the second names nobody in the address. POST suppresses or forgets.
 
-    It shows what is found soon, newest first; `all` is the whole timeline, which the page's script goes on to.
+    It shows what is found soon, newest first; `all` is the whole timeline, which the page's script goes on to. Where
+    that took too long and found nothing, `before` (Unix ms) goes on from there.
     """
 
     does = Permission.ACT
@@ -34,11 +36,12 @@ class PersonPage(Page):
 
     def get(self, visit: Visit) -> Reply:
         """The timeline, a page of it."""
-        everything = bool(visit.asked("all") or visit.asked("next"))
+        before_ms = _before(visit)
+        everything = bool(visit.asked("all") or visit.asked("next") or before_ms)
         room = open_history(self._parts, budget_s=WHOLE_S if everything else LOOK_S)
         ident = _subject(room, visit)
         try:
-            page = room.person(ident, _LIMIT, visit.asked("next") or None)
+            page = room.person(ident, _LIMIT, visit.asked("next") or None, until_ms=before_ms)
         except ValueError:
             raise NoSuchPageError("That page of the timeline is not there; begin at the newest.") from None
         address = {"event": visit.asked("event")} if visit.asked("event") else {"id": ident}
@@ -47,10 +50,12 @@ class PersonPage(Page):
             "page": page,
             "ident": ident,
             "address": f"/people?{urlencode(address)}",
-            "older": f"/people?{urlencode({**address, 'next': page.next})}" if page.next else "",
+            "older": f"/people?{urlencode(_from(address, before_ms) | {'next': page.next})}" if page.next else "",
             "onward": _onward(room, ident, address, is_found=bool(page.items)) if not everything else "",
             "looked_at": room.scan.looked_at,
             "is_cut": everything and room.scan.is_cut,
+            "further": f"/people?{urlencode(_from(address, room.scan.reached_ms))}" if not page.items else "",
+            "before_ms": before_ms,
             "is_first": not visit.asked("next"),
             "is_suppressed": any(plain_name(name) in suppressed for name in page.person),
             "may_act": visit.viewer.may(Permission.ACT),
@@ -89,6 +94,17 @@ def _onward(room: History, ident: str, address: dict[str, str], *, is_found: boo
     if not is_found and room.finder.may_be(ident):  # an event that was not found so soon either
         return f"/find?{urlencode({'q': ident, 'all': 'yes'})}"
     return f"/people?{urlencode({**address, 'all': 'yes'})}" if room.scan.is_cut else ""
+
+
+def _before(visit: Visit) -> int | None:
+    """Where a search that was cut goes on, Unix ms; None: it begins."""
+    text = visit.asked("before")
+    return int(text) if re.fullmatch("[0-9]{13}", text) else None
+
+
+def _from(address: dict[str, str], before_ms: int | None) -> dict[str, str]:
+    """A person's address from there on."""
+    return address if before_ms is None else {**address, "before": str(before_ms)}
 
 
 def _now_is(now: PropertyValue, shown: Personal) -> str:

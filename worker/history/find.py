@@ -77,6 +77,11 @@ class Finder:
         self._once = once
         self._newest_first = newest_first
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the scan's time was up before everything was looked through."""
+        return self._scan.is_cut
+
     def streams(self, person: str = "") -> dict[str, Place]:
         """The streams that may hold a person's events (all of them without a person), with source and shard."""
         shards: Iterable[int] = range(self._shards)

@@ -115,13 +115,15 @@ class History:
         place = place_of(ident)
         return "trimmed" if place and received_ms(place[1]) < self.since_ms else "unknown"
 
-    def person(self, ident: str, limit: int, cursor: str | None, only: Iterable[str] = ()) -> PersonPage:
-        """A page of what is kept of a person.
+    def person(
+        self, ident: str, limit: int, cursor: str | None, only: Iterable[str] = (), *, until_ms: int | None = None
+    ) -> PersonPage:
+        """A page of what is kept of a person; `until_ms` goes on where a search that found nothing was cut.
 
         Raises:
             ValueError: the cursor is invalid.
         """
-        timeline = Timeline(self.finder)
+        timeline = Timeline(self.finder, until_ms)
         names = timeline.names(ident)
         events = timeline.events(names, _read_cursor(cursor))
         page = list(islice(events, limit + 1))

@@ -56,7 +56,8 @@ ALWAYS = Span()
 class Scan:
     """Reads streams; at most `page` entries of each at a time.
 
-    With a budget, `is_cut` says that it was spent before everything was read, and `looked_at` how many rows were.
+    With a budget, `is_cut` says that it was spent before everything was read, and `looked_at` how many rows were. Of a
+    scan that was cut, newest first, `reached_ms` is the time (Unix ms) behind which everything was read.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Scan:
         self._ends_s = None if budget_s is None else clock() + budget_s
         self.is_cut = False
         self.looked_at = 0
+        self.reached_ms: int | None = None
 
     def pages(
         self,
@@ -106,6 +108,8 @@ class Scan:
         finally:
             for _, under_way in asked:
                 under_way.drop()
+            if self.is_cut and newest_first:
+                self.reached_ms = _newest([near for half in halves for near in half.values()])
 
     def _reaching(self, streams: Sequence[str], span: Span) -> list[str]:
         """The streams that have something as old as a span's end.
@@ -204,3 +208,10 @@ class Scan:
             if isinstance(reply, Exception):
                 raise reply
         return list(replies)
+
+
+def _newest(bounds: Sequence[str]) -> int | None:
+    """The latest time of some bounds of entry ids, Unix ms; the last one there is means now."""
+    if _LAST in bounds:
+        return time.time_ns() // 1_000_000
+    return max((int(bound.removeprefix("(").partition("-")[0]) for bound in bounds), default=None)

@@ -49,17 +49,18 @@ class PropertyValue(msgspec.Struct, frozen=True):
 
 
 class Timeline:
-    """Finds everything that is kept of one person."""
+    """Finds everything that is kept of one person, or what was received up to a time (Unix ms), on every shard."""
 
-    def __init__(self, finder: Finder) -> None:
+    def __init__(self, finder: Finder, until_ms: int | None = None) -> None:
         self._finder = finder
+        self._span = ALWAYS if until_ms is None else Span(None, until_ms)
         self._all: tuple[set[str], list[Found]] | None = None  # of these names, everything that there is
 
-    def names(self, ident: str, span: Span = ALWAYS) -> set[str]:
+    def names(self, ident: str) -> set[str]:
         """The identifiers that belong to the same person, the one asked for among them."""
         names = {ident}
-        for everywhere in (False, True):
-            near = list(islice(self._finder.person(names, span, everywhere=everywhere), _LOOKED_AT))
+        for everywhere in (False, True) if self._span == ALWAYS else (True,):
+            near = list(islice(self._finder.person(names, self._span, everywhere=everywhere), _LOOKED_AT))
             if near and self._finder.has_all_of(ident, near):
                 break
         for _ in range(_ROUNDS):
@@ -69,14 +70,15 @@ class Timeline:
                     names.add(name)
             if len(names) == known:
                 break
-            near = list(islice(self._finder.person(names, span), _LOOKED_AT))
-        if span == ALWAYS and len(near) < _LOOKED_AT:
+            again = list(islice(self._finder.person(names, self._span), _LOOKED_AT))
+            near = _joined(near, again) if self._finder.is_cut else again
+        if len(near) < _LOOKED_AT or self._finder.is_cut:
             self._all = set(names), near
         return names
 
     def events(self, names: set[str], after: Spot | None = None) -> Iterator[Found]:
         """Their events, newest first, each once; only those that come after a spot, if one is given."""
-        span = Span(None, -after[0]) if after else ALWAYS
+        span = Span(None, -after[0]) if after else self._span
         by_stream: dict[tuple[str, int], list[Found]] = {}
         for found in self._all[1] if self._all and self._all[0] == names else self._finder.person(names, span):
             by_stream.setdefault((found.source, found.shard), []).append(found)
@@ -90,6 +92,11 @@ class Timeline:
         payload = found.event.payload
         transferred = {name for field in _TRANSFERS if (name := text_id(payload.get(field)))}
         return self._finder.names_of(found.source, found.event) | transferred
+
+
+def _joined(one: list[Found], other: list[Found]) -> list[Found]:
+    """Both, newest first: a search that was cut may not find again what it found."""
+    return sorted({spot(found): found for found in (*one, *other)}.values(), key=spot)
 
 
 def property_values(

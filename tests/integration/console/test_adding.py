@@ -5,8 +5,10 @@ import sys
 from html import unescape
 from types import SimpleNamespace
 
+import orjson
 import pytest
 
+from config.catalogue import catalogue
 from config.roles import Role
 from config.settings import Settings
 from tests.support.consoledoor import site
@@ -227,3 +229,23 @@ def test_a_test_event_is_sent_by_who_may_act(stack, monkeypatch):
     streams = [shard_key(shard, "events", "app") for shard in range(stack.settings.shards)]
     raws = [fields[b"b"] for stream in streams for _, fields in stack.parts.redis.xrange(stream)]
     assert [b'"relay_test":true' in raw for raw in raws] == [True]
+
+
+def test_every_code_has_a_test_event(stack, monkeypatch):
+    """Shown as Customer.io would get it, and stored as Purchasely would send it: all of the catalogue, each marked."""
+    monkeypatch.setitem(sys.modules, "worker.tasks", SimpleNamespace(wake=lambda *_, **__: True))
+    codes = sorted(catalogue().events)
+    with site(stack.parts) as console:
+        operator = console.browser(Role.OPERATOR)
+        form = token(operator, "/integrations/production/events/ACTIVATE")
+        for code in codes:
+            place = f"/integrations/production/events/{code}"
+            text = unescape(operator.get(f"{place}?person=anna").text)
+            assert f'"name": "{code}"' in text, code
+            assert '"relay_test": true' in text, code
+            answer = operator.post(place, data={"person": "anna", "environment": "SANDBOX", **form})
+            assert answer.headers["Location"].startswith("/events/"), code
+    streams = [shard_key(shard, "events", "app") for shard in range(stack.settings.shards)]
+    stored = [orjson.loads(fields[b"b"]) for stream in streams for _, fields in stack.parts.redis.xrange(stream)]
+    assert sorted(one["event_name"] for one in stored) == codes
+    assert all(one["relay_test"] and one["environment"] == "SANDBOX" for one in stored)

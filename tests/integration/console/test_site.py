@@ -1,5 +1,6 @@
 """Every page of the console over a relay with events, failures, a job, revisions and a hold."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from config.roles import Role
 from tests.support.consoledoor import site
 from tests.support.deadstack import event, opened
+from worker.console.live import News
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = f"{SCRIPT}\x1b[2J\u202e\"'><img src=x onerror=alert(2)>"
@@ -179,6 +181,22 @@ def test_a_whole_search_ends_too(console, monkeypatch):
     assert "data-onward" not in answer.text
 
 
+def test_a_search_that_was_cut_goes_on_where_it_ended(console, monkeypatch):
+    """A link, for somebody who was not found so far; it finds what is behind, and says so where there is nothing."""
+    browser = console.browser(Role.VIEWER)
+    with monkeypatch.context() as short:
+        short.setattr("worker.console.person.WHOLE_S", 0.0)
+        seen = {ident: browser.get(f"/people?id={ident}&all=yes").text for ident in ("user-2", "nobody")}
+    further = {ident: re.search(r'href="([^"]+before=\d{13})">Look further back', text) for ident, text in seen.items()}
+    found = browser.get(further["user-2"][1].replace("&amp;", "&"))
+    assert found.status_code == 200
+    assert "TRIAL_<wbr>STARTED" in found.text
+    nothing = browser.get(further["nobody"][1].replace("&amp;", "&"))
+    assert nothing.status_code == 404
+    assert "Nothing of this person is kept of before" in nothing.text
+    assert browser.get("/people?id=user-2&before=" + "9" * 40).status_code == 200
+
+
 def test_a_file_that_owns_the_configuration_is_changed_elsewhere(console, stack):
     """A draft can be made and planned; publishing is refused, and the change is there to take to the file."""
     browser = console.browser(Role.OPERATOR)
@@ -257,3 +275,10 @@ def test_an_integration_is_paused(console, stack):
     assert "is paused" in page
     assert "PAUSED" in page
     assert "new keys on Monday" in browser.get("/history").text
+
+
+def test_the_stream_of_news_names_regions_alone(stack):
+    """Whoever listens, masked or not: what is stale, and a digest of it; nothing of a person or an event."""
+    found = asyncio.run(News(stack.parts).wait({}, 20))
+    assert set(found) == {"counts", "activity", "failures", "jobs"}
+    assert all(re.fullmatch("[0-9a-f]{16}", version) for version in found.values())

@@ -9,8 +9,10 @@ from tests.support.deadstack import SHARDS, event, opened
 from worker.dead.edits import edit
 from worker.dead.fates import Fates
 from worker.dead.letter import raw_of
+from worker.history.find import Finder
 from worker.history.room import open_history
-from worker.history.scan import Scan
+from worker.history.scan import Scan, Span
+from worker.history.timeline import Timeline
 from worker.ledger.figures import Ledger
 from worker.mapping.operation import ulid
 from worker.purchasely.event import event_about, read_event
@@ -304,3 +306,32 @@ def test_a_scan_with_a_budget_reads_the_newest_and_says_that_it_was_cut(stack):
         found = [entry for _, (entry, _) in scan.matching(streams, (), newest_first=True)]
         newest = [row[0].decode() for row in stack.parts.redis.xrevrange(streams[0], count=read)]
         assert (found, scan.looked_at, scan.is_cut) == (newest, read, is_cut)
+        assert scan.reached_ms == (int(newest[-1].partition("-")[0]) if is_cut else None)
+
+
+def test_a_search_for_a_person_goes_on_where_its_time_was_up(stack):
+    """Step by step, on every shard, to somebody whose only event is the oldest."""
+    stack.append(event(0, user_id="ann"), *[event(number, event_id=f"e{number}") for number in range(1, 900)])
+    parts, until_ms, steps = stack.parts, None, 0
+    found: list[str] = []
+    while not found and steps < 100:
+        ticks = iter(range(1000))
+        scan = Scan(parts.redis, 50, 2.5, clock=lambda ticks=ticks: float(next(ticks)))
+        finder = Finder(scan, {"app": parts.integrations.identity("app")}, SHARDS, newest_first=True)
+        found = [one.event.key for one in finder.person(["ann"], Span(None, until_ms), everywhere=True)]
+        until_ms, steps = scan.reached_ms, steps + 1
+    assert found == ["event-0-SUBSCRIPTION_RENEWED"]
+    assert steps > 1
+
+
+def test_what_was_found_of_a_person_stays_when_the_time_is_up(stack):
+    """Another of their identifiers is looked for as well, and no time is left for it: what there is, is shown."""
+    both = {"user_id": "ann", "anonymous_user_id": "anon-1"}
+    stack.append(*[event(number, event_id=f"e{number}", **both) for number in range(120)])
+    ticks = iter(range(1000))
+    scan = Scan(stack.parts.redis, 50, 2.5, clock=lambda: float(next(ticks)))
+    identity = stack.parts.integrations.identity("app")
+    timeline = Timeline(Finder(scan, {"app": identity}, SHARDS, newest_first=True))
+    names = timeline.names("ann")
+    assert scan.is_cut
+    assert len(list(timeline.events(names))) == 100
