@@ -28,6 +28,7 @@ PAGES = {
     "failures-ignored": "/failures?mark=ignored",
     **{f"failure-{number}": f"/failures/{number}" for number in range(1, 5)},
     "jobs": "/jobs",
+    "drafts": "/drafts",
     "history": "/history",
     "revision": "/history/1",
     "review-nothing": "/review",
@@ -85,3 +86,40 @@ def test_a_page_is_for_everybody(tab, name):
     found = look(tab)
     said = [line for line in tab.said if not (name in NOT_THERE and "status of 404" in line)]
     assert (found, said) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("place", "leads"), [("/activity", "a[href^='/events/']"), ("/failures/1", "a[href^='/letters/']")]
+)
+def test_what_a_list_leads_to_is_for_everybody_too(tab, place, leads):
+    """One event, and one that failed."""
+    tab.page.goto(place)
+    address = tab.page.locator(leads).first.get_attribute("href")
+    tab.said.clear()
+    assert tab.page.goto(address).status == 200
+    assert (look(tab), tab.said) == ([], [])
+
+
+def test_a_review_is_for_everybody_too(tab):
+    """With the plan of a draft, which is dropped again."""
+    tab.said.clear()
+    tab.show(dark=False, width=1280)
+    tab.page.goto("/integrations/production?tab=events")
+    tab.page.locator("input[name='events.TRIAL_STARTED.name']").fill("A trial begins")
+    tab.click(tab.page.get_by_role("button", name="Review changes"))
+    try:
+        assert "A trial begins" in tab.page.content()
+        assert (look(tab), tab.said) == ([], [])
+    finally:
+        tab.show(dark=False, width=1280)
+        tab.click(tab.page.get_by_role("button", name="Drop the draft"))
+
+
+def test_the_way_in_is_for_everybody_too(browser, stack):
+    """Before anybody is logged in: the page that says how, and the one of a link."""
+    tab = Tab(browser, stack.console)
+    for place in ("/login", stack.link("viewer")):
+        assert tab.page.goto(place).status == 200
+        assert look(tab) == []
+    assert tab.said == []
+    tab.context.close()
