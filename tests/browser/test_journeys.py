@@ -7,6 +7,7 @@ import pytest
 from tests.support.chromium import Tab, chromium, needs_chromium
 from tests.support.consolestack import console_stack, event
 from tests.support.deadseed import seed
+from tests.support.hands import Mouse, people
 from tests.support.waiting import until
 
 pytestmark = needs_chromium
@@ -27,59 +28,6 @@ def browser():
     """One browser for all of them."""
     with chromium() as browser:
         yield browser
-
-
-class Mouse:
-    """Somebody with a mouse."""
-
-    def __init__(self, tab):
-        self.tab = tab
-
-    def press(self, target):
-        self.tab.click(target)
-
-    def turn(self, target):
-        self.tab.click(target)
-
-    def write(self, target, text):
-        target.fill(text)
-
-
-class Keyboard(Mouse):
-    """Somebody without one: Tab and Shift+Tab until the target has the focus, which must be seen."""
-
-    def _reach(self, target):
-        page = self.tab.page
-        target.wait_for()
-        place = "e => [...document.querySelectorAll('*')].indexOf(e)"
-        back = target.evaluate(place) < page.evaluate(f"({place})(document.activeElement)")
-        for _ in range(400):
-            if target.evaluate("e => e === document.activeElement"):
-                style = target.evaluate("e => getComputedStyle(e).outlineStyle")
-                assert style != "none", "the focus is seen"
-                return
-            page.keyboard.press("Shift+Tab" if back else "Tab")
-        raise AssertionError(f"{target} cannot be reached with the keyboard")
-
-    def press(self, target):
-        self._reach(target)
-        self.tab.follow(target, lambda: self.tab.page.keyboard.press("Enter"))
-
-    def turn(self, target):
-        self._reach(target)
-        self.tab.page.keyboard.press("Space")
-
-    def write(self, target, text):
-        self._reach(target)
-        self.tab.page.keyboard.press("Control+a")
-        self.tab.page.keyboard.type(text)
-
-
-def people(browser, stack, role, how):
-    """A tab of somebody, and how they use it."""
-    context = {"java_script_enabled": False} if how == "no-javascript" else {}
-    tab = Tab(browser, stack.console, **context).log_in(stack.link(role))
-    return tab, (Keyboard if how == "keyboard" else Mouse)(tab)
 
 
 def published(page):
@@ -152,24 +100,28 @@ def live(page):
     until(all_of_them, "it is live everywhere", every_s=0.3)
 
 
-def test_support_finds_out_why_an_event_did_not_arrive(browser, stack):
+@pytest.mark.parametrize("how", ["mouse", "keyboard", "no-javascript"])
+def test_support_finds_out_why_an_event_did_not_arrive(browser, stack, how):
     """From an e-mail address to the person, and to the event that was not sent, with the reason: two clicks."""
     sandbox = event("RENEWAL_DISABLED", "customer-0002", NOW_MS, "from-the-sandbox", environment="SANDBOX")
     stack.post([sandbox])
     until(lambda: sum(one.waiting for one in stack.books.values()) == 0, "it is settled")
-    tab = Tab(browser, stack.console).log_in(stack.link("operator"))
+    tab, hands = people(browser, stack, "operator", how)
     page = tab.page
-    tab.click(page.get_by_label("Find a person or an event"))
-    page.keyboard.type("Customer-0002@Example.com")
+    field = page.get_by_label("Find a person or an event")
+    if how == "mouse":
+        tab.click(field)
+    hands.write(field, "Customer-0002@Example.com")
     page.keyboard.press("Enter")
     page.wait_for_url("**/people?*")
     text = page.inner_text("main")
     assert "Timeline" in text
     assert "Not sent" in text
     assert "customer-0002" not in text
-    tab.click(page.get_by_role("button", name="Show personal data"))
+    hands.press(page.get_by_role("button", name="Show personal data"))
     assert "customer-0002" in page.inner_text("main")
-    assert (tab.clicks, tab.said) == (2, [])
+    assert (tab.clicks <= 2, tab.said) == (True, [])
+    tab.context.close()
 
 
 def test_two_editors_lose_nothing(browser, stack):

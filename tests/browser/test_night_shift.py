@@ -3,9 +3,10 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.support.chromium import Tab, chromium, needs_chromium
+from tests.support.chromium import chromium, needs_chromium
 from tests.support.consolestack import console_stack, event
 from tests.support.deadseed import seed
+from tests.support.hands import people
 from tests.support.stack import KEY
 from tests.support.waiting import until
 
@@ -22,38 +23,39 @@ def stack():
         yield stack
 
 
-def test_all_is_solved_in_twelve_clicks(stack):
+@pytest.mark.parametrize("how", ["mouse", "keyboard"])
+def test_all_is_solved_in_twelve_clicks(stack, how):
     """The new key, then what passes, then what never will: with a reason in the record; nothing is left."""
     with chromium() as browser:
-        tab = Tab(browser, stack.console).log_in(stack.link("admin", "oncall"))
+        tab, hands = people(browser, stack, "admin", how, "oncall")
         page = tab.page
 
         # what is wrong is the first thing on the first page
-        tab.click(page.locator("section:has(> h2#needs) a").first)
-        page.get_by_label("Customer.io API key").fill(KEY)
-        tab.click(page.get_by_role("button", name="Review changes"))
-        page.get_by_label("Note").fill("the key was changed at Customer.io")
+        hands.press(page.locator("section:has(> h2#needs) a").first)
+        hands.write(page.get_by_label("Customer.io API key"), KEY)
+        hands.press(page.get_by_role("button", name="Review changes"))
+        hands.write(page.get_by_label("Note"), "the key was changed at Customer.io")
         for box in page.locator("#publish input[required]").all():
             if box.get_attribute("type") == "checkbox":
-                tab.click(box)
+                hands.turn(box)
             else:
-                box.fill("production")
-        tab.click(page.get_by_role("button", name="Publish revision 2"))
+                hands.write(box, "production")
+        hands.press(page.get_by_role("button", name="Publish revision 2"))
         until(lambda: not stack.parts.holds.get(["production"]), "production goes on at once", within_s=20)
 
-        tab.click(page.get_by_role("link", name="Failures"))
-        tab.click(page.get_by_role("button", name="Replay those that pass"))
+        hands.press(page.get_by_role("link", name="Failures"))
+        hands.press(page.get_by_role("button", name="Replay those that pass"))
         assert "replays 222 failed events" in page.inner_text("main")
         until(lambda: stack.books["production"].dead == 78, "what passes has arrived")
 
-        tab.click(page.get_by_role("link", name="Failures"))
+        hands.press(page.get_by_role("link", name="Failures"))
         for box in page.get_by_role("checkbox").all():
-            tab.click(box)
-        page.get_by_label("Why").fill("the senders left out who and when; they know")
-        tab.click(page.get_by_role("button", name="Discard the chosen groups"))
+            hands.turn(box)
+        hands.write(page.get_by_label("Why"), "the senders left out who and when; they know")
+        hands.press(page.get_by_role("button", name="Discard the chosen groups"))
         assert "Nothing has failed." in page.inner_text("main")
 
-        tab.click(page.get_by_role("link", name="Overview"))
+        hands.press(page.get_by_role("link", name="Overview"))
         assert "Nothing needs you" in page.inner_text("main")
         assert (tab.clicks <= 12, tab.said) == (True, []), tab.clicks
     assert stack.books["production"].dead == 0
