@@ -177,3 +177,20 @@ def test_news_takes_nothing_from_whoever_is_choosing(browser, stack):
     assert box.is_checked()
     assert tab.said == []
     page.unroute_all()
+
+
+def test_the_webhook_is_copied(browser, stack):
+    """For Purchasely's Console; without JavaScript there is the text alone."""
+    tab, _ = people(browser, stack, "viewer", "mouse")
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.page.goto("/integrations/production")
+    tab.click(tab.page.get_by_role("button", name="Copy"))
+    tab.page.get_by_role("button", name="Copied").wait_for()
+    assert tab.page.evaluate("navigator.clipboard.readText()") == tab.page.inner_text("#webhook")
+    assert tab.said == []
+    tab.context.close()
+    plain, _ = people(browser, stack, "viewer", "no-javascript")
+    plain.page.goto("/integrations/production")
+    assert plain.page.inner_text("#webhook").startswith("/webhooks/purchasely/")
+    assert plain.page.get_by_role("button", name="Copy").count() == 0
+    plain.context.close()

@@ -41,7 +41,8 @@ document.addEventListener("input", (event) => {
   if (said) said.textContent = wanted ? `${shown} shown` : "";
 });
 
-// [data-copy="#element"]: copies its text.
+// [data-copy="#element"]: copies its text; without this script the button is not there.
+for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
