@@ -14,9 +14,9 @@ from worker.history.room import cursor_of, open_history
 _LIMIT = 40
 _BUDGET_S = 0.1
 LOOK_S = 0.08
-# And so long for whoever asks for everything: a console beside a running relay keeps no request for longer.
-WHOLE_S = 3.0
 """How long a page looks for one event or person before it says that there is more to look through, seconds."""
+WHOLE_S = 3.0
+"""And for whoever asks for everything: a console beside a running relay keeps no request for longer."""
 OUTCOMES = {"delivered": "Sent", "filtered": "Not sent", "dead": "Failed", "waiting": "Waiting"}
 
 

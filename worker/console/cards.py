@@ -13,7 +13,7 @@ from worker.console.page import Page
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.ledger.accounts import Account
 from worker.ledger.figures import Ledger
-from worker.ledger.sampling import sample_of
+from worker.ledger.sampling import samples_of
 from worker.revisions.live import EMPTY
 from worker.store.samples import Samples
 
@@ -33,7 +33,7 @@ class IntegrationsPage(Page):
         config = self._parts.integrations
         accounts = Ledger(self._parts).accounts()
         now_ms = time.time_ns() // 1_000_000
-        counts = {one.integration: sample_of(one) for one in accounts}
+        counts = samples_of(accounts)
         series = Samples(self._parts.redis).series(config.integrations, "24h", now_ms, counts)
         facts = {
             "cards": [(config.integrations[one.integration], one, series[one.integration]) for one in accounts],

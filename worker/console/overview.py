@@ -13,7 +13,7 @@ from worker.console.visit import Redirect, Reply, Screen, Visit
 from worker.ledger.audit import Finding
 from worker.ledger.figures import Ledger
 from worker.ledger.needs import Need
-from worker.ledger.sampling import sample_of
+from worker.ledger.sampling import samples_of
 from worker.revisions.live import EMPTY
 from worker.store.samples import Range, Samples
 
@@ -55,7 +55,7 @@ class OverviewPage(Page):
         ledger, now_ms = Ledger(self._parts), time.time_ns() // 1_000_000
         figures = ledger.figures()
         accounts = figures.accounts
-        counts = {one.integration: sample_of(one) for one in accounts}
+        counts = samples_of(accounts)
         series = Samples(self._parts.redis).series(counts, span, now_ms, counts)
         return {
             "needs": [(need, place_of(need)) for need in ledger.needs_of(figures, self._findings(ledger))],

@@ -1,8 +1,8 @@
 """Retained traffic, read by pages from several streams at once, oldest or newest first.
 
 Pages of half of the streams are on their way while those of the other half are looked through. Nothing is indexed: a
-million events of 1.1 kB are read in some 1.4 s, one shard of sixteen in 0.12 s. Whoever
-cannot wait that long gives a budget: the scan ends when it is spent, and says that it was cut.
+million events of 1.1 kB are read in some 1.4 s, one shard of sixteen in 0.12 s. Whoever cannot wait that long gives a
+budget: the scan ends when it is spent, and says that it was cut.
 """
 
 import time

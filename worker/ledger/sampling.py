@@ -10,8 +10,12 @@ def take_sample(samples: Samples, accounts: Callable[[], Iterable[Account]]) -> 
     """Keep a sample of this minute, if there is none; the books are read only then. Whether it was kept."""
     if not samples.is_due():
         return False
-    counts = {account.integration: sample_of(account) for account in accounts()}
-    return samples.add(counts)  # also of nobody: it is from where on a new integration is counted
+    return samples.add(samples_of(accounts()))  # also of nobody: it is from where on a new integration is counted
+
+
+def samples_of(accounts: Iterable[Account]) -> dict[str, Sample]:
+    """A sample of each account, by integration."""
+    return {account.integration: sample_of(account) for account in accounts}
 
 
 def sample_of(account: Account) -> Sample:
