@@ -1,9 +1,11 @@
 """`python -m worker.alerts.post`: one message to one target, both read from standard input, by apprise.
 
 A process of its own: apprise takes a second to load, and a target that hangs ends with its process. Exit code 0: sent;
-1: refused; 3: the address is not understood. It says nothing, since what apprise says may hold the address.
+1: refused; 3: the address is not understood; SIGALRM: too slow. It says nothing, since what apprise says may hold the
+address.
 """
 
+import signal
 import sys
 
 import apprise
@@ -13,6 +15,7 @@ import orjson
 def main() -> int:
     """Send what standard input says."""
     asked = orjson.loads(sys.stdin.buffer.read())
+    signal.setitimer(signal.ITIMER_REAL, asked["patience_s"])
     sender = apprise.Apprise()
     if not sender.add(asked["address"]):
         return 3

@@ -3,7 +3,8 @@
 import hashlib
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Final, Literal
@@ -16,6 +17,9 @@ Kind = Literal["failure", "warning", "success", "info"]
 Outcome = Literal["sent", "refused", "not understood", "too slow"]
 
 PATIENCE_S: Final = 20.0
+# What a process that is about to end waits for its targets.
+LEAVING_S: Final = 5.0
+_LOOK_S: Final = 0.05
 _OUTCOMES: Final[dict[int, Outcome]] = {0: "sent", 3: "not understood"}
 
 
@@ -68,31 +72,46 @@ def read_targets(text: str) -> list[Target]:
     return [Target(n, address) for n, address in enumerate(addresses, 1)]
 
 
-def send(targets: Sequence[tuple[Target, Message]], patience_s: float = PATIENCE_S) -> list[Outcome]:
-    """Send to all at the same time; what became of each after `patience_s` at the latest."""
-    running = []
-    for target, message in targets:
-        asked = msgspec.json.encode({"address": target.address, **msgspec.structs.asdict(message)})
-        # the address goes through a pipe: arguments are for everybody on the machine to see
-        process = subprocess.Popen(
-            [sys.executable, "-m", "worker.alerts.post"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        assert process.stdin is not None
-        with suppress(OSError):
-            process.stdin.write(asked)
-            process.stdin.close()
-        running.append(process)
-    return [_outcome(process, patience_s) for process in running]
+def send(
+    targets: Sequence[tuple[Target, Message]],
+    patience_s: float = PATIENCE_S,
+    is_leaving: Callable[[], bool] = lambda: False,
+) -> list[Outcome]:
+    """Send to all at the same time; what became of each, after `patience_s` for all of them together at the latest.
 
-
-def _outcome(process: "subprocess.Popen[bytes]", patience_s: float) -> Outcome:
-    try:
-        return _OUTCOMES.get(process.wait(patience_s), "refused")
-    except subprocess.TimeoutExpired:
+    Once `is_leaving`, whatever answers is waited for a moment longer, so that what was sent is known.
+    """
+    running = [_post(target, message, patience_s) for target, message in targets]
+    ends_s = time.monotonic() + patience_s
+    while any(process.poll() is None for process in running) and time.monotonic() < ends_s:
+        if is_leaving():
+            ends_s = min(ends_s, time.monotonic() + LEAVING_S)
+            is_leaving = _no
+        time.sleep(_LOOK_S)
+    codes = [process.poll() for process in running]  # of one moment
+    for process in running:
         process.kill()
         process.wait()
-        return "too slow"
+    return ["too slow" if code is None else _OUTCOMES.get(code, "refused") for code in codes]
+
+
+def _no() -> bool:
+    return False
+
+
+def _post(target: Target, message: Message, patience_s: float) -> "subprocess.Popen[bytes]":
+    """Begin to send; the process ends by itself a little later, when nobody is left to end it."""
+    asked = {"address": target.address, "patience_s": patience_s + LEAVING_S, **msgspec.structs.asdict(message)}
+    # the address goes through a pipe: arguments are for everybody on the machine to see
+    process = subprocess.Popen(
+        [sys.executable, "-m", "worker.alerts.post"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    with suppress(OSError):
+        process.stdin.write(msgspec.json.encode(asked))
+        process.stdin.close()
+    return process

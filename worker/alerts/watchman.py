@@ -1,5 +1,6 @@
 """Watchman: one process at a time looks what needs somebody and sends it; any of them can, so that one is left to."""
 
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from config.quiet import read_quiet
 from worker.alerts.certificates import read_certificates
 from worker.alerts.record import AlertRecord
 from worker.alerts.staging import Due, due, text_of, text_of_end
-from worker.alerts.targets import Message, Outcome, Target, read_targets, send
+from worker.alerts.targets import LEAVING_S, Message, Outcome, Target, read_targets, send
 from worker.app import Relay
 from worker.errors import OperatorError
 from worker.ledger.figures import Ledger
@@ -22,16 +23,22 @@ from worker.process.pulse import Pulse
 log = EventLog(__name__)
 
 EVERY_S = 15.0
-_LEASE_MS = 60_000
+LEASE_MS = 60_000  # a look that sends takes a third of it
 _CERTIFICATES_S = 3_600.0
 
-Send = Callable[[list[tuple[Target, Message]]], list[Outcome]]
+Post = tuple[Target, Message]
+# What to send, and whether this process is about to end; it returns what became of each.
+Send = Callable[[list[Post], Callable[[], bool]], list[Outcome]]
+
+
+def _send(posts: list[Post], is_leaving: Callable[[], bool]) -> list[Outcome]:
+    return send(posts, is_leaving=is_leaving)
 
 
 class Watchman:
     """The looks of one process; `send` delivers messages."""
 
-    def __init__(self, parts: Relay, targets: list[Target], send: Send = send) -> None:
+    def __init__(self, parts: Relay, targets: list[Target], send: Send = _send) -> None:
         self._parts = parts
         self._targets = targets
         self._send = send
@@ -39,38 +46,45 @@ class Watchman:
         self._quiet = read_quiet(parts.settings.alert_quiet)
         self._token = uuid.uuid4().hex
         self._read_s = -_CERTIFICATES_S
+        self._leaving = threading.Event()
 
     def look(self) -> None:
         """One look, if no other process looks."""
-        if not self._record.claim(self._token, _LEASE_MS):
+        if not self._record.claim(self._token, LEASE_MS):
             return
         if time.monotonic() - self._read_s >= _CERTIFICATES_S:
             self._read_s = time.monotonic()
             self._record.note_certificates(read_certificates(self._parts.settings))
-        if self._targets:
-            self.tell(Ledger(self._parts).needs(), time.time_ns() // 1_000_000)
+        if not self._targets:
+            return
+        needs = Ledger(self._parts).needs()
+        if self._record.claim(self._token, LEASE_MS):  # whatever was read took its time
+            self.tell(needs, time.time_ns() // 1_000_000)
 
     def tell(self, needs: list[Need], now_ms: int) -> None:
-        """Send each target what is due of these needs; one that refuses is tried again at the next look."""
+        """Send each target what is due of these needs; a message that it refuses is tried again at the next look."""
         self._record.forget(target.digest for target in self._targets)
         known = [self._record.known(target.digest) for target in self._targets]
         found = [due(needs, one, now_ms, self._quiet) for one in known]
-        messages = [
-            (n, message)
-            for n, one in enumerate(found)
-            for message in _messages(self._parts.settings.alert_name, one, now_ms)
-        ]
-        outcomes = self._send([(self._targets[n], message) for n, message in messages]) if messages else []
-        failed = set()
+        name = self._parts.settings.alert_name
+        messages = [(n, message) for n, one in enumerate(found) for message in _messages(name, one, now_ms)]
+        posts = [(self._targets[n], message) for n, message in messages]
+        outcomes = self._send(posts, self._leaving.is_set) if posts else []
+        taken: set[tuple[int, bool]] = set()
         for (n, message), outcome in zip(messages, outcomes, strict=True):
             target = self._targets[n]
             if outcome == "sent":
+                taken.add((n, message.kind == "success"))
                 log.info("alert_sent", target=target.name, kind=message.kind, title=message.title)
             else:
-                failed.add(n)
                 log.warning("alert_not_sent", target=target.name, kind=message.kind, outcome=outcome)
         for n, (target, was, one) in enumerate(zip(self._targets, known, found, strict=True)):
-            self._record.keep(target.digest, one.before if n in failed else one.after, was)
+            now = one.known(now_taken=(n, False) in taken, over_taken=(n, True) in taken)
+            self._record.keep(target.digest, now, was)
+
+    def hasten(self) -> None:
+        """Wait no longer than a moment for targets from now on."""
+        self._leaving.set()
 
     def leave(self) -> None:
         """Let another process look at once."""
@@ -81,15 +95,15 @@ class Watchman:
 def _messages(name: str, found: Due, now_ms: int) -> list[Message]:
     messages = []
     if found.now:
-        first = found.now[0][0]
+        first, _ = found.now[0]
         more = f", and {len(found.now) - 1} more" if len(found.now) > 1 else ""
         urgent = any(need.urgent for need, _ in found.now)
-        body = text_of(found.now, now_ms, found.after)
+        body = text_of(found, now_ms)
         messages.append(Message(f"{name}: {first.message}{more}", body, "failure" if urgent else "warning"))
     if found.over:
         more = f", and {len(found.over) - 1} more" if len(found.over) > 1 else ""
-        title = f"{name}: over: {found.over[0].message}{more}"
-        messages.append(Message(title, text_of_end(found.over), "success"))
+        title = f"{name}: over: {next(iter(found.over.values())).message}{more}"
+        messages.append(Message(title, text_of_end(found), "success"))
     return messages
 
 
@@ -109,9 +123,10 @@ class Watch:
         self._pulse.start()
 
     def stop(self) -> None:
-        """Look no more, and let another process do it at once."""
-        self._pulse.stop()
-        self._watchman.leave()
+        """Look no more, and let another process do it at once, unless a look is under way, which it would repeat."""
+        self._watchman.hasten()
+        if self._pulse.stop(LEAVING_S + 1):
+            self._watchman.leave()
 
 
 def watch(parts: Relay) -> Watch:

@@ -22,11 +22,12 @@ class Pulse:
         """Begin, with the first step at once."""
         self._thread.start()
 
-    def stop(self, within_s: float = 2.0) -> None:
-        """Take no further step, and wait a moment for the one under way."""
+    def stop(self, within_s: float = 2.0) -> bool:
+        """Take no further step, and wait a moment for the one under way; whether it has ended."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(within_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         failed = ""

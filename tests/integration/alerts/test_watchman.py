@@ -1,52 +1,30 @@
 """Alerts of a real relay to a real receiver: sent once, whoever looks; a target that hangs costs nothing."""
 
-import http.server
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
+from contextlib import closing
 
 import pytest
 from pydantic import SecretStr
 
 from tests.support.certificates import Authority
 from tests.support.deadstack import event, opened
+from tests.support.receivers import HangingReceiver, Receiver
 from worker.alerts.certificates import read_certificates
 from worker.alerts.record import AlertRecord
-from worker.alerts.targets import Message, Target, read_targets, send
-from worker.alerts.watchman import Watchman
+from worker.alerts.staging import Sent
+from worker.alerts.targets import Message, read_targets, send
+from worker.alerts.watchman import Watch, Watchman
 from worker.ledger.figures import Ledger
 from worker.ledger.needs import Need
 
 MINUTE = 60_000
 T0 = 1_760_000_000_000
+FULL = Need("bound:memory", "bound", "Redis fills", "give it memory")
 HELD = Need("held:production", "held", "production is held", "relay status", urgent=True)
-
-
-class Receiver:
-    """Takes what apprise posts, or refuses it."""
-
-    def __init__(self):
-        self.got, self.status = [], 200
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if outer.status == 200:
-                    outer.got.append((body["type"], body["title"], body["message"]))
-                self.send_response(outer.status)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"json://127.0.0.1:{self.server.server_address[1]}/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 @pytest.fixture
@@ -54,8 +32,7 @@ def receiver():
     """A place that alerts are sent to."""
     one = Receiver()
     yield one
-    one.server.shutdown()
-    one.server.server_close()
+    one.close()
 
 
 @pytest.fixture
@@ -89,22 +66,75 @@ def test_a_target_that_refuses_keeps_nobody_from_the_others(stack, receiver, cap
     other.status = 200
     Watchman(stack.parts, targets).tell([HELD], T0 + 3 * MINUTE)
     assert (len(receiver.got), len(other.got)) == (1, 1)
-    other.server.shutdown()
-    other.server.server_close()
+    other.close()
     assert 'alert_not_sent target="1 (json)"' in caplog.text
     assert "T0KEN" not in caplog.text
 
 
-def test_a_target_that_hangs_is_given_up(receiver):
-    """After the patience, with its process; the others were sent meanwhile."""
-    message = Message("t", "b", "info")
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        hanging = Target(1, f"json://127.0.0.1:{silent.getsockname()[1]}/?rto=60&cto=60")
-        began_s = time.monotonic()
-        outcomes = send([(hanging, message), (Target(2, receiver.url), message)], patience_s=6)
-        assert time.monotonic() - began_s < 12
-    assert outcomes == ["too slow", "sent"]
-    assert send([(Target(3, "nonsense://x"), message)]) == ["not understood"]
+@pytest.mark.parametrize("refused", ["failure", "success"])
+def test_what_a_target_took_is_not_sent_again_when_it_refuses_another(stack, receiver, refused):
+    """A need and the end of another one are two messages, and each is tried until it is taken."""
+    for at in range(3):
+        Watchman(stack.parts, read_targets(receiver.url)).tell([FULL], T0 + at * MINUTE)
+    receiver.refuses = (refused,)
+    for at in range(3, 7):
+        Watchman(stack.parts, read_targets(receiver.url)).tell([HELD], T0 + at * MINUTE)
+    receiver.refuses = ()
+    for at in range(7, 9):
+        Watchman(stack.parts, read_targets(receiver.url)).tell([HELD], T0 + at * MINUTE)
+    kinds = [kind for kind, _, _ in receiver.asked]
+    assert [kind for kind, _, _ in receiver.got if kind == refused] == [refused]
+    assert kinds.count(refused) > 2
+    assert sorted(kind for kind in kinds if kind != refused) == sorted({"warning", "failure", "success"} - {refused})
+
+
+MESSAGE = Message("t", "b", "info")
+
+
+def posts(*urls):
+    """A message to each of these."""
+    return [(target, MESSAGE) for target in read_targets(" ".join(urls))]
+
+
+def test_targets_that_hang_are_given_up_together():
+    """After one patience for all of them: one that answers when another is given up answers too late."""
+    first = HangingReceiver()
+    second = HangingReceiver(first.gone, 200)
+    with closing(first), closing(second):
+        assert send(posts(first.url, second.url), patience_s=2) == ["too slow", "too slow"]
+
+
+def test_a_target_that_hangs_keeps_nobody_from_the_others(receiver):
+    """They are sent meanwhile: the one that hangs goes on only once the other one has its message."""
+    with closing(HangingReceiver(receiver.taken)) as hanging:
+        assert send(posts(hanging.url, receiver.url, "nonsense://x"), 600) == ["refused", "sent", "not understood"]
+
+
+def test_a_process_that_ends_waits_only_a_moment_for_targets(monkeypatch):
+    """And leaves no process behind."""
+    monkeypatch.setattr("worker.alerts.targets.LEAVING_S", 0.1)
+    with closing(HangingReceiver()) as hanging:
+        assert send(posts(hanging.url), 600, hanging.asked.is_set) == ["too slow"]
+        assert hanging.gone.wait(30)
+
+
+def test_a_process_that_ends_lets_another_one_look_once_it_knows_what_was_sent(stack, monkeypatch):
+    """With a message still under way another process would send it again."""
+    monkeypatch.setattr("worker.alerts.targets.LEAVING_S", 600)
+    with closing(HangingReceiver()) as hanging:
+        (target,) = read_targets(hanging.url)
+        record = AlertRecord(stack.parts.redis)
+        record.keep(target.digest, {"absent:web": Sent(time.time_ns() // 1_000_000 - 2 * MINUTE)}, {})
+        watching = Watch(Watchman(stack.parts, [target]), 600)
+        watching.start()
+        assert hanging.asked.wait(30)
+        monkeypatch.setattr("worker.alerts.watchman.LEAVING_S", -0.9)
+        watching.stop()
+        assert not record.claim("another", MINUTE)
+        monkeypatch.setattr("worker.alerts.watchman.LEAVING_S", 30)
+        hanging.answers.set()
+        watching.stop()
+        assert record.claim("another", MINUTE)
 
 
 def test_one_process_looks(stack, receiver):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from worker.alerts.targets import Target, read_targets
+from worker.alerts.targets import LEAVING_S, PATIENCE_S, Target, read_targets
+from worker.alerts.watchman import LEASE_MS
 from worker.errors import OperatorError
 
 
@@ -24,3 +25,8 @@ def test_an_address_is_never_shown():
     """Not even by a traceback; Redis has a digest."""
     target = Target(1, "slack://T0KEN/x")
     assert "T0KEN" not in f"{target} {target!r} {target.name} {target.digest}"
+
+
+def test_a_look_ends_well_within_its_lease():
+    """Else another process would send the same again, while targets hang."""
+    assert LEASE_MS >= 2 * (PATIENCE_S + LEAVING_S) * 1000
