@@ -17,6 +17,15 @@ def moment(at_ms: int, *, utc: bool = False) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", parts) + (" UTC" if utc else "")
 
 
+def day(at_ms: int, *, utc: bool = False) -> str:
+    """The day of a time, in this machine's zone or in UTC.
+
+    >>> day(1_764_115_200_000, utc=True)
+    '26 Nov 2025'
+    """
+    return time.strftime("%-d %b %Y", time.gmtime(at_ms / 1000) if utc else time.localtime(at_ms / 1000))
+
+
 def lines(trace: "Trace", *, utc: bool = False) -> list[str]:
     """An event and its fates, for people."""
     from config.catalogue import catalogue

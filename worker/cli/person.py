@@ -12,6 +12,7 @@ from worker.cli.printing import echo_json, say, say_hanging
 from worker.cli.progress import busy
 
 if TYPE_CHECKING:
+    from worker.history.room import PersonPage
     from worker.history.timeline import PropertyValue
 
 
@@ -64,6 +65,8 @@ def person(
         echo_json(page)
     else:
         say(f"{', '.join(page.person)}")
+        for line in _standing(page, parts.suppressed.people(), utc=utc) if not cursor and page.items else []:
+            say_hanging([line])
         for one in page.items:
             say_hanging(lines(one, utc=utc))
         for name, properties in page.properties.items():
@@ -75,6 +78,22 @@ def person(
     if not page.items and not cursor:
         say(f"relay: nothing of {ident!r} is kept; the past reaches back to {moment(room.since_ms, utc=utc)}", err=True)
         raise SystemExit(1)
+
+
+def _standing(page: "PersonPage", suppressed: frozenset[str], *, utc: bool) -> list[str]:
+    """The subscription in words, for each integration that knows another one, and whether the person is suppressed."""
+    from worker.cli.history import day
+    from worker.purchasely.person import plain_name
+
+    said = {
+        name: ", ".join(f"{part.words} {day(part.at_ms, utc=utc)}" if part.at_ms else part.words for part in told)
+        for name, told in page.subscription.items()
+    }
+    is_suppressed = any(plain_name(name) in suppressed for name in page.person)
+    texts = list(dict.fromkeys(said.values())) or ["No subscription is known"]
+    if len(texts) > 1:
+        texts = [f"{name}: {text}" for name, text in said.items()]
+    return [*texts[:-1], f"{texts[-1]} · {'suppressed' if is_suppressed else 'not suppressed'}"]
 
 
 def _show_properties(integration: str, properties: "dict[str, PropertyValue]", when: Any) -> None:

@@ -10,11 +10,12 @@ from worker.console.access.roles import Permission
 from worker.console.activity import LOOK_S, WHOLE_S
 from worker.console.page import Page
 from worker.console.personal import Personal, personal
-from worker.console.rendering import moment
+from worker.console.rendering import day
 from worker.console.telling import meaning, phrase
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.history.room import History, open_history
 from worker.history.timeline import PropertyValue
+from worker.people.in_words import Part
 from worker.people.properties import DATE_PROPERTIES
 from worker.process.plain import plain
 from worker.purchasely.person import plain_name
@@ -58,6 +59,7 @@ class PersonPage(Page):
             "before_ms": before_ms,
             "is_first": not visit.asked("next"),
             "is_suppressed": any(plain_name(name) in suppressed for name in page.person),
+            "subscription": _distinct(page.subscription),
             "may_act": visit.viewer.may(Permission.ACT),
             "since_ms": room.since_ms,
             "personal": personal(self._parts, visit, "person", ident),
@@ -107,6 +109,12 @@ def _from(address: dict[str, str], before_ms: int | None) -> dict[str, str]:
     return address if before_ms is None else {**address, "before": str(before_ms)}
 
 
+def _distinct(said: dict[str, list[Part]]) -> dict[str, list[Part]]:
+    """What integrations say of the subscription; where all say the same, once and without a name."""
+    texts = list(said.values())
+    return {"": texts[0]} if texts and all(one == texts[0] for one in texts) else said
+
+
 def _now_is(now: PropertyValue, shown: Personal) -> str:
     """A property's value: a date as one, no value said so, and nothing that names a person unless it is shown."""
     value = now.value
@@ -115,7 +123,7 @@ def _now_is(now: PropertyValue, shown: Personal) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int) and now.property in DATE_PROPERTIES:
-        return moment(value)
+        return day(value)
     return plain(shown.value(now.property, value))
 
 

@@ -18,7 +18,7 @@ from worker.history.activity import Activity, Wanted, activity
 from worker.history.archive import ArchivedFates, ArchivedScan
 from worker.history.find import Finder, Found, Place, place_of
 from worker.history.scan import Scan
-from worker.history.timeline import PropertyValue, Spot, Timeline, property_values, spot
+from worker.history.timeline import Known, PropertyValue, Spot, Timeline, known_of, spot
 from worker.history.trace import AtRevision, Trace, Tracer
 from worker.store.dedup import bucket_s, received_again, shards_that_know, with_each_id_once
 from worker.store.entry_id import received_ms
@@ -28,6 +28,7 @@ from worker.store.keys import person_key
 if TYPE_CHECKING:
     from worker.history.shadowed import Made
     from worker.mapping.mapper import Mapper
+    from worker.people.in_words import Part
     from worker.store.archive import Archive
 
 _CURSOR = re.compile(r"(\d{1,20})-(\d{1,20})\.(\d{1,4})\.(.+)")
@@ -38,12 +39,16 @@ Gone = Literal["forgotten", "received", "trimmed", "unknown"]
 
 
 class PersonPage(msgspec.Struct, frozen=True):
-    """A page of a person's timeline, newest first; `properties` by integration, on the first page only."""
+    """A page of a person's timeline, newest first.
+
+    On the first page only, by integration: the `properties`, and the subscription in words (`worker.people.in_words`).
+    """
 
     person: list[str]
     items: list[Trace]
     properties: dict[str, dict[str, PropertyValue]]
     next: str | None
+    subscription: "dict[str, list[Part]]" = {}
 
 
 class History:
@@ -97,7 +102,7 @@ class History:
 
     def made(self, integration: Integration, mapper: "Callable[[Integration], Mapper]") -> "Made":
         """What an integration made of the events that are kept."""
-        from worker.history.shadowed import Made  # noqa: PLC0415 - as `_properties`
+        from worker.history.shadowed import Made  # noqa: PLC0415 - as `_known`
 
         return Made(self.scan, self._fates, integration, self._at_revision, mapper)
 
@@ -129,8 +134,10 @@ class History:
         page = list(islice(events, limit + 1))
         items = [self.tracer.trace(found, only) for found in page[:limit]]
         following = _cursor(page[limit - 1]) if len(page) > limit else None
-        properties = {} if cursor else self._properties([*page, *events], set(only))
-        return PersonPage(sorted(names), items, properties, following)
+        known = {} if cursor else self._known([*page, *events], set(only))
+        properties = {name: one.properties for name, one in known.items()}
+        said = {name: one.subscription for name, one in known.items() if one.subscription}
+        return PersonPage(sorted(names), items, properties, following, said)
 
     def activity(self, wanted: Wanted, limit: int, cursor: str | None = None, budget_s: float = 1.0) -> Activity:
         """A page of the newest events of everybody.
@@ -141,12 +148,12 @@ class History:
         after = _read_cursor(cursor)
         return activity(self.scan, self.finder.streams(), self.tracer, wanted, limit, after, budget_s)
 
-    def _properties(self, events: list[Any], only: set[str]) -> dict[str, dict[str, PropertyValue]]:
-        """The person's properties in each integration; of the identifiers that their events map to."""
+    def _known(self, events: list[Any], only: set[str]) -> dict[str, Known]:
+        """What each integration knows of the person; of the identifiers that their events map to."""
         from worker.mapping.mapper import Mapper  # noqa: PLC0415 - an event is traced without it
 
         now_ms = time.time_ns() // 1_000_000
-        found: dict[str, dict[str, PropertyValue]] = {}
+        found: dict[str, Known] = {}
         for integration in self._config.integrations.values():
             if (only and integration.name not in only) or not integration.properties:
                 continue
@@ -158,7 +165,7 @@ class History:
                 keys = [person_key(shard, integration.name, digest) for shard in shards] if digest else []
                 state = next((state for key in keys if (state := self.scan.ask("GET", key)) is not None), None)
                 if state is not None:
-                    found[integration.name] = property_values(mapper, here, state, now_ms)
+                    found[integration.name] = known_of(mapper, here, state, now_ms)
                     break
         return found
 

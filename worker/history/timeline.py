@@ -19,6 +19,7 @@ from worker.store.entry_id import order
 
 if TYPE_CHECKING:
     from worker.mapping.mapper import Mapper
+    from worker.people.in_words import Part
 
 _TRANSFERS: Final = (
     "transferred_to_user_id",
@@ -46,6 +47,13 @@ class PropertyValue(msgspec.Struct, frozen=True):
     event_id: str = ""
     at_ms: int = 0
     event_name: str = ""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What one integration knows of a person: properties by the name they are sent under, the subscription in words."""
+
+    properties: dict[str, PropertyValue]
+    subscription: "list[Part]"
 
 
 class Timeline:
@@ -97,6 +105,15 @@ class Timeline:
 def _joined(one: list[Found], other: list[Found]) -> list[Found]:
     """Both, newest first: a search that was cut may not find again what it found."""
     return sorted({spot(found): found for found in (*one, *other)}.values(), key=spot)
+
+
+def known_of(mapper: "Mapper", events: list[Found], state: bytes, now_ms: int) -> Known:
+    """What an integration knows of a person by the state that it keeps; `events` are newest first."""
+    from worker.people.in_words import in_words  # noqa: PLC0415 - as `property_values`
+    from worker.people.person import decode  # noqa: PLC0415 - as above
+
+    said = in_words(decode(state), mapper.integration.plans, now_ms)
+    return Known(property_values(mapper, events, state, now_ms), said)
 
 
 def property_values(

@@ -100,6 +100,8 @@ def test_person_shows_the_timeline_newest_first_and_where_each_property_comes_fr
     }
     assert told["next"] is None
     text = relay(stack, "person", "user-1").stdout
+    assert text.splitlines()[1].startswith("Subscribed, plan yearly")
+    assert text.splitlines()[1].endswith(" · not suppressed")
     assert text.index("SUBSCRIPTION_RENEWED") < text.index("SUBSCRIPTION_STARTED")
     assert "plan" in text
 

@@ -1,0 +1,68 @@
+"""The page of one person: how things are with them, and where each property comes from."""
+
+import html
+import re
+from pathlib import Path
+
+import pytest
+
+from config.roles import Role
+from tests.support.consoledoor import site
+from tests.support.deadstack import event, opened
+
+RENEWS_MS = 1_797_760_800_000  # 20 December 2026
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url, customerio):
+    """A relay in which somebody has a subscription that renews, and an event that is off."""
+    with opened(tmp_path, redis_url, customerio, console_login="link") as stack:
+        stack.restart(
+            ('"*" = true', '"*" = true\nTRANSACTION_PROCESSED = false'),
+            ("last_event = true", 'last_event = true\nnext_renewal_at = true\n\n[plans]\nmonthly = "P1M"'),
+        )
+        stack.parts.role = "console"
+        stack.parts.begin()
+        facts = {"subscription_status": "AUTO_RENEWING", "next_renewal_at_ms": RENEWS_MS}
+        stack.deliver(event(1, **facts), event(1, "TRANSACTION_PROCESSED", **facts))
+        yield stack
+
+
+@pytest.fixture
+def console(stack):
+    """Its console."""
+    with site(stack.parts) as console:
+        yield console
+
+
+def text_of(page: str) -> str:
+    """What a person reads of a page, in one line."""
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", page)).split())
+
+
+def token(browser) -> str:
+    """The token that the forms of this session carry."""
+    return re.search(r'name="csrf" value="([^"]+)"', browser.get("/jobs").text)[1]
+
+
+def test_a_sentence_on_top_says_how_things_are(console, stack):
+    """What they have, how often they pay, what comes next, and whether they are suppressed; for every role."""
+    for role in Role:
+        text = text_of(console.browser(role).get("/people?id=user-1").text)
+        assert "Subscribed, monthly, renews 20 Dec 2026 · not suppressed" in text, role
+    operator = console.browser(Role.OPERATOR)
+    operator.post("/people?id=user-1", data={"csrf": token(operator), "act": "suppress"})
+    assert "renews 20 Dec 2026 · ❚❚ Suppressed" in text_of(operator.get("/people?id=user-1").text)
+
+
+def test_nothing_is_said_of_a_subscription_that_nobody_told_of(console, stack):
+    """An event without a word about a subscription: the sentence says that none is known."""
+    stack.deliver(event(7, "TRANSACTION_PROCESSED", plan=None, purchasely_subscription_id=None))
+    text = text_of(console.browser(Role.VIEWER).get("/people?id=user-7").text)
+    assert "No subscription is known · not suppressed" in text
+
+
+def test_a_property_has_its_day_and_its_event(console):
+    """The value, the day on which an event gave it, and the event's code, as a link."""
+    text = text_of(console.browser(Role.VIEWER).get("/people?id=user-1").text)
+    assert re.search(r"next_renewal_at 20 Dec 2026 ← 9 Oct 2025 (SUBSCRIPTION_ ?RENEWED|TRANSACTION_ ?PROCESSED)", text)
