@@ -21,6 +21,7 @@ import worker.replay.serving  # noqa: F401 - loaded before the fork, so that chi
 from config.variables import unknown_variables
 from worker.alerts.watchman import watch as watch_alerts
 from worker.app import read_settings, relay
+from worker.customerio.spans import close_spans
 from worker.errors import OperatorError, RelayError
 from worker.ledger.figures import Ledger
 from worker.ledger.headroom import watch
@@ -179,7 +180,7 @@ def _begin(role: Role) -> None:
 @signals.worker_process_init.connect
 def _begin_child(**_: object) -> None:
     _log_as(f"worker-{current_process().name.rpartition('-')[2]}")
-    _stop.guard_child()
+    _stop.guard_child(_end)
     relay().role = "child"
     settle_in()
     relay().pulse.start()
@@ -227,6 +228,7 @@ def _look_after_alerts() -> None:
 @signals.worker_shutdown.connect
 @signals.worker_process_shutdown.connect
 def _end(**_: object) -> None:
+    close_spans()
     relay().end()
 
 

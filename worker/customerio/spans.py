@@ -6,16 +6,19 @@ also its attribute `relay.event`: `relay trace` takes it. OpenTelemetry's own va
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Sequence
-from functools import cache
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from worker.errors import OperatorError
 from worker.process.eventlog import RareLog
 
 # More links than that are cut by most collectors.
 LINKS_MOST = 512
+
+# What a process that ends waits for a collector.
+_CLOSE_S: Final = 2.0
 
 rare_log = RareLog(__name__, every_s=600)
 
@@ -89,18 +92,36 @@ class _Reported:
         return result
 
 
+# One exporter a process: its thread does not survive a fork.
+_open: dict[int, Spans] = {}
+_opening = threading.Lock()
+
+
 def open_spans(*, enabled: bool) -> Spans | None:
-    """The spans of this process; None: they are off.
+    """The spans of this process, the same for all of its threads; None: they are off.
 
     Raises:
         OperatorError: they are on, and the extra is not installed.
     """
-    return _of_process(os.getpid()) if enabled else None
+    if not enabled:
+        return None
+    with _opening:
+        made = _open.get(os.getpid())
+        if made is None:
+            made = _open[os.getpid()] = _make()
+        return made
 
 
-@cache
-def _of_process(_pid: int) -> Spans:
-    """One exporter a process: its thread does not survive a fork."""
+def close_spans() -> None:
+    """Send what this process has not sent yet; what a collector does not take within two seconds is given up."""
+    made = _open.pop(os.getpid(), None)
+    if made is not None:
+        closing = threading.Thread(target=made.close, name="spans", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
+
+
+def _make() -> Spans:
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
         raise OperatorError('RELAY_TRACES needs the extra otel: pip install "purchasely-customerio-relay[otel]"')
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
@@ -110,7 +131,9 @@ def _of_process(_pid: int) -> Spans:
 
     name = os.environ.get("OTEL_SERVICE_NAME", "relay")
     limits = SpanLimits(max_links=LINKS_MOST)
-    provider = TracerProvider(resource=Resource.create({"service.name": name}), span_limits=limits)
+    resource = Resource.create({"service.name": name})
+    provider = TracerProvider(resource=resource, span_limits=limits, shutdown_on_exit=False)
     exporter: Any = _Reported(OTLPSpanExporter(), SpanExportResult.SUCCESS)
-    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
+    delay_ms = float(os.environ.get("OTEL_BSP_SCHEDULE_DELAY") or 1000)
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=delay_ms))
     return Spans(provider.get_tracer("relay"), provider.shutdown)

@@ -5,9 +5,12 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
 _SLICE_S = 0.1
+# What a child may take for what is left to do at its end, whatever hangs then.
+_LEAVE_S = 5.0
 
 
 class Stop:
@@ -22,6 +25,8 @@ class Stop:
         self._alone = False
         self._busy = False
         self._guarding = False
+        self._leaving = False
+        self._at_end: Callable[[], object] = bool
 
     def ask(self) -> None:
         """Ask this process and its children to stop."""
@@ -37,14 +42,24 @@ class Stop:
         while not self.asked() and (left := ends - time.monotonic()) > 0:
             time.sleep(min(_SLICE_S, left))
 
-    def guard_child(self) -> None:
-        """In a child: let SIGTERM end the batch in hand before it ends the process."""
+    def guard_child(self, at_end: Callable[[], object] = bool) -> None:
+        """In a child: let SIGTERM end the batch in hand, and then do `at_end`, before it ends the process."""
         self._guarding = True
+        self._at_end = at_end
 
     def _terminate(self, _signum: int, _frame: FrameType | None) -> None:
         if not self._busy or self._alone:
-            os._exit(0)
+            self._leave()
         self._alone = True
+
+    def _leave(self) -> None:
+        if self._leaving:
+            return  # asked again: the first is at it
+        self._leaving = True
+        ending = threading.Thread(target=self._at_end, name="end", daemon=True)
+        ending.start()
+        ending.join(_LEAVE_S)
+        os._exit(0)
 
     def __enter__(self) -> None:
         self._busy = True
@@ -56,6 +71,6 @@ class Stop:
         self._busy = False
         if self._alone:
             # the pool must first hear that the task is done
-            timer = threading.Timer(0.3, os._exit, [0])
+            timer = threading.Timer(0.3, self._leave)
             timer.daemon = True
             timer.start()

@@ -1,22 +1,22 @@
 """Spans of requests to Customer.io: one a request, with a link to each event; off they do not exist."""
 
-import http.server
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.support.collector import Collector
 from tests.support.deadstack import event, opened
 from tests.support.servers import free_port
-from tests.support.waiting import until
+from tests.support.waiting import elapse, until
 from worker.customerio import spans
 from worker.customerio.sender import Attempt
-from worker.customerio.spans import LINKS_MOST, Spans, open_spans
+from worker.customerio.spans import LINKS_MOST, Spans, close_spans, open_spans
 
 
 @pytest.fixture
@@ -69,7 +69,6 @@ def test_a_collector_that_is_away_is_one_line(monkeypatch, caplog):
     """However many spans it does not take."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    spans._of_process.cache_clear()
     made = open_spans(enabled=True)
     made.record("production", 3, [Attempt(1000, 200, "", 20)], ["5-0"])
 
@@ -78,8 +77,7 @@ def test_a_collector_that_is_away_is_one_line(monkeypatch, caplog):
 
     until(said, "it is said")
     made.record("production", 3, [Attempt(1000, 200, "", 20)], ["6-0"])
-    made.close()
-    spans._of_process.cache_clear()
+    close_spans()
     assert said() == ["spans_not_sent times=1"]
 
 
@@ -93,32 +91,38 @@ def test_off_there_is_nothing():
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
+def test_all_threads_have_the_same_spans(monkeypatch):
+    """Else those of one exporter would be lost at the end; a worker's threads begin at the same time."""
+    made, begin = [], threading.Barrier(8)
+    find_spec = spans.find_spec
+
+    def slow(name):
+        elapse(0.01)  # time for the others to come in
+        return find_spec(name)
+
+    def open_at_once():
+        begin.wait()
+        made.append(open_spans(enabled=True))
+
+    monkeypatch.setattr(spans, "find_spec", slow)
+    threads = [threading.Thread(target=open_at_once) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    close_spans()
+    assert len(set(map(id, made))) == 1
+
+
 def test_spans_arrive_at_a_collector(monkeypatch):
     """By OTLP over HTTP, where OpenTelemetry's own variable says."""
-    got = []
-
-    class Collector(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            got.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
-        spans._of_process.cache_clear()
+    with closing(Collector()) as collector:
+        for name, value in collector.env.items():
+            monkeypatch.setenv(name, value)
         made = open_spans(enabled=True)
         made.record("production", 3, [Attempt(1000, 200, "", 20)], ["5-0"])
-        until(lambda: got, "the spans arrive")
-        made.close()
-        spans._of_process.cache_clear()
-        server.shutdown()
-    path, body = got[0]
-    assert path == "/v1/traces"
-    resource = ExportTraceServiceRequest.FromString(body).resource_spans[0]
+        until(lambda: collector.requests, "the spans arrive")
+        close_spans()
+    resource = collector.requests[0].resource_spans[0]
     assert {one.key: one.value.string_value for one in resource.resource.attributes}["service.name"] == "relay"
     assert resource.scope_spans[0].spans[0].links[0].attributes[0].value.string_value == "3/5-0"
