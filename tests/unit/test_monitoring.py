@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import get_args
 
 import pytest
 import yaml
@@ -9,7 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.metrics import exposition
 from tests.support.promtool import needs_promtool, promtool
-from tests.unit.test_deploy import DEPLOY
+from tests.unit.test_deploy import DEPLOY, ROOT
+from worker.dead.bound import NEAR
+from worker.ledger.needs import LATE_MS, PATIENCE_MS, Kind
 
 RULES = DEPLOY / "prometheus" / "alerts.yml"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "relay.json").read_text())
@@ -99,3 +102,30 @@ def test_the_dashboard_fits_its_grid():
         assert at["x"] + at["w"] <= 24
         assert not cells & places, panel["title"]
         places |= cells
+
+
+def runbook():
+    """The sections of the runbook about needs, by heading."""
+    text = (ROOT / "docs" / "runbook.md").read_text().partition("\n## Needs\n")[2].partition("\n## ")[0]
+    _, *sections = re.split(r"^### ", text, flags=re.MULTILINE)
+    return {heading.strip("`"): body for heading, _, body in (section.partition("\n") for section in sections)}
+
+
+def test_every_kind_of_need_has_a_rule_and_its_place_in_the_docs():
+    """And every rule is under one of them: who is woken by either finds what to do."""
+    sections = runbook()
+    kinds = set(get_args(Kind))
+    assert set(sections) == kinds | {"Without a need"}
+    named = {heading: re.findall(r"`(Relay\w+)`", body) for heading, body in sections.items()}
+    assert all(named.values())
+    assert {rule for rules in named.values() for rule in rules} == {rule["alert"] for rule in rules()}
+    page = (ROOT / "docs" / "alerts.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == kinds
+
+
+def test_the_rules_and_the_needs_have_the_same_bounds():
+    """An alert of the one without the other would be two truths."""
+    found = {rule["alert"]: rule for rule in rules()}
+    assert {found["RelayHeld"]["for"]} == {f"{PATIENCE_MS // 60_000}m"}
+    assert f"> {LATE_MS // 1000} " in found["RelayLate"]["expr"]
+    assert all(f"> {NEAR} *" in found[name]["expr"] for name in ("RelayDeadLimitNear", "RelayMemoryNear"))

@@ -20,7 +20,13 @@ from worker.store.samples import Range, Samples
 SPANS: dict[Range, str] = {"15m": "15 minutes", "24h": "24 hours", "7d": "7 days"}
 _AUDITED_S = 30.0
 # Where each kind of need is looked into.
-_PLACES = {"held": "/integrations", "failing": "/failures", "silent": "/activity", "books": "/settings"}
+_PLACES = {
+    "held": "/integrations",
+    "late": "/integrations",
+    "failing": "/failures",
+    "silent": "/activity",
+    "books": "/settings",
+}
 
 
 class OverviewPage(Page):

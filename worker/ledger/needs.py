@@ -19,14 +19,16 @@ from worker.ledger.metrics import Figures
 from worker.ledger.trends import Trend
 from worker.process.wording import count, several, span
 
-Kind = Literal["held", "failing", "silent", "bound", "absent", "lost", "books", "expiring", "archive", "config"]
+Kind = Literal["held", "late", "failing", "silent", "bound", "absent", "lost", "books", "expiring", "archive", "config"]
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 # Time to have a certificate renewed, and then to worry.
 _SOON_MS: Final = 21 * 86_400_000
 _URGENT_MS: Final = 3 * 86_400_000
 # A destination that does not answer comes back by itself; after so long somebody should ask why it has not.
-_PATIENCE_MS: Final = 5 * 60_000
+PATIENCE_MS: Final = 5 * 60_000
+# So far behind without a hold it does not catch up by itself.
+LATE_MS: Final = 10 * 60_000
 _HOLDS: Final = {str(kind): advice for kind, advice in HOLDS.items()}
 
 
@@ -56,6 +58,7 @@ def needs(
     """All needs, the urgent ones first; `certificates` says when each ends (Unix ms)."""
     found = [
         *(_hold(account, now_ms) for account in figures.accounts),
+        *(_late(account) for account in figures.accounts),
         *_losses(figures.intake),
         *_books(findings),
         *_fleet(figures.fleet),
@@ -70,7 +73,7 @@ def needs(
 def _hold(account: Account, now_ms: int) -> Need | None:
     hold, name = account.hold, account.integration
     lasted_ms = now_ms - hold.since_ms if hold else 0
-    if hold is None or (hold.kind == "unreachable" and lasted_ms < _PATIENCE_MS):
+    if hold is None or (hold.kind == "unreachable" and lasted_ms < PATIENCE_MS):
         return None
     by_hand = hold.by == "operator"
     why = "by an operator" if by_hand else f"{hold.kind}{f' (answer {hold.status})' if hold.status else ''}"
@@ -83,6 +86,20 @@ def _hold(account: Account, now_ms: int) -> Need | None:
         name,
         hold.since_ms,
         urgent=not by_hand,
+    )
+
+
+def _late(account: Account) -> Need | None:
+    if account.hold is not None or not account.enabled or account.oldest_ms < LATE_MS:
+        return None
+    name = account.integration
+    waiting = several(account.waiting, "event")
+    return Need(
+        f"late:{name}",
+        "late",
+        f"{name} is {span(account.oldest_ms)} behind and is not held; {waiting} wait{'s' * (account.waiting == 1)}",
+        "more workers, or a destination that answers slowly: see docs/runbook.md",
+        name,
     )
 
 

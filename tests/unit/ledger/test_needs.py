@@ -59,6 +59,20 @@ def test_a_destination_that_is_away_for_a_moment_needs_nobody():
     assert need.since_ms == NOW_MS - 6 * MINUTE_MS
 
 
+def test_who_is_far_behind_and_not_held_needs_somebody():
+    """Workers are missing or too few; a hold is a need of its own, and what is off sends nothing."""
+    behind = Account("production", "app", enabled=True, accepted=9, delivered=7, waiting=2, oldest_ms=10 * MINUTE_MS)
+    (need,) = needs(figures(accounts=[behind]), [], NOW_MS)
+    assert (need.key, need.kind, need.urgent) == ("late:production", "late", False)
+    assert need.message == "production is 10 min behind and is not held; 2 events wait"
+    for change in (
+        {"oldest_ms": 10 * MINUTE_MS - 1},
+        {"enabled": False},
+        {"hold": Hold("unreachable", "relay", NOW_MS, 3, 0, 503, "")},
+    ):
+        assert needs(figures(accounts=[msgspec.structs.replace(behind, **change)]), [], NOW_MS) == []
+
+
 def test_a_refused_key_needs_somebody_at_once_and_a_hold_by_hand_is_not_urgent():
     """The first will not heal; the second was meant."""
     (refused,) = needs(figures(accounts=held("unauthorized", NOW_MS)), [], NOW_MS)
