@@ -1,6 +1,7 @@
 """`relay person`: the timeline of a person, and their properties with the event that gave each."""
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,8 @@ from worker.cli.printing import echo_json, say, say_hanging
 from worker.cli.progress import busy
 
 if TYPE_CHECKING:
+    from worker.app import Relay
+    from worker.history.drafted import Draft
     from worker.history.room import PersonPage
     from worker.history.timeline import PropertyValue
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Events on a page.")
 @click.option("--next", "cursor", metavar="CURSOR", help="The page after this cursor.")
+@click.option("--file", "draft", type=click.Path(path_type=Path), help="Say also what this draft would make of each.")
 @ARCHIVE
 @click.option("--utc", is_flag=True, help="Times in UTC.  [default: this machine's zone]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -37,6 +41,7 @@ def person(
     limit: int,
     cursor: str | None,
     *,
+    draft: Path | None,
     with_archive: bool,
     utc: bool,
     as_json: bool,
@@ -46,6 +51,7 @@ def person(
     \b
     relay person customer-0101
     relay person ann@example.com --limit 5 --json
+    relay person customer-0101 --file draft.toml
 
     Exit 1: nothing of this person is kept.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
@@ -58,7 +64,7 @@ def person(
     room = open_history(parts, wanted(parts, with_archive=with_archive))
     try:
         with busy("looking for the person's events", quiet=as_json):
-            page = room.person(ident, limit, cursor, integrations)
+            page = room.person(ident, limit, cursor, integrations, draft=_draft(parts, draft))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if as_json:
@@ -68,16 +74,35 @@ def person(
         for line in _standing(page, parts.suppressed.people(), utc=utc) if not cursor and page.items else []:
             say_hanging([line])
         for one in page.items:
-            say_hanging(lines(one, utc=utc))
+            say_hanging([*lines(one, utc=utc), *_drafted(page, one.event.entry)])
         for name, properties in page.properties.items():
             _show_properties(name, properties, lambda at_ms: moment(at_ms, utc=utc))
         if page.next:
             asked = [f"--integration {name}" for name in integrations]
+            asked += [f"--file {shlex.quote(str(draft))}"] if draft else []
             asked += [f"--limit {limit}", *(["--archive"] if with_archive else []), *(["--utc"] if utc else [])]
             say(f"more: relay person {' '.join(asked)} --next {shlex.quote(page.next)} -- {shlex.quote(ident)}")
     if not page.items and not cursor:
         say(f"relay: nothing of {ident!r} is kept; the past reaches back to {moment(room.since_ms, utc=utc)}", err=True)
         raise SystemExit(1)
+
+
+def _draft(parts: "Relay", path: Path | None) -> "Draft | None":
+    """A file that is not in force, to decide events by."""
+    if path is None:
+        return None
+    from worker.history.drafted import Draft
+    from worker.revisions.live import check, read_file
+
+    read = check(read_file(path), str(path), parts.secrets)
+    return Draft(parts.integrations, read, parts.mapper, parts.suppressed.people())
+
+
+def _drafted(page: "PersonPage", entry: str) -> list[str]:
+    """What the draft would make of an event, an integration a line."""
+    found = page.drafted.get(entry, [])
+    width = max((len(one.integration) for one in found), default=0)
+    return [f"   {one.integration.ljust(width)}  {'≠' if one.differs else '='} {one.words}" for one in found]
 
 
 def _standing(page: "PersonPage", suppressed: frozenset[str], *, utc: bool) -> list[str]:

@@ -3,16 +3,20 @@
 import re
 from urllib.parse import urlencode
 
+from config.errors import ConfigError
+from config.integrations import parse
 from worker.acts import people
 from worker.acts.record import Doer
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.activity import LOOK_S, WHOLE_S
+from worker.console.drafting import Desk
 from worker.console.page import Page
 from worker.console.personal import Personal, personal
 from worker.console.rendering import day
 from worker.console.telling import meaning, phrase
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.history.drafted import Draft
 from worker.history.room import History, open_history
 from worker.history.timeline import PropertyValue
 from worker.people.in_words import Part
@@ -34,6 +38,7 @@ class PersonPage(Page):
 
     def __init__(self, parts: Relay) -> None:
         self._parts = parts
+        self._desk = Desk(parts)
 
     def get(self, visit: Visit) -> Reply:
         """The timeline, a page of it."""
@@ -41,24 +46,32 @@ class PersonPage(Page):
         everything = bool(visit.asked("all") or visit.asked("next") or before_ms)
         room = open_history(self._parts, budget_s=WHOLE_S if everything else LOOK_S)
         ident = _subject(room, visit)
+        draft = self._draft_of(visit)
+        shown = draft if visit.asked("draft") and isinstance(draft, Draft) else None
         try:
-            page = room.person(ident, _LIMIT, visit.asked("next") or None, until_ms=before_ms)
+            page = room.person(ident, _LIMIT, visit.asked("next") or None, until_ms=before_ms, draft=shown)
         except ValueError:
             raise NoSuchPageError("That page of the timeline is not there; begin at the newest.") from None
         address = {"event": visit.asked("event")} if visit.asked("event") else {"id": ident}
+        with_draft = {**address, "draft": "yes"} if shown else address
         suppressed = self._parts.suppressed.people()
         facts = {
             "page": page,
             "ident": ident,
             "address": f"/people?{urlencode(address)}",
-            "older": f"/people?{urlencode(_from(address, before_ms) | {'next': page.next})}" if page.next else "",
-            "onward": _onward(room, ident, address, is_found=bool(page.items)) if not everything else "",
+            "drafted_address": f"/people?{urlencode({**address, 'draft': 'yes'})}",
+            "older": f"/people?{urlencode(_from(with_draft, before_ms) | {'next': page.next})}" if page.next else "",
+            "onward": _onward(room, ident, with_draft, is_found=bool(page.items)) if not everything else "",
             "looked_at": room.scan.looked_at,
             "is_cut": everything and room.scan.is_cut,
-            "further": f"/people?{urlencode(_from(address, room.scan.reached_ms))}" if not page.items else "",
+            "further": f"/people?{urlencode(_from(with_draft, room.scan.reached_ms))}" if not page.items else "",
             "before_ms": before_ms,
             "is_first": not visit.asked("next"),
             "is_suppressed": any(plain_name(name) in suppressed for name in page.person),
+            "may_draft": visit.viewer.may(Permission.DRAFT),
+            "has_draft": draft is not None,
+            "draft_error": draft if isinstance(draft, str) and visit.asked("draft") else "",
+            "is_drafted": shown is not None,
             "subscription": _distinct(page.subscription),
             "may_act": visit.viewer.may(Permission.ACT),
             "since_ms": room.since_ms,
@@ -69,6 +82,19 @@ class PersonPage(Page):
         }
         is_there = page.items or visit.asked("next") or facts["onward"] or facts["is_cut"]
         return Screen("person.html", facts, 200 if is_there else 404)
+
+    def _draft_of(self, visit: Visit) -> Draft | str | None:
+        """The viewer's draft on single events; what is wrong with it; None: they have none."""
+        draft = self._desk.open(visit.viewer.login) if visit.viewer.may(Permission.DRAFT) else None
+        if draft is None or not draft.is_changed:
+            return None
+        if not visit.asked("draft"):
+            return ""
+        try:
+            read = parse(draft.text, "the draft", self._parts.secrets, lenient=True)
+        except ConfigError as error:
+            return str(error)
+        return Draft(self._parts.integrations, read, self._parts.mapper, self._parts.suppressed.people())
 
     def post(self, visit: Visit) -> Reply:
         """Suppress, end it, or forget (the identifier is typed once more)."""

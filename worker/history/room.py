@@ -26,6 +26,7 @@ from worker.store.holds import Hold
 from worker.store.keys import person_key
 
 if TYPE_CHECKING:
+    from worker.history.drafted import Draft, Drafted
     from worker.history.shadowed import Made
     from worker.mapping.mapper import Mapper
     from worker.people.in_words import Part
@@ -42,6 +43,7 @@ class PersonPage(msgspec.Struct, frozen=True):
     """A page of a person's timeline, newest first.
 
     On the first page only, by integration: the `properties`, and the subscription in words (`worker.people.in_words`).
+    `drafted`, where a draft is asked about: what it would make of each event, by entry.
     """
 
     person: list[str]
@@ -49,6 +51,7 @@ class PersonPage(msgspec.Struct, frozen=True):
     properties: dict[str, dict[str, PropertyValue]]
     next: str | None
     subscription: "dict[str, list[Part]]" = {}
+    drafted: "dict[str, list[Drafted]]" = {}
 
 
 class History:
@@ -121,9 +124,18 @@ class History:
         return "trimmed" if place and received_ms(place[1]) < self.since_ms else "unknown"
 
     def person(
-        self, ident: str, limit: int, cursor: str | None, only: Iterable[str] = (), *, until_ms: int | None = None
+        self,
+        ident: str,
+        limit: int,
+        cursor: str | None,
+        only: Iterable[str] = (),
+        *,
+        until_ms: int | None = None,
+        draft: "Draft | None" = None,
     ) -> PersonPage:
         """A page of what is kept of a person; `until_ms` goes on where a search that found nothing was cut.
+
+        `draft`: say of each event what that would make of it.
 
         Raises:
             ValueError: the cursor is invalid.
@@ -137,7 +149,8 @@ class History:
         known = {} if cursor else self._known([*page, *events], set(only))
         properties = {name: one.properties for name, one in known.items()}
         said = {name: one.subscription for name, one in known.items() if one.subscription}
-        return PersonPage(sorted(names), items, properties, following, said)
+        drafted = {one.event.entry: draft.of(found) for one, found in zip(items, page, strict=False)} if draft else {}
+        return PersonPage(sorted(names), items, properties, following, said, drafted)
 
     def activity(self, wanted: Wanted, limit: int, cursor: str | None = None, budget_s: float = 1.0) -> Activity:
         """A page of the newest events of everybody.

@@ -3,7 +3,7 @@
 from worker.history.trace import Passed
 from worker.process.wording import span
 
-_FILTERED = {
+NOT_SENT = {
     "disabled": "the integration is disabled",
     "environment": "it does not take this environment",
     "environment_unclaimed": "no integration takes this environment",
@@ -48,7 +48,7 @@ def sentence(passed: Passed, *, pointing: bool = True) -> str:
             why = (
                 f"given up by {passed.by}"
                 if passed.reason == "discarded" and passed.by
-                else _FILTERED.get(passed.reason, passed.reason)
+                else NOT_SENT.get(passed.reason, passed.reason)
             )
             text = f"- not sent: {why}{_where(passed)}{_refused(passed, pointing)}"
         case "dead":

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from config.integrations import Integration, Integrations
-from worker.dead.fates import Fate, Fates
+from worker.dead.fates import Fates
 from worker.history.find import Found
 from worker.purchasely.person import shard_key
 from worker.store.holds import Hold
@@ -100,7 +100,7 @@ class Tracer:
         lane = Lane(found.source, integration.name, found.shard)
         fate = self._fates.of(lane, found.entry_id, self._holds.get(integration.name))
         decided = self._at_revision(fate.revision, integration.name) or integration
-        name, (rule, line) = _rule(decided, found.event.name, fate)
+        name, (rule, line) = rule_of(decided, found.event.name, fate.outcome, fate.reason)
         return Passed(
             integration.name,
             fate.outcome,
@@ -123,8 +123,8 @@ class Tracer:
 _NOT_BY_THE_FILE = frozenset({"suppressed", "discarded", "no_person"})
 
 
-def _rule(integration: Integration, code: str, fate: Fate) -> tuple[str, tuple[str, int]]:
-    """The name an event was (or would be) sent under, and the key of the file that decided its fate."""
+def rule_of(integration: Integration, code: str, outcome: str, reason: str) -> tuple[str, tuple[str, int]]:
+    """The name an event was (or would be) sent under, and the key of the file that decided its fate, with its line."""
     key = {
         "disabled": "enabled",
         "environment": "environments",
@@ -134,9 +134,9 @@ def _rule(integration: Integration, code: str, fate: Fate) -> tuple[str, tuple[s
         "shadow": "send",
     }
     name = integration.sent_name(code) or ""
-    if fate.outcome == "filtered" and (ruled := key.get(fate.reason)):
+    if outcome == "filtered" and (ruled := key.get(reason)):
         dotted = f"integrations.{integration.name}.{ruled}"
         return name, (dotted, integration.lines.get(dotted, 0))
-    if fate.outcome == "filtered" and fate.reason in _NOT_BY_THE_FILE:
+    if outcome == "filtered" and reason in _NOT_BY_THE_FILE:
         return name, ("", 0)
     return name, integration.rule(code)

@@ -9,6 +9,8 @@ import pytest
 from config.roles import Role
 from tests.support.consoledoor import site
 from tests.support.deadstack import event, opened
+from worker.console.drafting import Desk
+from worker.store.sessions import Sessions
 
 RENEWS_MS = 1_797_760_800_000  # 20 December 2026
 
@@ -66,3 +68,46 @@ def test_a_property_has_its_day_and_its_event(console):
     """The value, the day on which an event gave it, and the event's code, as a link."""
     text = text_of(console.browser(Role.VIEWER).get("/people?id=user-1").text)
     assert re.search(r"next_renewal_at 20 Dec 2026 ← 9 Oct 2025 (SUBSCRIPTION_ ?RENEWED|TRANSACTION_ ?PROCESSED)", text)
+
+
+DRAFTED = "/people?id=user-1&draft=yes"
+
+
+def test_each_decision_is_explained_with_the_draft(console, stack):
+    """Beside what became of each event, what the viewer's own draft would make of it; nothing is sent."""
+    editor = console.browser(Role.EDITOR)
+    assert "Explain with your draft" not in editor.get("/people?id=user-1").text
+    assert "begin a draft" in editor.get("/people?id=user-1").text
+    page = editor.get("/integrations/production?tab=events").text
+    fields = {"csrf": token(editor), "tab": "events", "go": "save", "events.all": "on"}
+    fields["mark"] = re.search(r'name="mark" value="([^"]*)"', page)[1]
+    fields |= {"events.TRANSACTION_PROCESSED.name": "Payment", "events.TRANSACTION_PROCESSED.on": "on"}
+    assert editor.post("/integrations/production?tab=events", data=fields).status_code == 303
+    assert "Explain with your draft" in editor.get("/people?id=user-1").text
+    text = text_of(editor.get(DRAFTED).text)
+    assert "With your draft would be sent as Payment" in text
+    assert "With your draft the same: would be sent as SUBSCRIPTION_RENEWED" in text
+    assert "user-1" not in text
+    assert len(stack.arrived()) == 1
+
+
+def test_a_draft_is_of_who_made_it(console):
+    """Whoever has none, or may have none, sees no decisions of another's, whatever the address says."""
+    for role in Role:
+        text = text_of(console.browser(role).get(DRAFTED).text)
+        assert "With your draft" not in text
+        assert ("begin a draft" in text) == (role is not Role.VIEWER)
+
+
+def test_a_draft_with_errors_is_said_to_have_them(console, stack):
+    """The timeline is there all the same."""
+    editor = console.browser(Role.EDITOR)
+    (login,) = {one.session.login for one in _sessions(stack) if one.session.role == Role.EDITOR}
+    Desk(stack.parts).start(login, "[integrations.production]\nregion = 'mars'\n", 1)
+    text = text_of(editor.get(DRAFTED).text)
+    assert "Your draft has errors" in text
+    assert "Timeline" in text
+
+
+def _sessions(stack):
+    return Sessions(stack.parts.redis).list()

@@ -106,6 +106,19 @@ def test_person_shows_the_timeline_newest_first_and_where_each_property_comes_fr
     assert "plan" in text
 
 
+def test_person_says_what_a_draft_would_make_of_each_event(stack, tmp_path):
+    """With --file: beside what became of an event, what the file would make of it; nothing is sent."""
+    stack.deliver(event(1, "SUBSCRIPTION_STARTED"), event(2, "SUBSCRIPTION_RENEWED", user_id="user-1"))
+    draft = tmp_path / "draft.toml"
+    draft.write_text(stack.path.read_text().replace('"*" = true', '"*" = true\nSUBSCRIPTION_STARTED = "Started"'))
+    text = relay(stack, "person", "user-1", "--file", str(draft)).stdout
+    assert "production  ≠ would be sent as Started" in text
+    assert "production  = would be sent as SUBSCRIPTION_RENEWED" in text
+    drafted = json.loads(relay(stack, "person", "user-1", "--file", str(draft), "--json").stdout)["drafted"]
+    assert [one["differs"] for found in drafted.values() for one in found] == [False, True]
+    assert len(stack.arrived()) == 2
+
+
 def test_person_is_found_by_every_identifier_and_transfers_are_followed(stack):
     """Customer.io id, e-mail in any case, anonymous id, the user they became."""
     stack.deliver(
