@@ -139,6 +139,11 @@ class Integration(_Discreet, frozen=True):
             return self.events[code]
         return code if self.default_event else None
 
+    def with_every_event(self) -> "Integration":
+        """The same without its event filter: for an event that somebody chose to send all the same."""
+        named = {code: code if name is None else name for code, name in self.events.items()}
+        return msgspec.structs.replace(self, events=named, default_event=True)
+
     def rule(self, code: str) -> tuple[str, int]:
         """The dotted key that decided `sent_name`, and its line; `("", 0)`: the file is silent."""
         prefix = f"integrations.{self.name}.events."

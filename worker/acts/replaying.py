@@ -14,13 +14,16 @@ from worker.dead.fates import Fates
 from worker.dead.letter import Letter
 from worker.errors import OperatorError
 from worker.history.archive import ArchivedFates, ArchivedScan
-from worker.history.backfill import Backfill, Wanted
+from worker.history.backfill import Backfill, Plan, Wanted
+from worker.history.find import Found
 from worker.history.people import Known
-from worker.history.scan import Scan
+from worker.history.scan import Scan, Span
+from worker.history.sentences import NOT_SENT
 from worker.process.wording import several
 from worker.replay.job import Job, JobKind, JobState
 from worker.replay.survey import Survey, Surveyor
 from worker.store.archive import Archive
+from worker.store.stream import Lane
 
 _PREFIXES: Final[dict[JobKind, str]] = {"letters": "replay", "events": "replay", "people": "resync", "edits": "edit"}
 _VERBS: Final[dict[JobState, str]] = {"paused": "pause", "running": "resume", "aborted": "abort"}
@@ -68,6 +71,54 @@ def replay_events(parts: Relay, name: str, chosen: Chosen, meant: str, rate: flo
     job = new_job("events", doer, meant, [name], len(chosen.ids), rate)
     parts.jobs.start(job, chosen.ids, chosen.carried)
     return started(parts, job, "replay", doer, several(len(chosen.ids), "event"))
+
+
+class One(msgspec.Struct, frozen=True):
+    """One event that is to be sent into an integration again, and what that would do; `off_too`: although it is off."""
+
+    plan: Plan
+    chosen: Chosen
+    off_too: bool
+
+
+def look_at_one(parts: Relay, name: str, found: Found) -> One:
+    """What sending one retained event into an integration would do, whatever became of it.
+
+    An event that the filter has off is sent as well, under its code: somebody chose just this one.
+
+    Raises:
+        OperatorError: there is no such integration of its source, it is in shadow, or the event would not be sent.
+    """
+    known = parts.integrations.integrations.get(name)
+    if known is None or known.source != found.source:
+        there = ", ".join(one.name for one in parts.integrations.of_source(found.source)) or "none"
+        raise OperatorError(f"no integration {name!r} takes this event; there are: {there}")
+    refuse_in_shadow(known)
+    received_ms = found.event.received_ms
+    wanted = Wanted(Span(received_ms, received_ms), only="all", entry=found.entry_id)
+    lane, silent = Lane(found.source, name, found.shard), parts.suppressed.people()
+    for off_too in (False, True):
+        mapper = parts.mapper(known.with_every_event() if off_too else known)
+        work = Backfill(Scan(parts.redis), Fates(parts.redis), mapper, silent, wanted, parts.layout)
+        chosen = Chosen(list(work.chosen([lane])), work.carried)
+        if "event_off" not in work.plan.filtered:
+            break
+    plan = work.plan
+    if plan.waiting:
+        raise OperatorError(f"this event waits for {name}, and is delivered by itself")
+    if not plan.would_send:
+        why = ", ".join(NOT_SENT.get(reason, reason) for reason in (*plan.filtered, *plan.failing))
+        raise OperatorError(f"{name} would not send this event: {why or 'it is not kept any more'}")
+    return One(plan, chosen, off_too)
+
+
+def send_one(parts: Relay, name: str, one: One, doer: Doer) -> Job:
+    """Send that event into the integration again."""
+    meant = f"--integration {name} (one event{', which is off' if one.off_too else ''})"
+    job = new_job("events", doer, meant, [name], 1, 0)
+    job.off_too = int(one.off_too)
+    parts.jobs.start(job, one.chosen.ids, one.chosen.carried)
+    return started(parts, job, "replay", doer, "1 event")
 
 
 def survey_letters(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -18,6 +19,8 @@ from worker.cli.progress import busy
 from worker.cli.running import WAIT, Running
 
 if TYPE_CHECKING:
+    from worker.acts.record import Doer
+    from worker.app import Relay
     from worker.history.backfill import Only, Plan
     from worker.history.scan import Span
 
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 @click.option("--since", metavar="TIME", help="Received since: 30m, 2h, 3d, or 2026-01-31T08:00 (UTC).")
 @click.option("--until", metavar="TIME", help="Received before.")
 @click.option("--event", "events", multiple=True, metavar="CODE", help="Only this event code.", shell_complete=EVENTS)
+@click.option(
+    "--id", "ident", metavar="EVENT_ID", help="Only this event (see relay trace), even if the event filter has it off."
+)
 @click.option("--person", default="", metavar="ID", help="Only events that name this person.")
 @click.option(
     "--only",
@@ -58,6 +64,7 @@ def replay(
     since: str | None,
     until: str | None,
     events: tuple[str, ...],
+    ident: str | None,
     person: str,
     only: str,
     rate: float,
@@ -74,6 +81,7 @@ def replay(
     \b
     relay replay --integration production --dry-run
     relay replay --integration production --event RENEWAL_DISABLED --since 2d -m "was off by mistake"
+    relay replay --integration production --id 7/1764115200000-0
 
     Runs as a job of the workers, behind live events, in each person's order; Ctrl-C ends only the watching. ULIDs stay:
     what Customer.io has is not repeated. Exit 1 when events failed or the job was aborted.
@@ -82,6 +90,11 @@ def replay(
     from worker.history.backfill import Wanted
 
     parts = open_parts()
+    if ident is not None:
+        if since or until or events or person or with_archive:
+            raise click.UsageError("--id is one event: leave out --since, --until, --event, --person and --archive")
+        _send_one(parts, name, ident, Running(dry_run, yes, wait, as_json, None), acting(by, message))
+        return
     wanted = Wanted(_span(since, until), frozenset(events), person, cast("Only", only))
     known = parts.integrations.integrations
     if name not in known:
@@ -96,6 +109,29 @@ def replay(
     running = Running(dry_run, yes, wait, as_json, plan)
     doer = acting(by, message)
     running.run(parts.jobs, len(chosen.ids), question, lambda: replay_events(parts, name, chosen, meant, rate, doer))
+
+
+def _send_one(parts: "Relay", name: str, ident: str, running: Running, doer: "Doer") -> None:
+    """One event, whatever became of it.
+
+    Raises:
+        OperatorError: it is not kept, or would not be sent.
+    """
+    from worker.acts.replaying import look_at_one, send_one
+    from worker.errors import OperatorError
+    from worker.history.room import open_history
+
+    kept = list(open_history(parts).finder.event(ident))
+    source = parts.integrations.integrations[name].source if name in parts.integrations.integrations else ""
+    found = next((one for one in kept if one.source == source), next(iter(kept), None))
+    if found is None:
+        raise OperatorError(f"no event of the id {ident} is kept: it was trimmed, or never received")
+    one = look_at_one(parts, name, found)
+    if not running.as_json:
+        off = f", which is off in {name}: under its code" if one.off_too else ""
+        say_hanging([*told(one.plan, name), f"It is {found.event.name}{off}."])
+    running = replace(running, plan=one.plan)
+    running.run(parts.jobs, 1, f"send this event to {name}?", lambda: send_one(parts, name, one, doer))
 
 
 def told(plan: "Plan", name: str, events: Iterable[str] = ()) -> list[str]:

@@ -5,15 +5,15 @@ import re
 from config.errors import ConfigError
 from config.integrations import Integrations, parse
 from worker.acts.record import Doer
-from worker.acts.replaying import Chosen, refuse_in_shadow, replay_events
+from worker.acts.replaying import look_at_one, send_one
 from worker.app import Relay
+from worker.console.access.places import local_path
 from worker.console.access.roles import Permission
 from worker.console.drafting import Desk
 from worker.console.page import Page
 from worker.console.personal import personal
 from worker.console.telling import meaning, phrase
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
-from worker.dead.letter import letter_id
 from worker.history.explaining import explain_now
 from worker.history.find import Found
 from worker.history.room import open_history
@@ -57,14 +57,13 @@ class EventPage(Page):
     def post(self, visit: Visit) -> Reply:
         """Send it to one integration again, as a job."""
         ident, name = f"{visit.path['shard']}/{visit.path['entry']}", visit.entered("integration")
-        one = self._parts.integrations.integrations.get(name)
-        found = next((each for each in open_history(self._parts).finder.event(ident)), None) if one else None
-        if one is None or found is None or found.source != one.source:
+        known = name in self._parts.integrations.integrations
+        found = next(iter(open_history(self._parts).finder.event(ident)), None) if known else None
+        if found is None or found.source != self._parts.integrations.integrations[name].source:
             raise NoSuchPageError("That event is not kept, or there is no such integration.")
-        refuse_in_shadow(one)
-        chosen = Chosen([letter_id(name, found.shard, found.entry_id)])
-        job = replay_events(self._parts, name, chosen, f"--integration {name} (one event)", 0, Doer(visit.viewer.login))
-        return Redirect(f"/events/{ident}", f"{job.id} sends it to {name}; this page shows what became of it.")
+        job = send_one(self._parts, name, look_at_one(self._parts, name, found), Doer(visit.viewer.login))
+        back = local_path(visit.entered("back")) if visit.entered("back") else f"/events/{ident}"
+        return Redirect(back, f"{job.id} sends it to {name}; this page shows what became of it.")
 
     def _now(self, found: Found, config: Integrations) -> dict[str, tuple[str, str]]:
         """What would become of it now, by integration: the outcome and why."""

@@ -25,6 +25,8 @@ from worker.process.plain import plain
 from worker.purchasely.person import plain_name
 
 _LIMIT = 25
+# Why an event was not sent that a person may send all the same, or that may be sent by now.
+_SENDABLE = frozenset({"event_off", "late", "anonymous", "discarded", "disabled"})
 
 
 class PersonPage(Page):
@@ -79,6 +81,7 @@ class PersonPage(Page):
             "meaning": meaning,
             "now_is": _now_is,
             "phrase": phrase,
+            "sendable": _SENDABLE,
         }
         is_there = page.items or visit.asked("next") or facts["onward"] or facts["is_cut"]
         return Screen("person.html", facts, 200 if is_there else 404)

@@ -92,12 +92,12 @@ class Workshop:
         """The integration's mapping."""
         return self._mapper
 
-    def requests(self, lane: Lane, fill: Fill) -> Requests:
-        """The requests of one lease."""
-        silent = self._suppressed.people()
-        return Requests(
-            lane, self._mapper, self._sender, self._streams.states, fill, self._stop.asked, silent, self._spans
-        )
+    def requests(self, lane: Lane, fill: Fill, *, every_event: bool = False) -> Requests:
+        """The requests of one lease; `every_event`: without the event filter."""
+        silent, mapper = self._suppressed.people(), self._mapper
+        if every_event:
+            mapper = Mapper(mapper.integration.with_every_event(), self._tolerance_ms)
+        return Requests(lane, mapper, self._sender, self._streams.states, fill, self._stop.asked, silent, self._spans)
 
     def lease_renewal(self, lane: Lane, renew_job: Callable[[], None]) -> Callable[[str], bool]:
         """What prolongs a replay's lease, and the claim on its job with it."""

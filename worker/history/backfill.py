@@ -28,7 +28,7 @@ Only = Literal["missing", "shadowed", "all"]
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Which events: of which time, codes and person (empty: any). `only`: see `relay replay`.
+    """Which events: of which time, codes, person and entry (empty: any). `only`: see `relay replay`.
 
     What was settled in shadow is not missing: another sender delivered it then.
     """
@@ -37,6 +37,7 @@ class Wanted(msgspec.Struct, frozen=True):
     events: frozenset[str] = frozenset()
     person: str = ""
     only: Only = "missing"
+    entry: str = ""
 
 
 class Plan(msgspec.Struct):
@@ -174,6 +175,8 @@ class Backfill:
 
     def _is_meant(self, event: Event) -> bool:
         wanted = self._wanted
+        if wanted.entry not in ("", event.entry_id):
+            return False
         if wanted.events and event.name not in wanted.events:
             return False
         if not wanted.person:

@@ -139,4 +139,6 @@ def rule_of(integration: Integration, code: str, outcome: str, reason: str) -> t
         return name, (dotted, integration.lines.get(dotted, 0))
     if outcome == "filtered" and reason in _NOT_BY_THE_FILE:
         return name, ("", 0)
+    if outcome == "delivered":  # one that is off was sent all the same, as somebody chose
+        name = name or code
     return name, integration.rule(code)

@@ -26,7 +26,8 @@ class Job(msgspec.Struct):
     `due_ms` is when the rate allows the next letter, `behind_since_ms` since when live events leave it no turn (0: they
     do); `message` says what it waits for. `counts` has delivered, filtered:<reason>, dead (failed again), and gone (no
     dead letter any more when its turn came); of edits: edited, unchanged, unfit, gone. `edit` is what a job of edits
-    changes (JSON), until it ends: it may name people. `closed` jobs are summed up: nothing is left on the lanes.
+    changes (JSON), until it ends: it may name people. `off_too` 1: an event that the filter has off is sent as well, as
+    somebody chose just this one. `closed` jobs are summed up: nothing is left on the lanes.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Job(msgspec.Struct):
     left: int = 0
     kind: JobKind = "letters"
     edit: str = ""
+    off_too: int = 0
 
 
 def write_job(job: Job) -> dict[str, Any]:

@@ -141,7 +141,10 @@ class Serving:
             letters = DeadLetters(self._redis, self._settings.shards)
             return EditTurns(self._redis, job, integration, shard, letters, editor)
         shop, lane = self._workshop(known, stop), Lane(known.source, integration, shard)
-        requests, renew_both = shop.requests(lane, Fill(TURN_LETTERS)), shop.lease_renewal(lane, renew)
+        requests, renew_both = (
+            shop.requests(lane, Fill(TURN_LETTERS), every_event=bool(job.off_too)),
+            shop.lease_renewal(lane, renew),
+        )
         if job.kind == "people":
             people, states = self.lanes(PeopleLanes), self._streams.states
             parts = (shop.gate, renew_both, shop.holders, shop.bounds)

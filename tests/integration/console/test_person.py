@@ -16,9 +16,11 @@ RENEWS_MS = 1_797_760_800_000  # 20 December 2026
 
 
 @pytest.fixture
-def stack(tmp_path: Path, redis_url, customerio):
+def stack(tmp_path: Path, redis_url, customerio, monkeypatch):
     """A relay in which somebody has a subscription that renews, and an event that is off."""
     with opened(tmp_path, redis_url, customerio, console_login="link") as stack:
+        monkeypatch.setattr("worker.app.relay", lambda: stack.parts)
+        monkeypatch.setattr("worker.tasks.wake_job", lambda _, job_id: stack.jobs_woken.append(job_id))
         stack.restart(
             ('"*" = true', '"*" = true\nTRANSACTION_PROCESSED = false'),
             ("last_event = true", 'last_event = true\nnext_renewal_at = true\n\n[plans]\nmonthly = "P1M"'),
@@ -111,3 +113,36 @@ def test_a_draft_with_errors_is_said_to_have_them(console, stack):
 
 def _sessions(stack):
     return Sessions(stack.parts.redis).list()
+
+
+def test_an_event_that_is_off_is_sent_by_a_click(console, stack):
+    """An operator sends just this one, under its code, and sees it sent on the same page; others have no button."""
+    for role in (Role.VIEWER, Role.EDITOR):
+        assert "Send this one" not in console.browser(role).get("/people?id=user-1").text
+    operator = console.browser(Role.OPERATOR)
+    page = operator.get("/people?id=user-1").text
+    assert page.count("Send this one") == 1
+    (place,) = re.findall(r'<form method="post" action="(/events/[^"]+)"', page)
+    asked = {"csrf": token(operator), "integration": "production", "back": "/people?id=user-1"}
+    answer = operator.post(place, data=asked)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/people?id=user-1")
+    stack.work()
+    assert [one.name for one in stack.arrived()] == ["SUBSCRIPTION_RENEWED", "TRANSACTION_PROCESSED"]
+    page = operator.get("/people?id=user-1").text
+    assert "Send this one" not in page
+    assert "● Sent as TRANSACTION_PROCESSED, Customer.io 200" in text_of(page)
+    account = stack.account()  # the books balance
+    assert (account.delivered, account.waiting) == (2, 0)
+    assert "one event, which is off" in operator.get("/history").text
+
+
+def test_what_may_not_be_sent_is_refused_with_a_reason(console, stack):
+    """A suppressed person's event, whoever presses: 409 and why."""
+    operator = console.browser(Role.OPERATOR)
+    (place,) = re.findall(r'<form method="post" action="(/events/[^"]+)"', operator.get("/people?id=user-1").text)
+    asked = {"csrf": token(operator), "act": "suppress"}
+    operator.post("/people?id=user-1", data=asked)
+    refused = operator.post(place, data={"csrf": token(operator), "integration": "production"})
+    assert refused.status_code == 409
+    assert "would not send this event: the person is suppressed" in text_of(refused.text)
+    assert len(stack.arrived()) == 1

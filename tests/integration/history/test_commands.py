@@ -119,6 +119,21 @@ def test_person_says_what_a_draft_would_make_of_each_event(stack, tmp_path):
     assert len(stack.arrived()) == 2
 
 
+def test_one_event_is_sent_again_by_its_id(stack):
+    """`relay replay --id`: what it would do, and that it is off; then a job of this one event."""
+    stack.restart(('"*" = true', '"*" = true\nSUBSCRIPTION_RENEWED = false'))
+    stack.deliver(event(1), event(2))
+    asked = ("replay", "--integration", "production", "--id", "event-1-SUBSCRIPTION_RENEWED")
+    shown = relay(stack, *asked, "--dry-run").stdout
+    assert "It is SUBSCRIPTION_RENEWED, which is off in production: under its code." in shown
+    assert "would be sent, to 1 person" in shown
+    assert relay(stack, *asked, "--since", "2d").returncode == 2
+    assert "no event of the id nothing is kept" in relay(stack, *asked[:-1], "nothing").stderr
+    assert relay(stack, *asked, "--yes", "--no-wait").returncode == 0
+    (job,) = stack.parts.jobs.page(2)
+    assert (job.kind, job.matched, job.off_too) == ("events", 1, 1)
+
+
 def test_person_is_found_by_every_identifier_and_transfers_are_followed(stack):
     """Customer.io id, e-mail in any case, anonymous id, the user they became."""
     stack.deliver(

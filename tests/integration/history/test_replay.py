@@ -8,8 +8,11 @@ import msgspec
 import pytest
 
 from tests.support.deadstack import SHARDS, event, opened
+from worker.acts.record import Doer
+from worker.acts.replaying import look_at_one, send_one
 from worker.cli.replay import told as in_words
 from worker.dead.fates import Fates
+from worker.errors import OperatorError
 from worker.history.backfill import Backfill, Plan, Wanted
 from worker.history.room import open_history
 from worker.history.scan import Scan
@@ -261,3 +264,21 @@ def test_an_event_of_the_past_whose_properties_are_refused_now_stays_delivered(s
     account = books(stack)
     assert (account.accepted, account.delivered, account.dead, account.properties) == (1, 1, 0, 1)
     assert [one.reason for one in stack.letters()] == ["properties_rejected"]
+
+
+def test_one_event_that_is_off_is_sent_by_its_id(stack, monkeypatch):
+    """By `relay replay --id`: this one alone, under its code; the filter holds for all others, the books balance."""
+    stack.deliver(event(1, "ACTIVATE"), event(2, "ACTIVATE", user_id="user-1"))
+    monkeypatch.setattr("worker.app.relay", lambda: stack.parts)
+    monkeypatch.setattr("worker.tasks.wake_job", lambda _, job_id: stack.jobs_woken.append(job_id))
+    (found,) = open_history(stack.parts).finder.event("event-1-ACTIVATE")
+    one = look_at_one(stack.parts, "production", found)
+    assert (one.off_too, one.plan.would_send, one.plan.matched) == (True, 1, 1)
+    job = send_one(stack.parts, "production", one, Doer("anna"))
+    stack.work()
+    assert stack.job(job.id).counts == {"delivered": 1}
+    assert [one.name for one in stack.arrived()] == ["ACTIVATE"]
+    assert (outcome(stack, "event-1-ACTIVATE"), outcome(stack, "event-2-ACTIVATE")) == ("delivered", "filtered")
+    assert stack.account().delivered == 1
+    with pytest.raises(OperatorError, match="no integration 'sandbox' takes this event; there are: production"):
+        look_at_one(stack.parts, "sandbox", found)
