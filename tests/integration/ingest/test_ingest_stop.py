@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import threading
-import time
 
 import pytest
 import redis
@@ -26,6 +25,14 @@ def stack(tmp_path, own_redis):
     made.stop()
 
 
+def start(stack, grace_s=600):
+    """Start the Procfile's web process; a stop that waits for the end of its grace time fails the test."""
+    command = procfile()["web"]
+    assert "graceful-shutdown 10" in command
+    stack.spawn("web", command.replace("graceful-shutdown 10", f"graceful-shutdown {grace_s}"))
+    stack.until_up("web")
+
+
 def lines(stack):
     return stack.log("web")
 
@@ -37,22 +44,20 @@ def wakes_sent(stack):
 
 def test_what_was_accepted_is_answered_and_woken(stack):
     """SIGTERM while Redis is slow: the answer still comes, the wake-ups are in the broker, the log has no traceback."""
-    stack.start("web")
+    start(stack)
     assert stack.post([{"event_id": f"first-{n}", "user_id": str(n)} for n in range(40)]).status_code == 200
     os.kill(stack.server._process.pid, signal.SIGSTOP)
     answers = []
     waiting = threading.Thread(target=lambda: answers.append(stack.post([{"event_id": "x", "user_id": "jeff"}])))
     waiting.start()
     elapse(0.3)
-    began_s = time.monotonic()
     os.killpg(stack.processes["web"].pid, signal.SIGTERM)
     elapse(0.3)
     os.kill(stack.server._process.pid, signal.SIGCONT)
     waiting.join()
-    code = stack.processes["web"].wait(20)
+    code = stack.processes["web"].wait(60)
     assert answers[0].status_code == 200
     assert answers[0].headers["connection"] == "close"
-    assert time.monotonic() - began_s < 8
     assert code in {0, -signal.SIGTERM}
     assert len(wakes_sent(stack)) == 4
     assert "Traceback" not in lines(stack)
@@ -62,7 +67,7 @@ def test_wake_ups_are_sent_before_the_end(stack, own_redis):
     """A slow broker, an answer and a stop at the same moment: whoever was to be woken is."""
     broker = own_redis()
     stack.env["RELAY_BROKER_URL"] = broker.url
-    stack.start("web")
+    start(stack)
     with redis.Redis.from_url(broker.url) as looking:
         looking.client_pause(1000)
         assert stack.webhook({"event_id": "a", "user_id": "jeff"}).status_code == 200
@@ -73,30 +78,24 @@ def test_wake_ups_are_sent_before_the_end(stack, own_redis):
 def test_a_broker_that_is_away_does_not_matter_to_the_sender(stack):
     """Events are stored and answered; the stop does not wait for it."""
     stack.env["RELAY_BROKER_URL"] = f"redis://127.0.0.1:{free_port()}/0"
-    stack.start("web")
+    start(stack)
     for number in range(8):
         assert stack.webhook({"event_id": str(number), "user_id": str(number)}).status_code == 200
-    began_s = time.monotonic()
     stack.kill("web", signal.SIGTERM)
-    assert time.monotonic() - began_s < 8
     assert "Traceback" not in lines(stack)
 
 
 def test_half_a_request_does_not_hold_up_the_stop_for_ever(stack):
     """A sender that never ends its request is let go at the end of the grace time, with a 503 and no traceback."""
-    hasty = procfile()["web"].replace("graceful-shutdown 10", "graceful-shutdown 1")
-    stack.spawn("web", hasty)
-    stack.until_up("web")
+    start(stack, grace_s=1)
     with socket.create_connection(("127.0.0.1", stack.web_port), timeout=30) as one:
         one.sendall(bearer("/v1/events/app", "Content-Length: 10") + b"{")
         elapse(0.2)
-        began_s = time.monotonic()
         os.killpg(stack.processes["web"].pid, signal.SIGTERM)
         reply = one.recv(65536)
     assert reply.startswith(b"HTTP/1.1 503")
     assert b"retry-after" in reply
-    stack.processes["web"].wait(20)
-    assert time.monotonic() - began_s < 8
+    stack.processes["web"].wait(60)
     assert "Traceback" not in lines(stack)
 
 
@@ -133,5 +132,5 @@ def test_it_starts_without_its_server(stack):
 
     until(lambda: status() == 503, "it listens")
     stack.server.start()
-    until(lambda: status() == 200, "it is ready", within_s=10)
+    until(lambda: status() == 200, "it is ready")
     assert "Traceback" not in lines(stack)
