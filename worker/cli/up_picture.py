@@ -84,7 +84,8 @@ def _doors(machine: "Machine") -> Iterator[str]:
     if machine.with_console:
         yield ""
         yield f"  console       {_link(machine)}"
-        yield "                logs you in once, within 30 minutes; later: relay console link"
+        yield "                logs you in once, within 30 minutes;"
+        yield "                later: relay console link"
 
 
 def _stores(machine: "Machine") -> Iterator[str]:
