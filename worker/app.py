@@ -38,6 +38,7 @@ from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
 from worker.store.layout import Layout, find_layout, write_layout
 from worker.store.processes import Process, Processes, Role
+from worker.store.refusals import REFUSALS, Refusals
 from worker.store.schema import note_schema
 from worker.store.stream import WAKE_MS, Lane, Streams, lanes_of
 from worker.store.suppression import Suppressed
@@ -147,12 +148,15 @@ class Relay:
         self._hand_on()
 
     def _hand_on(self) -> None:
-        """Add what this process counted of its requests to all that is known of them."""
-        counts = TRAFFIC.take()
+        """Add what this process counted of its requests, and of those it refused, to all that is known of them."""
+        counts, refused = TRAFFIC.take(), REFUSALS.take()
         try:
             self.counters.add(counts)
+            counts = {}
+            Refusals(self.redis).add(refused)
         except (redis.RedisError, OSError):
             TRAFFIC.give(counts)
+            REFUSALS.give(refused)
 
     def end(self) -> None:
         """Stop looking, and note that this process ends on purpose."""

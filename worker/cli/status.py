@@ -71,7 +71,7 @@ def read(parts: "Relay") -> dict[str, Any]:
         "processes": [_process(one, found) for one in found.processes],
     }
     if figures is None:
-        nothing: dict[str, Any] = {"items": [], "next": None, "sources": [], "near": [], "past": None}
+        nothing: dict[str, Any] = {"items": [], "next": None, "sources": [], "refused": [], "near": [], "past": None}
         return nothing | fleet | {"wrong": [NO_CONFIG, *wrong]}
     gone = [read_loss(name, counts) for name, counts in figures.intake.items()]
     sources = [{"source": name, **counts} for name, counts in figures.intake.items()]
@@ -92,6 +92,7 @@ def read(parts: "Relay") -> dict[str, Any]:
         "items": items,
         "next": None,
         "sources": sources,
+        "refused": ledger.refused(),
         "near": [bound.message for bound in near(figures.bounds)],
         **fleet,
         "wrong": [*wrong, *(one.message for one in gone if one.gone), *filter(None, [past.archive.message])],

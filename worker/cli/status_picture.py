@@ -15,11 +15,21 @@ from worker.cli.printing import count, several, span
 from worker.cli.watching import per_s
 from worker.dead.advice import HOLDS, hold_note, hold_steps
 from worker.process.plain import plain
+from worker.store.refusals import Refused
 
 COLOURS = {"live": "green", "held": "red", "off": "dim", "shadow": "cyan"}
 _MARKS = {"live": "● live", "held": "■ paused", "off": "○ off", "shadow": "◐ shadow"}
 _HEAD = ["INTEGRATION", "STATE", "LAST 15 MIN", "DELAY p50/p99", "WAITING", "FAILED", ""]
 _RECENT, _DELAY, _ARROW = 2, 3, 6
+# As `sender_refused` in docs/logs.md.
+_REFUSED = {
+    400: "no event",
+    401: "wrong secret",
+    404: "no such source",
+    413: "too large",
+    415: "compressed, or no JSON",
+    422: "no event",
+}
 _NONE = "\N{EN DASH}"
 _ROOMY = 100  # columns from which what happened lately is said in full
 
@@ -33,6 +43,7 @@ def picture(state: dict[str, Any], width: int = 80, now_ms: int = 0, rates: Rate
     lines = [text(line) for item in state["items"] for line in details(item)]
     lines += [text(message, style="red") for message in state["wrong"]]
     lines += [text(message, style="yellow") for message in state["near"]]
+    lines += [text(line, style="yellow") for line in _refused_lines(state["refused"])]
     lines += [text(_source_line(one)) for one in state["sources"]]
     if state["past"]:
         lines.append(text(_past_line(state["past"], now_ms)))
@@ -108,6 +119,17 @@ def _source_line(source: dict[str, Any]) -> str:
     if not source["conflicting"]:
         return line
     return f"{line}; {count(source['conflicting'])} stored under an event id that was in use for another event"
+
+
+def _refused_lines(refused: list[Refused]) -> Iterator[str]:
+    """Requests that the web doors refused within the hour: a line for each source."""
+    for source in sorted({one.source for one in refused}, key=lambda name: (not name, name)):
+        found = [one for one in refused if one.source == source]
+        total = several(sum(one.requests for one in found), "request")
+        causes = ", ".join(
+            f"{_REFUSED.get(one.status, 'not taken')} ({one.status}) {count(one.requests)}" for one in found
+        )
+        yield f"{source or 'no source of ours'}: {total} refused within the hour: {causes}"
 
 
 def _past_line(past: dict[str, Any], now_ms: int) -> str:

@@ -131,4 +131,6 @@ def build(parts: Relay, wake: Callable[[str, int], object] = send) -> Frame:
     else:
         rest.add_route("/metrics", Metrics(exposed))
     rest.add_route("/openapi.json", Description())
-    return Frame({"/webhooks/purchasely": Webhook(door), "/v1/events": Events(door)}, rest, meter=meter)
+    return Frame(
+        {"/webhooks/purchasely": Webhook(door), "/v1/events": Events(door)}, rest, meter=meter, refused=door.refused
+    )

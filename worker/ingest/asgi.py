@@ -98,7 +98,10 @@ Taker = Callable[[str, Headers, Body], Awaitable[bytes]]
 
 
 class Frame:
-    """An ASGI application. `takers`: by the path before the source's name; each answers 200 with what it returns."""
+    """An ASGI application. `takers`: by the path before the source's name; each answers 200 with what it returns.
+
+    `refused` is called with the source and the status of each request that is refused for what it is.
+    """
 
     def __init__(
         self,
@@ -106,11 +109,13 @@ class Frame:
         rest: "falcon.asgi.App[Request, Response]",
         answers: Answers | None = None,
         meter: Meter | None = None,
+        refused: Callable[[str, int], object] = lambda _source, _status: None,
     ) -> None:
         self._takers = takers
         self._rest = rest
         self._answers = answers or Answers()
         self._meter = meter or Meter()
+        self._refused = refused
         install(rest, self._answers)
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
@@ -150,11 +155,16 @@ class Frame:
         except GoneError:
             return
         except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - the outermost layer
-            answer = self._answers.to(fault, scope["path"])
+            answer = self._answer(fault, scope["path"], source)
         self._meter.add(before, answer.status, time.perf_counter() - began_s)
         length = (b"content-length", b"%d" % len(answer.body))
         await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
         await send({"type": "http.response.body", "body": answer.body})
+
+    def _answer(self, fault: BaseException, path: str, source: str) -> Answer:
+        if isinstance(fault, SenderError):
+            self._refused(source, fault.status)
+        return self._answers.to(fault, path)
 
     async def _serve_rest(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         scope["query_string"] = b""  # no route has a query; one that is not UTF-8 would be an error

@@ -21,6 +21,7 @@ from worker.process.eventlog import EventLog
 from worker.store.async_cluster import AsyncCluster
 from worker.store.connect import open_async
 from worker.store.layout import Layout, tell_shards
+from worker.store.refusals import REFUSALS
 from worker.store.stream import WAKE_MS
 
 log = EventLog(__name__)
@@ -73,6 +74,10 @@ class Door:
             if not self.sources:
                 raise NotStoredError("no_configuration") from None
             raise SenderError(404, "Unknown source", "no source of this name is configured") from None
+
+    def refused(self, name: str, status: int) -> None:
+        """Count a refused request; a source that is not configured has no name, since anybody may choose it."""
+        REFUSALS.add(name if name in self.sources else "", status)
 
     def adopt(self, integrations: Integrations) -> None:
         """Serve another configuration from now on; its groups exist already."""

@@ -22,6 +22,7 @@ from worker.ledger.recent import Delays, recent_delays
 from worker.ledger.trends import Trend, trend
 from worker.revisions.live import EMPTY
 from worker.store.keys import CERTIFICATES
+from worker.store.refusals import Refusals, Refused
 from worker.store.samples import Samples
 from worker.store.stream import lanes_of
 from worker.store.tally import Tallies, tally_all
@@ -85,7 +86,7 @@ class Ledger:
     def needs_of(self, figures: Figures, findings: Iterable[Finding]) -> list[Need]:
         """The same, of figures that are read already and what an audit found, if there was one."""
         now_ms = time.time_ns() // 1_000_000
-        return needs(figures, findings, now_ms, self.trends(now_ms), self._certificates())
+        return needs(figures, findings, now_ms, self.trends(now_ms), self._certificates(), self.refused())
 
     def trends(self, now_ms: int) -> dict[str, Trend]:
         """What is unusual about each integration that takes events."""
@@ -93,6 +94,10 @@ class Ledger:
         samples = Samples(self._redis)
         day, week = samples.series(names, "24h", now_ms), samples.series(names, "7d", now_ms)
         return {name: trend(day[name], week[name], self._settings.alert_silent_h) for name in names}
+
+    def refused(self) -> list[Refused]:
+        """Requests of senders that were refused within the hour."""
+        return Refusals(self._redis).of_last_hour()
 
     def _certificates(self) -> dict[str, int]:
         found: Any = self._redis.hgetall(CERTIFICATES)

@@ -18,8 +18,11 @@ from worker.ledger.losses import read_loss
 from worker.ledger.metrics import Figures
 from worker.ledger.trends import Trend
 from worker.process.wording import count, several, span
+from worker.store.refusals import Refused
 
-Kind = Literal["held", "late", "failing", "silent", "bound", "absent", "lost", "books", "expiring", "archive", "config"]
+Kind = Literal[
+    "held", "late", "failing", "silent", "refused", "bound", "absent", "lost", "books", "expiring", "archive", "config"
+]
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 # Time to have a certificate renewed, and then to worry.
@@ -29,6 +32,8 @@ _URGENT_MS: Final = 3 * 86_400_000
 PATIENCE_MS: Final = 5 * 60_000
 # So far behind without a hold it does not catch up by itself.
 LATE_MS: Final = 10 * 60_000
+# Fewer requests with a wrong secret in an hour may be a mistake of a person who tries something.
+REFUSED_LEAST: Final = 10
 _HOLDS: Final = {str(kind): advice for kind, advice in HOLDS.items()}
 
 
@@ -54,8 +59,9 @@ def needs(
     now_ms: int,
     trends: Mapping[str, Trend] = _NONE,
     certificates: Mapping[str, int] = _NONE,
+    refused: Iterable[Refused] = (),
 ) -> list[Need]:
-    """All needs, the urgent ones first; `certificates` says when each ends (Unix ms)."""
+    """All needs, the urgent ones first; `certificates` says when each ends (Unix ms), `refused` is of an hour."""
     found = [
         *(_hold(account, now_ms) for account in figures.accounts),
         *(_late(account) for account in figures.accounts),
@@ -65,6 +71,7 @@ def needs(
         *_bounds(figures),
         _archive(figures),
         *_trends(trends),
+        *_refusals(refused),
         *_certificates(certificates, now_ms),
     ]
     return sorted((need for need in found if need is not None), key=lambda need: not need.urgent)
@@ -214,6 +221,17 @@ def _trends(trends: Mapping[str, Trend]) -> Iterator[Need]:
                 f"nothing was received for {name} in {hours}, where there usually is something",
                 "look at the sender, and at the webhook's address and secret in Purchasely",
                 name,
+            )
+
+
+def _refusals(refused: Iterable[Refused]) -> Iterator[Need]:
+    for one in refused:
+        if one.source and one.status == 401 and one.requests >= REFUSED_LEAST:
+            yield Need(
+                f"refused:{one.source}",
+                "refused",
+                f"{several(one.requests, 'request')} for {one.source} had a wrong secret within the hour, and got 401",
+                "compare the webhook's secret, or the sender's token, with those of the source; senders try again",
             )
 
 

@@ -70,6 +70,7 @@ relay:counters                       hash    requests to Customer.io by answer a
                                              fields an integration; nobody
 relay:alerts                         hash    target and need -> what was sent of it; a field a need; its end
 relay:alerts:lease                   string  token of who looks after the alerts; 1; expires, or its holder
+relay:{refused}:<ten minutes>        hash    status and source -> requests refused; a few; expires after 70 minutes
 relay:certificates                   hash    certificate -> when it ends (ms); a few; each look
 relay:{S}:layout                     hash    the epoch whose appends the shard takes; while shards grow also closed,
                                              open:<integration>, barrier:<source>; some 10 fields; nobody
@@ -144,6 +145,11 @@ def hold_key(integration: str) -> str:
 def arrivals_key(kind: str, source: str) -> str:
     """A part of the counts of a source's event codes; all of them in one slot."""
     return f"relay:{{arrivals}}:{kind}:{source}"
+
+
+def refused_key(ten_minutes: int) -> str:
+    """Refused requests of ten minutes; all of them in one slot."""
+    return f"relay:{{refused}}:{ten_minutes}"
 
 
 def job_key(job_id: str, kind: str = "job") -> str:

@@ -6,6 +6,7 @@ from rich.console import Console
 from tests.support.screens import WIDTHS, same_screen
 from worker.cli.status_picture import picture
 from worker.store.holds import Hold
+from worker.store.refusals import Refused
 
 NOW_MS = 1_764_115_200_000
 
@@ -54,6 +55,7 @@ STATE = {
         ),
     ],
     "sources": [{"source": "app", "accepted": 1_204_118, "duplicates": 31, "conflicting": 0, "lost": 0}],
+    "refused": [Refused("app", 401, 1_204), Refused("app", 422, 2), Refused("", 404, 1)],
     "near": [],
     "past": None,
     "revision": "7",
@@ -80,7 +82,13 @@ def test_the_picture_fits_its_width(width):
 
 def test_without_a_configuration_the_processes_are_shown():
     """What to do is said, and which processes are there: that is what one asks before the first configuration."""
-    empty = STATE | {"items": [], "sources": [], "revision": "", "wrong": ["no configuration yet: write one"]}
+    empty = STATE | {
+        "items": [],
+        "sources": [],
+        "refused": [],
+        "revision": "",
+        "wrong": ["no configuration yet: write one"],
+    }
     assert drawn(empty, 80).splitlines() == [
         "no configuration yet: write one",
         "revision none; processes alive: 1 beat, 1 web, 1 worker (2 worker children)",

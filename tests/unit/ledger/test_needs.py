@@ -14,6 +14,7 @@ from worker.ledger.trends import Trend
 from worker.store.archive_state import ArchiveState
 from worker.store.holds import Hold
 from worker.store.processes import Process
+from worker.store.refusals import Refused
 
 NOW_MS = 1_760_000_000_000
 MINUTE_MS = 60_000
@@ -71,6 +72,15 @@ def test_who_is_far_behind_and_not_held_needs_somebody():
         {"hold": Hold("unreachable", "relay", NOW_MS, 3, 0, 503, "")},
     ):
         assert needs(figures(accounts=[msgspec.structs.replace(behind, **change)]), [], NOW_MS) == []
+
+
+def test_senders_with_a_wrong_secret_need_somebody():
+    """Where the source is ours and it goes on; what is refused for another cause, or of no source of ours, is not."""
+    (need,) = needs(figures(), [], NOW_MS, refused=[Refused("app", 401, 35)])
+    assert (need.key, need.kind, need.urgent) == ("refused:app", "refused", False)
+    assert need.message == "35 requests for app had a wrong secret within the hour, and got 401"
+    for harmless in (Refused("app", 401, 9), Refused("app", 422, 35), Refused("", 401, 35)):
+        assert needs(figures(), [], NOW_MS, refused=[harmless]) == []
 
 
 def test_a_refused_key_needs_somebody_at_once_and_a_hold_by_hand_is_not_urgent():
