@@ -393,8 +393,20 @@ def _redis_may_be_away() -> Iterator[None]:
         log.warning("redis_away", fault=type(fault).__name__)
 
 
+def _refuse_to_start(error: RelayError) -> None:
+    """Say why: in the log of a worker or beat, to the person who runs a command."""
+    process = next((name for name in ("worker", "beat") if name in sys.argv), "")
+    if process:
+        configure(process)
+    for line in error.lines if isinstance(error, OperatorError) else [str(error)]:
+        if process:
+            log.critical("cannot_start", message=line)
+        else:
+            sys.stderr.write(f"relay: {line}\n")
+
+
 try:
     configure_app()
 except RelayError as error:
-    sys.stderr.write(f"relay: {error}\n")
+    _refuse_to_start(error)
     raise SystemExit(2) from None

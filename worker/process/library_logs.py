@@ -58,6 +58,9 @@ _KNOWN: dict[tuple[str, str], Callable[[tuple[object, ...]], Event]] = {
     ("celery.worker.consumer.consumer", "consumer: Cannot connect"): lambda args: Event(
         "broker_away", {"address": args[0], "message": " ".join(str(args[2]).split())}
     ),
+    ("celery.beat", "beat: Connection error"): lambda args: Event(
+        "broker_away", {"fault": type(args[0]).__name__, "message": f"Trying again in {args[1]} seconds"}
+    ),
 }
 NAMES = frozenset(  # what the log may hold besides the relay's own names
     {

@@ -128,6 +128,12 @@ def test_the_level_is_kept_and_libraries_are_quiet(made):
             ("redis://h:1//", ConnectionRefusedError("x"), "Trying again in 2.00 seconds... (1/100)\n"),
             'broker_away address=redis://h:1// message="Trying again in 2.00 seconds... (1/100)"',
         ),
+        (
+            "celery.beat",
+            "beat: Connection error: %s. Trying again in %s seconds...",
+            (ConnectionRefusedError("x"), 4.0),
+            'broker_away fault=ConnectionRefusedError message="Trying again in 4.0 seconds"',
+        ),
         ("kombu", "two\nlines", (), 'library_message message="two lines"'),
         (
             "py.warnings",
