@@ -12,9 +12,9 @@ from rich.text import Text
 
 from worker.cli.columns import columns, fitted
 from worker.cli.printing import count, several, span
-from worker.cli.watching import per_s
 from worker.dead.advice import HOLDS, hold_note, hold_steps
 from worker.process.plain import plain
+from worker.process.wording import per_s
 from worker.store.refusals import Refused
 
 COLOURS = {"live": "green", "held": "red", "off": "dim", "shadow": "cyan"}

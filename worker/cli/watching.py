@@ -78,12 +78,3 @@ class Rates:
         }
         self._looked_s, self._counts = now_s, dict(counts)
         return found
-
-
-def per_s(rate: float) -> str:
-    """A rate for people.
-
-    >>> per_s(0), per_s(2.345), per_s(1234)
-    ('0/s', '2.3/s', '1,234/s')
-    """
-    return f"{rate:.1f}/s" if 0 < rate < 10 else f"{rate:,.0f}/s"

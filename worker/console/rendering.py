@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from worker.process.plain import plain
-from worker.process.wording import count, several, span
+from worker.process.wording import count, per_s, several, span
 
 # Longer names of events are cut on a page; the whole one is their title.
 _NAME_CHARS = 60
@@ -29,7 +29,16 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._env.filters |= {"count": count, "span": span, "moment": moment, "day": day, "plain": plain, "code": code}
+        self._env.filters |= {
+            "count": count,
+            "span": span,
+            "moment": moment,
+            "day": day,
+            "plain": plain,
+            "code": code,
+            "minute": minute,
+            "per_second": per_s,
+        }
         self._env.globals |= {"several": several, "asset": asset_path, **always}
 
     def render(self, template: str, facts: Mapping[str, Any]) -> bytes:
@@ -49,6 +58,18 @@ def moment(at_ms: int | None) -> Markup:
 def day(at_ms: int | None) -> Markup:
     """The same as a day alone."""
     return _time(at_ms, "%-d %b %Y", "day")
+
+
+def minute(at_ms: int) -> str:
+    """A time as the value of a field of a form, in UTC; the page's script shows it in the reader's own zone.
+
+    >>> minute(1_764_115_200_000)
+    '2025-11-26T00:00'
+    """
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M")
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def _time(at_ms: int | None, shape: str, kind: str) -> Markup:

@@ -9,7 +9,7 @@ from worker.console.failure import FailurePage, LetterPage
 from worker.console.failures import FailuresPage
 from worker.console.history import ExportPage, HistoryPage, RevisionPage
 from worker.console.integration import IntegrationPage
-from worker.console.jobs import JobsPage
+from worker.console.jobs import JobPage, JobsPage
 from worker.console.overview import OverviewPage
 from worker.console.page import Page
 from worker.console.person import PersonPage
@@ -39,6 +39,7 @@ def pages(parts: Relay) -> dict[str, Page]:
         "/failures/{number}": FailurePage(parts),
         "/letters/{letter}": LetterPage(parts),
         "/jobs": JobsPage(parts),
+        "/jobs/{job}": JobPage(parts),
         "/history": HistoryPage(parts),
         "/history/export": ExportPage(parts),
         "/history/{number}": RevisionPage(parts),

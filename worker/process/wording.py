@@ -37,3 +37,12 @@ def span(milliseconds: float) -> str:
             rest = seconds % size_s // part_s
             return f"{seconds // size_s} {large}" + (f" {rest} {small}" if rest else "")
     raise AssertionError("a minute and more is covered above")
+
+
+def per_s(rate: float) -> str:
+    """A rate for people.
+
+    >>> per_s(0), per_s(2.345), per_s(1234)
+    ('0/s', '2.3/s', '1,234/s')
+    """
+    return f"{rate:.1f}/s" if 0 < rate < 10 else f"{rate:,.0f}/s"

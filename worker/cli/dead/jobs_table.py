@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from worker.cli.columns import columns, fitted
 from worker.cli.dead.follow import outcome
 from worker.cli.printing import count, span
-from worker.cli.watching import per_s
+from worker.process.wording import per_s
 
 if TYPE_CHECKING:
     from worker.dead.letter import Letter

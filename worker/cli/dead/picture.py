@@ -7,9 +7,9 @@ import click
 
 from worker.cli.columns import columns, fitted, sparkline
 from worker.cli.printing import count, several, span
-from worker.cli.watching import per_s
 from worker.dead.advice import what_is_wrong
 from worker.dead.groups import HOURS, Group, where
+from worker.process.wording import per_s
 
 _DAY_MS = 86_400_000
 _BESIDE = 100  # columns from which the next steps are beside each other
