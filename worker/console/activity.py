@@ -1,5 +1,6 @@
-"""Activity: the newest events of everybody, searched by code, outcome and integration."""
+"""Activity: the newest events of everybody, searched by event id, person, code, outcome, integration and time."""
 
+import time
 from urllib.parse import urlencode
 
 from config.catalogue import catalogue
@@ -8,10 +9,14 @@ from worker.console.page import Page
 from worker.console.personal import personal
 from worker.console.telling import meaning, phrase
 from worker.console.visit import Redirect, Reply, Screen, Visit
+from worker.dead.filters import read_time_ms
 from worker.history.activity import Wanted
 from worker.history.room import cursor_of, open_history
+from worker.history.scan import Span
 
 _LIMIT = 40
+_MINUTE_MS = 60_000
+_FIELDS = ("id", "person", "code", "outcome", "integration", "from", "to")
 _BUDGET_S = 0.1
 LOOK_S = 0.08
 """How long a page looks for one event or person before it says that there is more to look through, seconds."""
@@ -28,23 +33,33 @@ class ActivityPage(Page):
 
     def get(self, visit: Visit) -> Reply:
         """A page of events, and the form that narrows it."""
-        room = open_history(self._parts)
-        wanted = Wanted(visit.asked("code"), _one_of(visit.asked("outcome"), OUTCOMES), visit.asked("integration"))
+        everything = bool(visit.asked("all"))
+        room = open_history(self._parts, budget_s=WHOLE_S if everything else LOOK_S)
+        wanted, unread = _wanted(visit)
         try:
             found = room.activity(wanted, _LIMIT, visit.asked("next") or None, _BUDGET_S)
         except ValueError:
             return Redirect("/activity")
-        narrowed = {"code": wanted.code, "outcome": wanted.outcome, "integration": wanted.integration}
-        older = {**narrowed, "next": cursor_of(found.last)} if found.more and found.last else {}
+        narrowed = {name: visit.asked(name).strip() for name in _FIELDS if visit.asked(name).strip()}
+        kept = {**narrowed, "all": "yes"} if everything else narrowed
+        older = {**kept, "next": cursor_of(found.last)} if found.more and found.last else {}
         facts = {
             "found": found,
             "wanted": wanted,
             "codes": sorted(catalogue().events),
             "outcomes": OUTCOMES,
             "integrations": list(self._parts.integrations.integrations),
-            "older": f"/activity?{urlencode({k: v for k, v in older.items() if v})}" if older else "",
+            "asked": {name: visit.asked(name).strip() for name in _FIELDS},
+            "unread": unread,
+            "address": f"/activity?{urlencode(kept)}" if kept else "/activity",
+            "older": f"/activity?{urlencode(older)}" if older else "",
+            "onward": f"/activity?{urlencode({**narrowed, 'all': 'yes'})}"
+            if wanted.is_of_one and not everything
+            else "",
+            "is_cut": wanted.is_of_one and room.scan.is_cut,
+            "looked_at": room.scan.looked_at if wanted.is_of_one else found.looked_at,
             "is_first": not visit.asked("next"),
-            "is_narrowed": any(narrowed.values()),
+            "is_narrowed": bool(narrowed),
             "since_ms": room.since_ms,
             "personal": personal(self._parts, visit, "activity", "the list"),
             "meaning": meaning,
@@ -69,6 +84,24 @@ class FindPage(Page):
         if first is not None:
             return Redirect(f"/events/{first.shard}/{first.entry_id}")
         return Redirect(f"/people?{urlencode({'id': ident, **({'all': 'yes'} if everything else {})})}")
+
+
+def _wanted(visit: Visit) -> tuple[Wanted, list[str]]:
+    """What is looked for, and which fields of the time could not be read."""
+    bounds: dict[str, int] = {}
+    unread = []
+    now_ms = time.time_ns() // 1_000_000
+    for name in ("from", "to"):
+        if text := visit.asked(name).strip():
+            try:
+                bounds[name] = read_time_ms(text, now_ms)
+            except ValueError:
+                unread.append(name)
+    until_ms = bounds["to"] + _MINUTE_MS - 1 if "to" in bounds else None  # a field of a form has whole minutes
+    span = Span(bounds.get("from"), until_ms)
+    outcome = _one_of(visit.asked("outcome"), OUTCOMES)
+    code, integration = visit.asked("code").strip(), visit.asked("integration")
+    return Wanted(code, outcome, integration, visit.asked("id").strip(), visit.asked("person").strip(), span), unread
 
 
 def _one_of(text: str, choices: dict[str, str]) -> str:

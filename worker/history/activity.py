@@ -1,12 +1,12 @@
-"""Activity: the newest events of all streams, with what became of each; searched within a budget of time."""
+"""Activity: the newest events of all streams, or those of one id or person; searched within a budget of time."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from worker.history.find import Found
-from worker.history.scan import Row, Scan
+from worker.history.scan import ALWAYS, Row, Scan, Span
 from worker.history.timeline import Spot, spot
 from worker.history.trace import Trace, Tracer
 from worker.purchasely.event import read_event
@@ -18,11 +18,22 @@ _FIRST, _PAGE = 10, 100
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Which events are looked for: by code, by outcome in an integration (of any, if none is named)."""
+    """Which events are looked for: by code, by outcome in an integration (of any, if none is named).
+
+    Or by an event's id (as `Finder.event` takes it), by a person, by when they were received. Empty: any.
+    """
 
     code: str = ""
     outcome: str = ""
     integration: str = ""
+    event_id: str = ""
+    person: str = ""
+    span: Span = ALWAYS
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether an id or a person is looked for: of these there are few events."""
+        return bool(self.event_id or self.person)
 
     def takes(self, trace: Trace) -> bool:
         """Whether what became of an event is what is looked for."""
@@ -52,12 +63,16 @@ def activity(
     after: Spot | None = None,
     budget_s: float = 1.0,
     clock: Callable[[], float] = time.monotonic,
+    chosen: Iterable[Found] | None = None,
 ) -> Activity:
-    """The newest events that come after a spot in the timeline; stops when the page is full or the time is up."""
+    """The newest events that come after a spot in the timeline; stops when the page is full or the time is up.
+
+    `chosen`: of these only, newest first, instead of those of the streams.
+    """
     ends_s = clock() + budget_s
     items: list[Trace] = []
     looked_at, last = 0, after
-    for run in _runs(scan, streams, after):
+    for run in _runs(scan, streams, after, wanted.span) if chosen is None else [iter(chosen)]:
         for found in run:
             if len(items) == limit or (looked_at >= limit and clock() > ends_s):
                 return Activity(items, looked_at, _ms(last), last, more=True)
@@ -73,13 +88,15 @@ def _ms(last: Spot | None) -> int:
     return -last[0] if last else 0
 
 
-def _runs(scan: Scan, streams: Mapping[str, tuple[str, int]], after: Spot | None) -> Iterator[Iterator[Found]]:
+def _runs(
+    scan: Scan, streams: Mapping[str, tuple[str, int]], after: Spot | None, span: Span
+) -> Iterator[Iterator[Found]]:
     """Events of all streams in order, newest first, in runs of what is known to be complete."""
-    at = dict.fromkeys(streams, f"{-after[0]}" if after else "+")
+    at = dict.fromkeys(streams, f"{-after[0]}" if after else span.last)
     waiting: list[tuple[Spot, str, Row]] = []
     page = _FIRST
     while at:
-        replies = scan.ask_all([("XREVRANGE", key, end, "-", "COUNT", page) for key, end in at.items()])
+        replies = scan.ask_all([("XREVRANGE", key, end, span.first, "COUNT", page) for key, end in at.items()])
         frontier = (0, 0)  # older ones may still come from a stream whose page was full
         for key, rows in zip(list(at), replies, strict=True):
             source, shard = streams[key]

@@ -20,6 +20,7 @@ from worker.history.find import Finder, Found, Place, place_of
 from worker.history.scan import Scan
 from worker.history.timeline import Known, PropertyValue, Spot, Timeline, known_of, spot
 from worker.history.trace import AtRevision, Trace, Tracer
+from worker.purchasely.person import plain_name
 from worker.store.dedup import bucket_s, received_again, shards_that_know, with_each_id_once
 from worker.store.entry_id import received_ms
 from worker.store.holds import Hold
@@ -153,13 +154,27 @@ class History:
         return PersonPage(sorted(names), items, properties, following, said, drafted)
 
     def activity(self, wanted: Wanted, limit: int, cursor: str | None = None, budget_s: float = 1.0) -> Activity:
-        """A page of the newest events of everybody.
+        """A page of the newest events of everybody, or of those that one id or person means.
 
         Raises:
             ValueError: the cursor is invalid.
         """
-        after = _read_cursor(cursor)
-        return activity(self.scan, self.finder.streams(), self.tracer, wanted, limit, after, budget_s)
+        after, chosen = _read_cursor(cursor), None
+        if wanted.is_of_one:
+            chosen = [one for one in self._of_one(wanted, after) if wanted.span.takes(one.event.received_ms)]
+        return activity(self.scan, self.finder.streams(), self.tracer, wanted, limit, after, budget_s, chosen=chosen)
+
+    def _of_one(self, wanted: Wanted, after: Spot | None) -> list[Found]:
+        """The events of an id, of a person, or of both, newest first."""
+        timeline = Timeline(self.finder)
+        names = timeline.names(wanted.person) if wanted.person else set[str]()
+        if not wanted.event_id:
+            return list(timeline.events(names, after))
+        found = [one for one in self.finder.event(wanted.event_id) if after is None or spot(one) > after]
+        if wanted.person:
+            known = {plain_name(name) for name in names}
+            found = [one for one in found if known & self.finder.names_of(one.source, one.event)]
+        return sorted(found, key=spot)
 
     def _known(self, events: list[Any], only: set[str]) -> dict[str, Known]:
         """What each integration knows of the person; of the identifiers that their events map to."""

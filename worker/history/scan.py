@@ -49,6 +49,10 @@ class Span(msgspec.Struct, frozen=True):
         """The last entry id that may be in it."""
         return _LAST if self.until_ms is None else f"{max(0, self.until_ms)}-18446744073709551615"
 
+    def takes(self, at_ms: int) -> bool:
+        """Whether a time is in it."""
+        return (self.since_ms or 0) <= at_ms and (self.until_ms is None or at_ms <= self.until_ms)
+
 
 ALWAYS = Span()
 

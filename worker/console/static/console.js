@@ -14,6 +14,19 @@ function localTimes(root) {
   }
 }
 
+// Fields of a time hold UTC in the address, the reader's own zone on the screen.
+function localFields() {
+  for (const field of document.querySelectorAll("input[type=datetime-local]")) {
+    const at = new Date(`${field.value}Z`);
+    field.defaultValue = field.value && new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  }
+  for (const zoned of document.querySelectorAll("[data-utc]")) zoned.hidden = true;
+}
+document.addEventListener("formdata", ({ target, formData }) => {
+  for (const { name, value } of target.querySelectorAll("input[type=datetime-local]"))
+    if (value) formData.set(name, new Date(value).toISOString().slice(0, 16));
+});
+
 // A menu or a notice closes with Escape, and the focus goes back to what opened it.
 document.addEventListener("keydown", (event) => {
   const open = event.key === "Escape" && event.target.closest("details.menu[open]");
@@ -64,30 +77,40 @@ function isEntered(field) {
 // A region with the focus, the pointer or something entered stays as it is, says that there is news if it can, and is
 // looked at again soon. Where it is no list, the pointer is at work on a link or a button only.
 const later = new Map();
+const KEYED = "tr[data-key]";
 
 function isInUse(region) {
   const news = region.querySelector("[data-news]");
   const isUsed = region.contains(document.activeElement)
-    || (news ? region.matches(":hover") : region.querySelector("a:hover, button:hover, summary:hover"))
+    || (news ? region.matches(":hover") || region.getBoundingClientRect().top < 0 : region.querySelector("a:hover, button:hover, summary:hover"))
     || [...region.querySelectorAll("input, textarea")].some(isEntered);
   if (!isUsed) return false;
-  if (news) news.hidden = false;
+  if (news && !region.querySelector(KEYED)) news.hidden = false;
   const name = region.dataset.live;
   clearTimeout(later.get(name));
   later.set(name, setTimeout(() => refresh([name]), 2000));
   return true;
 }
 
-// Somebody may have begun while the answer was on its way.
+// Somebody may have begun while the answer was on its way. Rows that are not moved are counted: "12 new ▲".
 document.addEventListener("htmx:beforeSwap", (event) => {
   const region = event.detail.target;
-  if (region.matches?.("[data-live]") && isInUse(region)) event.detail.shouldSwap = false;
+  if (!region.matches?.("[data-live]") || !isInUse(region)) return;
+  event.detail.shouldSwap = false;
+  const fresh = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
+  const rows = [...fresh.querySelectorAll(`#${region.id} ${KEYED}`)];
+  const known = new Set([...region.querySelectorAll(KEYED)].map((row) => row.dataset.key));
+  const count = rows.findIndex((row) => known.has(row.dataset.key));
+  if (!known.size || !rows.length || count === 0) return;
+  region.querySelector("[data-news]").hidden = false;
+  region.querySelector("[data-news] a").textContent = `${count < 0 ? `${rows.length}+` : count} new ▲`;
 });
 
-function refresh(names) {
+// `isNews`: something came just now, which a list counts even if its rows may not move.
+function refresh(names, isNews = false) {
   for (const region of document.querySelectorAll("[data-live]")) {
     if (names && !names.includes(region.dataset.live)) continue;
-    if (isInUse(region)) continue;
+    if (isInUse(region) && !(isNews && region.querySelector(KEYED))) continue;
     // the header says that nobody asked: the session of an open tab ends all the same when its person is away
     const headers = { "X-Relay-Live": "1" };
     htmx.ajax("GET", location.href, { target: region, select: `#${region.id}`, swap: "outerHTML", headers });
@@ -114,7 +137,7 @@ function listen() {
     source.onmessage = (event) => {
       if (event.data === "away") return warn(NO_REDIS);
       warn("");
-      refresh(event.data.split(" "));
+      refresh(event.data.split(" "), true);
     };
     source.onerror = () => { timer ??= setInterval(poll, 15000); };
     source.onopen = () => {
@@ -159,6 +182,7 @@ document.addEventListener("visibilitychange", listen);
 document.addEventListener("htmx:afterSwap", (event) => localTimes(event.detail.target.parentElement || document));
 document.addEventListener("DOMContentLoaded", () => {
   localTimes(document);
+  localFields();
   listen();
   goOn();
   if (document.querySelector("[data-again]")) setTimeout(tryAgain, AGAIN_MS);

@@ -1,0 +1,86 @@
+"""What happens while somebody looks: events that come under the pointer, times in their zone, one event sent again."""
+
+import re
+
+import pytest
+
+from tests.support.chromium import Tab, chromium, needs_chromium
+from tests.support.consolestack import console_stack, event
+from tests.support.hands import people
+from tests.support.waiting import until
+
+pytestmark = needs_chromium
+
+NOW_MS = 1_790_000_000_000
+ROWS = "tr[data-key]"
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """A relay after a quiet hour."""
+    with console_stack() as stack:
+        stack.busy_day(people=4)
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One browser for all of them."""
+    with chromium() as browser:
+        yield browser
+
+
+def keys(page):
+    """The rows of a list, from the top."""
+    return page.locator(ROWS).evaluate_all("rows => rows.map(row => row.dataset.key)")
+
+
+def test_new_events_move_no_row_under_the_pointer(browser, stack):
+    """They are counted, "2 new ▲", without moving anything; a list that nobody points at takes them in by itself."""
+    tab = Tab(browser, stack.console).log_in(stack.link("operator", "dora"))
+    page = tab.page
+    page.goto("/activity")
+    row = page.locator(ROWS).nth(2)
+    row.hover()
+    before, place = keys(page), row.bounding_box()
+    stack.post([event("ACTIVATE", "customer-0001", NOW_MS, f"news-{number}") for number in range(2)])
+    news = page.get_by_role("link", name="2 new ▲")
+    news.wait_for()
+    assert (keys(page), row.bounding_box()) == (before, place)
+    page.mouse.move(0, 0)
+    page.evaluate("scrollTo(0, 0)")
+    until(lambda: len(set(keys(page)) - set(before)) == 2, "the list has them", every_s=0.2)
+    assert not news.is_visible()
+    assert tab.said == []
+    tab.context.close()
+
+
+def test_times_are_of_the_readers_zone(browser, stack):
+    """On the screen and in the fields that search by time; UTC is in the address, and where the pointer rests."""
+    tab = Tab(browser, stack.console, timezone_id="Asia/Kolkata", locale="en-GB").log_in(stack.link("viewer", "emil"))
+    page = tab.page
+    page.goto("/activity")
+    time = page.locator("time").first
+    utc = re.fullmatch(r"(\d{4}-\d\d-\d\d) (\d\d):(\d\d):\d\d UTC", time.get_attribute("title"))
+    minutes = (int(utc[2]) * 60 + int(utc[3]) + 330) % 1440
+    assert f"{minutes // 60:02}:{minutes % 60:02}" in time.inner_text()
+    assert page.get_by_text("(UTC)").first.is_hidden()
+    page.get_by_label("Received from").fill("2026-01-02T05:30")
+    tab.click(page.get_by_role("button", name="Search", exact=True))
+    assert "from=2026-01-02T00%3A00" in page.url
+    assert page.get_by_label("Received from").input_value() == "2026-01-02T05:30"
+    assert page.locator(ROWS).count() > 0
+    assert tab.said == []
+    tab.context.close()
+
+
+def test_a_search_by_time_needs_no_javascript(browser, stack):
+    """The fields say that they are in UTC."""
+    tab, _ = people(browser, stack, "viewer", "no-javascript", "emma")
+    page = tab.page
+    page.goto("/activity")
+    page.get_by_label("Received from (UTC)").fill("2026-01-02T05:30")
+    tab.click(page.get_by_role("button", name="Search", exact=True))
+    assert "from=2026-01-02T05%3A30" in page.url
+    assert page.get_by_label("Received from (UTC)").input_value() == "2026-01-02T05:30"
+    tab.context.close()
