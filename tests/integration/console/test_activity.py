@@ -13,8 +13,9 @@ from tests.support.deadstack import event, opened
 
 
 @pytest.fixture
-def stack(tmp_path: Path, redis_url, customerio):
-    """A relay with six events of three people."""
+def stack(tmp_path: Path, redis_url, customerio, monkeypatch):
+    """A relay with six events of three people, and a console that has time to look for them."""
+    monkeypatch.setattr("worker.console.activity.LOOK_S", 20.0)
     with opened(tmp_path, redis_url, customerio, console_login="link") as stack:
         stack.parts.role = "console"
         stack.parts.begin()
@@ -31,7 +32,7 @@ def console(stack):
 
 def places(answer) -> list[str]:
     """The events that a page lists, by their addresses."""
-    return re.findall(r'<th scope="row"><a href="/events/([^"]+)"', answer.text)
+    return re.findall(r'<th scope="row"[^>]*><a href="/events/([^"]+)"', answer.text)
 
 
 def shown(console) -> dict[str, str]:
