@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 import uuid
 from urllib.parse import urlsplit
 
@@ -214,9 +213,7 @@ def test_a_flapping_broker_does_not_deafen_the_worker(stack):
         ids += send(stack, 10, start)
         for kind in ("normal", "pubsub"):
             stack.broker.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
-    started = time.monotonic()
     until(lambda: arrived(stack) == sorted(ids), "all arrive", within_s=60)
-    assert time.monotonic() - started < 60
 
 
 def test_memory_of_wake_ups_is_bounded_while_nobody_works(make_stack):
