@@ -27,6 +27,13 @@ from worker.store.samples import Samples
 from worker.store.stream import lanes_of
 from worker.store.tally import Tallies, tally_all
 
+_NO_CONFIG = Need(
+    "config:none",
+    "config",
+    "there is no configuration yet: events are refused",
+    "`relay config apply FILE` writes the first one",
+)
+
 
 class Ledger:
     """What a process can read of the books; each figure is read when it is asked for."""
@@ -79,12 +86,13 @@ class Ledger:
     def needs(self) -> list[Need]:
         """What needs somebody, the urgent first."""
         if self._parts.live.loaded is EMPTY:
-            fresh = "there is no configuration yet: events are refused"
-            return [Need("config:none", "config", fresh, "`relay config apply FILE` writes the first one")]
+            return [_NO_CONFIG]
         return self.needs_of(self.figures(), self.audit().findings)
 
     def needs_of(self, figures: Figures, findings: Iterable[Finding]) -> list[Need]:
         """The same, of figures that are read already and what an audit found, if there was one."""
+        if self._parts.live.loaded is EMPTY:
+            return [_NO_CONFIG]
         now_ms = time.time_ns() // 1_000_000
         return needs(figures, findings, now_ms, self.trends(now_ms), self._certificates(), self.refused())
 

@@ -7,6 +7,7 @@ from worker.customerio.traffic import TRAFFIC
 from worker.ledger.figures import Ledger
 from worker.ledger.metrics import render
 from worker.ledger.operation import read_leases
+from worker.revisions.live import EMPTY
 from worker.store.stream import Lane
 
 
@@ -44,3 +45,11 @@ def test_leases_are_counted(stack):
     lane = Lane("app", "production", 2)
     stack.parts.redis.set(lane.key("lease"), "token")
     assert read_leases(stack.parts.redis, stack.parts.lanes()) == {"production": 1}
+
+
+def test_a_relay_without_a_configuration_says_so_in_its_metrics(stack, monkeypatch):
+    """As `relay alerts` does: senders are refused meanwhile."""
+    stack.parts.role = "web"
+    monkeypatch.setattr(stack.parts.live, "loaded", EMPTY)
+    lines = render(Ledger(stack.parts).exported()).decode().splitlines()
+    assert [line for line in lines if line.startswith("relay_needs{")] == ['relay_needs{kind="config"} 1.0']
