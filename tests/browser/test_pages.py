@@ -1,5 +1,7 @@
 """Every page in a real browser: light and dark, on a desk and on two telephones."""
 
+import re
+
 import pytest
 
 from tests.support.chromium import WIDTHS, Tab, chromium, needs_chromium
@@ -22,6 +24,7 @@ PAGES = {
     "activity": "/activity",
     "activity-failed": "/activity?outcome=dead",
     "nothing-found": "/activity?code=NOTHING",
+    "activity-searched": "/activity?person=customer-0003&from=2026-01-01T00:00&to=never",
     "person": "/people?id=customer-0003",
     "nobody": "/people?id=nobody",
     "failures": "/failures",
@@ -86,6 +89,36 @@ def test_a_page_is_for_everybody(tab, name):
     found = look(tab)
     said = [line for line in tab.said if not (name in NOT_THERE and "status of 404" in line)]
     assert (found, said) == ([], [])
+
+
+def test_a_person_explained_with_a_draft_is_for_everybody_too(tab):
+    """Under each event what the draft would make of it, and a button at what was not sent."""
+    tab.said.clear()
+    tab.show(dark=False, width=1280)
+    tab.page.goto("/integrations/production?tab=events")
+    tab.page.locator("input[name='events.TRIAL_STARTED.name']").fill("A trial begins")
+    tab.click(tab.page.get_by_role("button", name="Save draft"))
+    try:
+        tab.page.goto("/people?id=customer-0003")
+        tab.click(tab.page.get_by_role("link", name="Explain with your draft"))
+        assert "would be sent as A trial begins" in tab.page.inner_text("main")
+        assert (look(tab), tab.said) == ([], [])
+    finally:
+        tab.show(dark=False, width=1280)
+        tab.page.goto("/review")
+        tab.click(tab.page.get_by_role("button", name="Drop the draft"))
+
+
+def test_a_job_and_what_failed_in_it_are_for_everybody_too(tab, stack):
+    """Its figures, and the events that failed again."""
+    job = stack.relay("dead", "replay", "--reason", "invalid_time", "--include-failing", "--yes", "--json").stdout
+    tab.said.clear()
+    tab.show(dark=False, width=1280)
+    tab.page.goto("/jobs")
+    tab.click(tab.page.get_by_role("link", name=re.compile(r"^\d+ of replay-")).first)
+    assert "Failed again in it" in tab.page.inner_text("main"), job
+    assert tab.page.locator("#failed tbody tr").count() == 2
+    assert (look(tab), tab.said) == ([], [])
 
 
 @pytest.mark.parametrize(

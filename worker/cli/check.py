@@ -57,7 +57,7 @@ def gather(*, offline: bool, rate: float | None = None) -> "list[Fact]":
     """Everything that can be said of the present set-up."""
     from config.integrations import ConfigError
     from worker.app import Relay, read_settings
-    from worker.machine import inspection, servers, sizing
+    from worker.machine import checkup, inspection
     from worker.machine.serverfacts import Fact
 
     settings = read_settings()
@@ -70,14 +70,7 @@ def gather(*, offline: bool, rate: float | None = None) -> "list[Fact]":
         facts += [Fact("file", str(settings.integrations), "wrong", problem) for problem in error.problems]
     except OperatorError as error:
         facts.append(Fact("file", "", "wrong", str(error)))
-    if not offline:
-        if integrations:
-            facts += inspection.look_at_keys(integrations, settings.request_timeout_s)
-        answers = servers.look_at_servers(settings)
-        if integrations and not any(fact.area == "redis" and fact.level == "wrong" for fact in answers):
-            answers.append(sizing.look_at_room(Relay(settings).redis, settings, list(integrations.sources), rate))
-        facts += [*answers, *sizing.look_at_archive(settings)]
-    return facts
+    return facts if offline else [*facts, *checkup.look_around(settings, Relay(settings).redis, integrations, rate)]
 
 
 def _configuration(parts: "Relay", *, offline: bool) -> "Integrations":

@@ -21,7 +21,7 @@ _HEIGHT: Final = 60
 _LEAST: Final = 2.0
 
 # What a bar is made of, from the bottom, with what people call it.
-PARTS: Final = {"sent": "sent", "failed": "failed", "filtered": "filtered"}
+PARTS: Final = {"received": "received", "sent": "sent", "failed": "failed", "filtered": "filtered"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,25 @@ class Chart:
         return self.svg
 
 
-def bars(series: Series, title: str, ident: str, parts: Sequence[str] = ("sent", "failed")) -> Chart:
+def bars(
+    series: Series,
+    title: str,
+    ident: str,
+    parts: Sequence[str] = ("sent", "failed"),
+    columns: Sequence[str] = ("received", "filtered", "sent", "failed"),
+) -> Chart:
     """A bar for each step, its parts on top of each other; `ident` is of this chart alone on its page.
 
+    The table behind it has these columns, the whole way of an event, not only what is drawn.
     A step that was held has a mark, one that nobody counted is drawn as unknown.
     """
     most = max((_height(point, parts) for point in series.points), default=0)
     drawn = [mark for n, point in enumerate(series.points) for mark in _bar(n, point, parts, most, series.step_ms)]
     rows = tuple(
-        Row(point.at_ms, tuple(getattr(point, part) for part in parts), point.known) for point in series.points
+        Row(point.at_ms, tuple(getattr(point, name) for name in columns), point.known) for point in series.points
     )
     svg = _svg(drawn, len(series.points), title, _described(series, parts), ident, "bars")
-    return Chart(svg, tuple(PARTS[part] for part in parts), rows, most)
+    return Chart(svg, tuple(PARTS[name] for name in columns), rows, most)
 
 
 def sparkline(series: Series, title: str, ident: str, part: str = "sent") -> Chart:

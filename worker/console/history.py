@@ -10,7 +10,7 @@ from config.integrations import parse
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.page import Page
-from worker.console.visit import Download, NoSuchPageError, Reply, Screen, Visit
+from worker.console.visit import Download, NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.revisions.store import Revision, UnreadableError
 from worker.store.actions import Actions
 
@@ -40,6 +40,7 @@ class HistoryPage(Page):
         facts = {
             "rows": list(rows),
             "head": self._parts.revisions.head(),
+            "numbers": [one.number for one in revisions],
             "older": f"/history?after={start + _LIMIT}" if len(actions) == _LIMIT else "",
             "may_publish": visit.viewer.may(Permission.PUBLISH),
         }
@@ -67,6 +68,18 @@ class RevisionPage(Page):
             "may_publish": visit.viewer.may(Permission.PUBLISH) and one.number != head,
         }
         return Screen("revision.html", facts)
+
+
+class ComparePage(Page):
+    """`GET /history/compare?from=&to=`: leads to the one revision, compared with the other."""
+
+    def __init__(self, parts: Relay) -> None:
+        self._parts = parts
+
+    def get(self, visit: Visit) -> Reply:
+        """The page of the first."""
+        one, other = (find_revision(self._parts, visit.asked(name)).number for name in ("from", "to"))
+        return Redirect(f"/history/{one}?to={other}")
 
 
 class ExportPage(Page):

@@ -7,7 +7,7 @@ from worker.console.cards import IntegrationsPage
 from worker.console.event import EventPage
 from worker.console.failure import FailurePage, LetterPage
 from worker.console.failures import FailuresPage
-from worker.console.history import ExportPage, HistoryPage, RevisionPage
+from worker.console.history import ComparePage, ExportPage, HistoryPage, RevisionPage
 from worker.console.integration import IntegrationPage
 from worker.console.jobs import JobPage, JobsPage
 from worker.console.overview import OverviewPage
@@ -42,6 +42,7 @@ def pages(parts: Relay) -> dict[str, Page]:
         "/jobs/{job}": JobPage(parts),
         "/history": HistoryPage(parts),
         "/history/export": ExportPage(parts),
+        "/history/compare": ComparePage(parts),
         "/history/{number}": RevisionPage(parts),
         "/drafts": DraftsPage(parts),
         "/review": ReviewPage(parts),

@@ -32,8 +32,8 @@ def test_bars_are_as_high_as_their_numbers():
     """Parts on top of each other; the highest fills the drawing; the table has the same numbers."""
     chart = bars(series({"sent": 30, "failed": 30}, {"sent": 15}, {}), "production", "c1")
     assert rects(read(chart)) == [("sent", 30), ("failed", 30), ("sent", 15)]
-    assert (chart.columns, chart.most) == (("sent", "failed"), 60)
-    assert [row.values for row in chart.rows] == [(30, 30), (15, 0), (0, 0)]
+    assert (chart.columns, chart.most) == (("received", "filtered", "sent", "failed"), 60)
+    assert [row.values for row in chart.rows] == [(0, 0, 30, 30), (0, 0, 15, 0), (0, 0, 0, 0)]
 
 
 def test_one_failed_event_among_thousands_is_seen():
