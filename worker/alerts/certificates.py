@@ -4,14 +4,16 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from cryptography import x509
 
 from config.settings import Settings
 from worker.errors import OperatorError
 from worker.store.broker import find_broker
 from worker.store.connect import find_address
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _WAIT_S = 3.0
 
@@ -26,7 +28,7 @@ def read_certificates(chosen: Settings) -> dict[str, int]:
     for name, host, port in _servers(chosen):
         with suppress(OSError, ValueError):
             text = ssl.get_server_certificate((host, port), timeout=_WAIT_S)
-            found[name] = _until_ms(x509.load_pem_x509_certificate(text.encode()))
+            found[name] = min(_ends_ms(text.encode()))
     return found
 
 
@@ -42,8 +44,14 @@ def _servers(chosen: Settings) -> Iterator[tuple[str, str, int]]:
 
 def _of_file(path: Path) -> Iterator[int]:
     with suppress(OSError, ValueError):
-        yield from map(_until_ms, x509.load_pem_x509_certificates(path.read_bytes()))
+        yield from _ends_ms(path.read_bytes())
 
 
-def _until_ms(certificate: x509.Certificate) -> int:
+def _ends_ms(pem: bytes) -> list[int]:
+    from cryptography import x509  # noqa: PLC0415 - 9 MB of each worker, where there may be nothing to look at
+
+    return [_until_ms(certificate) for certificate in x509.load_pem_x509_certificates(pem)]
+
+
+def _until_ms(certificate: "x509.Certificate") -> int:
     return int(certificate.not_valid_after_utc.timestamp() * 1000)

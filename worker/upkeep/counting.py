@@ -1,13 +1,16 @@
 """Counting of event codes: reads on in each stream from where it was counted to, for as long as its budget lasts."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 import redis
 
 from worker.store.arrivals import HOUR_MS, Arrivals, Coded
+from worker.store.entry_id import received_ms
 from worker.store.exchange import Exchange
 from worker.store.keys import shard_key
 from worker.store.stream import Entry, entries
@@ -15,9 +18,11 @@ from worker.store.stream import Entry, entries
 PAGE: Final = 500
 # Customer.io takes no longer name, so a longer code is dead anyway.
 _NAME_BYTES: Final = 100
+# How long what is read is looked up again may be: texts are the sender's to choose.
+_KEPT: Final = 200
 
 
-class _Head(msgspec.Struct):
+class _Head(msgspec.Struct, gc=False):
     """What of a payload is counted."""
 
     event_name: Any = None
@@ -65,18 +70,28 @@ def count_codes(
     return counted
 
 
-def _counts(page: Iterable[Entry]) -> tuple[dict[int, dict[Coded, int]], dict[Coded, int]]:
-    """How many of each code came in each hour, and when its last one did (Unix ms)."""
+def _counts(page: Sequence[Entry]) -> tuple[dict[int, dict[Coded, int]], dict[Coded, int]]:
+    """How many of each code came in each hour, and when its last one did (Unix ms); entries are in their order."""
+    ids = [entry_id for entry_id, _ in page]
+    codes = [coded_of(raw) for _, raw in page]
+    last_ids = dict(zip(codes, ids, strict=True))
+    newest = {coded: received_ms(entry_id) for coded, entry_id in last_ids.items() if coded is not None}
     hours: dict[int, dict[Coded, int]] = {}
-    newest: dict[Coded, int] = {}
-    for entry_id, raw in page:
-        coded = coded_of(raw)
-        if coded is not None:
-            at_ms = int(entry_id.partition("-")[0])
-            counts = hours.setdefault(at_ms // HOUR_MS, {})
-            counts[coded] = counts.get(coded, 0) + 1
-            newest[coded] = at_ms
+    start = 0
+    for end in _ends_of_hours(ids):
+        counts = {coded: count for coded, count in Counter(codes[start:end]).items() if coded is not None}
+        if counts:
+            hours[received_ms(ids[start]) // HOUR_MS] = counts
+        start = end
     return hours, newest
+
+
+def _ends_of_hours(ids: Sequence[str]) -> list[int]:
+    """Where each hour's entries end; nearly always all are of one, so that no other id is read."""
+    if received_ms(ids[0]) // HOUR_MS == received_ms(ids[-1]) // HOUR_MS:
+        return [len(ids)]
+    hours = [received_ms(entry_id) // HOUR_MS for entry_id in ids]
+    return [place for place in range(1, len(ids)) if hours[place] != hours[place - 1]] + [len(ids)]
 
 
 def coded_of(raw: bytes) -> Coded | None:
@@ -89,9 +104,17 @@ def coded_of(raw: bytes) -> Coded | None:
         head = _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    name = head.event_name.strip() if isinstance(head.event_name, str) else ""
+    name = head.event_name if type(head.event_name) is str else ""
+    environment = head.environment if type(head.environment) is str else ""
+    if len(name) + len(environment) > _KEPT:
+        return _coded.__wrapped__(name, environment)
+    return _coded(name, environment)
+
+
+@lru_cache(maxsize=1024)
+def _coded(code: str, environment: str) -> Coded | None:
+    name = code.strip()
     if not name or len(name.encode("utf-8", "replace")) > _NAME_BYTES:
         return None
-    environment = head.environment.strip().upper() if isinstance(head.environment, str) else ""
-    environment = environment or "PRODUCTION"  # as the mapping reads it
+    environment = environment.strip().upper() or "PRODUCTION"  # as the mapping reads it
     return (environment, name) if environment in {"PRODUCTION", "SANDBOX"} else None

@@ -63,6 +63,23 @@ def test_two_that_count_at_once_count_once(parts):
     assert arrivals.week("app", ["PRODUCTION"], 3_600_000)["ACTIVATE"].events == 1
 
 
+def test_a_page_across_hours_is_counted_by_the_hour(parts):
+    """Each entry in its own hour; a code's last one is the last of the page, others without a code count nowhere."""
+    stream, hour_ms = Lane("app", "production", 0).key("events"), 3_600_000
+    for place_ms, raw in (
+        (5, body("ACTIVATE")),
+        (hour_ms, b"["),
+        (50 * hour_ms, body("ACTIVATE")),
+        (99 * hour_ms, b"["),
+    ):
+        parts.redis.xadd(stream, {"b": raw}, id=f"{place_ms}-1")
+    assert count(parts) == 4
+    arrivals, code = Arrivals(parts.redis), "ACTIVATE"
+    assert arrivals.week("app", ["PRODUCTION"], 5)[code].events == 1
+    seen = arrivals.week("app", ["PRODUCTION"], 50 * hour_ms)[code]
+    assert (seen.events, seen.last_ms) == (2, 50 * hour_ms)
+
+
 def test_only_seven_days_count(parts):
     """By the hour; what is older is in no sum, but was the last of its code."""
     arrivals, code = Arrivals(parts.redis), ("PRODUCTION", "ACTIVATE")
