@@ -50,6 +50,6 @@ def test_leases_are_counted(stack):
 def test_a_relay_without_a_configuration_says_so_in_its_metrics(stack, monkeypatch):
     """As `relay alerts` does: senders are refused meanwhile."""
     stack.parts.role = "web"
-    monkeypatch.setattr(stack.parts.live, "loaded", EMPTY)
+    monkeypatch.setattr(stack.parts.live, "_loaded", EMPTY)
     lines = render(Ledger(stack.parts).exported()).decode().splitlines()
     assert [line for line in lines if line.startswith("relay_needs{")] == ['relay_needs{kind="config"} 1.0']
