@@ -28,6 +28,7 @@ _NOISE = frozenset(
         "Application startup complete.",
         "Waiting for application shutdown.",
         "Application shutdown complete.",
+        "Requeuing undeliverable message for queue %r: No consumers.",  # a wake-up that came while the worker stops
     }
 )
 # A stranger makes as many of these as they like.
@@ -109,7 +110,7 @@ def tame() -> None:
         if logger.handlers:  # the access log has none where it is off, and each request would pay for it
             logger.handlers.clear()
             logger.propagate = True
-    for name in ("uvicorn.error", "py.warnings"):
+    for name in ("uvicorn.error", "py.warnings", "kombu.transport.virtual.base"):
         logger = logging.getLogger(name)
         if _is_news not in logger.filters:
             logger.addFilter(_is_news)

@@ -11,6 +11,7 @@ import warnings
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kombu.transport.virtual import base
 
 from tests.support import logs
 from worker.process.eventlog import EventLog, RareLog
@@ -163,6 +164,15 @@ def test_strangers_do_not_fill_the_log(made, monkeypatch):
     logger = logging.getLogger("uvicorn.error")
     record = logger.makeRecord(logger.name, logging.WARNING, "", 0, "Invalid HTTP request received.", (), None)
     assert [bool(logger.filter(record)) for _ in range(300)].count(True) == 1
+
+
+def test_a_worker_that_stops_alarms_nobody(made):
+    """A wake-up that comes meanwhile goes back to the broker, as it should; kombu warns of it."""
+    made("text")
+    logger = logging.getLogger("kombu.transport.virtual.base")
+    text = "Requeuing undeliverable message for queue %r: No consumers."
+    assert text == base.W_NO_CONSUMERS
+    assert not logger.filter(logger.makeRecord(logger.name, logging.WARNING, "", 0, text, ("relay",), None))
 
 
 def test_a_library_cannot_quote_without_end():
