@@ -1,5 +1,6 @@
 """What happens while somebody looks: events that come under the pointer, times in their zone, one event sent again."""
 
+import itertools
 import re
 
 import pytest
@@ -83,4 +84,37 @@ def test_a_search_by_time_needs_no_javascript(browser, stack):
     tab.click(page.get_by_role("button", name="Search", exact=True))
     assert "from=2026-01-02T05%3A30" in page.url
     assert page.get_by_label("Received from (UTC)").input_value() == "2026-01-02T05:30"
+    tab.context.close()
+
+
+@pytest.mark.parametrize("how", ["keyboard", "no-javascript"])
+def test_support_sends_one_event_that_is_off(browser, stack, how):
+    """From the person's page, where the decision stands: press, and read there that it was sent."""
+    text = stack.path.read_text()
+    if "TRIAL_STARTED" not in text:
+        stack.path.write_text(text.replace('"*" = true', '"*" = true\nTRIAL_STARTED = false', 1))
+        assert stack.relay("config", "apply", str(stack.path), "--yes", "-m", "no trials").returncode == 0
+    numbers = itertools.count()
+
+    def off():
+        """Somebody whose event was not sent; until every process runs the revision, another one each time."""
+        person = f"off-{how}-{next(numbers)}"
+        assert stack.post([event("TRIAL_STARTED", person, NOW_MS, person)]).status_code == 200
+        until(lambda: sum(one.waiting for one in stack.books.values()) == 0, "it is settled")
+        return person if "the event filter has it off" in stack.relay("trace", person).stdout else ""
+
+    person = until(off, "one came and was not sent")
+    tab, hands = people(browser, stack, "operator", how, "fred")
+    page = tab.page
+    page.goto(f"/people?id={person}")
+    hands.press(page.get_by_role("button", name="Send this one"))
+    page.wait_for_url("**/people?*")
+
+    def is_sent():
+        page.reload()
+        return "Sent as TRIAL_STARTED" in " ".join(page.inner_text("main").split())
+
+    until(is_sent, "the page says that it was sent", every_s=0.5)
+    assert page.get_by_role("button", name="Send this one").count() == 0
+    assert tab.said == []
     tab.context.close()

@@ -42,6 +42,8 @@ def test_growing_failures_and_an_ending_certificate_are_needs(stack):
         page = console.browser("viewer").get("/").text
     assert '<a href="/failures">600 events of production failed within the hour' in page
     assert "the certificate of Redis ends in " in page
+    listed = re.findall(r'<div><a href="([^"]+)">', page)
+    assert re.findall(r'href="([^"]+)">Open the worst', page) == listed[:1] == ["/settings"]  # nobody works
 
 
 def test_no_failures_say_since_when(stack):
