@@ -89,7 +89,7 @@ def test_a_search_by_time_needs_no_javascript(browser, stack):
 
 @pytest.mark.parametrize("how", ["keyboard", "no-javascript"])
 def test_support_sends_one_event_that_is_off(browser, stack, how):
-    """From the person's page, where the decision stands: press, and read there that it was sent."""
+    """From the person's page, beside the decision: press, and read there that it was sent."""
     text = stack.path.read_text()
     if "TRIAL_STARTED" not in text:
         stack.path.write_text(text.replace('"*" = true', '"*" = true\nTRIAL_STARTED = false', 1))
