@@ -25,6 +25,9 @@ log = EventLog(__name__)
 EVERY_S = 15.0
 LEASE_MS = 60_000  # a look that sends takes a third of it
 _CERTIFICATES_S = 3_600.0
+# A target that does not take messages is tried at the next look, and then less and less often: each try is a process.
+_RETRY_MS = 15_000
+_RETRY_MOST_MS = 300_000
 
 Post = tuple[Target, Message]
 # What to send, and whether this process is about to end; it returns what became of each.
@@ -47,6 +50,7 @@ class Watchman:
         self._token = uuid.uuid4().hex
         self._read_s = -_CERTIFICATES_S
         self._leaving = threading.Event()
+        self._refused: dict[str, tuple[int, int]] = {}  # target -> how often in a row, and not before when (ms)
 
     def look(self) -> None:
         """One look, if no other process looks."""
@@ -62,12 +66,17 @@ class Watchman:
             self.tell(needs, time.time_ns() // 1_000_000)
 
     def tell(self, needs: list[Need], now_ms: int) -> None:
-        """Send each target what is due of these needs; a message that it refuses is tried again at the next look."""
+        """Send each target what is due of these needs; a message that it refuses is tried again later."""
         self._record.forget(target.digest for target in self._targets)
         known = [self._record.known(target.digest) for target in self._targets]
         found = [due(needs, one, now_ms, self._quiet) for one in known]
         name = self._parts.settings.alert_name
-        messages = [(n, message) for n, one in enumerate(found) for message in _messages(name, one, now_ms)]
+        messages = [
+            (n, message)
+            for n, (target, one) in enumerate(zip(self._targets, found, strict=True))
+            if now_ms >= self._refused.get(target.digest, (0, 0))[1]
+            for message in _messages(name, one, now_ms)
+        ]
         posts = [(self._targets[n], message) for n, message in messages]
         outcomes = self._send(posts, self._leaving.is_set) if posts else []
         taken: set[tuple[int, bool]] = set()
@@ -78,9 +87,20 @@ class Watchman:
                 log.info("alert_sent", target=target.name, kind=message.kind, title=message.title)
             else:
                 log.warning("alert_not_sent", target=target.name, kind=message.kind, outcome=outcome)
+        self._note(messages, outcomes, now_ms)
         for n, (target, was, one) in enumerate(zip(self._targets, known, found, strict=True)):
             now = one.known(now_taken=(n, False) in taken, over_taken=(n, True) in taken)
             self._record.keep(target.digest, now, was)
+
+    def _note(self, messages: list[tuple[int, Message]], outcomes: list[Outcome], now_ms: int) -> None:
+        """When each target that was tried is tried again, should it have refused anything."""
+        for tried in {n for n, _ in messages}:
+            digest = self._targets[tried].digest
+            if all(outcome == "sent" for (n, _), outcome in zip(messages, outcomes, strict=True) if n == tried):
+                self._refused.pop(digest, None)
+                continue
+            times, _ = self._refused.get(digest, (0, 0))
+            self._refused[digest] = times + 1, now_ms + min(_RETRY_MOST_MS, _RETRY_MS * 2 ** min(times, 10))
 
     def hasten(self) -> None:
         """Wait no longer than a moment for targets from now on."""

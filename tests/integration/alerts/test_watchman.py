@@ -152,6 +152,24 @@ def test_one_process_looks(stack, receiver):
     assert stack.parts.redis.exists("relay:alerts")
 
 
+def test_a_target_that_goes_on_refusing_is_tried_less_and_less_often(stack):
+    """A wrong key of Slack is no process every 15 s, for days; when it takes messages again it gets what is due."""
+    tries, outcome = [], "refused"
+
+    def send_to(posts, _is_leaving):
+        tries.append(at)
+        return [outcome for _ in posts]
+
+    watchman = Watchman(stack.parts, read_targets("json://127.0.0.1:1/"), send_to)
+    for at in range(0, 30 * 60, 15):
+        watchman.tell([HELD], T0 + at * 1000)
+    assert tries == [60, 75, 105, 165, 285, 525, 825, 1125, 1425, 1725]
+    outcome = "sent"
+    for at in range(30 * 60, 50 * 60, 15):
+        watchman.tell([HELD], T0 + at * 1000)
+    assert tries[10:] == [2025]
+
+
 def test_targets_that_are_no_longer_set_are_forgotten(stack, receiver):
     """Nothing is kept for ever."""
     Watchman(stack.parts, read_targets("json://127.0.0.1:1/")).tell([HELD], T0)
