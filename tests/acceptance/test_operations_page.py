@@ -66,7 +66,7 @@ class Machine:
         """What a block of the page prints, line by line without what is the machine's."""
         script = self.root / "relay.script"
         script.write_text(self.moved((ROOT / "deploy/systemd/relay").read_text()))
-        block = block.replace("deploy/systemd/relay ", f"{script} ")
+        block = re.sub(r"\S*deploy/systemd/relay ", f"{script} ", block)
         kept = "\n".join(line for line in block.splitlines() if not LEFT_OUT.search(line))
         kept = re.sub(r"-o \w+ -g \w+ ", "", kept).replace("&& sudo", "&&").replace("sudo ", "")
         env = {"PATH": f"{self.here('/usr/local/bin')}:{os.environ['PATH']}", "HOME": str(self.root), "NO_PROXY": "*"}
@@ -144,10 +144,10 @@ def post(machine, user, event_id):
     raise AssertionError("never answered 200")
 
 
-def configure(machine, simulator):
-    """The two files that the page asks to write."""
+def configure(machine, simulator, folder):
+    """The two files that the page asks to write: one where one is, the other in its place."""
     (ini,) = blocks(PAGE, "ini")
-    machine.here("/etc/relay/relay.env").write_text(machine.moved(ini))
+    (folder / "relay.env").write_text(machine.moved(ini))
     path = machine.here("/etc/relay/integrations.toml")
     # a Customer.io of this machine, in place of the real one
     path.write_text(path.read_text().replace('region = "eu"', f'region = "eu"\nbase_url = "{simulator}"', 1))
@@ -184,8 +184,10 @@ def test_the_page_is_true(machines, tmp_path):
         assert {"celery", "redis"} <= {
             line.partition("==")[0] for line in (tmp_path / "constraints.txt").read_text().splitlines()
         }
-        configure(first, simulator.simulator)
-        checked = first.type(check_sh, ROOT)
+        configure(first, simulator.simulator, tmp_path)
+        checked = first.type(check_sh.replace("deploy/", f"{ROOT}/deploy/"), tmp_path)
+        assert not (tmp_path / "relay.env").exists()
+        assert first.here("/etc/relay/relay.env").stat().st_mode & 0o777 == 0o640
         assert "0 wrong" in checked or "nothing wrong" in checked
         first.type(units_sh.replace("relay status", ":"), ROOT)
         first.start("worker", "beat", "web")
@@ -194,7 +196,7 @@ def test_the_page_is_true(machines, tmp_path):
         assert "production" in first.relay("status")
         assert "sent as SUBSCRIPTION_RENEWED" in first.relay("trace first")
         with first.here("/etc/relay/relay.env").open("a") as env:
-            env.write('RELAY_CONSOLE_LOGIN="link"\n')
+            env.write("RELAY_CONSOLE_LOGIN='link'\n")
         assert "/login/link/" in first.type(console_sh, tmp_path)
 
         second = machines("second")

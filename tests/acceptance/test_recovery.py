@@ -74,10 +74,11 @@ def test_the_page_is_true(make_stack, own_redis, tmp_path):
         arrived(stack, 30)
 
         replicating, parting = (
-            commands(PAGE, "Move to another server")[:2],
-            commands(PAGE, "Move to another server")[2:],
+            commands(PAGE, "Move to another server")[:4],
+            commands(PAGE, "Move to another server")[4:],
         )
         there = {**stack.env, "NEW_REDIS_URL": moved.url, "OLD_HOST": "127.0.0.1", "OLD_PORT": str(restored.port)}
+        there |= {"OLD_USER": "default", "OLD_PASSWORD": "", "OLD_TLS": "no"}
         run(replicating, tmp_path, there)
         post(stack, 30, 5)
         for name in RUNNING:

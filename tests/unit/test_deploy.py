@@ -1,6 +1,8 @@
 """The deployment examples: valid, and about this release's processes, settings and grace periods."""
 
 import configparser
+import getpass
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ import yaml
 
 from config.integrations import parse
 from config.settings import Settings
+from tests.support.pages import blocks
 from worker.cli import _COMMANDS
 from worker.machine.processes import GRACE_S, PROCFILE
 
@@ -125,3 +128,37 @@ def test_compose_runs_every_process():
     ours = [one["command"][0] for name, one in services.items() if name not in {"valkey", "prometheus", "grafana"}]
     assert {*ours} == {*PROCFILE, "simulate"}
     assert {*ours} <= set(_COMMANDS)
+
+
+@pytest.mark.parametrize("page", ["deploy/systemd/relay.env", "docs/operations.md"])
+def test_a_shell_reads_the_environment_as_systemd_does(page, tmp_path):
+    """Within single quotes both take every character as it is (systemd.exec(5), EnvironmentFile), `$` and `"` too."""
+    text = (ROOT / page).read_text() if page.endswith(".env") else "".join(blocks(page, "ini"))
+    pairs = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert pairs
+    assert all(re.fullmatch(r"[A-Z_]+='[^']*'", line) for line in pairs)
+    secret = r'pa$$w"rd\n$(id)`id`'
+    file = tmp_path / "relay.env"
+    file.write_text("".join(line.partition("=")[0] + f"='{secret}'\n" for line in pairs))
+    read = ["/bin/bash", "-c", f'set -a; . {file}; printf %s "$RELAY_REDIS_URL"']
+    assert subprocess.run(read, capture_output=True, text=True, check=True).stdout == secret
+
+
+def test_the_command_of_a_machine_takes_what_was_exported(tmp_path):
+    """A RELAY_ variable of who types comes before the file's, whatever it holds; others come from the file."""
+    script = (DEPLOY / "systemd/relay").read_text().replace("/etc/relay", str(tmp_path))
+    script = script.replace("/opt/relay", str(tmp_path)).replace("!= relay", f"!= {getpass.getuser()}")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/relay").symlink_to("/usr/bin/env")
+    (tmp_path / "relay.env").write_text("RELAY_REDIS_URL='old'\nRELAY_SHARDS='4'\nSECRET='of-the-file'\n")
+    odd = "new 'one' $HOME\n\"two\" `id` \\"
+    given = {"RELAY_REDIS_URL": odd, "SECRET": "of-the-caller", "PATH": os.environ["PATH"]}
+    ran = subprocess.run(
+        ["/bin/bash", "-c", script, "relay", "-0"], env=given, capture_output=True, text=True, check=True
+    )
+    found = dict(pair.split("=", 1) for pair in ran.stdout.split("\0") if pair)
+    assert (found["RELAY_REDIS_URL"], found["RELAY_SHARDS"], found["SECRET"]) == (odd, "4", "of-the-file")
+    ran = subprocess.run(
+        ["/bin/bash", "-c", script, "relay"], env={"PATH": given["PATH"]}, capture_output=True, text=True, check=True
+    )
+    assert "RELAY_REDIS_URL=old\n" in ran.stdout
