@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.support.failover import drill
-from tests.support.pages import ROOT
+from tests.support.pages import ROOT, commands, run
 from tests.support.payloads import payload
 from tests.support.sentinels import SERVICE, SentinelSet
 from tests.support.stack import Stack
@@ -77,6 +77,8 @@ def test_the_pages_drill(tmp_path):
         )
         assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout + ran.stderr
         assert servers.primary() is not primary
+        run(commands("docs/high-availability.md"), tmp_path, stack.env)
+        assert stack.relay("audit").returncode == 0
     finally:
         stack.stop()
         servers.stop()

@@ -1,4 +1,4 @@
-"""The commands of docs/faq.md, docs/configuration.md and docs/alerts.md, on a live relay."""
+"""Commands of README.md, docs/faq.md, configuration.md, alerts.md, console.md and history.md, on a live relay."""
 
 import re
 import subprocess
@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.support.pages import blocks, commands
 from tests.support.payloads import payload
+from tests.support.stack import KEY, SITE
 from tests.support.waiting import until
 
 
@@ -40,10 +41,32 @@ def test_the_commands_of_faq_and_configuration_do_what_the_pages_say(make_stack)
         run(re.sub(r"^relay alerts  .*", "relay alerts || [ $? = 1 ]", script, flags=re.MULTILINE), stack)
         assert len(taken) == 1
 
+    (link,) = blocks("docs/console.md", "sh")
+    assert "/login/link/" in run(link, stack)
+    (replay,) = blocks("docs/history.md", "sh")
+    run(replay.replace('"was off by mistake"', '"was off by mistake" --yes'), stack)
+
     typed = "\n".join(commands("docs/faq.md")).replace("EVENT_ID", "e-1").replace("PERSON_ID", "ann")
     said = run(typed, stack)
     assert "✓ sent as SUBSCRIPTION_RENEWED" in said
     assert "subscription_status" in said
+
+
+def test_the_readmes_configuration_is_checked(make_stack):
+    """Its file with its variables, at a Customer.io of this machine: `relay check` finds nothing wrong."""
+    stack = make_stack(RELAY_INTEGRATIONS="")
+    stack.start("simulator")
+    (file,) = blocks("README.md", "toml")
+    local = f'region = "eu"\nbase_url = "{stack.simulator}"'
+    (stack.folder / "integrations.toml").write_text(re.sub(r'region = "eu".*', local, file))
+    check = blocks("README.md", "sh")[-1]
+    values = {"WEBHOOK_SECRET": "s" * 24, "UPSTREAM_TOKEN": "t" * 24, "SITE_ID": SITE, "API_KEY": KEY}
+    for name, value in values.items():
+        check = check.replace(f"{name}=…", f"{name}={value}")
+    assert "…" not in check
+    run(check.replace(".venv/bin/", ""), stack)
+    wrong = check.replace(f"API_KEY={KEY}", "API_KEY=another").replace(".venv/bin/", "")
+    assert "api_key" in run(wrong, stack, status=1).lower()
 
 
 @contextmanager
@@ -66,8 +89,8 @@ def taking():
         server.shutdown()
 
 
-def run(script, stack):
-    """What a script printed; it must succeed."""
+def run(script, stack, status=0):
+    """What a script printed; it must end so."""
     done = subprocess.run(
         ["/bin/bash", "-ec", script],
         cwd=stack.folder,
@@ -77,5 +100,5 @@ def run(script, stack):
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout

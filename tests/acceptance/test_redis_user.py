@@ -1,25 +1,20 @@
 """The relay as a Redis user with the rules of docs/redis.md, and with less."""
 
-import re
-from pathlib import Path
-
 import pytest
 import redis
 
 from config.settings import Settings
+from tests.support.pages import blocks
 from tests.support.payloads import payload
 from tests.support.stack import Stack
 from tests.support.waiting import until
 from worker.machine.servers import look_at_servers
 
-PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
-
 
 def rules():
     """The rules of the page, in its own order."""
-    line = re.search(r"^ACL SETUSER relay on >PASSWORD (.*)$", PAGE.read_text(), re.MULTILINE)
-    assert line
-    return line[1].split()
+    (line,) = blocks("docs/redis.md", "redis")
+    return line.removeprefix("ACL SETUSER relay on >PASSWORD ").split()
 
 
 @pytest.fixture

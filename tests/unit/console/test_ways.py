@@ -3,6 +3,7 @@
 import pytest
 
 from config.settings import Settings
+from tests.support.pages import blocks
 from worker.console.access.ways import ways
 from worker.errors import OperatorError
 
@@ -48,6 +49,17 @@ def test_a_way_that_lacks_something_does_not_start(given, lacks):
     with pytest.raises(OperatorError, match=lacks) as caught:
         ways(Settings(**given))
     assert "sss" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("block", "way"), [(0, "proxy"), (1, "oidc")])
+def test_the_settings_of_the_page_are_a_way(block, way):
+    """Each block of docs/console.md is whole, and is read alike by whatever reads environment files."""
+    lines = [line for line in blocks("docs/console.md", "ini")[block].splitlines() if not line.startswith("#")]
+    pairs = dict(line.split("=", 1) for line in lines)
+    assert not any(character in value for value in pairs.values() for character in " #\"'")
+    given = {name.removeprefix("RELAY_").lower(): value.replace("…", "s" * 16) for name, value in pairs.items()}
+    assert set(given) <= set(Settings.model_fields)
+    assert ways(Settings(**given)) == (way,)
 
 
 def test_a_local_provider_may_do_without_tls():
