@@ -3,7 +3,8 @@
 python -m bench.tabs [ROUNDS] [TABS]      5 rounds of 15 s each way at 200 webhooks/s, ten tabs, by default
 
 Every tab listens to the console's stream and fetches its region again when that is stale, as its script does; besides,
-somebody opens another page each second.
+somebody opens another page each second. A delivery that took over a second is printed with its shard, and with what the
+relay's processes said and how often the server rewrote its file: one shard alone is a lease, all of them a hold.
 """
 
 import asyncio
@@ -28,12 +29,14 @@ from tests.support.deadseed import seed
 from tests.support.servers import free_port
 from tests.support.waiting import until
 from worker.machine.processes import PROCFILE
+from worker.purchasely.person import shard_of
 from worker.store.links import new_link
 
 RATE = 200
 SECONDS = 15.0
 CONNECTIONS = 16
 EVENTS, FAILURES, SHARDS = 100_000, 1000, 16
+SLOW_MS = 1000.0
 OPEN = ("/", "/activity", "/failures", "/jobs", "/?span=7d")
 CLICKED = ("/integrations", "/integrations/production?tab=events", "/history", "/people?id=user-7", "/settings")
 LIVE = {"X-Relay-Live": "1"}
@@ -47,6 +50,7 @@ class Times(NamedTuple):
 
     answered: list[float]
     delivered: list[float]
+    slow: list[str]
 
 
 def sit(url: str, link: str, tabs: int) -> None:
@@ -77,7 +81,7 @@ class Door:
         self._port = port
         self._sink = sink
         self._numbers = itertools.count(1_000_000)
-        self._times = Times([], [])
+        self._times = Times([], [], [])
 
     async def open(self) -> None:
         """Be there for deliveries, until the loop ends."""
@@ -85,7 +89,7 @@ class Door:
 
     async def run(self, rate: float, seconds: float) -> Times:
         """All times of some seconds."""
-        self._times = Times([], [])
+        self._times = Times([], [], [])
         free: asyncio.Queue[Connection] = asyncio.Queue()
         opened = [await asyncio.open_connection("127.0.0.1", self._port) for _ in range(CONNECTIONS)]
         for one in opened:
@@ -120,8 +124,14 @@ class Door:
             except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
                 return
             now_ns = time.time_ns()
-            sent = [one["attributes"].get("content_id") for one in batch if one["action"] == "event"]
-            self._times.delivered.extend((now_ns - at) / 1e6 for at in sent if at)
+            for one in batch:
+                if one["action"] == "event" and (at := one["attributes"].get("content_id")):
+                    took_ms = (now_ns - at) / 1e6
+                    self._times.delivered.append(took_ms)
+                    if took_ms > SLOW_MS:
+                        shard = shard_of(one["identifiers"].get("id", ""), SHARDS)
+                        sent = time.strftime("%H:%M:%S", time.gmtime(at / 1e9))
+                        self._times.slow.append(f"  sent {sent} UTC, delivered after {took_ms:.0f} ms, shard {shard}")
             writer.write(ANSWER)
 
 
@@ -169,7 +179,18 @@ async def rounds(number: int, tabs: int) -> None:
             row = [*percentiles(times.answered), *percentiles(times.delivered), spent / (SECONDS + 1) * 100]
             found[is_open].append(row)
             print(f"{tabs if is_open else 0:3} tabs", "  ".join(f"{one:7.1f}" for one in row), flush=True)
+            if times.slow:
+                explain(setting, times.slow)
     show(found, tabs)
+
+
+def explain(setting: Setting, slow: list[str]) -> None:
+    """What there is to say of slow deliveries: which they were, the processes' warnings, the server's file."""
+    said = (setting.path / "log").read_text(errors="replace").splitlines()
+    server = setting.redis.info("persistence")
+    print("\n".join([f"  {len(slow)} deliveries took over {SLOW_MS:.0f} ms:", *slow[:20], *said[-20:]]))
+    rewrites, waits = server["aof_rewrites"], server["aof_delayed_fsync"]
+    print(f"  the server rewrote its file {rewrites} times and waited for the disk {waits} times")
 
 
 def sit_down(setting: Setting, url: str, tabs: int) -> subprocess.Popen[bytes]:
