@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     )
     shards: int = Field(16, ge=1, le=4096, description="Number of streams of an empty Redis; later `relay reshard`.")
 
-    host: str = Field("127.0.0.1", description="Address the web door listens on.")
+    host: str = Field(
+        "127.0.0.1", description="Address the web door listens on; the Procfile's line has 0.0.0.0 in its place."
+    )
     port: int = Field(8080, ge=0, le=65535, description="Port the web door listens on.")
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of /metrics alone, on the same address; 0: it is on the web door's port."

@@ -84,6 +84,13 @@ def test_systemd_knows_every_key_of_the_units(path, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(PROCFILE))
+def test_containers_of_compose_have_longer_to_stop_than_the_process_takes(name):
+    """What compose kills before its time loses nothing, but is slower to be taken over."""
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"][name]
+    assert float(service.get("stop_grace_period", "10s").removesuffix("s")) > GRACE_S[name]
+
+
+@pytest.mark.parametrize("name", sorted(PROCFILE))
 def test_pods_have_longer_to_stop_than_the_process_takes(name):
     """The grace period covers the process's own, and what it waits before."""
     (deployment,) = [one for one in documents(DEPLOY / "kubernetes" / f"{name}.yaml") if one["kind"] == "Deployment"]
