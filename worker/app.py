@@ -28,6 +28,7 @@ from worker.replay.jobs import Jobs
 from worker.revisions.keyring import secret_keys, unseal
 from worker.revisions.lastgood import LastGood
 from worker.revisions.live import EMPTY, NO_CONFIG, Live
+from worker.revisions.ondisk import OnDisk
 from worker.revisions.store import Revisions
 from worker.store import connect
 from worker.store.address import Address
@@ -93,6 +94,11 @@ class Relay:
             revisions = None  # a file can be looked at without a server
         last_good = None if self.role == "command" else LastGood(chosen.data_dir)
         return Live(revisions, self.secrets, chosen.integrations, last_good, lambda new: self.join(new.integrations))
+
+    @cached_property
+    def on_disk(self) -> OnDisk:
+        """The integrations file as it is now: the next process that starts here reads it."""
+        return OnDisk(self.settings.integrations, self.secrets)
 
     @cached_property
     def revisions(self) -> Revisions:
@@ -180,6 +186,7 @@ class Relay:
             missing=len(loaded.integrations.unresolved),
             shards=self.layout.shards,
             instance=instance(),
+            broken=next(iter(self.on_disk.problems()), ""),
         )
 
     @cached_property

@@ -41,11 +41,19 @@ class IntegrationsPage(Page):
                 name: sparkline(one, f"{name}, sent in 24 hours", f"spark-{name}") for name, one in series.items()
             },
             "state": badge,
+            "broken": self._broken(),
+            "revision": self._parts.live.loaded.number,
             "sources": list(config.sources),
             "may_act": visit.viewer.may(Permission.ACT),
             "may_draft": visit.viewer.may(Permission.DRAFT),
         }
         return Screen("integrations.html", facts)
+
+    def _broken(self) -> list[str]:
+        """What is wrong with the integrations file: all of it for this host's, the first error for another one's."""
+        here = self._parts.on_disk.problems()
+        there = Ledger(self._parts).fleet().broken
+        return [*here, *(f"{host}: {problem}" for host, problem in there.items() if problem not in here)]
 
     def post(self, visit: Visit) -> Reply:
         """Pause or resume."""

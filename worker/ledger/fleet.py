@@ -13,6 +13,8 @@ from worker.store.processes import Process, Processes
 
 # Without one of these nothing is stored, nothing is sent, or what is forgotten is never looked for.
 NEEDED = ("web", "worker", "beat")
+# What a file with an error does to those that run already.
+STILL_RUNS = "revision {} still runs; a process that starts is refused"
 # How long a process may run another revision before it is spoken of.
 _PATIENCE_MS = 5_000
 
@@ -36,6 +38,11 @@ class Fleet(msgspec.Struct, frozen=True):
         if self.now_ms - self.since_ms < _PATIENCE_MS:
             return []
         return [one for one in self.processes if one.alive and one.revision != self.revision]
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """The first error of the integrations file, by each host that has one there."""
+        return {one.host: one.broken for one in self.processes if one.alive and one.broken}
 
     @property
     def absent(self) -> list[str]:
@@ -66,6 +73,8 @@ class Fleet(msgspec.Struct, frozen=True):
         for one in self.processes:
             if one.alive and one.missing and one.role != "child":
                 yield f"{one.role} {one.host}/{one.pid} misses {_secrets(one.missing)}"
+        for host, problem in self.broken.items():
+            yield f"{host}: {problem} ({STILL_RUNS.format(self.revision)})"
         if self.growing:
             yield f"the growth to {self.growing} shards was broken off: run `relay reshard {self.growing}` again"
         if len(self.owners) > 1:

@@ -12,7 +12,7 @@ import msgspec
 from worker.dead.advice import HOLDS
 from worker.ledger.accounts import Account
 from worker.ledger.audit import Finding
-from worker.ledger.fleet import Fleet
+from worker.ledger.fleet import STILL_RUNS, Fleet
 from worker.ledger.headroom import near
 from worker.ledger.losses import read_loss
 from worker.ledger.metrics import Figures
@@ -163,6 +163,13 @@ def _fleet(found: Fleet) -> Iterator[Need]:
                 "its log names them (secret_missing); set them there and restart it",
                 urgent=True,
             )
+    for host, problem in found.broken.items():
+        yield Need(
+            f"config:file:{host}",
+            "config",
+            f"the integrations file on {host} is broken: {problem}; {STILL_RUNS.format(found.revision)}",
+            "correct that line; `relay check` names every one",
+        )
     if found.growing:
         yield Need(
             "config:growing",

@@ -23,8 +23,9 @@ class Process(msgspec.Struct, frozen=True):
     """A process: its host, pid and role, its version, the revision it runs and since when (Unix ms).
 
     `owner` is who it takes its configuration from, `missing` how many secrets of it are missing there, `shards` how
-    many shards it serves (0: it does not say), `instance` a name that no other process ever has. `silent_ms` is how
-    long ago it was last alive, by Redis's clock.
+    many shards it serves (0: it does not say), `instance` a name that no other process ever has. `broken` is the first
+    error of its integrations file as that is now (empty: none). `silent_ms` is how long ago it was last alive, by
+    Redis's clock.
     """
 
     host: str
@@ -38,6 +39,7 @@ class Process(msgspec.Struct, frozen=True):
     shards: int = 0
     silent_ms: int = 0
     instance: str = ""
+    broken: str = ""
 
     @property
     def alive(self) -> bool:

@@ -47,6 +47,15 @@ def test_who_is_missing_behind_or_without_a_secret(parts):
     ]
 
 
+def test_a_broken_file_is_said_once_a_host(parts):
+    """Whatever of that host reads it: the line of the file, and what runs meanwhile."""
+    for role in ("web", "worker", "beat"):
+        parts.processes.beat(process(role, broken="f.toml, line 3: region is wrong", owner="file"))
+    assert list(Ledger(parts).fleet().messages()) == [
+        "h: f.toml, line 3: region is wrong (revision 1 still runs; a process that starts is refused)"
+    ]
+
+
 def test_the_metrics_name_no_host(parts):
     """Alive, behind and without secrets, by role; the number in force."""
     parts.processes.beat(process("web", 0))

@@ -105,6 +105,10 @@ def test_a_refused_key_needs_somebody_at_once_and_a_hold_by_hand_is_not_urgent()
             ["config:secrets:worker:host", "config:behind:web:host"],
         ),
         (
+            {"fleet": fleet(process("web", broken="f, line 3: x"), process("worker"), process("beat"))},
+            ["config:file:host"],
+        ),
+        (
             {"fleet": fleet(process("web", owner="file"), process("worker"), process("beat"))},
             ["config:owners"],
         ),
