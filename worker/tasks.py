@@ -33,7 +33,8 @@ from worker.process.foreign import QUEUE, guard
 from worker.process.in_hand import InHand
 from worker.process.instance import new_token
 from worker.process.logs import configure, write_now
-from worker.process.memory import settle_in, use_one_arena
+from worker.process.memory import settle_in, share_with_children, use_one_arena
+from worker.process.offspring import end_with
 from worker.process.pulse import Pulse
 from worker.process.stop import Stop
 from worker.process.watchdog import Watchdog
@@ -89,6 +90,7 @@ app.conf.update(
 
 
 _stop = Stop()
+_parent_pid = 0
 _in_hand = InHand()
 
 
@@ -177,12 +179,20 @@ def _begin(role: Role) -> None:
         log.warning("redis_away", fault=type(fault).__name__)  # Celery waits for its broker, the sweep joins
 
 
+@signals.worker_before_create_process.connect
+def _before_fork(**_: object) -> None:
+    global _parent_pid  # noqa: PLW0603 - a child is to know it, and nothing else is handed to it
+    _parent_pid = os.getpid()
+    share_with_children()
+
+
 @signals.worker_process_init.connect
 def _begin_child(**_: object) -> None:
     _log_as(f"worker-{current_process().name.rpartition('-')[2]}")
     _stop.guard_child(_end)
     relay().role = "child"
     settle_in()
+    end_with(_parent_pid, _stop.ask)
     relay().pulse.start()
 
 

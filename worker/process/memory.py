@@ -23,6 +23,15 @@ def settle_in() -> None:
     _choose(_M_TRIM_THRESHOLD, _KEEP_BYTES)
 
 
+def share_with_children() -> None:
+    """To be called before a child is forked.
+
+    What is loaded is there once for all children, as long as no collector looks at it: that writes to each page.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def use_one_arena() -> None:
     """To be called before threads begin: by default threads keep freed memory for themselves."""
     _choose(_M_ARENA_MAX, 1)

@@ -3,8 +3,13 @@
 import multiprocessing
 import os
 import threading
+import time
+from collections.abc import Callable
 
 from worker.process.memory import settle_in
+
+_LOOK_S = 1.0
+_GRACE_S = 2.0
 
 
 def begin(nice: int = 0) -> None:
@@ -17,6 +22,22 @@ def begin(nice: int = 0) -> None:
         os.nice(nice)
     settle_in()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+
+
+def end_with(parent_pid: int, ask: Callable[[], object]) -> None:
+    """End a child of Celery soon after the process that began it; `ask` asks the work in hand to stop.
+
+    Else it notices at the end of a pipe, which other children may hold open, or it itself.
+    """
+    threading.Thread(target=_follow, args=(parent_pid, ask), name="parent", daemon=True).start()
+
+
+def _follow(parent_pid: int, ask: Callable[[], object]) -> None:
+    while os.getppid() == parent_pid:
+        time.sleep(_LOOK_S)
+    ask()
+    time.sleep(_GRACE_S)
+    os._exit(1)
 
 
 def _end_with_parent() -> None:
