@@ -91,6 +91,18 @@ class Rewrite:
         self._adopt((inserted(self.text, at, lines.strip("\r\n")), inserted(self.text, at, whole)), expected, table)
         self.change(new, changes)
 
+    def keep(self, integration: str) -> None:
+        """Leave one integration, the source that it takes from, and whatever else is neither.
+
+        Raises:
+            KeyError: there is no such integration.
+            UneditableError: the text cannot be changed so.
+        """
+        kept = {"integrations": integration, "sources": self.data["integrations"][integration].get("source")}
+        for kind, name in kept.items():
+            for other in [one for one in self.table((kind,)) if one != name]:
+                self.remove((kind, other))
+
     def _adopt(self, ways: Any, expected: dict[str, Any], table: Key) -> None:
         """Take the first of these texts that says what is expected."""
         for way in ways:

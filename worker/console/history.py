@@ -7,6 +7,7 @@ from typing import Any
 from config.difference import difference
 from config.errors import ConfigError
 from config.integrations import parse
+from worker.acts.exporting import only
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.page import Page
@@ -83,7 +84,10 @@ class ComparePage(Page):
 
 
 class ExportPage(Page):
-    """`GET /history/export`: the file of the revision in force, or of `?number=`; secrets are references in it."""
+    """`GET /history/export`: the file of the revision in force, or of `?number=`; secrets are references in it.
+
+    With `?integration=` only that one and its source.
+    """
 
     def __init__(self, parts: Relay) -> None:
         self._parts = parts
@@ -91,7 +95,9 @@ class ExportPage(Page):
     def get(self, visit: Visit) -> Reply:
         """The file, byte for byte."""
         one = find_revision(self._parts, visit.asked("number") or str(self._parts.revisions.head()))
-        return Download(f"integrations-{one.number}.toml", one.text.encode(), "application/toml")
+        name = visit.asked("integration")
+        text = only(one.text, name) if name else one.text
+        return Download(f"{name or 'integrations'}-{one.number}.toml", text.encode(), "application/toml")
 
 
 def find_revision(parts: Relay, number: str) -> Revision:

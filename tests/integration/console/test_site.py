@@ -222,7 +222,8 @@ def test_no_file_is_a_spreadsheet(console, stack):
     fields = {"csrf": token(browser), "tab": "events", "go": "save", "mark": mark(page), "events.all": "on"}
     fields |= {"events.TRIAL_STARTED.name": formula, "events.TRIAL_STARTED.on": "on"}
     assert browser.post("/integrations/production?tab=events", data=fields).status_code == 303
-    for place, kind in (("/history/export", "application/toml"), ("/review/change.diff", "text/x-diff")):
+    one = ("/history/export?integration=production", "application/toml")
+    for place, kind in (("/history/export", "application/toml"), one, ("/review/change.diff", "text/x-diff")):
         answer = browser.get(place)
         assert answer.headers["Content-Type"].partition(";")[0] == kind
         assert re.fullmatch(r'attachment; filename="?[\w-]+\.(toml|diff)"?', answer.headers["Content-Disposition"])

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -74,6 +75,18 @@ def test_the_first_file_and_the_next(relay):
         "revision 2",
         "rotated",
     )
+
+
+def test_one_integration_is_a_file_of_its_own(relay):
+    """What is exported of it is taken by another relay, and says the same of it; one that is not there is named."""
+    both = text() + text("second").partition("[integrations")[1] + text("second").partition("[integrations")[2]
+    relay.apply(both)
+    one = relay("config", "export", "--integration", "second")
+    assert "production" not in one
+    assert tomllib.loads(one)["integrations"]["second"] == tomllib.loads(both)["integrations"]["second"]
+    assert "there is no integration 'third'" in relay("config", "export", "--integration", "third", code=2)
+    relay.parts.redis.flushall()
+    assert relay.apply(one)["revision"] == 1
 
 
 def test_the_same_file_again_changes_nothing(relay):

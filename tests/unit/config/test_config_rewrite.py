@@ -161,3 +161,40 @@ def test_statements_say_where_they_are():
         ("pair", ("a", "b.c", "k"), '[\n "]", # ]\n]'),
         ("pair", ("a", "b.c", "*"), "true"),
     ]
+
+
+@patient
+@given(texts(), st.sampled_from(["a", "b"]))
+def test_one_integration_is_kept(text, name):
+    """It says what it said, with its source; every other one is gone."""
+    rewrite = Rewrite(text)
+    before = copy.deepcopy(rewrite.data)
+    if name not in before["integrations"]:
+        with pytest.raises(KeyError):
+            rewrite.keep(name)
+        return
+    try:
+        rewrite.keep(name)
+    except UneditableError:
+        return
+    kept = tomllib.loads(rewrite.text)
+    assert filled(kept["integrations"]) == filled({name: before["integrations"][name]})
+    source = before["integrations"][name].get("source")
+    assert filled(kept.get("sources", {})) == filled(
+        {one: table for one, table in before.get("sources", {}).items() if one == source}
+    )
+
+
+def test_one_integration_of_two_sources():
+    """A file that the relay takes, with its comments."""
+    text = (
+        "# of its source\n[sources.a]\ntokens = ['env:A']\n\n[sources.b]\ntokens = ['env:B']\n\n"
+        "# of a\n[integrations.one]\nsource = 'a'\nregion = 'eu'\n\n"
+        "# of b\n[integrations.two]\nsource = 'b'\nregion = 'us'\n[integrations.two.events]\n'*' = true\n"
+    )
+    rewrite = Rewrite(text)
+    rewrite.keep("two")
+    assert rewrite.text == (
+        "[sources.b]\ntokens = ['env:B']\n\n"
+        "# of b\n[integrations.two]\nsource = 'b'\nregion = 'us'\n[integrations.two.events]\n'*' = true\n"
+    )

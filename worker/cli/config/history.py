@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.columns import columns, fitted
-from worker.cli.completing import REVISIONS
+from worker.cli.completing import INTEGRATIONS, REVISIONS
 from worker.cli.printing import arrows, echo_json, say, say_lines, terminal_width
 from worker.errors import OperatorError
 
@@ -90,17 +90,21 @@ def diff(first: int, second: int | None, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("number", type=click.IntRange(1), metavar="[N]", required=False, shell_complete=REVISIONS)
+@click.option("--integration", metavar="NAME", help="Only this one, with its source.", shell_complete=INTEGRATIONS)
 @_JSON
-def export(number: int | None, *, as_json: bool) -> None:
+def export(number: int | None, integration: str | None, *, as_json: bool) -> None:
     """Print the file of revision N, or of the one in force, as it was applied: byte for byte, without a secret."""
+    from worker.acts.exporting import only
+
     _, revision = _find(number)
+    text = only(revision.text, integration) if integration else revision.text
     if as_json:
-        echo_json({"revision": revision.number, "text": revision.text})
+        echo_json({"revision": revision.number, "text": text})
         return
     if sys.stdout.isatty():
-        say_lines(revision.text)
+        say_lines(text)
     else:
-        click.echo(revision.text, nl=False)  # byte for byte, into a file
+        click.echo(text, nl=False)  # byte for byte, into a file
 
 
 def _find(number: int | None) -> "tuple[Relay, Revision]":
