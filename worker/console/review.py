@@ -4,8 +4,6 @@ import difflib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from config.errors import ConfigError
 from config.integrations import parse
 from worker.acts.publishing import publish, refuse_if_owned_by_file, retire, wait_for_uptake
@@ -14,6 +12,7 @@ from worker.acts.replaying import resync
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.drafting import Desk, OpenDraft
+from worker.console.keychecks import KeyChecks
 from worker.console.merging import Choice, Merged, merge
 from worker.console.page import Page
 from worker.console.personal import personal
@@ -26,8 +25,8 @@ from worker.history.effects import Detail, Effect
 from worker.history.people import known_people
 from worker.history.plan import Change
 from worker.history.preview import Preview
-from worker.machine.inspection import look_at_keys
-from worker.machine.serverfacts import Fact
+from worker.ledger.figures import Ledger
+from worker.revisions.live import EMPTY
 
 _BUDGET_S: Final = 4.0
 _SHOWN: Final = 12
@@ -53,6 +52,7 @@ class ReviewPage(Page):
         self._desk = Desk(parts)
         self._seen = SeenPlans(parts.redis)
         self._planner = Planner(parts)
+        self._keys = KeyChecks(parts.settings.request_timeout_s)
 
     def get(self, visit: Visit) -> Reply:
         """The plan; or what has to be decided before there can be one."""
@@ -93,7 +93,7 @@ class ReviewPage(Page):
             "draft": found,
             "preview": preview,
             "changes": [(one, list(effect_rows(one))) for one in preview.plan.changes],
-            "keys": self._keys(preview, found.text),
+            **self._beside(visit, found, preview),
             "next": found.head + 1,
             "protected": self._protected(found) if not visit.viewer.may(Permission.SECRETS) else (),
             "may_publish": visit.viewer.may(Permission.PUBLISH),
@@ -106,16 +106,17 @@ class ReviewPage(Page):
         """What only who may set secrets publishes."""
         return protected_changes(self._desk.revision_text(found.head), found.text)
 
-    def _keys(self, preview: Preview, text: str) -> list[Fact]:
-        """What Customer.io says about keys that are new."""
-        now, former = parse(text, "the draft", self._parts.secrets, lenient=True), self._parts.live.loaded.integrations
-        asked = {
-            name: one
-            for name in (change.integration for change in preview.plan.changes)
-            if (one := now.integrations.get(name)) and one.enabled and not one.unresolved
-            if name not in former.integrations or former.integrations[name].fingerprint != one.fingerprint
+    def _beside(self, visit: Visit, found: OpenDraft, preview: Preview) -> dict[str, Any]:
+        """What does not follow from the past: the keys of what changes, what waits for it, and what stays as it is."""
+        draft, running = parse(found.text, "the draft", self._parts.secrets, lenient=True), self._parts.live.loaded
+        touched = [change.integration for change in preview.plan.changes]
+        is_trusted = visit.viewer.may(Permission.SECRETS) and not found.of
+        accounts = Ledger(self._parts).accounts() if running is not EMPTY else []
+        return {
+            "keys": self._keys.facts(draft, running.integrations, touched, is_trusted=is_trusted),
+            "waiting": {one.integration: one.waiting for one in accounts if one.integration in touched},
+            "unchanged": [name for name in draft.integrations if name not in touched],
         }
-        return look_at_keys(replace(now, integrations=asked), self._parts.settings.request_timeout_s) if asked else []
 
     def _merged(self, found: OpenDraft, choices: dict[str, Choice]) -> Merged:
         return merge(self._desk.revision_text(found.base), found.text, self._desk.revision_text(found.head), choices)

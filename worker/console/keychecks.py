@@ -1,0 +1,61 @@
+"""Key checks: what Customer.io says of a draft's keys, asked only where the key goes already, or may go."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from msgspec.structs import replace
+
+from config.effective import Integration
+from config.integrations import Integrations
+from config.shape import REGION_URLS
+from worker.machine.inspection import look_at_keys
+from worker.machine.serverfacts import Fact
+
+_FRESH_S: Final = 20.0
+
+
+class KeyChecks:
+    """Asks once, and again after some seconds: a reload of a page costs nobody anything."""
+
+    def __init__(self, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._known: dict[str, tuple[float, Fact]] = {}
+
+    def facts(
+        self, draft: Integrations, running: Integrations, names: Iterable[str], *, is_trusted: bool
+    ) -> list[Fact]:
+        """A fact for each of these integrations that is enabled and whose secrets are at hand.
+
+        Who chooses an address is given the key by whoever asks there. So another one than Customer.io's, or than the
+        one in force, is asked only if `is_trusted`: the draft is by somebody who may see to secrets.
+        """
+        found = [one for name in names if (one := draft.integrations.get(name)) and one.enabled and not one.unresolved]
+        asked = {one.name: one for one in found if is_trusted or _is_known(one, running)}
+        new = {name: one for name, one in asked.items() if not self._fresh(one)}
+        if new:
+            now_s = self._clock()
+            self._known = {mark: one for mark, one in self._known.items() if now_s - one[0] < _FRESH_S}
+            for fact in look_at_keys(replace(draft, integrations=new), self._timeout_s):
+                self._known[_mark(new[fact.subject])] = now_s, fact
+        facts = [self._known[_mark(one)][1] for one in asked.values() if _mark(one) in self._known]
+        return facts + [_untried(one) for one in found if one.name not in asked]
+
+    def _fresh(self, one: Integration) -> bool:
+        known = self._known.get(_mark(one))
+        return known is not None and self._clock() - known[0] < _FRESH_S
+
+
+def _mark(one: Integration) -> str:
+    return f"{one.name}/{one.region}/{one.fingerprint}"
+
+
+def _is_known(one: Integration, running: Integrations) -> bool:
+    now = running.integrations.get(one.name)
+    return one.base_url in REGION_URLS.values() or (now is not None and now.fingerprint == one.fingerprint)
+
+
+def _untried(one: Integration) -> Fact:
+    text = "the key is not tried at an address that is not in force"
+    return Fact("customer.io", one.name, "warning", text, "an admin who publishes it sends the key there")
