@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config.catalogue import catalogue
@@ -106,6 +106,13 @@ def test_no_value_of_a_payload_passes(value):
         assert not one or one not in leaves(inside)
 
 
+def test_an_address_that_holds_a_known_value_is_one_value():
+    """Neither what is before the known part is shown, nor the host."""
+    masked = MASK.text("refused: joanna.b@example.com", ["anna.b"])
+    assert masked == f"refused: {MASK.value('joanna.b@example.com')}"
+
+
+@example("H@0000050000DV000", "AA", "AMC")
 @given(LETTERS, st.text(string.ascii_letters + " :'\"", max_size=40), st.text(string.ascii_letters + " :", max_size=40))
 def test_a_message_loses_the_values_that_are_known(value, before, after):
     """Customer.io's messages quote identifiers."""

@@ -27,7 +27,8 @@ _EMAIL = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)*")
 _IDENTIFIER = re.compile(
     _EMAIL.pattern + r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"
     r"|\b[0-9A-HJKMNP-TV-Z]{26}\b"  # a ULID
-    r"|\b[0-9a-fA-F]{16,}\b|\b\d{7,}\b"
+    r"|\b[0-9a-fA-F]{16,}\b|\b\d{7,}\b",
+    re.IGNORECASE,
 )
 
 
@@ -81,7 +82,15 @@ class Mask:
         """
         values = sorted({one for one in known if one}, key=len, reverse=True)
         either = [re.escape(one) if len(one) >= _SHOWN_FROM else rf"(?<!\w){re.escape(one)}(?!\w)" for one in values]
-        return re.sub("|".join([*either, _IDENTIFIER.pattern]), self._found, text, flags=re.IGNORECASE)
+        found = [one.span() for one in _IDENTIFIER.finditer(text)]
+        if either:
+            found += [one.span() for one in re.finditer("|".join(either), text, re.IGNORECASE)]
+        shown: list[str] = []
+        end = 0
+        for start, stop in _joined(found):
+            shown += text[end:start], self.value(text[start:stop])
+            end = stop
+        return "".join([*shown, text[end:]])
 
     def _found(self, found: re.Match[str]) -> str:
         return self.value(found[0])
@@ -92,6 +101,17 @@ class Mask:
     def _tag(self, text: str, turn: int) -> str:
         digest = hmac.digest(self._key, f"{turn}:{text}".encode("utf-8", "surrogatepass"), hashlib.sha256)
         return base64.b32encode(digest).decode().lower()[:_TAG_CHARS]
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same places in order, those that overlap as one: what looks like an identifier may end within a known one."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in sorted(spans):
+        if joined and start < joined[-1][1]:
+            joined[-1] = joined[-1][0], max(stop, joined[-1][1])
+        else:
+            joined.append((start, stop))
+    return joined
 
 
 def _is_plain(field: str) -> bool:
