@@ -141,7 +141,7 @@ class FailurePage(Page):
     def _discard(self, one: Group, doer: Doer) -> Reply:
         ids = [letter.id for letter in self._letters(one)]
         done = discard(self._parts, ids, one.narrow(Filter()).text(), doer)
-        undo = f" Undo: relay dead import {done.file}" if done.file else ""
+        undo = f" Undo, for 7 days: below, or relay dead import {done.file}" if done.file else ""
         return Redirect("/failures", f"{done.done} failed events are discarded.{undo}")
 
     def _letters(self, one: Group) -> Iterator[Letter]:

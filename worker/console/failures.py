@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 from worker.acts.discarding import discard
+from worker.acts.importing import restore
 from worker.acts.record import Doer, record
 from worker.acts.replaying import Chosen, replay_letters, survey_letters
 from worker.app import Relay
@@ -15,11 +16,13 @@ from worker.dead.advice import what_is_wrong
 from worker.dead.filters import Filter
 from worker.dead.groups import Group, Key, where
 from worker.dead.letter import Letter
+from worker.dead.saving import folder_of, saved_files
 from worker.store.samples import Samples
 
 _HOURS = 24
 _SHOWN = 60
 _RATE_PER_S = 200.0
+_UNDOABLE = 5
 
 
 class FailuresPage(Page):
@@ -47,6 +50,7 @@ class FailuresPage(Page):
             "total": sum(one.count for one in found),
             "quiet_ms": None if found else self._quiet_since(),
             "may_act": visit.viewer.may(Permission.ACT),
+            "saved": saved_files(folder_of(self._parts.settings.data_dir), _UNDOABLE),
         }
         return Screen("failures.html", facts)
 
@@ -64,6 +68,8 @@ class FailuresPage(Page):
                 return self._replay(self._chosen(visit), visit)
             case "discard":
                 return self._discard(self._chosen(visit), Doer(visit.viewer.login, visit.entered("why")))
+            case "undo":
+                return self._undo(visit.entered("file"), Doer(visit.viewer.login, visit.entered("why")))
             case _:
                 return self._mark(visit)
 
@@ -99,8 +105,20 @@ class FailuresPage(Page):
         if not groups or not doer.why:
             return Redirect("/failures", "Nothing was discarded: choose groups, and say why, for the record.")
         done = discard(self._parts, [letter.id for letter in self._letters(groups)], _meant(groups), doer)
-        undo = f" Undo: relay dead import {done.file}" if done.file else ""
+        undo = f" Undo, for 7 days: below, or relay dead import {done.file}" if done.file else ""
         return Redirect("/failures", f"{done.done} failed events are discarded.{undo}")
+
+    def _undo(self, name: str, doer: Doer) -> Reply:
+        """Bring back what a discard on this machine saved; only a file that is listed is read."""
+        kept = {path.name: path for path, _ in saved_files(folder_of(self._parts.settings.data_dir), _UNDOABLE)}
+        if name not in kept:
+            raise NoSuchPageError("There is no such discard on this machine; they are kept for 7 days.")
+        with kept[name].open("rb") as lines:
+            done = restore(self._parts, lines, name, doer)
+        rest = [f"{done.there} were there already"] * bool(done.there)
+        rest += [f"{done.refused} cannot come back: their integration is gone"] * bool(done.refused)
+        said = "; ".join([f"{done.restored} discarded events are failures again", *rest])
+        return Redirect("/failures", f"{said}.")
 
     def _letters(self, groups: list[Group]) -> Iterator[Letter]:
         for one in groups:

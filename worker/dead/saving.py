@@ -47,6 +47,17 @@ def saving(folder: Path, now_s: float | None = None) -> Iterator[tuple[Path, Cal
         os.fsync(file.fileno())
 
 
+def saved_files(folder: Path, limit: int, now_s: float | None = None) -> list[tuple[Path, int]]:
+    """The newest files that are kept, each with when it was written (Unix ms)."""
+    now_s = time.time() if now_s is None else now_s
+    found = []
+    for path in folder.glob(_FILES):
+        with suppress(OSError):
+            found.append((path, int(path.stat().st_mtime * 1000)))
+    kept = [(path, at_ms) for path, at_ms in found if now_s * 1000 - at_ms <= KEPT_S * 1000]
+    return sorted(kept, key=lambda one: -one[1])[:limit]
+
+
 def forget_saved(folder: Path, name: str, fields: Collection[str] = ()) -> int:
     """Remove a person's letters from all files (named as by `plain_name`, `fields` are those of an identity chain).
 

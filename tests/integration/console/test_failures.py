@@ -1,5 +1,6 @@
 """Failures by the page: several groups at once."""
 
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from config.roles import Role
 from tests.support.consoledoor import site
 from tests.support.deadseed import seed
 from tests.support.deadstack import SHARDS, opened
+from worker.dead.saving import KEPT_S, folder_of
 from worker.store.actions import Actions
 
 
@@ -63,9 +65,39 @@ def test_chosen_groups_are_discarded_with_a_reason(stack, console):
     assert "Nothing was discarded" in posted(browser, act="discard", group=chosen)
     assert "Nothing was discarded" in posted(browser, act="discard", why="no idea")
     said = posted(browser, act="discard", group=chosen, why="the sender is fixed")
-    assert "18 failed events are discarded. Undo: relay dead import" in said
+    assert "18 failed events are discarded. Undo, for 7 days: below, or relay dead import" in said
     assert len(stack.letters()) == 82
     assert Actions(stack.parts.redis).newest(0, 1)[0].why == "the sender is fixed"
+
+
+def test_a_discard_is_undone_by_a_button(stack, console):
+    """Once; a second time finds them there. Another file, and another role, do nothing; who did it is kept."""
+    browser = console.browser(Role.OPERATOR)
+    browser.get("/failures")
+    before = {letter.id for letter in stack.letters()}
+    page = posted(browser, act="discard", group=numbers(stack, "no_person", "no_event_name"), why="by mistake")
+    (file,) = re.findall(r'name="file" value="([^"]+)"', page)
+    assert "Undo" not in console.browser(Role.EDITOR, "ed").get("/failures").text
+    for wrong in ("../integrations.toml", "discarded-nothing.ndjson", ""):
+        token = re.search(r'name="csrf" value="(\w+)"', page)[1]
+        assert browser.post("/failures", data={"csrf": token, "act": "undo", "file": wrong}).status_code == 404
+    assert "18 discarded events are failures again." in posted(browser, act="undo", file=file)
+    assert {letter.id for letter in stack.letters()} == before
+    done = Actions(stack.parts.redis).newest(0, 1)[0]
+    assert (done.by, done.what, done.on) == ("anna", "dead import", file)
+    assert "0 discarded events are failures again; 18 were there already." in posted(browser, act="undo", file=file)
+
+
+def test_a_discard_of_a_week_ago_is_not_offered(stack, console):
+    """It is deleted by the next discard, and until then no more than a file."""
+    browser = console.browser(Role.OPERATOR)
+    browser.get("/failures")
+    page = posted(browser, act="discard", group=numbers(stack, "no_person"), why="old")
+    (file,) = re.findall(r'name="file" value="([^"]+)"', page)
+    path = folder_of(stack.parts.settings.data_dir) / file
+    old_s = path.stat().st_mtime - KEPT_S - 60
+    os.utime(path, (old_s, old_s))
+    assert file not in browser.get("/failures").text
 
 
 def test_chosen_groups_alone_are_replayed(stack, console):

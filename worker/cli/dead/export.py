@@ -2,24 +2,18 @@
 
 import os
 import sys
-import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import click
 
-from worker.cli.acting import BY, WHY, doer, record
+from worker.cli.acting import BY, WHY, acting
 from worker.cli.dead.choice import choose
 from worker.cli.dead.options import DRY_RUN, JSON, LETTERS, filters
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, several
 from worker.cli.progress import counted
-
-if TYPE_CHECKING:
-    from worker.app import Relay
-    from worker.dead.letter import Letter
 
 _REFUSALS_TOLD = 20
 
@@ -76,104 +70,29 @@ def dead_import(file: IO[bytes], *, dry_run: bool, message: str, by: str | None,
     A letter that comes back counts as one more accepted event, whatever became of it before; its ULID is the old one,
     so Customer.io ignores it if it was delivered. Exit 1 when a line was refused.
     """
+    from worker.acts.importing import restore
+    from worker.errors import OperatorError
+
     parts = open_parts()
-    restored, there, refused = 0, 0, 0
-    mark = {"at_ms": time.time_ns() // 1_000_000, "by": doer(by)}
-    room = _Room(parts)
-    for number, read in counted(_lines(parts, file), "lines", quiet=as_json):
-        if isinstance(read, str):
-            refused += 1
-            if refused <= _REFUSALS_TOLD:
-                say(f"line {number}: {read}", err=True)
-        elif _bring_back(parts, read, mark, room, dry_run=dry_run):
-            restored += 1
-        else:
-            there += 1
-    if restored and not dry_run:
-        result = f"{several(restored, 'letter')} restored"
-        record(parts, "dead import", getattr(file, "name", "-"), by=by, why=message, result=result)
+    refusals = 0
+
+    def refuse(number: int, why: str) -> None:
+        nonlocal refusals
+        refusals += 1
+        if refusals <= _REFUSALS_TOLD:
+            say(f"line {number}: {why}", err=True)
+
+    lines = counted(file, "lines", quiet=as_json)
+    try:
+        done = restore(parts, lines, getattr(file, "name", "-"), acting(by, message), refuse, dry_run=dry_run)
+    except OperatorError as error:
+        raise click.ClickException(str(error)) from None
     if as_json:
-        echo_json({"restored": restored, "already_there": there, "refused": refused, "dry_run": dry_run})
+        told = {"restored": done.restored, "already_there": done.there, "refused": done.refused, "dry_run": dry_run}
+        echo_json(told)
     else:
         would = "would be " if dry_run else ""
-        say(f"{several(restored, 'letter')} {would}restored, {count(there)} already there, {count(refused)} refused")
-    if refused:
+        what = several(done.restored, "letter")
+        say(f"{what} {would}restored, {count(done.there)} already there, {count(done.refused)} refused")
+    if done.refused:
         raise click.exceptions.Exit(1)
-
-
-class _Room:
-    """How many letters each integration may still take."""
-
-    def __init__(self, parts: "Relay") -> None:
-        limit = parts.settings.dead_limit
-        totals = parts.dead_letters.totals(parts.integrations.integrations)
-        self._left = {name: limit - total for name, total in totals.items()}
-
-    def take(self, integration: str) -> None:
-        """Use one place.
-
-        Raises:
-            click.ClickException: there is none; what was imported so far stays.
-        """
-        self._left[integration] -= 1
-        if self._left[integration] < 0:
-            raise click.ClickException(f"{integration} has as many dead letters as it may have (RELAY_DEAD_LIMIT)")
-
-
-def _bring_back(parts: "Relay", letter: "Letter", mark: dict[str, Any], room: _Room, *, dry_run: bool) -> bool:
-    import msgspec
-
-    if dry_run:
-        return parts.dead_letters.get([letter.id])[0] is None
-    if not parts.dead_changes.restore(msgspec.structs.replace(letter, restored=mark), mark["by"]):
-        return False
-    room.take(letter.integration)
-    return True
-
-
-def _lines(parts: "Relay", file: IO[bytes]) -> "Iterator[tuple[int, Letter | str]]":
-    """Each line's number with its letter, or with why it is refused."""
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            try:
-                yield number, _read(parts, line)
-            except ValueError as error:
-                yield number, str(error)
-
-
-def _read(parts: "Relay", line: bytes) -> "Letter":
-    """The letter of a line, on the shard that its person has here.
-
-    Raises:
-        ValueError: it is no letter, or of an integration that is not in the file.
-    """
-    import msgspec
-
-    from worker.dead.letter import cause_of, decode_letter, letter_id, raw_of, split_id
-    from worker.purchasely.event import read_event
-    from worker.purchasely.person import shard_key, shard_of
-
-    letter = decode_letter(line)
-    integration, shard, entry_id = split_id(letter.id)
-    known = parts.integrations.integrations.get(integration)
-    if known is None or integration != letter.integration:
-        raise ValueError(f"no integration {letter.integration!r} in {parts.integrations.path}")
-    if not raw_of(letter):
-        raise ValueError("it holds no event")
-    try:  # by the identity chain here, which need not be the one it was exported under
-        person = shard_key(read_event(entry_id, raw_of(letter)).payload, known.source_identity)
-    except ValueError:
-        person = letter.person
-    owner = person or letter.event_id
-    if owner:
-        shard = shard_of(owner, parts.settings.shards)
-    elif shard >= parts.settings.shards:
-        shard = 0
-    return msgspec.structs.replace(
-        letter,
-        id=letter_id(integration, shard, entry_id),
-        person=person,
-        source=known.source,
-        shard=shard,
-        cause=cause_of(letter.about),
-    )

@@ -1,0 +1,118 @@
+"""Import dead letters: those of a file that a discard or an export wrote come back, and who did it is kept."""
+
+import time
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from worker.acts.record import Doer, record
+from worker.app import Relay
+from worker.dead.letter import Letter, cause_of, decode_letter, letter_id, raw_of, split_id
+from worker.errors import OperatorError
+from worker.process.wording import several
+from worker.purchasely.event import read_event
+from worker.purchasely.person import shard_key, shard_of
+
+
+class Imported(msgspec.Struct):
+    """How many letters came back, how many were there already, and how many lines were refused."""
+
+    restored: int = 0
+    there: int = 0
+    refused: int = 0
+
+
+def restore(
+    parts: Relay,
+    lines: Iterable[bytes],
+    meant: str,
+    doer: Doer,
+    refuse: Callable[[int, str], object] = lambda _number, _why: None,
+    *,
+    dry_run: bool = False,
+) -> Imported:
+    """Bring back the letter of each line that is not there; `meant` names the file, for the record.
+
+    `refuse` is called with the number of a line that holds no letter, and why. With `dry_run` they are only counted.
+
+    Raises:
+        OperatorError: an integration has no room for more; what came back so far stays.
+    """
+    done, room = Imported(), _Room(parts)
+    mark = {"at_ms": time.time_ns() // 1_000_000, "by": doer.by}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            letter = read_line(parts, line)
+        except ValueError as error:
+            done.refused += 1
+            refuse(number, str(error))
+            continue
+        if _bring_back(parts, letter, mark, room, dry_run=dry_run):
+            done.restored += 1
+        else:
+            done.there += 1
+    if done.restored and not dry_run:
+        record(parts.redis, doer, "dead import", meant, f"{several(done.restored, 'letter')} restored")
+    return done
+
+
+class _Room:
+    """How many letters each integration may still take."""
+
+    def __init__(self, parts: Relay) -> None:
+        limit = parts.settings.dead_limit
+        totals = parts.dead_letters.totals(parts.integrations.integrations)
+        self._left = {name: limit - total for name, total in totals.items()}
+
+    def take(self, integration: str) -> None:
+        """Use one place.
+
+        Raises:
+            OperatorError: there is none.
+        """
+        self._left[integration] -= 1
+        if self._left[integration] < 0:
+            raise OperatorError(f"{integration} has as many dead letters as it may have (RELAY_DEAD_LIMIT)")
+
+
+def _bring_back(parts: Relay, letter: Letter, mark: dict[str, object], room: _Room, *, dry_run: bool) -> bool:
+    if dry_run:
+        return parts.dead_letters.get([letter.id])[0] is None
+    if not parts.dead_changes.restore(msgspec.structs.replace(letter, restored=mark), str(mark["by"])):
+        return False
+    room.take(letter.integration)
+    return True
+
+
+def read_line(parts: Relay, line: bytes) -> Letter:
+    """The letter of a line, on the shard that its person has here.
+
+    Raises:
+        ValueError: it is no letter, or of an integration that is not in the file.
+    """
+    letter = decode_letter(line)
+    integration, shard, entry_id = split_id(letter.id)
+    known = parts.integrations.integrations.get(integration)
+    if known is None or integration != letter.integration:
+        raise ValueError(f"no integration {letter.integration!r} in {parts.integrations.path}")
+    if not raw_of(letter):
+        raise ValueError("it holds no event")
+    try:  # by the identity chain here, which need not be the one it was exported under
+        person = shard_key(read_event(entry_id, raw_of(letter)).payload, known.source_identity)
+    except ValueError:
+        person = letter.person
+    owner = person or letter.event_id
+    if owner:
+        shard = shard_of(owner, parts.settings.shards)
+    elif shard >= parts.settings.shards:
+        shard = 0
+    return msgspec.structs.replace(
+        letter,
+        id=letter_id(integration, shard, entry_id),
+        person=person,
+        source=known.source,
+        shard=shard,
+        cause=cause_of(letter.about),
+    )
