@@ -40,21 +40,23 @@ def restore(
     """
     done, room = Imported(), _Room(parts)
     mark = {"at_ms": time.time_ns() // 1_000_000, "by": doer.by}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            letter = read_line(parts, line)
-        except ValueError as error:
-            done.refused += 1
-            refuse(number, str(error))
-            continue
-        if _bring_back(parts, letter, mark, room, dry_run=dry_run):
-            done.restored += 1
-        else:
-            done.there += 1
-    if done.restored and not dry_run:
-        record(parts.redis, doer, "dead import", meant, f"{several(done.restored, 'letter')} restored")
+    try:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                letter = read_line(parts, line)
+            except ValueError as error:
+                done.refused += 1
+                refuse(number, str(error))
+                continue
+            if _bring_back(parts, letter, mark, room, dry_run=dry_run):
+                done.restored += 1
+            else:
+                done.there += 1
+    finally:
+        if done.restored and not dry_run:
+            record(parts.redis, doer, "dead import", meant, f"{several(done.restored, 'letter')} restored")
     return done
 
 
@@ -66,20 +68,26 @@ class _Room:
         totals = parts.dead_letters.totals(parts.integrations.integrations)
         self._left = {name: limit - total for name, total in totals.items()}
 
-    def take(self, integration: str) -> None:
-        """Use one place.
+    def check(self, integration: str) -> None:
+        """Whether there is a place.
 
         Raises:
             OperatorError: there is none.
         """
-        self._left[integration] -= 1
-        if self._left[integration] < 0:
+        if self._left[integration] <= 0:
             raise OperatorError(f"{integration} has as many dead letters as it may have (RELAY_DEAD_LIMIT)")
+
+    def take(self, integration: str) -> None:
+        """Use one place."""
+        self._left[integration] -= 1
 
 
 def _bring_back(parts: Relay, letter: Letter, mark: dict[str, object], room: _Room, *, dry_run: bool) -> bool:
     if dry_run:
         return parts.dead_letters.get([letter.id])[0] is None
+    if parts.dead_letters.get([letter.id])[0] is not None:
+        return False
+    room.check(letter.integration)
     if not parts.dead_changes.restore(msgspec.structs.replace(letter, restored=mark), str(mark["by"])):
         return False
     room.take(letter.integration)

@@ -16,7 +16,7 @@ from worker.dead.advice import what_is_wrong
 from worker.dead.filters import Filter
 from worker.dead.groups import Group, Key, where
 from worker.dead.letter import Letter
-from worker.dead.saving import folder_of, saved_files
+from worker.dead.saving import folder_of, saved_files, set_undone
 from worker.store.samples import Samples
 
 _HOURS = 24
@@ -113,8 +113,13 @@ class FailuresPage(Page):
         kept = {path.name: path for path, _ in saved_files(folder_of(self._parts.settings.data_dir), _UNDOABLE)}
         if name not in kept:
             raise NoSuchPageError("There is no such discard on this machine; they are kept for 7 days.")
-        with kept[name].open("rb") as lines:
-            done = restore(self._parts, lines, name, doer)
+        try:
+            with kept[name].open("rb") as lines:
+                done = restore(self._parts, lines, name, doer)
+            if not done.refused:
+                set_undone(kept[name])
+        except FileNotFoundError:
+            raise NoSuchPageError("This discard is undone already.") from None
         rest = [f"{done.there} were there already"] * bool(done.there)
         rest += [f"{done.refused} cannot come back: their integration is gone"] * bool(done.refused)
         said = "; ".join([f"{done.restored} discarded events are failures again", *rest])

@@ -13,6 +13,7 @@ from worker.process.private_file import private_file
 
 KEPT_S = 7 * 86_400
 _FILES = "discarded-*.ndjson"
+_UNDONE = "-undone"
 
 
 def folder_of(data_dir: Path) -> Path:
@@ -48,14 +49,25 @@ def saving(folder: Path, now_s: float | None = None) -> Iterator[tuple[Path, Cal
 
 
 def saved_files(folder: Path, limit: int, now_s: float | None = None) -> list[tuple[Path, int]]:
-    """The newest files that are kept, each with when it was written (Unix ms)."""
+    """The newest files that are kept and were not brought back, each with when it was written (Unix ms)."""
     now_s = time.time() if now_s is None else now_s
     found = []
     for path in folder.glob(_FILES):
+        if path.stem.endswith(_UNDONE):
+            continue
         with suppress(OSError):
             found.append((path, int(path.stat().st_mtime * 1000)))
     kept = [(path, at_ms) for path, at_ms in found if now_s * 1000 - at_ms <= KEPT_S * 1000]
     return sorted(kept, key=lambda one: -one[1])[:limit]
+
+
+def set_undone(path: Path) -> None:
+    """Note that all letters of a file came back: once more would bring back those that were delivered since.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    path.rename(path.with_stem(path.stem + _UNDONE))
 
 
 def forget_saved(folder: Path, name: str, fields: Collection[str] = ()) -> int:
