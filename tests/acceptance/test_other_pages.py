@@ -2,10 +2,9 @@
 
 import re
 import subprocess
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.support.listeners import Listener, body_of
 from tests.support.pages import blocks, commands
 from tests.support.payloads import payload
 from tests.support.stack import KEY, SITE
@@ -74,19 +73,12 @@ def taking():
     """A target of alerts on this machine: its address, and the bodies that it took."""
     taken = []
 
-    class Target(BaseHTTPRequestHandler):
-        def do_POST(self):
-            taken.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.end_headers()
+    def take(request):
+        taken.append(body_of(request))
+        return 200
 
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Target) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"json://127.0.0.1:{server.server_port}/", taken
-        server.shutdown()
+    with Listener(take) as listener:
+        yield f"json://{listener.address}/", taken
 
 
 def run(script, stack, status=0):

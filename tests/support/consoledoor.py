@@ -1,6 +1,8 @@
 """A console of three pages behind the real guard, in a real server: for who wants to get in."""
 
 import contextlib
+import html
+import re
 import socket
 import threading
 import time
@@ -173,3 +175,8 @@ def serving(app: ClosedApp) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def text_of(page: str) -> str:
+    """What a person reads of a page, in one line."""
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", page)).split())

@@ -1,12 +1,11 @@
 """Receivers of alerts: places on this machine that take what apprise posts, refuse it, or hang."""
 
-import http.server
 import json
 import select
 import socket
 import threading
-from collections.abc import Callable
-from typing import Any
+
+from tests.support.listeners import Listener, Request, body_of
 
 
 class Receiver:
@@ -21,11 +20,11 @@ class Receiver:
         self.status = 200
         self.refuses: tuple[str, ...] = ()
         self.taken = threading.Event()  # set once a message was taken
-        self._server = _serve(self._take)
-        self.url = _url(self._server)
+        self._listener = Listener(self._take)
+        self.url = _url(self._listener)
 
-    def _take(self, request: http.server.BaseHTTPRequestHandler) -> int | None:
-        body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
+    def _take(self, request: Request) -> int | None:
+        body = json.loads(body_of(request))
         message = body["type"], body["title"], body["message"]
         self.asked.append(message)
         status = 500 if message[0] in self.refuses else self.status
@@ -36,8 +35,7 @@ class Receiver:
 
     def close(self) -> None:
         """End it."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._listener.close()
 
 
 class HangingReceiver:
@@ -50,11 +48,11 @@ class HangingReceiver:
         self.asked, self.gone = threading.Event(), threading.Event()
         self.answers = answers or threading.Event()
         self._status = status
-        self._server = _serve(self._hang)
-        self.url = _url(self._server) + "?rto=600&cto=600"
+        self._listener = Listener(self._hang)
+        self.url = _url(self._listener) + "?rto=600&cto=600"
 
-    def _hang(self, request: http.server.BaseHTTPRequestHandler) -> int | None:
-        request.rfile.read(int(request.headers["Content-Length"]))
+    def _hang(self, request: Request) -> int | None:
+        body_of(request)
         self.asked.set()
         while not self.answers.wait(0.02):
             readable, _, _ = select.select([request.connection], [], [], 0)
@@ -66,27 +64,8 @@ class HangingReceiver:
     def close(self) -> None:
         """End it."""
         self.answers.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._listener.close()
 
 
-def _url(server: http.server.HTTPServer) -> str:
-    return f"json://127.0.0.1:{server.server_port}/"
-
-
-def _serve(answer: Callable[[http.server.BaseHTTPRequestHandler], int | None]) -> http.server.HTTPServer:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            status = answer(self)
-            if status is not None:
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+def _url(listener: Listener) -> str:
+    return f"json://{listener.address}/"

@@ -8,7 +8,6 @@ from urllib.parse import quote
 import pytest
 
 from config.roles import Role
-from tests.support.consoledoor import site
 from tests.support.deadstack import event, opened
 
 
@@ -21,13 +20,6 @@ def stack(tmp_path: Path, redis_url, customerio, monkeypatch):
         stack.parts.begin()
         stack.deliver(*[event(n % 3, "ACTIVATE" if n % 2 else "TRIAL_STARTED", event_id=f"id-{n}") for n in range(6)])
         yield stack
-
-
-@pytest.fixture
-def console(stack):
-    """Its console."""
-    with site(stack.parts) as console:
-        yield console
 
 
 def places(answer) -> list[str]:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from config.roles import Role
-from tests.support.consoledoor import site
 from tests.support.deadstack import event, opened
 
 # What has no page of its own to show, or needs no Redis for it.
@@ -29,13 +28,6 @@ def stack(tmp_path, server, customerio):
         stack.parts.begin()
         stack.deliver(event(1), event(2, None, event_id="nameless"))
         yield stack
-
-
-@pytest.fixture
-def console(stack):
-    """The whole console over it."""
-    with site(stack.parts) as console:
-        yield console
 
 
 @pytest.fixture

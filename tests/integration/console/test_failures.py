@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from config.roles import Role
-from tests.support.consoledoor import site
 from tests.support.deadseed import seed
 from tests.support.deadstack import SHARDS, opened
 from worker.dead.saving import KEPT_S, folder_of
@@ -24,12 +23,6 @@ def stack(tmp_path: Path, redis_url, customerio, monkeypatch):
         monkeypatch.setattr("worker.tasks.wake_job", lambda _, job_id: stack.jobs_woken.append(job_id))
         seed(stack.parts.redis, 100, SHARDS, people=50)
         yield stack
-
-
-@pytest.fixture
-def console(stack):
-    with site(stack.parts) as console:
-        yield console
 
 
 def posted(browser, **fields):

@@ -1,13 +1,12 @@
 """History and settings: two revisions compared, one gone back to, and what the checks find."""
 
-import html
 import re
 from pathlib import Path
 
 import pytest
 
 from config.roles import Role
-from tests.support.consoledoor import site
+from tests.support.consoledoor import site, text_of
 from tests.support.deadstack import event, opened
 
 
@@ -21,18 +20,6 @@ def stack(tmp_path: Path, redis_url, customerio):
         stack.parts.begin()
         stack.deliver(event(1))
         yield stack
-
-
-@pytest.fixture
-def console(stack):
-    """Its console."""
-    with site(stack.parts) as console:
-        yield console
-
-
-def text_of(page: str) -> str:
-    """What a person reads of a page, in one line."""
-    return " ".join(html.unescape(re.sub("<[^>]+>", " ", page)).split())
 
 
 def test_two_revisions_are_compared_from_the_list(console):

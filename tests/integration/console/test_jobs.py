@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.roles import Role
-from tests.support.consoledoor import site
+from tests.support.consoledoor import text_of
 from tests.support.deadstack import event, opened
 from worker.console.jobs import Rates
 from worker.replay.job import Job
@@ -26,18 +26,6 @@ def stack(tmp_path: Path, redis_url, customerio, monkeypatch):
         stack.start([first, second], job_id="replay-aaaaaa")
         stack.work()
         yield stack
-
-
-@pytest.fixture
-def console(stack):
-    """Its console."""
-    with site(stack.parts) as console:
-        yield console
-
-
-def text_of(page: str) -> str:
-    """What a person reads of a page, in one line."""
-    return " ".join(html.unescape(re.sub("<[^>]+>", " ", page)).split())
 
 
 def letters_on(page: str) -> set[str]:

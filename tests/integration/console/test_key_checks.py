@@ -1,15 +1,14 @@
 """A review tries the keys of what changes, and gives none to an address that somebody else chose."""
 
 import re
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from config.roles import Role
 from tests.support.consoledoor import site
 from tests.support.deadstack import event, opened
+from tests.support.listeners import Listener
 
 PLACE = "/integrations/production?tab=advanced"
 SAID = "the key is not tried at an address that is not in force"
@@ -28,22 +27,14 @@ def stack(tmp_path, redis_url, customerio):
 @contextmanager
 def listening():
     """An address, and the `Authorization` of each request that came there."""
-    came = []
+    came: list[str | None] = []
 
-    class Ear(BaseHTTPRequestHandler):
-        def do_GET(self):
-            came.append(self.headers.get("Authorization"))
-            self.send_response(401)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def hear(request):
+        came.append(request.headers.get("Authorization"))
+        return 401
 
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Ear) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", came
-        server.shutdown()
+    with Listener(hear) as listener:
+        yield f"http://{listener.address}", came
 
 
 def save(browser, place, **fields):

@@ -1,13 +1,12 @@
 """The page of one person: how things are with them, and where each property comes from."""
 
-import html
 import re
 from pathlib import Path
 
 import pytest
 
 from config.roles import Role
-from tests.support.consoledoor import site
+from tests.support.consoledoor import text_of
 from tests.support.deadstack import event, opened
 from worker.console.drafting import Desk
 from worker.store.sessions import Sessions
@@ -30,18 +29,6 @@ def stack(tmp_path: Path, redis_url, customerio, monkeypatch):
         facts = {"subscription_status": "AUTO_RENEWING", "next_renewal_at_ms": RENEWS_MS}
         stack.deliver(event(1, **facts), event(1, "TRANSACTION_PROCESSED", **facts))
         yield stack
-
-
-@pytest.fixture
-def console(stack):
-    """Its console."""
-    with site(stack.parts) as console:
-        yield console
-
-
-def text_of(page: str) -> str:
-    """What a person reads of a page, in one line."""
-    return " ".join(html.unescape(re.sub("<[^>]+>", " ", page)).split())
 
 
 def token(browser) -> str:

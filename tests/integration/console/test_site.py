@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from config.roles import Role
-from tests.support.consoledoor import site
 from tests.support.deadstack import event, opened
 from worker.console.live import News
 
@@ -32,12 +31,6 @@ def stack(tmp_path: Path, redis_url, customerio):
         letters = stack.letters()
         stack.start(letters[:1], job_id="replay-abc123")
         yield stack
-
-
-@pytest.fixture
-def console(stack):
-    with site(stack.parts) as console:
-        yield console
 
 
 def places(stack) -> list[str]:
