@@ -68,14 +68,9 @@ class _Room:
         totals = parts.dead_letters.totals(parts.integrations.integrations)
         self._left = {name: limit - total for name, total in totals.items()}
 
-    def check(self, integration: str) -> None:
-        """Whether there is a place.
-
-        Raises:
-            OperatorError: there is none.
-        """
-        if self._left[integration] <= 0:
-            raise OperatorError(f"{integration} has as many dead letters as it may have (RELAY_DEAD_LIMIT)")
+    def is_full(self, integration: str) -> bool:
+        """Whether there is no place left."""
+        return self._left[integration] <= 0
 
     def take(self, integration: str) -> None:
         """Use one place."""
@@ -83,11 +78,11 @@ class _Room:
 
 
 def _bring_back(parts: Relay, letter: Letter, mark: dict[str, object], room: _Room, *, dry_run: bool) -> bool:
-    if dry_run:
-        return parts.dead_letters.get([letter.id])[0] is None
-    if parts.dead_letters.get([letter.id])[0] is not None:
-        return False
-    room.check(letter.integration)
+    if dry_run or room.is_full(letter.integration):
+        is_there = parts.dead_letters.get([letter.id])[0] is not None
+        if not dry_run and not is_there:
+            raise OperatorError(f"{letter.integration} has as many dead letters as it may have (RELAY_DEAD_LIMIT)")
+        return not is_there
     if not parts.dead_changes.restore(msgspec.structs.replace(letter, restored=mark), str(mark["by"])):
         return False
     room.take(letter.integration)

@@ -31,7 +31,8 @@ class IntegrationsPage(Page):
         if self._parts.live.loaded is EMPTY:
             return Redirect("/integrations/new")
         config = self._parts.integrations
-        accounts = Ledger(self._parts).accounts()
+        ledger = Ledger(self._parts)
+        accounts = ledger.accounts()
         now_ms = time.time_ns() // 1_000_000
         counts = samples_of(accounts)
         series = Samples(self._parts.redis).series(config.integrations, "24h", now_ms, counts)
@@ -41,7 +42,7 @@ class IntegrationsPage(Page):
                 name: sparkline(one, f"{name}, sent in 24 hours", f"spark-{name}") for name, one in series.items()
             },
             "state": badge,
-            "broken": self._broken(),
+            "broken": self._broken(ledger),
             "revision": self._parts.live.loaded.number,
             "sources": list(config.sources),
             "may_act": visit.viewer.may(Permission.ACT),
@@ -49,10 +50,10 @@ class IntegrationsPage(Page):
         }
         return Screen("integrations.html", facts)
 
-    def _broken(self) -> list[str]:
+    def _broken(self, ledger: Ledger) -> list[str]:
         """What is wrong with the integrations file: all of it for this host's, the first error for another one's."""
         here = self._parts.on_disk.problems()
-        there = Ledger(self._parts).fleet().broken
+        there = ledger.fleet().broken
         return [*here, *(f"{host}: {problem}" for host, problem in there.items() if problem not in here)]
 
     def post(self, visit: Visit) -> Reply:

@@ -13,7 +13,7 @@ from worker.acts.replaying import Chosen, replay_letters, survey_letters
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.drafting import Desk
-from worker.console.failures import find_group, remedy_of, title
+from worker.console.failures import discarded, find_group, remedy_of, title
 from worker.console.page import Page
 from worker.console.personal import personal
 from worker.console.proposals import changes_of, rename, try_field, try_text
@@ -140,9 +140,7 @@ class FailurePage(Page):
 
     def _discard(self, one: Group, doer: Doer) -> Reply:
         ids = [letter.id for letter in self._letters(one)]
-        done = discard(self._parts, ids, one.narrow(Filter()).text(), doer)
-        undo = f" Undo, for 7 days: below, or relay dead import {done.file}" if done.file else ""
-        return Redirect("/failures", f"{done.done} failed events are discarded.{undo}")
+        return discarded(discard(self._parts, ids, one.narrow(Filter()).text(), doer))
 
     def _letters(self, one: Group) -> Iterator[Letter]:
         return self._parts.dead_letters.find([one.integration], one.narrow(Filter()))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from worker.acts.discarding import discard
+from worker.acts.discarding import Discarded, discard
 from worker.acts.importing import restore
 from worker.acts.record import Doer, record
 from worker.acts.replaying import Chosen, replay_letters, survey_letters
@@ -105,8 +105,7 @@ class FailuresPage(Page):
         if not groups or not doer.why:
             return Redirect("/failures", "Nothing was discarded: choose groups, and say why, for the record.")
         done = discard(self._parts, [letter.id for letter in self._letters(groups)], _meant(groups), doer)
-        undo = f" Undo, for 7 days: below, or relay dead import {done.file}" if done.file else ""
-        return Redirect("/failures", f"{done.done} failed events are discarded.{undo}")
+        return discarded(done)
 
     def _undo(self, name: str, doer: Doer) -> Reply:
         """Bring back what a discard on this machine saved; only a file that is listed is read."""
@@ -128,6 +127,12 @@ class FailuresPage(Page):
     def _letters(self, groups: list[Group]) -> Iterator[Letter]:
         for one in groups:
             yield from self._parts.dead_letters.find([one.integration], one.narrow(Filter()))
+
+
+def discarded(done: Discarded) -> Redirect:
+    """The list of failures, with what was discarded and the ways back."""
+    undo = f" Undo, for 7 days: below, or relay dead import {done.file}" if done.file else ""
+    return Redirect("/failures", f"{done.done} failed events are discarded.{undo}")
 
 
 def read_groups(parts: Relay) -> list[Group]:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from config.effective import Integration
 from config.integrations import Integrations
 from config.shape import REGION_URLS
+from worker.console.fresh import Fresh
 from worker.machine.inspection import look_at_keys
 from worker.machine.serverfacts import Fact
 
@@ -20,8 +21,7 @@ class KeyChecks:
 
     def __init__(self, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._timeout_s = timeout_s
-        self._clock = clock
-        self._known: dict[str, tuple[float, Fact]] = {}
+        self._known: Fresh[str, Fact] = Fresh(_FRESH_S, clock)
 
     def facts(
         self, draft: Integrations, running: Integrations, names: Iterable[str], *, is_trusted: bool
@@ -33,18 +33,15 @@ class KeyChecks:
         """
         found = [one for name in names if (one := draft.integrations.get(name)) and one.enabled and not one.unresolved]
         asked = {one.name: one for one in found if is_trusted or _is_known(one, running)}
-        new = {name: one for name, one in asked.items() if not self._fresh(one)}
-        if new:
-            now_s = self._clock()
-            self._known = {mark: one for mark, one in self._known.items() if now_s - one[0] < _FRESH_S}
-            for fact in look_at_keys(replace(draft, integrations=new), self._timeout_s):
-                self._known[_mark(new[fact.subject])] = now_s, fact
-        facts = [self._known[_mark(one)][1] for one in asked.values() if _mark(one) in self._known]
-        return facts + [_untried(one) for one in found if one.name not in asked]
-
-    def _fresh(self, one: Integration) -> bool:
-        known = self._known.get(_mark(one))
-        return known is not None and self._clock() - known[0] < _FRESH_S
+        known = {name: fact for name, one in asked.items() if (fact := self._known.get(_mark(one)))}
+        new = {name: one for name, one in asked.items() if name not in known}
+        for fact in look_at_keys(replace(draft, integrations=new), self._timeout_s) if new else []:
+            self._known.keep(_mark(new[fact.subject]), fact)
+            known[fact.subject] = fact
+        return [
+            *(known[name] for name in asked if name in known),
+            *(_untried(one) for one in found if one.name not in asked),
+        ]
 
 
 def _mark(one: Integration) -> str:

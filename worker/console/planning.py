@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 from worker.app import Relay
+from worker.console.fresh import Fresh
 from worker.errors import OperatorError
 from worker.history.preview import Preview, make_preview
 from worker.revisions.store import digest_of
 
 _FRESH_S: Final = 20.0
-
-_Of = tuple[int, str]
 
 
 class Planner:
@@ -20,9 +19,8 @@ class Planner:
 
     def __init__(self, parts: Relay, clock: Callable[[], float] = time.monotonic) -> None:
         self._parts = parts
-        self._clock = clock
         self._busy = threading.Lock()
-        self._made: dict[_Of, tuple[float, Preview]] = {}
+        self._made: Fresh[tuple[int, str], Preview] = Fresh(_FRESH_S, clock)
 
     def preview(self, text: str, budget_s: float) -> Preview:
         """The preview of a text, of some seconds ago at most.
@@ -32,23 +30,15 @@ class Planner:
             OperatorError: too many plans are asked for at once.
         """
         of = (self._parts.live.loaded.number, digest_of(text))
-        if known := self._fresh(of):
+        if known := self._made.get(of):
             return known
         if not self._busy.acquire(timeout=budget_s * 2):
             raise OperatorError("other plans are being made just now; try again in some seconds")
         try:
-            known = self._fresh(of)  # by who was before
+            known = self._made.get(of)  # by who was before
             if known is None:
                 known = make_preview(self._parts, text, budget_s)
-                self._made = {key: one for key, one in self._made.items() if self._is_fresh(one)}
-                self._made[of] = self._clock(), known
+                self._made.keep(of, known)
             return known
         finally:
             self._busy.release()
-
-    def _fresh(self, of: _Of) -> Preview | None:
-        found = self._made.get(of)
-        return found[1] if found and self._is_fresh(found) else None
-
-    def _is_fresh(self, made: tuple[float, Preview]) -> bool:
-        return self._clock() - made[0] < _FRESH_S

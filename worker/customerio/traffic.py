@@ -1,22 +1,19 @@
 """Traffic to Customer.io: requests by answer and duration, counted in this process until its pulse hands them on."""
 
-import threading
 from bisect import bisect_left
 from typing import Final
+
+from worker.process.counts import Counts
 
 BOUNDS_MS: Final = (50, 100, 250, 500, 1000, 2500, 5000, 10_000)
 
 
-class Traffic:
+class Traffic(Counts[str]):
     """Counts of requests; any thread may add to them.
 
     A count's name is `request:<integration>:<status>` (status 0: no answer), `request_ms:<integration>:<bound>` (by
     upper bound in milliseconds), or `request_sum_ms:<integration>`.
     """
-
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-        self._lock = threading.Lock()
 
     def add(self, integration: str, status: int, took_ms: int) -> None:
         """Count one request."""
@@ -29,18 +26,6 @@ class Traffic:
                 f"request_sum_ms:{integration}": took_ms,
             }
         )
-
-    def give(self, counts: dict[str, int]) -> None:
-        """Add counts; also those that could not be handed on."""
-        with self._lock:
-            for name, count in counts.items():
-                self._counts[name] = self._counts.get(name, 0) + count
-
-    def take(self) -> dict[str, int]:
-        """What was counted since it was last taken."""
-        with self._lock:
-            taken, self._counts = self._counts, {}
-        return taken
 
 
 TRAFFIC = Traffic()  # one a process: a child of a worker begins with what its parent has, which sends nothing

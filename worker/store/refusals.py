@@ -1,6 +1,5 @@
 """Refused requests of senders, by source and status: counted in each web process, kept in Redis for an hour."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import redis
 
+from worker.process.counts import Counts
 from worker.store.keys import refused_key
 
 _SLOT_S: Final = 600
@@ -24,27 +24,12 @@ class Refused(msgspec.Struct, frozen=True):
     requests: int
 
 
-class RefusalCounts:
-    """What one process refused since its pulse last handed it on; any thread may add to it."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[tuple[str, int]] = Counter()
-        self._lock = threading.Lock()
+class RefusalCounts(Counts[tuple[str, int]]):
+    """What one process refused since its pulse last handed it on, by source and status."""
 
     def add(self, source: str, status: int) -> None:
         """Count one request."""
         self.give({(source, status): 1})
-
-    def give(self, counts: Mapping[tuple[str, int], int]) -> None:
-        """Add counts; also those that could not be handed on."""
-        with self._lock:
-            self._counts.update(counts)
-
-    def take(self) -> dict[tuple[str, int], int]:
-        """What was counted since it was last taken."""
-        with self._lock:
-            taken, self._counts = self._counts, Counter()
-        return dict(taken)
 
 
 REFUSALS = RefusalCounts()
