@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlencode
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -21,6 +22,7 @@ from tests.support.waiting import until
 
 RELAY, CONSOLE = "relay.example.com", "console.example.com"
 PROXY_SECRET = "a-secret-of-the-proxy"
+PROVIDER = "https://provider.example.com/authorize"
 _NGINX = """
 daemon off; pid {folder}/pid; error_log {folder}/error.log; {user}
 events {{}}
@@ -150,15 +152,22 @@ def _listening(door: FrontDoor) -> FrontDoor:
 
 
 class Oauth2Proxy(http.server.BaseHTTPRequestHandler):
-    """Stand-in for oauth2-proxy: `/oauth2/auth` knows who has a cookie, and says so as `set_xauthrequest` does."""
+    """Stand-in for oauth2-proxy: `/oauth2/auth` knows who has a cookie, and says so as `set_xauthrequest` does.
+
+    `/oauth2/start` leads to the provider with the address to come back to: of `rd`, else of `X-Auth-Request-Redirect`.
+    """
 
     known: ClassVar[dict[str, tuple[str, str]]] = {"_oauth2_proxy=anna": ("anna@example.com", "relay-ops,staff")}
 
     def do_GET(self) -> None:
-        """202 and the headers, or 401; whatever else is a page of its own."""
+        """202 and the headers, or 401; the way to the provider; whatever else is a page of its own."""
         person = self.known.get(self.headers.get("Cookie", ""))
-        asked = self.path.partition("?")[0] == "/oauth2/auth"
-        self.send_response((202 if person else 401) if asked else 200)
+        path, _, query = self.path.partition("?")
+        asked, begins = path == "/oauth2/auth", path == "/oauth2/start"
+        self.send_response((202 if person else 401) if asked else 302 if begins else 200)
+        if begins:
+            back = parse_qs(query).get("rd", [self.headers.get("X-Auth-Request-Redirect", "/")])[0]
+            self.send_header("Location", f"{PROVIDER}?{urlencode({'state': back})}")
         if asked and person:
             self.send_header("X-Auth-Request-Email", person[0])
             self.send_header("X-Auth-Request-Groups", person[1])
