@@ -7,7 +7,7 @@ import msgspec
 
 from worker.acts.record import Doer, record
 from worker.app import Relay
-from worker.dead.letter import Letter, cause_of, decode_letter, letter_id, raw_of, split_id
+from worker.dead.letter import Letter, cause_of, decode_letter, letter_id, moved_entry, raw_of, received_of, split_id
 from worker.errors import OperatorError
 from worker.process.wording import several
 from worker.purchasely.event import read_event
@@ -45,12 +45,12 @@ def restore(
             if not line.strip():
                 continue
             try:
-                letter = read_line(parts, line)
+                was, letter = read_line(parts, line)
             except ValueError as error:
                 done.refused += 1
                 refuse(number, str(error))
                 continue
-            if _bring_back(parts, letter, mark, room, dry_run=dry_run):
+            if _bring_back(parts, was, letter, mark, room, dry_run=dry_run):
                 done.restored += 1
             else:
                 done.there += 1
@@ -77,20 +77,36 @@ class _Room:
         self._left[integration] -= 1
 
 
-def _bring_back(parts: Relay, letter: Letter, mark: dict[str, object], room: _Room, *, dry_run: bool) -> bool:
+def _bring_back(parts: Relay, was: str, letter: Letter, mark: dict[str, object], room: _Room, *, dry_run: bool) -> bool:
+    """Put back a letter that had the id `was`; False when it is there."""
+    if letter.id != was:
+        letter = _placed(parts, was, letter)
     if dry_run or room.is_full(letter.integration):
         is_there = parts.dead_letters.get([letter.id])[0] is not None
         if not dry_run and not is_there:
             raise OperatorError(f"{letter.integration} has as many dead letters as it may have (RELAY_DEAD_LIMIT)")
         return not is_there
-    if not parts.dead_changes.restore(msgspec.structs.replace(letter, restored=mark), str(mark["by"])):
-        return False
-    room.take(letter.integration)
-    return True
+    is_new = parts.dead_changes.restore(msgspec.structs.replace(letter, restored=mark), str(mark["by"]))
+    if letter.id != was:  # if it is there, too: an import may have been broken off in between
+        parts.dead_changes.displace(was, letter)
+    if is_new:
+        room.take(letter.integration)
+    return is_new
 
 
-def read_line(parts: Relay, line: bytes) -> Letter:
-    """The letter of a line, on the shard that its person has here.
+def _placed(parts: Relay, was: str, letter: Letter) -> Letter:
+    """The letter at an entry of its shard here that is no other event's: it was received on another one."""
+    further = 0
+    while True:
+        moved = letter_id(letter.integration, letter.shard, moved_entry(split_id(was)[2], further))
+        (there,) = parts.dead_letters.get([moved])
+        if there is None or received_of(there) == received_of(letter):
+            return msgspec.structs.replace(letter, id=moved)
+        further += 1
+
+
+def read_line(parts: Relay, line: bytes) -> tuple[str, Letter]:
+    """The letter of a line, on the shard that its person has here, and the id that it had.
 
     Raises:
         ValueError: it is no letter, or of an integration that is not in the file.
@@ -111,7 +127,7 @@ def read_line(parts: Relay, line: bytes) -> Letter:
         shard = shard_of(owner, parts.settings.shards)
     elif shard >= parts.settings.shards:
         shard = 0
-    return msgspec.structs.replace(
+    here = msgspec.structs.replace(
         letter,
         id=letter_id(integration, shard, entry_id),
         person=person,
@@ -119,3 +135,4 @@ def read_line(parts: Relay, line: bytes) -> Letter:
         shard=shard,
         cause=cause_of(letter.about),
     )
+    return letter.id, here

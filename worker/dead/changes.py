@@ -11,14 +11,14 @@ import redis
 
 from worker.dead.burying import burial
 from worker.dead.filters import Filter
-from worker.dead.letter import Letter, encode_letter, letter_id, moved_entry, raw_of, received_of
+from worker.dead.letter import Letter, encode_letter, letter_id, moved_entry, raw_of, received_of, split_id
 from worker.dead.letters import DeadLetters
 from worker.purchasely.payload import read_object
 from worker.purchasely.person import other_names, person_names, plain_name
 from worker.store.keys import cause_key, shard_key
 from worker.store.stream import Lane, pack, script
 from worker.store.trail import Change as Trailed
-from worker.store.trail import encode_record
+from worker.store.trail import changes_key, encode_record
 
 TRAIL = 1000
 _CHUNK = 200
@@ -52,6 +52,7 @@ class DeadChanges:
         self._remove = client.register_script(script("remove"))
         self._restore = client.register_script(script("restore"))
         self._rewrite = client.register_script(script("rewrite"))
+        self._displace = client.register_script(script("displace"))
 
     def discard(self, letters: Iterable[Letter], message: str, by: str) -> Iterator[tuple[Letter, Change]]:
         """Discard letters: they count as filtered:discarded, and the trail records who did it and why."""
@@ -80,6 +81,12 @@ class DeadChanges:
         keys += [cause_key(lane.shard, lane.integration, new.cause), lane.key("changes")]
         note = encode_record(Trailed(time.time_ns() // 1_000_000, by=by))
         return bool(self._restore(keys=keys, args=[pack(new.named()), note]))
+
+    def displace(self, dead_id: str, letter: Letter) -> None:
+        """Note where a letter was discarded under this id that it came back on another shard, as `letter`."""
+        integration, shard, entry_id = split_id(dead_id)
+        note = encode_record(Trailed(time.time_ns() // 1_000_000, by=letter.id))
+        self._displace(keys=[changes_key(shard, integration)], args=[entry_id, note])
 
     def rewrite(self, before: Letter, after: Letter) -> Change:
         """Replace a letter that is still as it was read."""

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from config.roles import Role
+from tests.support.consoledoor import site
 from tests.support.deadseed import seed
-from tests.support.deadstack import SHARDS, opened
+from tests.support.deadstack import SHARDS, event, opened
 from worker.dead.saving import KEPT_S, folder_of
+from worker.purchasely.person import shard_of
 from worker.store.actions import Actions
 
 
@@ -82,6 +84,32 @@ def test_a_discard_is_undone_by_a_button(stack, console):
     assert file not in page  # once more would bring back what was delivered since
     token = re.search(r'name="csrf" value="(\w+)"', page)[1]
     assert browser.post("/failures", data={"csrf": token, "act": "undo", "file": file}).status_code == 404
+
+
+def test_an_event_whose_discard_is_undone_onto_another_shard_reads_as_failed(stack):
+    """Another field names people since: the event's page leads to the failure where it is now."""
+    other = next(f"user-{n}" for n in range(100) if shard_of(f"user-{n}", SHARDS) != shard_of("user-1", SHARDS))
+    stack.deliver(event(1, None, event_id="comes-back", other_id=other))
+    (was,) = [one for one in stack.letters() if one.event_id == "comes-back"]
+    with site(stack.parts) as console:
+        browser = console.browser(Role.OPERATOR)
+        browser.get("/failures")
+        posted(browser, act="discard", group=numbers(stack, "no_event_name"), why="by mistake")
+    stack.restart(
+        ("[integrations.production]\n", '[sources.app.identity]\nid = ["other_id"]\n[integrations.production]\n')
+    )
+    stack.parts.role = "console"
+    stack.parts.begin()
+    with site(stack.parts) as console:
+        browser = console.browser(Role.OPERATOR)
+        page = browser.get("/failures").text
+        (file,) = re.findall(r'name="file" value="([^"]+)"', page)
+        assert "7 discarded events are failures again." in posted(browser, act="undo", file=file)
+        (now,) = [one for one in stack.letters() if one.event_id == "comes-back"]
+        page = browser.get(f"/events/{was.shard}/{was.entry_id}").text
+    assert now.shard != was.shard
+    assert f'href="/letters/{now.id}"' in page
+    assert "discarded" not in page
 
 
 def test_an_undo_that_finds_no_room_is_recorded(stack, console):

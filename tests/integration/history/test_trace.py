@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import msgspec
 import orjson
 import pytest
 
 from tests.support.deadstack import SHARDS, event, opened
+from worker.acts.importing import Imported, restore
+from worker.acts.record import Doer
 from worker.dead.edits import edit
 from worker.dead.fates import Fates
-from worker.dead.letter import raw_of
+from worker.dead.letter import encode_letter, letter_id, moved_entry, raw_of
 from worker.history.find import Finder
 from worker.history.room import open_history
 from worker.history.scan import Scan, Span
@@ -158,6 +161,36 @@ def test_a_discarded_letter_that_is_imported_again_reads_as_failed(stack):
     assert stack.parts.dead_changes.restore(letter, "ben")
     assert fate(stack, "event-1-BAD").outcome == "delivered"
     assert stack.account().dead == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "a letter of that entry", "an event of that entry"])
+def test_a_discarded_letter_that_is_imported_onto_another_shard_is_followed(stack, meanwhile):
+    """The identity chain has changed since: its old place says where it is now, and it is taken for no other event."""
+    stack.deliver(event(1, None, event_id="comes-back", other_id="customer-1"))
+    (letter,) = stack.letters()
+    shard = next(n for n in range(SHARDS) if n != letter.shard)
+    other = next(f"user-{n}" for n in range(100) if shard_of(f"user-{n}", SHARDS) == shard)
+    line = encode_letter(letter).replace(b"user-1", other.encode())
+    list(stack.parts.dead_changes.discard([letter], "by mistake", "anna"))
+    if meanwhile == "an event of that entry":
+        raw = orjson.dumps(event(2, event_id="another", user_id=other))
+        stack.parts.redis.xadd(Lane("app", "production", shard).key("events"), {"b": raw}, id=letter.entry_id)
+        stack.parts.redis.hincrby(f"relay:{{{shard}}}:intake:app", "accepted", 1)
+        stack.deliver()
+    if meanwhile == "a letter of that entry":
+        there = letter_id("production", shard, moved_entry(letter.entry_id))
+        stack.parts.dead_changes.restore(msgspec.structs.replace(letter, id=there, shard=shard, raw="{}", original=""))
+    assert restore(stack.parts, [line], "a file", Doer("ben")) == Imported(restored=1)
+    passed = fate(stack, "comes-back")
+    assert (passed.outcome, passed.reason) == ("dead", "no_event_name")
+    (mine,) = [one for one in stack.letters() if one.event_id == "comes-back" and one.raw != "{}"]
+    assert (passed.letter, mine.person) == (mine.id, other)
+    assert restore(stack.parts, [line], "a file", Doer("ben")) == Imported(there=1)
+    list(stack.parts.dead_changes.discard([mine], "no use after all", "clara"))
+    assert (fate(stack, "comes-back").outcome, fate(stack, "comes-back").by) == ("filtered", "clara")
+    if meanwhile == "an event of that entry":
+        assert fate(stack, "another").outcome == "delivered"
+    stack.account()
 
 
 def test_forgetting_leaves_the_codes_of_the_others_where_they_are(stack):

@@ -113,3 +113,13 @@ local function note_change(changes, entry, outcome, head)
   end
   redis.call('ZADD', changes, ms, entry .. ' ' .. outcome .. ' ' .. head)
 end
+
+-- Whether the last note of an entry is that its dead letter was discarded.
+local function was_discarded(changes, entry)
+  local ms = string.match(entry, '^%d+')
+  local discarded = entry .. ' filtered:discarded '
+  for _, note in ipairs(redis.call('ZRANGEBYSCORE', changes, ms, ms)) do
+    if string.sub(note, 1, #discarded) == discarded then return true end
+  end
+  return false
+end

@@ -13,12 +13,5 @@ write_letter(letter, KEYS[2], KEYS[3], KEYS[4], KEYS[5])
 redis.call('HINCRBY', KEYS[1], book_of(letter.settled), 1)
 if book_of(letter.settled) == 'dead' then redis.call('HINCRBY', KEYS[1], 'base', -1) end
 local entry = entry_of(letter.letter_id)
-local ms = string.match(entry, '^%d+')
-local discarded = entry .. ' filtered:discarded '
-for _, note in ipairs(redis.call('ZRANGEBYSCORE', KEYS[6], ms, ms)) do
-  if string.sub(note, 1, #discarded) == discarded then
-    note_change(KEYS[6], entry, 'dead', ARGV[2])
-    break
-  end
-end
+if was_discarded(KEYS[6], entry) then note_change(KEYS[6], entry, 'dead', ARGV[2]) end
 return 1
