@@ -2,13 +2,12 @@
 
 import threading
 
-from worker import tasks
 from worker.mapping.mapper import Mapper
-from worker.tasks import app
+from worker.tasks import app, celery_app
 
 __all__ = ["app"]
 
-tasks.HANGS_S = 3
+celery_app.HANGS_S = 3
 
 _decide = Mapper.decide
 

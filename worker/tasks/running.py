@@ -1,0 +1,43 @@
+"""What tasks run under: they stop together when asked to, and do not fail where Redis is away."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import redis
+
+from worker.app import relay
+from worker.errors import OperatorError
+from worker.process.broker_link import is_demoted
+from worker.process.eventlog import EventLog, RareLog
+from worker.process.in_hand import InHand
+from worker.process.stop import Stop
+
+log = EventLog(__name__)
+rare_log = RareLog(__name__, every_s=10)
+
+STOP = Stop()
+IN_HAND = InHand()
+
+
+@contextmanager
+def redis_may_be_away() -> Iterator[None]:
+    """Redis's absence is no fault of a task: nothing is lost, the next sweep begins again.
+
+    Nothing is served of a Redis that holds what this release, or these settings, would misread.
+    """
+    try:
+        with IN_HAND:
+            relay().check_once()
+            yield
+    except OperatorError as error:
+        log.critical("cannot_serve", message=error)
+    except redis.ResponseError as fault:
+        # without its text, which may hold a key
+        rare_log.error("redis_refused", error=str(fault).split(" ", 1)[0][:20])
+        with suppress(redis.RedisError, OSError, AttributeError):
+            if is_demoted(fault):
+                relay().redis.connection_pool.disconnect(inuse_connections=False)  # another may be the primary now
+            else:
+                relay().join()  # Redis answers, but not with our keys: it was emptied
+    except (redis.RedisError, OSError) as fault:
+        log.warning("redis_away", fault=type(fault).__name__)
