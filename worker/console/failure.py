@@ -18,6 +18,7 @@ from worker.console.page import Page
 from worker.console.personal import personal
 from worker.console.proposals import changes_of, rename, try_field, try_text
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.console.waiting import wait_of
 from worker.dead.filters import Filter
 from worker.dead.groups import Group, where
 from worker.dead.letter import Letter, event_of, received_of
@@ -56,7 +57,7 @@ class FailurePage(Page):
             "messages": list(dict.fromkeys(letter.message for letter in letters if letter.message))[:3],
             "rates": _RATES,
             "is_known": one.integration in self._parts.integrations.integrations,
-            "held": one.integration in self._parts.holds.get([one.integration]),
+            "held": [wait_of(*held) for held in self._parts.holds.get([one.integration]).items()],
             "may_act": visit.viewer.may(Permission.ACT),
             "may_draft": visit.viewer.may(Permission.DRAFT),
             "edit": f"/integrations/{one.integration}?{urlencode({'tab': _tab(one), 'find': code})}",

@@ -11,6 +11,7 @@ from worker.console.access.roles import Permission
 from worker.console.page import Page
 from worker.console.personal import personal
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.console.waiting import waits
 from worker.dead.advice import what_is_wrong
 from worker.dead.filters import Filter
 from worker.dead.letter import Letter
@@ -68,6 +69,7 @@ class JobsPage(Page):
             "older": f"/jobs?before={found[-1].created_ms}" if len(found) == _LIMIT else "",
             "may_act": visit.viewer.may(Permission.ACT),
             "workers": _workers(self._parts),
+            "waits": waits(self._parts, found),
         }
         return Screen("jobs.html", facts)
 
@@ -105,6 +107,7 @@ class JobPage(Page):
             "what": {one.id: what_is_wrong(one.reason, one.field, one.status) for one in letters},
             "may_act": visit.viewer.may(Permission.ACT),
             "workers": _workers(self._parts),
+            "waits": waits(self._parts, [job]).get(job.id, []),
             "personal": personal(self._parts, visit, "activity", "the list"),
         }
         return Screen("job.html", facts)

@@ -67,7 +67,10 @@ class News:
             "counts": _version(accounts, parts.live.loaded.number),
             "activity": _version([(one.integration, one.accepted) for one in accounts]),
             "failures": _version([(one.integration, one.dead) for one in accounts]),
-            "jobs": _version([(one.id, one.state, one.left) for one in jobs]),
+            "jobs": _version(
+                [(one.id, one.state, one.left) for one in jobs],
+                [(one.integration, one.hold.since_ms) for one in accounts if one.hold],
+            ),
         }
 
 

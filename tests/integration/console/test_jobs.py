@@ -9,6 +9,8 @@ import pytest
 from config.roles import Role
 from tests.support.consoledoor import text_of
 from tests.support.deadstack import event, opened
+from worker.acts.record import Doer
+from worker.acts.replaying import new_job
 from worker.console.jobs import Rates
 from worker.replay.job import Job
 
@@ -69,6 +71,39 @@ def test_a_job_is_paused_and_aborted_from_its_page(console, stack):
             operator.get(page).text
         )
     assert "at most 5.0/s" in text_of(operator.get(page).text)
+
+
+HOLDS = {
+    "unauthorized": ("Customer.io refuses the key", "Put another key in and publish it: the job goes on by itself."),
+    "unreachable": ("Customer.io does not answer", "The job goes on by itself once Customer.io answers."),
+    "operator": ("somebody paused it", "It goes on when the integration is resumed."),
+    "of a later release": ("of a later release", "Open the integration: it says more."),
+}
+
+
+@pytest.mark.parametrize("kind", HOLDS)
+def test_a_job_that_waits_for_a_hold_says_so(console, stack, kind):
+    """On its page and in the list, at the failure too: since when, and what ends it; not of a job that is done."""
+    stack.parts.holds.hold("production", kind, 1_790_000_000_000)
+    stack.start(stack.letters()[:1], job_id="replay-bbbbbb")
+    browser = console.browser(Role.VIEWER)
+    browser.get("/failures")
+    (number,) = stack.parts.dead_groups.numbered()
+    why, ends = HOLDS[kind]
+    held = f"production is held since 21 Sep 2026, 14:13 UTC ({why})."
+    assert f"It waits: {held} {ends}" in text_of(browser.get("/jobs/replay-bbbbbb").text)
+    failure = text_of(browser.get(f"/failures/{number}").text)
+    assert f"{held} What is replayed waits until then. {ends}" in failure
+    assert text_of(browser.get("/jobs").text).count(f"{held} {ends}") == 1
+    assert "is held" not in text_of(browser.get("/jobs/replay-aaaaaa").text)
+
+
+def test_a_job_of_edits_waits_for_no_hold(console, stack):
+    """It sends nothing."""
+    stack.parts.holds.hold("production", "operator", 1_790_000_000_000)
+    job = new_job("edits", Doer("anna"), "", ["production"], 1, rate=0)
+    stack.parts.jobs.start(job, [stack.letters()[0].id])
+    assert "is held" not in text_of(console.browser(Role.VIEWER).get(f"/jobs/{job.id}").text)
 
 
 def test_without_a_worker_it_says_so(console):
