@@ -95,7 +95,7 @@ def _draft(parts: "Relay", path: Path | None) -> "Draft | None":
     from worker.revisions.live import check, read_file
 
     read = check(read_file(path), str(path), parts.secrets)
-    return Draft(parts.integrations, read, parts.mapper, parts.suppressed.people())
+    return Draft.beside(parts, read)
 
 
 def _drafted(page: "PersonPage", entry: str) -> list[str]:

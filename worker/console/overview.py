@@ -8,6 +8,7 @@ import redis
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.charts import bars
+from worker.console.fresh import Fresh
 from worker.console.page import Page
 from worker.console.visit import Redirect, Reply, Screen, Visit
 from worker.ledger.audit import Finding
@@ -35,7 +36,7 @@ class OverviewPage(Page):
     def __init__(self, parts: Relay) -> None:
         self._parts = parts
         self._last: dict[str, Any] = {}
-        self._audited: tuple[float, list[Finding]] = (-_AUDITED_S, [])
+        self._audited: Fresh[None, list[Finding]] = Fresh(_AUDITED_S, time.monotonic)
 
     def get(self, visit: Visit) -> Reply:
         """The figures, as of now or as last seen."""
@@ -80,9 +81,11 @@ class OverviewPage(Page):
 
     def _findings(self, ledger: Ledger) -> list[Finding]:
         """What the audit finds; it looks at every book, so its answer is kept for a while."""
-        if time.monotonic() - self._audited[0] > _AUDITED_S:
-            self._audited = (time.monotonic(), ledger.audit().findings)
-        return self._audited[1]
+        found = self._audited.get(None)
+        if found is None:
+            found = ledger.audit().findings
+            self._audited.keep(None, found)
+        return found
 
 
 def place_of(need: Need) -> str:

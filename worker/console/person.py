@@ -18,6 +18,7 @@ from worker.console.telling import meaning, phrase
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.history.drafted import Draft
 from worker.history.room import History, open_history
+from worker.history.room import PersonPage as Timeline
 from worker.history.timeline import PropertyValue
 from worker.people.in_words import Part
 from worker.people.properties import DATE_PROPERTIES
@@ -55,26 +56,22 @@ class PersonPage(Page):
         except ValueError:
             raise NoSuchPageError("That page of the timeline is not there; begin at the newest.") from None
         address = {"event": visit.asked("event")} if visit.asked("event") else {"id": ident}
-        with_draft = {**address, "draft": "yes"} if shown else address
+        ways = _ways(room, page, ident, address, before_ms, everything=everything, is_drafted=shown is not None)
         suppressed = self._parts.suppressed.people()
         facts = {
             "page": page,
             "ident": ident,
-            "address": f"/people?{urlencode(address)}",
-            "drafted_address": f"/people?{urlencode({**address, 'draft': 'yes'})}",
-            "older": f"/people?{urlencode(_from(with_draft, before_ms) | {'next': page.next})}" if page.next else "",
-            "onward": _onward(room, ident, with_draft, is_found=bool(page.items)) if not everything else "",
+            **ways,
             "looked_at": room.scan.looked_at,
             "is_cut": everything and room.scan.is_cut,
-            "further": f"/people?{urlencode(_from(with_draft, room.scan.reached_ms))}" if not page.items else "",
             "before_ms": before_ms,
             "is_first": not visit.asked("next"),
             "is_suppressed": any(plain_name(name) in suppressed for name in page.person),
-            "may_draft": visit.viewer.may(Permission.DRAFT),
             "has_draft": draft is not None,
             "draft_error": draft if isinstance(draft, str) and visit.asked("draft") else "",
             "is_drafted": shown is not None,
             "subscription": _distinct(page.subscription),
+            "may_draft": visit.viewer.may(Permission.DRAFT),
             "may_act": visit.viewer.may(Permission.ACT),
             "since_ms": room.since_ms,
             "personal": personal(self._parts, visit, "person", ident),
@@ -83,7 +80,7 @@ class PersonPage(Page):
             "phrase": phrase,
             "sendable": _SENDABLE,
         }
-        is_there = page.items or visit.asked("next") or facts["onward"] or facts["is_cut"]
+        is_there = page.items or visit.asked("next") or ways["onward"] or facts["is_cut"]
         return Screen("person.html", facts, 200 if is_there else 404)
 
     def _draft_of(self, visit: Visit) -> Draft | str | None:
@@ -97,7 +94,7 @@ class PersonPage(Page):
             read = parse(draft.text, "the draft", self._parts.secrets, lenient=True)
         except ConfigError as error:
             return str(error)
-        return Draft(self._parts.integrations, read, self._parts.mapper, self._parts.suppressed.people())
+        return Draft.beside(self._parts, read)
 
     def post(self, visit: Visit) -> Reply:
         """Suppress, end it, or forget (the identifier is typed once more)."""
@@ -120,11 +117,35 @@ class PersonPage(Page):
                 raise NoSuchPageError("There is no such action.")
 
 
-def _onward(room: History, ident: str, address: dict[str, str], *, is_found: bool) -> str:
-    """Where to go on, when not everything was looked through."""
-    if not is_found and room.finder.may_be(ident):  # an event that was not found so soon either
-        return f"/find?{urlencode({'q': ident, 'all': 'yes'})}"
-    return f"/people?{urlencode({**address, 'all': 'yes'})}" if room.scan.is_cut else ""
+def _ways(
+    room: History,
+    page: Timeline,
+    ident: str,
+    address: dict[str, str],
+    before_ms: int | None,
+    *,
+    everything: bool,
+    is_drafted: bool,
+) -> dict[str, str]:
+    """Addresses on from here: of this page and with the draft, older events, and further where a search was cut."""
+    shown = {**address, "draft": "yes"} if is_drafted else address
+    onward = ""
+    if not everything and not page.items and room.finder.may_be(ident):  # an event that was not found so soon either
+        onward = f"/find?{urlencode({'q': ident, 'all': 'yes'})}"
+    elif not everything and room.scan.is_cut:
+        onward = _people(shown, all="yes")
+    return {
+        "address": _people(address),
+        "drafted_address": _people(address, draft="yes"),
+        "older": _people(_from(shown, before_ms), next=page.next) if page.next else "",
+        "onward": onward,
+        "further": "" if page.items else _people(_from(shown, room.scan.reached_ms)),
+    }
+
+
+def _people(address: dict[str, str], **more: str) -> str:
+    """This page's address."""
+    return f"/people?{urlencode({**address, **more})}"
 
 
 def _before(visit: Visit) -> int | None:

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from config.integrations import Integration, Integrations
+from worker.app import Relay
 from worker.dead.advice import what_is_wrong
 from worker.delivery.request import decide
 from worker.history.find import Found
@@ -72,6 +73,11 @@ class Draft:
         self._sides = (now, draft)
         self._mappers = [{name: mapper(one) for name, one in side.integrations.items()} for side in self._sides]
         self._suppressed = suppressed
+
+    @classmethod
+    def beside(cls, parts: Relay, draft: Integrations) -> "Draft":
+        """A draft beside what is in force in these parts."""
+        return cls(parts.integrations, draft, parts.mapper, parts.suppressed.people())
 
     def of(self, found: Found) -> list[Drafted]:
         """An event's decisions, for every integration of its source on either side."""
