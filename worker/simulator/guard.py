@@ -8,15 +8,19 @@ from urllib.parse import urlsplit
 REFUSAL = (
     b'{"title":"403 Forbidden","description":"open the page by address or by localhost, not through another name"}'
 )
+_FOREIGN = frozenset({b"cross-site", b"same-site"})
 
 
 def may_look(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a request for the page or `/_inspect` comes from a local name, and from its own origin.
 
     A foreign `Host` is a web site whose name was made to resolve to this machine (DNS rebinding); a foreign
-    `Origin` is one whose script posts here.
+    `Origin` is one whose script posts here, a foreign `Sec-Fetch-Site` one that has what is here as its own script or
+    picture, which sends no `Origin`. A link from there may lead here.
     """
     named = dict(headers)
+    if named.get(b"sec-fetch-site") in _FOREIGN and named.get(b"sec-fetch-mode") != b"navigate":
+        return False
     host = named.get(b"host", b"").decode("latin-1")
     origin = named.get(b"origin")
     if origin is not None and urlsplit(origin.decode("latin-1")).netloc.lower() != host.lower():

@@ -315,6 +315,12 @@ def test_routes_without_credentials(caller):
         ({"Host": "[::1"}, 403),
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "script"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Origin": "http://evil.example"}, 403),
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/_inspect/people", "/_inspect/reset"])
@@ -322,6 +328,14 @@ def test_another_site_may_not_look(caller, headers, status, path):
     """A name that a stranger made resolve here, or a stranger's script, can neither read nor reset."""
     method = "POST" if path.endswith("reset") else "GET"
     assert caller.call(method, path, headers=headers).status_code == status
+
+
+def test_a_link_on_another_site_leads_to_the_page(caller):
+    """As that of a chat or of a wiki; a form there changes nothing."""
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert caller.call("GET", "/", headers=link).status_code == 200
+    form = {**link, "Origin": "http://evil.example"}
+    assert caller.call("POST", "/_inspect/reset", headers=form).status_code == 403
 
 
 @pytest.mark.parametrize(
