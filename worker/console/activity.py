@@ -1,5 +1,6 @@
 """Activity: the newest events of everybody, searched by event id, person, code, outcome, integration and time."""
 
+import re
 import time
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from worker.console.visit import Redirect, Reply, Screen, Visit
 from worker.dead.filters import read_time_ms
 from worker.history.activity import Wanted
 from worker.history.room import cursor_of, open_history
-from worker.history.scan import Span
+from worker.history.scan import ALWAYS, Span
 
 _LIMIT = 40
 _MINUTE_MS = 60_000
@@ -69,21 +70,44 @@ class ActivityPage(Page):
 
 
 class FindPage(Page):
-    """`GET /find?q=`: goes to the event of that id, else to the person; `all` looks through everything for it."""
+    """`GET /find?q=`: goes to the event of that id, else to the person; `all` looks through everything for it.
+
+    Where that took too long, `before` (Unix ms) goes on from there.
+    """
 
     def __init__(self, parts: Relay) -> None:
         self._parts = parts
 
     def get(self, visit: Visit) -> Reply:
         """The event's page where there is one, else the person's."""
-        ident, everything = visit.asked("q").strip(), bool(visit.asked("all"))
+        ident, before_ms = visit.asked("q").strip(), before(visit)
+        everything = bool(visit.asked("all") or before_ms)
         if not ident:
             return Redirect("/activity")
-        finder = open_history(self._parts, budget_s=WHOLE_S if everything else LOOK_S).finder
-        first = next(iter(finder.event(ident)), None) if finder.may_be(ident) else None
+        person = f"/people?{urlencode({'id': ident, **({'all': 'yes'} if everything else {})})}"
+        room = open_history(self._parts, budget_s=WHOLE_S if everything else LOOK_S)
+        if not room.finder.may_be(ident):
+            return Redirect(person)
+        span = ALWAYS if before_ms is None else Span(None, before_ms)
+        first = next(iter(room.finder.event(ident, span=span)), None)
         if first is not None:
             return Redirect(f"/events/{first.shard}/{first.entry_id}")
-        return Redirect(f"/people?{urlencode({'id': ident, **({'all': 'yes'} if everything else {})})}")
+        if not (everything and room.scan.is_cut):
+            return Redirect(person)
+        facts = {
+            "further": f"/find?{urlencode({'q': ident, 'before': room.scan.reached_ms})}",
+            "person": person,
+            "looked_at": room.scan.looked_at,
+            "reached_ms": room.scan.reached_ms,
+            "since_ms": room.since_ms,
+        }
+        return Screen("find.html", facts)
+
+
+def before(visit: Visit) -> int | None:
+    """Where a search that was cut goes on, Unix ms; None: it begins."""
+    text = visit.asked("before")
+    return int(text) if re.fullmatch("[0-9]{13}", text) else None
 
 
 def _wanted(visit: Visit) -> tuple[Wanted, list[str]]:

@@ -1,6 +1,5 @@
 """One person: the timeline in sentences, the properties now, and what may be done about them."""
 
-import re
 from urllib.parse import urlencode
 
 from config.errors import ConfigError
@@ -9,7 +8,7 @@ from worker.acts import people
 from worker.acts.record import Doer
 from worker.app import Relay
 from worker.console.access.roles import Permission
-from worker.console.activity import LOOK_S, WHOLE_S
+from worker.console.activity import LOOK_S, WHOLE_S, before
 from worker.console.drafting import Desk
 from worker.console.page import Page
 from worker.console.personal import Personal, personal
@@ -45,7 +44,7 @@ class PersonPage(Page):
 
     def get(self, visit: Visit) -> Reply:
         """The timeline, a page of it."""
-        before_ms = _before(visit)
+        before_ms = before(visit)
         everything = bool(visit.asked("all") or visit.asked("next") or before_ms)
         room = open_history(self._parts, budget_s=WHOLE_S if everything else LOOK_S)
         ident = _subject(room, visit)
@@ -146,12 +145,6 @@ def _ways(
 def _people(address: dict[str, str], **more: str) -> str:
     """This page's address."""
     return f"/people?{urlencode({**address, **more})}"
-
-
-def _before(visit: Visit) -> int | None:
-    """Where a search that was cut goes on, Unix ms; None: it begins."""
-    text = visit.asked("before")
-    return int(text) if re.fullmatch("[0-9]{13}", text) else None
 
 
 def _from(address: dict[str, str], before_ms: int | None) -> dict[str, str]:

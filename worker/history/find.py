@@ -157,14 +157,18 @@ class Finder:
                 yield Found(source, shard, entry_id, event or Event(entry_id, raw, {}, "", "", None))
 
     def _by_id(self, ident: str, person: str, span: Span) -> Iterator[Found]:
-        """First where such an id was received; elsewhere, if it is not there."""
+        """First where such an id was received; elsewhere, if it is not there.
+
+        A search that goes on where one was cut looks everywhere at once: that one may not have come to elsewhere.
+        """
         streams = self.streams(person)
-        likely = set() if person else self._known(ident)
+        goes_on = self._newest_first and span.until_ms is not None
+        likely = set() if person or goes_on else self._known(ident)
         parts = (
             {key: place for key, place in streams.items() if place in likely},
             {key: place for key, place in streams.items() if place not in likely},
         )
-        for part in parts:
+        for part in filter(None, parts):
             is_there = False
             for found in self._with_id(part, ident, span):
                 is_there = True

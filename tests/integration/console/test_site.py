@@ -190,6 +190,23 @@ def test_a_search_that_was_cut_goes_on_where_it_ended(console, monkeypatch):
     assert browser.get("/people?id=user-2&before=" + "9" * 40).status_code == 200
 
 
+def test_a_search_for_an_event_goes_on_where_it_ended(console, stack, monkeypatch):
+    """By its link, which finds what is behind; where nothing is, the person of that name is looked for."""
+    browser, ulid, nobody = console.browser(Role.VIEWER), stack.arrived()[0].id, "01JZZZZZZZAAAAAAAAAAAAAAAA"
+    with monkeypatch.context() as short:
+        short.setattr("worker.console.activity.WHOLE_S", 0.0)
+        seen = {ident: browser.get(f"/find?q={ident}&all=yes") for ident in (ulid, nobody)}
+    further = {}
+    for ident, page in seen.items():
+        assert page.status_code == 200
+        assert f'href="/people?id={ident}&amp;all=yes"' in page.text
+        further[ident] = re.search(r'href="([^"]+)">Look further back', page.text)[1].replace("&amp;", "&")
+        assert re.fullmatch(rf"/find\?q={ident}&before=\d{{13}}", further[ident])
+    assert browser.get(further[ulid]).headers["Location"].startswith("/events/")
+    assert browser.get(further[nobody]).headers["Location"] == f"/people?id={nobody}&all=yes"
+    assert browser.get(f"/find?q={ulid}&before=evil").headers["Location"].startswith("/events/")
+
+
 def test_a_file_that_owns_the_configuration_is_changed_elsewhere(console, stack):
     """A draft can be made and planned; publishing is refused, and the change is there to take to the file."""
     browser = console.browser(Role.OPERATOR)

@@ -14,7 +14,7 @@ from worker.dead.fates import Fates
 from worker.dead.letter import encode_letter, letter_id, moved_entry, raw_of
 from worker.history.find import Finder
 from worker.history.room import open_history
-from worker.history.scan import Scan, Span
+from worker.history.scan import ALWAYS, Scan, Span
 from worker.history.timeline import Timeline
 from worker.ledger.figures import Ledger
 from worker.mapping.operation import ulid
@@ -355,6 +355,24 @@ def test_a_search_for_a_person_goes_on_where_its_time_was_up(stack):
         until_ms, steps = scan.reached_ms, steps + 1
     assert found == ["event-0-SUBSCRIPTION_RENEWED"]
     assert steps > 1
+
+
+def test_a_search_for_an_event_goes_on_where_its_time_was_up(stack):
+    """Step by step to the oldest one; also where its id is remembered on another shard, which is looked at first."""
+    stack.append(event(0, user_id="ann"), *[event(number, event_id=f"e{number}") for number in range(1, 900)])
+    parts, ident, here = stack.parts, "event-0-SUBSCRIPTION_RENEWED", shard_of("ann", SHARDS)
+    for elsewhere in ((), (here,), ((here + 1) % SHARDS,), range(SHARDS)):
+        until_ms, found, steps = None, [], 0
+        while not found and steps < 100:
+            ticks = iter(range(1000))
+            scan = Scan(parts.redis, 50, 2.5, clock=lambda ticks=ticks: float(next(ticks)))
+            identities = {"app": parts.integrations.identity("app")}
+            finder = Finder(scan, identities, SHARDS, lambda *_, known=elsewhere: known, newest_first=True)
+            span = ALWAYS if until_ms is None else Span(None, until_ms)
+            found = [one.event.key for one in finder.event(ident, span=span)]
+            until_ms, steps = scan.reached_ms, steps + 1
+            assert found or until_ms
+        assert (found, steps > 1) == ([ident], True)
 
 
 def test_what_was_found_of_a_person_stays_when_the_time_is_up(stack):
