@@ -75,6 +75,26 @@ def test_times_are_of_the_readers_zone(browser, stack):
     tab.context.close()
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_a_bar_says_when_it_was_in_the_readers_zone(browser, stack, script):
+    """As the rest of the page does, also once the region was fetched again; without JavaScript in UTC, and said so."""
+    tab = Tab(browser, stack.console, timezone_id="Asia/Kolkata", locale="en-GB", java_script_enabled=script)
+    page = tab.log_in(stack.link("viewer", "emil")).page
+    page.goto("/?span=15m")
+    for _ in range(2):
+        bar = page.locator("rect[data-at]").first
+        hour, minute = divmod(int(bar.get_attribute("data-at")) // 60_000 % 1440, 60)
+        here = (hour * 60 + minute + 330) % 1440
+        said = bar.locator("title").text_content()
+        clock = f"{here // 60:02}:{here % 60:02}: " if script else f"{hour:02}:{minute:02} UTC: "
+        assert clock + bar.get_attribute("data-said") in said
+        if script:
+            with page.expect_response("**/?span=15m"):
+                page.evaluate("refresh(['counts'])")
+    assert tab.said == []
+    tab.context.close()
+
+
 def test_a_search_by_time_needs_no_javascript(browser, stack):
     """The fields say that they are in UTC."""
     tab, _ = people(browser, stack, "viewer", "no-javascript", "emma")

@@ -103,25 +103,27 @@ def _svg(drawn: Sequence[str], steps: int, title: str, said: str, ident: str, ki
 
 
 def _bar(n: int, point: Point, parts: Sequence[str], most: int, step_ms: int) -> Iterator[str]:
-    when = _when(point.at_ms, step_ms)
+    at = point.at_ms, step_ms
     if not point.known:
-        yield _rect("unknown", n, 0, _HEIGHT, f"{when}: not counted")
+        yield _rect("unknown", n, 0, _HEIGHT, "not counted", at)
         return
-    said = f"{when}: " + ", ".join(f"{count(getattr(point, part))} {PARTS[part]}" for part in parts)
+    said = ", ".join(f"{count(getattr(point, part))} {PARTS[part]}" for part in parts)
     base = 0.0
     for part in parts:
         height = _scaled(getattr(point, part), most)
         if height:
-            yield _rect(part, n, base, min(height, _HEIGHT - base), said)
+            yield _rect(part, n, base, min(height, _HEIGHT - base), said, at)
             base = min(base + height, _HEIGHT - _LEAST)
     if point.held:
-        yield _rect("held", n, 0, _LEAST * 2, f"{when}: held, {several(point.waiting, 'event')} waiting")
+        yield _rect("held", n, 0, _LEAST * 2, f"held, {several(point.waiting, 'event')} waiting", at)
 
 
-def _rect(kind: str, n: int, base: float, height: float, said: str) -> str:
+def _rect(kind: str, n: int, base: float, height: float, said: str, at: tuple[int, int] | None = None) -> str:
+    """A bar; `at` is its step, by time and length, which the page's script says in the reader's own zone."""
     x, width, y = n * _STEP + _GAP / 2, _STEP - _GAP, _HEIGHT - base - height
     size = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
-    return f'<rect class="{kind}" {size}><title>{escape(said)}</title></rect>'
+    when, data = (f"{_when(*at)}: ", f' data-at="{at[0]}" data-said="{escape(said)}"') if at else ("", "")
+    return f'<rect class="{kind}" {size}{data}><title>{escape(when + said)}</title></rect>'
 
 
 def _scaled(value: int, most: int) -> float:

@@ -12,6 +12,8 @@ function localTimes(root) {
     time.textContent = (time.dataset.shows === "day" ? day : zone).format(at);
     time.dataset.local = "yes";
   }
+  for (const bar of root.querySelectorAll("[data-at]"))
+    bar.firstChild.textContent = `${zone.format(Number(bar.dataset.at))}: ${bar.dataset.said}`;
 }
 
 // Fields of a time hold UTC in the address, the reader's own zone on the screen.
