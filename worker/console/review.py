@@ -43,7 +43,7 @@ _EFFECTS: Final[dict[Effect, tuple[str, str, str]]] = {
 
 
 class ReviewPage(Page):
-    """`GET /review`; POST publishes, drops, joins, or begins a roll-back."""
+    """`GET /review`; POST publishes, drops or joins."""
 
     does = Permission.DRAFT
 
@@ -75,8 +75,6 @@ class ReviewPage(Page):
     def post(self, visit: Visit) -> Reply:
         """Do what was asked for."""
         login = visit.viewer.login
-        if number := visit.entered("rollback"):
-            return self._begin_rollback(visit, number)
         match visit.entered("act"):
             case "drop":
                 self._desk.drop(login)
@@ -133,14 +131,6 @@ class ReviewPage(Page):
             return Screen("review_merge.html", {"merged": merged, "draft": found}, 409)
         self._desk.start(visit.viewer.login, merged.text, found.head)
         return Redirect("/review")
-
-    def _begin_rollback(self, visit: Visit, number: str) -> Reply:
-        head = self._parts.revisions.head()
-        if not (number.isascii() and number.isdigit() and 0 < len(number) < 10):
-            raise NoSuchPageError("There is no such revision.")
-        text = self._desk.revision_text(int(number))
-        self._desk.start(visit.viewer.login, text, head, "")
-        return Redirect("/review", f"Your draft is revision {number} now. Nothing is changed until you publish it.")
 
     def _publish(self, visit: Visit) -> Reply:
         viewer = visit.viewer

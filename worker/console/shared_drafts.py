@@ -27,7 +27,7 @@ class DraftsPage(Page):
         head = self._desk.open(visit.viewer.login).head
         mine = self._desk.drafts.get(visit.viewer.login)
         facts = {
-            "drafts": [(one, self._lines(one)) for one in self._desk.drafts.all()],
+            "drafts": [(one, lines_of(self._parts, self._desk, one)) for one in self._desk.drafts.all()],
             "head": head,
             "has_own": mine is not None,
             "may_draft": visit.viewer.may(Permission.DRAFT),
@@ -43,13 +43,14 @@ class DraftsPage(Page):
             raise NoSuchPageError("This draft is not there any more: it was published or dropped.")
         return Redirect("/review", f"You have the draft of {of} now; it stays theirs too, until you publish it.")
 
-    def _lines(self, draft: Draft) -> list[str]:
-        """What differs, in words; or that it cannot be said."""
-        try:
-            before, after = (self._read(text) for text in (self._desk.revision_text(draft.base), draft.text))
-        except (ConfigError, OperatorError):
-            return ["what it was made of cannot be read any more"]
-        return difference(before, after)
 
-    def _read(self, text: str) -> Integrations:
-        return parse(text, "", self._parts.secrets, lenient=True) if text else EMPTY.integrations
+def lines_of(parts: Relay, desk: Desk, draft: Draft) -> list[str]:
+    """What a draft says otherwise than the revision that it was made of, in words; or that it cannot be said."""
+
+    def read(text: str) -> Integrations:
+        return parse(text, "", parts.secrets, lenient=True) if text else EMPTY.integrations
+
+    try:
+        return difference(read(desk.revision_text(draft.base)), read(draft.text))
+    except (ConfigError, OperatorError):
+        return ["what it was made of cannot be read any more"]

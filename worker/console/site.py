@@ -16,6 +16,7 @@ from worker.console.person import PersonPage
 from worker.console.published import PublishedPage
 from worker.console.revealing import RevealPage
 from worker.console.review import DiffPage, ReviewPage
+from worker.console.rollback import RollbackPage
 from worker.console.sample import SamplePage
 from worker.console.settings_page import SettingsPage
 from worker.console.shared_drafts import DraftsPage
@@ -44,6 +45,7 @@ def pages(parts: Relay) -> dict[str, Page]:
         "/history/export": ExportPage(parts),
         "/history/compare": ComparePage(parts),
         "/history/{number}": RevisionPage(parts),
+        "/history/{number}/back": RollbackPage(parts),
         "/drafts": DraftsPage(parts),
         "/review": ReviewPage(parts),
         "/review/change.diff": DiffPage(parts),

@@ -8,6 +8,7 @@ import pytest
 from config.roles import Role
 from tests.support.consoledoor import site, text_of
 from tests.support.deadstack import event, opened
+from worker.console.drafts import Drafts
 
 
 @pytest.fixture
@@ -38,14 +39,38 @@ def test_two_revisions_are_compared_from_the_list(console):
 def test_the_list_goes_back_to_a_revision(console):
     """By who may publish, by way of the review; the others have no button."""
     for role in (Role.VIEWER, Role.EDITOR):
-        assert 'name="rollback"' not in console.browser(role).get("/history").text
+        assert "/back" not in console.browser(role).get("/history").text
     operator = console.browser(Role.OPERATOR)
     page = operator.get("/history").text
-    assert re.findall(r'name="rollback" value="(\d+)"', page) == ["1"]
+    assert re.findall(r'action="(/history/\d+/back)"', page) == ["/history/1/back"]
     token = re.search(r'name="csrf" value="([^"]+)"', page)[1]
-    answer = operator.post("/review", data={"csrf": token, "rollback": "1"})
+    answer = operator.post("/history/1/back", data={"csrf": token})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/review")
     assert "ACTIVATE" in text_of(operator.get("/review").text)
+
+
+def test_a_draft_is_not_lost_by_going_back(console, stack):
+    """It is asked for, with what it says and whose it is; only who has seen that very draft replaces it."""
+    drafts = Drafts(stack.parts.redis)
+    text = stack.parts.revisions.get(2).text
+    mine = drafts.save("anna", 2, text.replace("ACTIVATE = false", "RENEWAL_ENABLED = false"), "", "bert")
+    operator = console.browser(Role.OPERATOR, "anna")
+    csrf = {"csrf": re.search(r'name="csrf" value="([^"]+)"', operator.get("/jobs").text)[1]}
+    asked = operator.post("/history/1/back", data=csrf)
+    assert asked.status_code == 409
+    said = text_of(asked.text)
+    assert "The draft of bert, taken over by you" in said
+    assert "RENEWAL_ENABLED" in said
+    over = {"over": re.search(r'name="over" value="(\w+)"', asked.text)[1], **csrf}
+    newer = drafts.save("anna", 2, mine.text + "\n# more", mine.version)
+    assert operator.post("/history/1/back", data=over).status_code == 409  # changed meanwhile, in another tab
+    assert drafts.get("anna").text == newer.text
+    assert operator.post("/history/1/back", data={"over": newer.version, **csrf}).status_code == 303
+    now = drafts.get("anna")
+    assert (now.text, now.of) == (stack.parts.revisions.get(1).text, "")
+    assert operator.post("/history/1/back", data=csrf).status_code == 303  # the same again loses nothing
+    assert operator.post("/history/77/back", data=csrf).status_code == 404
+    assert operator.get("/history/1/back").headers["Location"] == "/history/1"
 
 
 def test_settings_say_what_relay_check_finds(console):
