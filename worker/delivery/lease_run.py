@@ -7,9 +7,10 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from worker.delivery.judging import Gate, Request, hold
 from worker.delivery.parting import parted
 from worker.delivery.poison import Caution, Search, deciding, witnesses
-from worker.delivery.request import Gate, Request, Requests, hold
+from worker.delivery.request import Requests
 from worker.delivery.settlement import Settler
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
 from worker.mapping.decision import Composed

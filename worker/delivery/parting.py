@@ -3,7 +3,8 @@
 import msgspec
 
 from worker.customerio.verdict import Verdict, is_failure, verdict
-from worker.delivery.request import Request, Requests
+from worker.delivery.judging import Request
+from worker.delivery.request import Requests
 from worker.mapping.outcome import Dead
 from worker.store.lease import Lease
 

@@ -1,25 +1,23 @@
-"""Requests to Customer.io, for deliveries and replays alike: decide, compose, send, judge the answer."""
+"""Requests to Customer.io, for deliveries and replays alike: decide, compose, send."""
 
 import time
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import PurePath
-from typing import Literal, Protocol, assert_never
+from typing import Protocol
 
 import msgspec
 
-from worker.customerio.answer import MESSAGE_LIMIT, Answer
+from worker.customerio.answer import Answer
 from worker.customerio.sender import Attempt
 from worker.customerio.spans import Spans
-from worker.customerio.verdict import Verdict, is_failure, verdict
+from worker.delivery.deciding import NOBODY, crashed, decide
+from worker.delivery.judging import Request
 from worker.errors import RelayError, StoppedError
 from worker.mapping.batching import Fill, request_body, request_size_bytes
 from worker.mapping.decision import Composed, Decision
 from worker.mapping.mapper import Mapper
 from worker.mapping.operation import REQUEST_LIMIT_BYTES
-from worker.mapping.outcome import Dead, DeadReason, Filtered
+from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event, read_event
-from worker.store.holds import HoldKind
 from worker.store.keys import person_key
 from worker.store.lease import Lease
 from worker.store.stream import Entry, Lane
@@ -27,11 +25,7 @@ from worker.store.stream import Entry, Lane
 # Events in a row that are buried for a refusal although nobody else was served since: a destination may refuse all.
 UNPROVED = 2
 
-_NOBODY: frozenset[str] = frozenset()
 _SHADOW = Filtered("shadow")
-
-Judgement = Literal["settle", "split", "hold"]
-"""What to do after a request: settle its events, send fewer of them, or hold the integration."""
 
 
 class Post(Protocol):
@@ -42,18 +36,6 @@ class Post(Protocol):
 
     def send(self, body: bytes, before: Callable[[], None], *, once: bool = ...) -> tuple[Answer, list[Attempt]]:
         """The last answer and all attempts."""
-        ...
-
-
-class Gate(Protocol):
-    """The hold of one integration."""
-
-    def hold(self, kind: HoldKind, *, status: int, message: str, probe: bool) -> None:
-        """Hold the integration."""
-        ...
-
-    def resume(self) -> None:
-        """End the hold."""
         ...
 
 
@@ -81,67 +63,6 @@ class Waiting(msgspec.Struct):
         return read_event(self.entry_id, self.raw)
 
 
-class Request(msgspec.Struct):
-    """The first `events` of a run, composed; then the answer (None: there was nothing to send) and its attempts."""
-
-    events: int
-    composed: Composed
-    answer: Answer | None = None
-    attempts: list[Attempt] = []
-
-    @property
-    def failed(self) -> bool:
-        """Whether Customer.io failed at it (5xx, a 4xx nobody knows, errors of items that were not sent)."""
-        return self.answer is not None and (is_failure(self.answer.status) or self._is_stray)
-
-    @property
-    def refused_alone(self) -> bool:
-        """Whether a single event was refused without its item being named: any event might be refused so."""
-        if self.answer is None or self.events != 1 or self._is_stray:
-            return False
-        judged = verdict(self.answer.status)
-        return judged is Verdict.SPLIT or (judged is Verdict.DONE and any(e.position < 0 for e in self.answer.errors))
-
-    @property
-    def _is_stray(self) -> bool:
-        """Whether the answer names items that were not sent: it belongs to another request, or is invalid."""
-        return self.answer is not None and any(
-            error.position >= len(self.composed.operations) for error in self.answer.errors
-        )
-
-    def judge(self, *, poison: bool = False) -> Judgement:
-        """What to do now; what Customer.io refused becomes an outcome. `poison`: it fails at an event."""
-        if self.answer is None:
-            return "settle"
-        judged = verdict(self.answer.status)
-        if self.failed:
-            judged = Verdict.SPLIT if poison else Verdict.AGAIN
-        match judged:
-            case Verdict.DONE if name_refused(self.composed, self.answer):
-                return "settle"
-            case Verdict.DONE | Verdict.SPLIT if self.events > 1:
-                return "split"
-            case Verdict.DONE | Verdict.SPLIT:
-                self._refuse_alone(self.answer)
-                return "settle"
-            case Verdict.AGAIN | Verdict.HOLD:
-                return "hold"
-            case _:
-                assert_never(judged)
-
-    def _refuse_alone(self, answer: Answer) -> None:
-        """The end of a single event that was refused as a whole; of one that is not sent, only properties can be."""
-        if any(operation.kind == "event" for operation in self.composed.operations):
-            self.composed.outcomes[0] = Dead("rejected", "send", status=answer.status, message=answer.message)
-        else:
-            dead = Dead("properties_rejected", "send", status=answer.status, message=answer.message)
-            self.composed.refused[0] = dead
-
-    def made_of(self, position: int) -> list[bytes]:
-        """The operations that one event answers for."""
-        return [operation.body for operation in self.composed.operations if operation.cause == position]
-
-
 class Requests:
     """Makes and sends the requests of one lease; keeps the states of people that a settle has read ahead."""
 
@@ -153,7 +74,7 @@ class Requests:
         read_states: Callable[[Sequence[str]], list[bytes | None]],
         fill: Fill,
         stopping: Callable[[], bool],
-        suppressed: frozenset[str] = _NOBODY,
+        suppressed: frozenset[str] = NOBODY,
         spans: Spans | None = None,
     ) -> None:
         self._lane = lane
@@ -247,7 +168,7 @@ class Requests:
                 raise  # not about the event
             except Exception as fault:  # noqa: BLE001 - no fault may stop other events
                 if events <= 1:
-                    return Request(events, Composed([], [_crashed(fault)], {}))
+                    return Request(events, Composed([], [crashed(fault)], {}))
                 events //= 2
                 continue
             size_bytes = request_size_bytes(composed.operations)
@@ -288,83 +209,7 @@ class Requests:
         return {digest: at_hand[start + digest] for digest in digests}
 
 
-def decide(mapper: Mapper, read: Callable[[], Event], now_ms: int, suppressed: frozenset[str] = _NOBODY) -> Decision:
-    """The decision on the event that `read` gives; whatever fails on the way is that event's dead letter."""
-    try:
-        try:
-            event = read()
-        except ValueError:
-            return Dead("not_json", "read", message="the stored bytes are not a JSON object")
-        except RecursionError:
-            return Dead("not_json", "read", message="the stored JSON is nested too deep")
-        return mapper.decide(event, now_ms, suppressed)
-    except (RelayError, MemoryError):
-        raise  # not about the event
-    except Exception as fault:  # noqa: BLE001 - no fault may stop other events
-        return _crashed(fault)
-
-
 def shadowed(composed: Composed) -> Composed:
     """The same run without its operations: what Customer.io would have decided is filtered."""
     outcomes: list[Filtered | Dead | None] = [_SHADOW if outcome is None else outcome for outcome in composed.outcomes]
     return Composed([], outcomes, composed.people)
-
-
-def hold(gate: Gate, request: Request, lease: Lease, *, probe: bool) -> None:
-    """Hold the integration for what a request was answered.
-
-    Raises:
-        LeaseLostError: this process was stopped for too long, so the timeout is its own; nothing is held.
-    """
-    lease.check()
-    answer = request.answer or Answer(0)
-    gate.hold(hold_kind(answer.status), status=answer.status, message=answer.message, probe=probe)
-
-
-def hold_kind(status: int) -> HoldKind:
-    """What kind of hold an answer asks for."""
-    if status in {401, 402, 403, 451}:
-        return "unauthorized"
-    return "misdirected" if verdict(status) is Verdict.HOLD else "unreachable"
-
-
-def name_refused(composed: Composed, answer: Answer) -> bool:
-    """Turn the answer's item errors into outcomes of the events that answer for those items.
-
-    An event whose own item was refused is dead. Where only what it says of its person was refused (identify, merge),
-    the event was taken: its outcome stays, and the composed `refused` says what became of the rest.
-
-    False when an error does not say which item it means: then nothing is known of any of them, and sending again in
-    parts, with the same ULIDs, finds out.
-    """
-    if any(not 0 <= error.position < len(composed.operations) for error in answer.errors):
-        return False
-    events: dict[int, Dead] = {}
-    people: dict[int, Dead] = {}
-    for error in answer.errors:
-        operation = composed.operations[error.position]
-        reason: DeadReason = "rejected" if operation.kind == "event" else "properties_rejected"
-        refused = Dead(reason, "send", error.field, answer.status, error.message)
-        found = events if operation.kind == "event" else people
-        known = found.get(operation.cause)
-        found[operation.cause] = refused if known is None else _joined(known, refused)
-    for position, dead in events.items():  # one letter an event: the refused event says both
-        composed.outcomes[position] = _joined(dead, people.pop(position, None))
-    composed.refused.update(people)
-    return True
-
-
-def _joined(first: Dead, other: Dead | None) -> Dead:
-    """A refusal with the message of another one: several errors may share an item, or an event."""
-    if other is None:
-        return first
-    also = ": ".join(text for text in (other.field, other.message) if text)
-    said = "; ".join(text for text in (first.message, also) if text)[:MESSAGE_LIMIT]
-    return msgspec.structs.replace(first, message=said)
-
-
-def _crashed(fault: Exception) -> Dead:
-    """The outcome of an event that the mapping fails at; without the exception's text, which may quote the event."""
-    frame = traceback.extract_tb(fault.__traceback__)[-1]
-    where = f"{PurePath(frame.filename).name}:{frame.lineno}"
-    return Dead("crashed_mapping", "map", message=f"the relay failed at it: {type(fault).__name__} in {where}")

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from config.integrations import Identity
 from worker.dead.burying import bury
-from worker.delivery.request import Request, Waiting
+from worker.delivery.judging import Request
+from worker.delivery.request import Waiting
 from worker.mapping.outcome import Dead, Filtered
 from worker.process.eventlog import EventLog
 from worker.store.entry_id import order, received_ms

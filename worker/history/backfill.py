@@ -9,7 +9,7 @@ import msgspec
 
 from worker.dead.fates import Fate, Fates
 from worker.dead.letter import letter_id, moved_entry
-from worker.delivery.request import decide
+from worker.delivery.deciding import decide
 from worker.errors import OperatorError
 from worker.history.archive import ArchivedScan
 from worker.history.scan import ALWAYS, Scan, Span

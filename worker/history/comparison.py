@@ -7,7 +7,8 @@ import msgspec
 import orjson
 
 from config.integrations import Identity, default_identity
-from worker.delivery.request import Requests, decide
+from worker.delivery.deciding import decide
+from worker.delivery.request import Requests
 from worker.history.effects import SAMPLES, Detail, Effect, Found, Sample, Tally
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper

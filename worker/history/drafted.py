@@ -9,7 +9,7 @@ import msgspec
 from config.integrations import Integration, Integrations
 from worker.app import Relay
 from worker.dead.advice import what_is_wrong
-from worker.delivery.request import decide
+from worker.delivery.deciding import decide
 from worker.history.find import Found
 from worker.history.sentences import NOT_SENT
 from worker.history.trace import rule_of

@@ -11,7 +11,7 @@ import msgspec
 
 from config.integrations import Integration
 from worker.dead.fates import Fate, Fates
-from worker.delivery.request import decide
+from worker.delivery.deciding import decide
 from worker.history.archive import ArchivedScan
 from worker.history.scan import Scan, Span
 from worker.history.trace import AtRevision

@@ -7,8 +7,9 @@ changes nothing where Customer.io knows it already. The lane's lease is held, so
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from worker.delivery.judging import Gate, Request, hold
 from worker.delivery.lease_run import Bounds, Survival
-from worker.delivery.request import Gate, Request, Requests, hold
+from worker.delivery.request import Requests
 from worker.mapping.decision import Composed
 from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Dead

@@ -8,7 +8,7 @@ from typing import assert_never
 import msgspec
 
 from worker.dead.letter import Letter, event_of
-from worker.delivery.request import decide
+from worker.delivery.deciding import decide
 from worker.mapping.decision import Decision, Send
 from worker.mapping.mapper import LATE_MS, Mapper
 from worker.replay.judgement import Judged, judge

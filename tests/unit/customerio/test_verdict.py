@@ -5,7 +5,7 @@ from http import HTTPStatus
 import pytest
 
 from worker.customerio.verdict import Verdict, is_failure, verdict
-from worker.delivery.request import hold_kind
+from worker.delivery.judging import hold_kind
 
 DONE, AGAIN, HOLD, SPLIT = Verdict.DONE, Verdict.AGAIN, Verdict.HOLD, Verdict.SPLIT
 

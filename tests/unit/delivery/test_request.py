@@ -4,7 +4,9 @@ import pytest
 
 from tests.support.fakes import LANE, Bench, integration, raw_event
 from worker.customerio.answer import Answer, ItemError
-from worker.delivery.request import Request, Requests, Waiting, decide
+from worker.delivery.deciding import decide
+from worker.delivery.judging import Request
+from worker.delivery.request import Requests, Waiting
 from worker.errors import UnknownStateError
 from worker.mapping.batching import Fill
 from worker.mapping.decision import Composed

@@ -5,7 +5,8 @@ from tests.support.fakes import LANE, raw_event
 from worker.customerio.answer import Answer
 from worker.customerio.sender import Attempt
 from worker.dead.letter import decode_letter
-from worker.delivery.request import Request, Waiting
+from worker.delivery.judging import Request
+from worker.delivery.request import Waiting
 from worker.delivery.settlement import Settler, latency_counts
 from worker.mapping.decision import Composed
 from worker.mapping.operation import Operation

@@ -7,7 +7,7 @@ from tests.support.deadletter import letter
 from tests.support.deadstack import event
 from tests.support.fakes import integration
 from worker.dead.letter import event_of
-from worker.delivery.request import decide
+from worker.delivery.deciding import decide
 from worker.mapping.mapper import LATE_MS, Mapper
 from worker.mapping.outcome import Dead
 from worker.people.facts import read_facts
