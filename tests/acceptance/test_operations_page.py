@@ -163,7 +163,8 @@ def flows(tries):
 def test_the_page_is_true(machines, tmp_path):
     """From nothing to two hosts, and an upgrade under load: every event arrives once."""
     first = machines("first")
-    redis_sh, restart_sh, relay_sh, extras_sh, check_sh, units_sh, console_sh, upgrade_sh, web_sh = blocks(PAGE, "sh")
+    redis_sh, restart_sh, relay_sh, extras_sh, check_sh, units_sh, example_sh, console_sh, *upgrade = blocks(PAGE, "sh")
+    upgrade_sh, web_sh = upgrade
     first.type(redis_sh, tmp_path)
     (conf,) = blocks(PAGE, "conf")
     data = tmp_path / "redis"
@@ -195,6 +196,11 @@ def test_the_page_is_true(machines, tmp_path):
         until(lambda: len(simulator.arrived()) == 1, "the first event arrives")
         assert "production" in first.relay("status")
         assert "sent as SUBSCRIPTION_RENEWED" in first.relay("trace first")
+        sent = first.type(example_sh, tmp_path)
+        assert "1 accepted" in sent
+        until(lambda: len(simulator.arrived()) == 2, "the example arrives")
+        traced = first.relay(sent.rpartition("relay ")[2])
+        assert "sent as SUBSCRIPTION_STARTED" in traced
         with first.here("/etc/relay/relay.env").open("a") as env:
             env.write("RELAY_CONSOLE_LOGIN='link'\n")
         assert "/login/link/" in first.type(console_sh, tmp_path)
@@ -229,9 +235,10 @@ def test_the_page_is_true(machines, tmp_path):
         flows(tries)
         ended.set()
         loading.join()
-        until(lambda: len(simulator.arrived()) >= 1 + len(tries), "everything arrives")
+        until(lambda: len(simulator.arrived()) >= 2 + len(tries), "everything arrives")
         arrived = sorted(event["attributes"]["event_id"] for event in simulator.arrived())
-        assert arrived == sorted(["first", *(f"load-{n}" for n in range(len(tries)))])
+        example_id = sent.split()[-1]
+        assert arrived == sorted(["first", example_id, *(f"load-{n}" for n in range(len(tries)))])
         assert "the books balance" in first.relay("audit")
         assert max(tries) > 1, "the load did not notice the restart of web"
         first.stop()

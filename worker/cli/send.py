@@ -107,7 +107,7 @@ def send(
         problem = f"after {several(sent.events, 'event')}: {refusal}"
     except ValueError as error:
         problem = f"{file.name}: {error}; sent before it: {several(sent.events, 'event')}"
-    _show(sent, as_json=as_json)
+    _show(sent, file.event_id if isinstance(file, _Example) and not problem else "", as_json=as_json)
     if feed.refusals and not problem:
         problem = f"{several(feed.refusals, 'event')} refused: see {refused.name if refused else ''}"
     if problem:
@@ -115,10 +115,14 @@ def send(
         sys.exit(1)
 
 
-class _Named(io.BytesIO):
+class _Example(io.BytesIO):
     """An event that is in no file."""
 
     name = "the example"
+
+    def __init__(self, raw: bytes, event_id: str) -> None:
+        super().__init__(raw)
+        self.event_id = event_id
 
 
 def _example(
@@ -136,7 +140,8 @@ def _example(
         raise click.UsageError("give FILE, or --example CODE")
     if person is None:
         raise click.UsageError("--example needs --person, an id or an e-mail address")
-    return _Named(make_test_event(relay().integrations, _source(source).name, code, person, environment).raw)
+    test = make_test_event(relay().integrations, _source(source).name, code, person, environment)
+    return _Example(test.raw, test.event_id)
 
 
 def _size(file: IO[bytes]) -> int | None:
@@ -208,9 +213,14 @@ def _first(values: tuple[bytes, ...], otherwise: str) -> bytes:
     return values[0]
 
 
-def _show(sent: "Sent", *, as_json: bool) -> None:
+def _show(sent: "Sent", example_id: str, *, as_json: bool) -> None:
+    """What was sent; of an example also its id, since nobody but this command knows it."""
     if as_json:
-        echo_json(sent)
-    else:
-        requests = several(sent.requests, "request")
-        say(f"{count(sent.accepted)} accepted, {several(sent.duplicates, 'duplicate')}, in {requests}")
+        from msgspec import to_builtins
+
+        echo_json({**to_builtins(sent), **({"event_id": example_id} if example_id else {})})
+        return
+    requests = several(sent.requests, "request")
+    say(f"{count(sent.accepted)} accepted, {several(sent.duplicates, 'duplicate')}, in {requests}")
+    if example_id:
+        say(f"what becomes of it: relay trace {example_id}")

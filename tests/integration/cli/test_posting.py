@@ -268,6 +268,14 @@ def test_an_example_is_sent_through_the_door(door, send):
     assert path == "/webhooks/purchasely/app"
     assert (event["event_name"], event["environment"], event["relay_test"]) == ("RENEWAL_DISABLED", "SANDBOX", True)
     assert event["customerio_user_email"] == "me@example.com"
+    assert json.loads(done.stdout)["event_id"] == event["event_id"]
+
+
+def test_an_example_is_named_so_that_it_can_be_traced(door, send):
+    """Nobody else knows its id: the next command is printed whole."""
+    done = send("--example", "ACTIVATE", "--person", "anna", "--sign", text="")
+    ((_, _, body),) = door.requests
+    assert done.stdout.splitlines()[-1] == f"what becomes of it: relay trace {json.loads(body)['event_id']}"
 
 
 @pytest.mark.parametrize(
