@@ -19,7 +19,5 @@ def test_a_sleeper_wakes_when_asked_to_stop():
     """A long wait between attempts does not hold up a stop."""
     stop = Stop()
     threading.Timer(0.1, stop.ask).start()
-    started = time.monotonic()
-    stop.sleep(30)
+    stop.sleep(100_000)  # a day, which no test has
     assert stop.asked()
-    assert time.monotonic() - started < 5
