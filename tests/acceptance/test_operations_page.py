@@ -25,10 +25,12 @@ from tests.support.payloads import payload
 from tests.support.servers import free_port
 from tests.support.stack import Stack
 from tests.support.waiting import elapse, until
-from tests.support.wheels import build, install
+from tests.support.wheels import build, install, version
 
 PAGE = "docs/operations.md"
 SECRET = "WEBHOOK-SECRET"
+# the release that is upgraded: this code under the number of the one before
+(BACK, FORMER) = re.findall(r"`(sudo ln -sfn /opt/relay-([\d.]+) /opt/relay)`", (ROOT / PAGE).read_text("utf-8"))[0]
 FOLDERS = ("/etc/redis", "/etc/relay", "/opt/relay", "/var/lib/relay", "/usr/local/bin")
 # what is the machine's, not the relay's
 LEFT_OUT = re.compile(r"sudo (apt-get|useradd|chown|systemctl|cp) |pip install|-m venv ")
@@ -175,11 +177,11 @@ def test_the_page_is_true(machines, tmp_path):
         server = subprocess.Popen(["redis-server", first.here("/etc/redis/redis.conf")], stdout=log, stderr=log)
     simulator = Stack(tmp_path / "simulator", "redis://127.0.0.1:1/0")
     simulator.spawn("simulator", f"relay simulate --port {simulator.simulator_port} --workspace SITE-ID:API-KEY:eu")
-    wheel = build(tmp_path)
+    wheel, former = build(tmp_path), build(tmp_path, FORMER)
     try:
         simulator.until_up("simulator")
-        install(wheel, first.here("/opt/relay-0.1.0"))
-        first.type(relay_sh, tmp_path)
+        install(former, first.here(f"/opt/relay-{FORMER}"))
+        first.type(relay_sh.replace(f"RELEASE={version()}", f"RELEASE={FORMER}"), tmp_path)
         shutil.copy(ROOT / "requirements.lock", tmp_path)
         first.type(extras_sh, tmp_path)
         assert {"celery", "redis"} <= {
@@ -210,7 +212,7 @@ def test_the_page_is_true(machines, tmp_path):
         (second.here("/etc/relay/relay.env")).write_text(
             first.here("/etc/relay/relay.env").read_text().replace(str(first.root), str(second.root))
         )
-        install(wheel, second.here("/opt/relay"))  # the folder itself, as an installation of one release has it
+        install(former, second.here("/opt/relay"))  # the folder itself, as an installation of one release has it
         second.type("sudo install -m 0755 deploy/systemd/relay /usr/local/bin/relay", ROOT)
         second.start("worker")
         until(lambda: roles(second)["worker"] == 2, "two workers are alive")
@@ -223,7 +225,7 @@ def test_the_page_is_true(machines, tmp_path):
 
         loading = threading.Thread(target=load)
         loading.start()
-        install(wheel, first.here("/opt/relay-0.2.0"))
+        install(wheel, first.here(f"/opt/relay-{version()}"))
         for block, names in ((upgrade_sh, ["worker", "beat"]), (web_sh, ["web"])):
             (restart,) = (line for line in block.splitlines() if "systemctl restart" in line)
             assert re.findall(r"relay-(\w+)", restart) == names
@@ -231,7 +233,8 @@ def test_the_page_is_true(machines, tmp_path):
             first.type(block, tmp_path)
             first.stop(*names)
             first.start(*names)
-        assert first.here("/opt/relay").resolve().name == "relay-0.2.0"
+        assert first.here("/opt/relay").resolve().name == f"relay-{version()}"
+        assert releases(first) == {version(), FORMER}
         flows(tries)
         ended.set()
         loading.join()
@@ -240,6 +243,13 @@ def test_the_page_is_true(machines, tmp_path):
         example_id = sent.split()[-1]
         assert arrived == sorted(["first", example_id, *(f"load-{n}" for n in range(len(tries)))])
         assert "the books balance" in first.relay("audit")
+        first.type(BACK, tmp_path)
+        for names in (["web"], ["worker", "beat"]):
+            first.stop(*names)
+            first.start(*names)
+        post(first, "user-0", "back")
+        until(lambda: simulator.arrived()[-1]["attributes"]["event_id"] == "back", "the former release delivers")
+        assert releases(first) == {FORMER}
         assert max(tries) > 1, "the load did not notice the restart of web"
         first.stop()
         second.stop()
@@ -247,6 +257,11 @@ def test_the_page_is_true(machines, tmp_path):
         simulator.stop()
         server.kill()
         server.wait()
+
+
+def releases(machine):
+    """The releases that are alive."""
+    return {one["version"] for one in json.loads(machine.relay("status --json"))["processes"] if one["alive"]}
 
 
 def roles(machine):

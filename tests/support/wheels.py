@@ -1,9 +1,11 @@
 """The wheel of the project, and an environment that has it and nothing of the checkout; both without network."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -25,11 +27,25 @@ def run(*command: object, cwd: Path, **env: str) -> str:
     return done.stdout
 
 
-def build(folder: Path) -> Path:
-    """The wheel, made by the tools of the lock."""
-    wheel = ("wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT)
+def version() -> str:
+    """The number of the release, as pyproject.toml has it."""
+    found: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    return found
+
+
+def build(folder: Path, number: str = "") -> Path:
+    """The wheel, made by the tools of the lock; under another number, if one is given."""
+    source = ROOT
+    if number:
+        source = folder / f"source-{number}"
+        for name in ("worker", "config"):
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            text = (ROOT / name).read_text("utf-8")
+            (source / name).write_text(text.replace(f'\nversion = "{version()}"\n', f'\nversion = "{number}"\n'))
+    wheel = ("wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source)
     run(*_PIP, *wheel, cwd=folder)
-    (built,) = folder.glob("*.whl")
+    (built,) = folder.glob(f"*-{number or version()}-*.whl")
     return built
 
 
