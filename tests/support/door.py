@@ -159,13 +159,13 @@ def make_parts(folder: Any, redis_url: str, **settings: Any) -> Relay:
 
 
 @contextlib.contextmanager
-def running(parts: Relay) -> Iterator[Door]:
+def running(parts: Relay, http: type[Protocol] = Protocol) -> Iterator[Door]:
     """Serve in a thread."""
     wakes: list[tuple[str, int]] = []
     app = build(parts, lambda integration, shard: wakes.append((integration, shard)))
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=http,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -13,7 +13,8 @@ from config.variables import unknown_variables
 from worker.app import Relay, relay
 from worker.errors import NotStoredError, OperatorError, SenderError
 from worker.ingest.admission import RETRIES_S, check_signature, check_token, unsigned
-from worker.ingest.asgi import Body, Frame, Headers
+from worker.ingest.arguments import Incoming
+from worker.ingest.asgi import Frame, Headers, Taker
 from worker.ingest.bodies import read_many, read_one
 from worker.ingest.crowd import CROWD
 from worker.ingest.door import Door
@@ -27,6 +28,7 @@ from worker.process.memory import settle_in
 
 log = EventLog(__name__)
 
+_SIGNATURE, _TIMESTAMP = b"x-purchasely-request-signature", b"x-purchasely-timestamp"
 _LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 # curl sends the last one with --data unless another one is given
 _JSON = frozenset({"application/json", "", "application/x-www-form-urlencoded"})
@@ -38,26 +40,26 @@ class Webhook:
     def __init__(self, door: Door) -> None:
         self._door = door
         # the sender is unknown until the signature is checked: no more is kept than one event may have
-        self._limit_bytes = min(door.settings.max_body_bytes, door.settings.max_event_bytes)
+        self.limit_bytes = min(door.settings.max_body_bytes, door.settings.max_event_bytes)
         # with a shorter window Purchasely's late retries would be refused; a repetition is harmless, by its ULID
         self._tolerance_s = max(door.settings.dedup_window_s, RETRIES_S)
 
-    async def __call__(self, name: str, headers: Headers, body: Body) -> bytes:
-        """Purchasely retries anything but a 200, so nothing else is answered once the event is stored."""
+    def admit(self, name: str, headers: Headers) -> Source:
+        """The source, for a request that is signed; whether rightly is seen by its body."""
         known = self._door.source(name)
-        signature = headers.get(b"x-purchasely-request-signature")
-        timestamp = headers.get(b"x-purchasely-timestamp")
-        if not signature or not timestamp:
+        if not headers.get(_SIGNATURE) or not headers.get(_TIMESTAMP):
             raise unsigned()
-        raw = body.at_hand(self._limit_bytes)
-        if raw is None:
-            raw = await body.read(self._limit_bytes)
+        return known
+
+    def read(self, name: str, source: Source, headers: Headers, raw: bytes) -> list[Incoming]:
+        """The event. Purchasely retries anything but a 200, so nothing else is answered once it is stored."""
         try:
-            check_signature(known, signature, timestamp, raw, time.time(), self._tolerance_s)
+            check_signature(
+                source, headers.get(_SIGNATURE), headers.get(_TIMESTAMP), raw, time.time(), self._tolerance_s
+            )
         except SenderError as refusal:
-            raise _refused(known, refusal) from None
-        event = read_one(name, raw, self._door.appender.layout.shards, self._limit_bytes, known.identity)
-        return stored(await self._door.appender.post(event), 1)
+            raise _refused(source, refusal) from None
+        return read_one(name, raw, self._door.appender.layout.shards, self.limit_bytes, source.identity)
 
 
 class Events:
@@ -65,33 +67,41 @@ class Events:
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        self.limit_bytes = door.settings.max_body_bytes
 
-    async def __call__(self, name: str, headers: Headers, body: Body) -> bytes:
-        """All of a request is stored, or none of it is accepted and the sender sends it again."""
+    def admit(self, name: str, headers: Headers) -> Source:
+        """The source, for a request with one of its tokens."""
         known = self._door.source(name)
         try:
             check_token(known, headers.get(b"authorization"))
         except SenderError as refusal:
             raise _refused(known, refusal) from None
-        media = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
-        lines = media in _LINES
-        if not lines and media not in _JSON and not media.endswith("+json"):
-            raise SenderError(415, "Unsupported media type", "send application/json or application/x-ndjson")
-        chosen = self._door.settings
-        raw = await body.read(chosen.max_body_bytes)
-        shards = self._door.appender.layout.shards
-        events = read_many(name, raw, shards, chosen.max_event_bytes, known.identity, lines=lines)
-        return stored(await self._door.appender.append(events), len(events))
+        _is_lines(headers)
+        return known
+
+    def read(self, name: str, source: Source, headers: Headers, raw: bytes) -> list[Incoming]:
+        """The events. All of a request is stored, or none of it is accepted and the sender sends it again."""
+        shards, limit_bytes = self._door.appender.layout.shards, self._door.settings.max_event_bytes
+        return read_many(name, raw, shards, limit_bytes, source.identity, lines=_is_lines(headers))
+
+
+def _is_lines(headers: Headers) -> bool:
+    """Whether a body is NDJSON.
+
+    Raises:
+        SenderError: 415.
+    """
+    media = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    if media in _LINES:
+        return True
+    if media not in _JSON and not media.endswith("+json"):
+        raise SenderError(415, "Unsupported media type", "send application/json or application/x-ndjson")
+    return False
 
 
 def _refused(source: Source, refusal: SenderError) -> SenderError | NotStoredError:
     """While a secret is missing in this process, the sender may hold it: 503, so that it retries."""
     return NotStoredError("secret_missing") if source.unresolved else refusal
-
-
-def stored(new: int, events: int) -> bytes:
-    """The body of a 200: all of the request is stored."""
-    return b'{"accepted": %d, "duplicates": %d}' % (new, events - new)
 
 
 def create() -> Frame:
@@ -131,6 +141,5 @@ def build(parts: Relay, wake: Callable[[str, int], object] = send) -> Frame:
     else:
         rest.add_route("/metrics", Metrics(exposed))
     rest.add_route("/openapi.json", Description())
-    return Frame(
-        {"/webhooks/purchasely": Webhook(door), "/v1/events": Events(door)}, rest, meter=meter, refused=door.refused
-    )
+    takers: dict[str, Taker] = {"/webhooks/purchasely": Webhook(door), "/v1/events": Events(door)}
+    return Frame(takers, door.appender, rest, meter=meter, refused=door.refused)

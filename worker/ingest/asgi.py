@@ -5,14 +5,17 @@ Falcon's request and response cost a third of the time that a webhook takes in a
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import falcon.asgi
 from falcon.asgi import Request, Response
 
+from config.integrations import Source
 from worker.errors import SenderError
+from worker.ingest.arguments import Incoming
 from worker.ingest.meter import Meter
+from worker.ingest.posts import Tell
 from worker.ingest.problems import ROUTES, Answer, Answers, install, problem
 
 # Any other method is a 405. Falcon would serve OPTIONS itself, and answer an unknown method with 400.
@@ -24,43 +27,16 @@ _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[Any], Awaitable[None]]
 
 
-# Where in a scope's extensions a server that offers it is found.
-DIRECT = "relay.direct"
-
-
-class Direct(Protocol):
-    """A server that hands over a body, and takes an answer, in one call each: worker.ingest.protocol is one.
-
-    ASGI's messages for the same cost a sixth of a webhook's time. It is given the scope each time, since a server that
-    was part of the scope with its request would be a circle of references, and keep each request in memory until the
-    garbage collector looks.
-    """
-
-    def whole_body(self, scope: Any) -> bytes | None:
-        """The request's body, if it is complete and unread; else ask ASGI."""
-
-    def answer_whole(self, scope: Any, head: bytes, body: bytes) -> bool:
-        """Send a 200 with these header lines and this body; False when nothing was sent, and ASGI has to."""
-
-
 class GoneError(Exception):
     """The sender hung up before its request was complete."""
 
 
 class Body:
-    """A request's body, complete or still being received."""
+    """A request's body, still being received."""
 
-    def __init__(self, headers: Headers, receive: _Receive, whole: bytes | None = None) -> None:
+    def __init__(self, headers: Headers, receive: _Receive) -> None:
         self._headers = headers
         self._receive = receive
-        self._whole = whole
-
-    def at_hand(self, limit_bytes: int) -> bytes | None:
-        """The body, when it is complete and acceptable; else None: `read` waits for it, or says what is wrong."""
-        whole = self._whole
-        if whole is None or len(whole) > limit_bytes or b"content-encoding" in self._headers:
-            return None
-        return whole
 
     async def read(self, limit_bytes: int) -> bytes:
         """The body as it was sent, read no further than the limit.
@@ -75,10 +51,6 @@ class Body:
         # uvicorn has seen that it is a number
         if int(self._headers.get(b"content-length", 0)) > limit_bytes:
             raise _too_large(limit_bytes)
-        if self._whole is not None:
-            if len(self._whole) > limit_bytes:
-                raise _too_large(limit_bytes)
-            return self._whole
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -94,24 +66,50 @@ class Body:
             pieces.append(piece)
 
 
-Taker = Callable[[str, Headers, Body], Awaitable[bytes]]
+class Taker(Protocol):
+    """What takes the events of one kind of requests."""
+
+    limit_bytes: int
+    """A body over it is refused unread."""
+
+    def admit(self, name: str, headers: Headers) -> Source:
+        """The source that a request is for, by its head; it may still be refused by its body."""
+
+    def read(self, name: str, source: Source, headers: Headers, raw: bytes) -> list[Incoming]:
+        """The events of a request."""
+
+
+class Store(Protocol):
+    """What stores events: see `worker.ingest.coalescer`."""
+
+    async def append(self, events: Sequence[Incoming]) -> int:
+        """Store them; how many were new."""
+
+    def post(self, events: Sequence[Incoming], tell: Tell) -> object:
+        """Let them be stored, and `tell` hear of it."""
+
+
+# A taker, the path before the source's name, and that name.
+Route = tuple[Taker, str, str]
 
 
 class Frame:
-    """An ASGI application. `takers`: by the path before the source's name; each answers 200 with what it returns.
+    """An ASGI application. `takers`: by the path before the source's name; 200 is answered when `store` has the events.
 
     `refused` is called with the source and the status of each request that is refused for what it is.
     """
 
     def __init__(
         self,
-        takers: dict[str, Taker],
+        takers: Mapping[str, Taker],
+        store: Store,
         rest: "falcon.asgi.App[Request, Response]",
         answers: Answers | None = None,
         meter: Meter | None = None,
         refused: Callable[[str, int], object] = lambda _source, _status: None,
     ) -> None:
         self._takers = takers
+        self._store = store
         self._rest = rest
         self._answers = answers or Answers()
         self._meter = meter or Meter()
@@ -144,14 +142,7 @@ class Frame:
             elif scope["method"] != "POST":
                 answer = problem(405, "Method Not Allowed", allow="POST")
             else:
-                headers = _by_name(scope["headers"])
-                direct: Direct | None = scope.get("extensions", _NONE).get(DIRECT)
-                whole = direct.whole_body(scope) if direct is not None else None
-                body = await taker(source, headers, Body(headers, receive, whole))
-                if direct is not None and direct.answer_whole(scope, _JSON_LINE, body):
-                    self._meter.add(before, 200, time.perf_counter() - began_s)
-                    return
-                answer = Answer(200, _JSON, body)
+                answer = await self._take(taker, source, _by_name(scope["headers"]), receive)
         except GoneError:
             return
         except (Exception, asyncio.CancelledError) as fault:  # noqa: BLE001 - the outermost layer
@@ -160,6 +151,43 @@ class Frame:
         length = (b"content-length", b"%d" % len(answer.body))
         await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
         await send({"type": "http.response.body", "body": answer.body})
+
+    async def _take(self, taker: Taker, name: str, headers: Headers, receive: _Receive) -> Answer:
+        source = taker.admit(name, headers)
+        raw = await Body(headers, receive).read(taker.limit_bytes)
+        events = taker.read(name, source, headers, raw)
+        return Answer(200, _JSON, stored(await self._store.append(events), len(events)))
+
+    def route_of(self, url: bytes) -> Route | None:
+        """Where a request for a URL that is written as it should be takes its events; else None."""
+        before, _, name = url.decode("latin-1").rpartition("/")
+        taker = self._takers.get(before)
+        return (taker, before, name) if taker is not None else None
+
+    def begin(self, route: Route, headers: Headers, body: bytes, tell: Tell) -> int:
+        """Let the events of a whole request be stored, and `tell` hear of it; how many there are.
+
+        None: the request is not as it should be, or has no events. Nothing was done, and by ASGI it is said why.
+        """
+        taker, _, name = route
+        if len(body) > taker.limit_bytes:
+            return 0
+        try:
+            events = taker.read(name, taker.admit(name, headers), headers, body)
+        except Exception:  # noqa: BLE001 - it comes again, by ASGI
+            return 0
+        if events:
+            self._store.post(events, tell)
+        return len(events)
+
+    def refusal(self, route: Route, fault: BaseException) -> Answer:
+        """The answer to a request whose events could not be stored."""
+        _, before, name = route
+        return self._answer(fault, f"{before}/{name}", name)
+
+    def note(self, route: Route, status: int, began_s: float) -> None:
+        """Count an answer."""
+        self._meter.add(route[1], status, time.perf_counter() - began_s)
 
     def _answer(self, fault: BaseException, path: str, source: str) -> Answer:
         if isinstance(fault, SenderError):
@@ -177,8 +205,11 @@ _PERCENT = ord("%")
 # HTTP/0.9, a line without a version, has no answer in this form, and Falcon takes it for a fault.
 _VERSIONS = frozenset({"1.0", "1.1", "2", "3"})
 _JSON = ((b"content-type", b"application/json"),)
-_JSON_LINE = b"content-type: application/json\r\n"
-_NONE: dict[str, Any] = {}
+
+
+def stored(new: int, events: int) -> bytes:
+    """The body of a 200: all of the request is stored."""
+    return b'{"accepted": %d, "duplicates": %d}' % (new, events - new)
 
 
 def _by_name(pairs: list[tuple[bytes, bytes]]) -> Headers:

@@ -13,7 +13,7 @@ from worker.ingest.arguments import PIECES, Incoming, encode_events
 from worker.ingest.confirmation import Confirmation
 from worker.ingest.memory import InLane, Kept, Memory
 from worker.ingest.nodes import Nodes
-from worker.ingest.posts import Parts, Post, Trip, pieces_of, split, spread_parts
+from worker.ingest.posts import Parts, Post, Tell, Trip, pieces_of, split, spread_parts
 from worker.ingest.roundtrip import refusal
 from worker.ingest.spreading import ShardOf
 from worker.ingest.store_events import Storing
@@ -112,12 +112,24 @@ class Appender:
         Raises:
             NotStoredError: at least one of them may not be stored; sending all again is safe.
         """
-        return await self.post(events) if events else 0
+        if not events:
+            return 0
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def post(self, events: Sequence[Incoming]) -> asyncio.Future[int]:
-        """Let events go with the next trip; the future ends as `append` does. At least one must be there."""
-        loop = asyncio.get_running_loop()
-        post = Post(loop.create_future(), loop.time(), len(events))
+        def tell(result: int | NotStoredError) -> None:
+            if done.done():
+                return
+            if isinstance(result, NotStoredError):
+                done.set_exception(result)
+            else:
+                done.set_result(result)
+
+        done.add_done_callback(self.post(events, tell).end)
+        return await done
+
+    def post(self, events: Sequence[Incoming], tell: Tell) -> Post:
+        """Let events go with the next trip; `tell` hears what `append` says. At least one must be there."""
+        post = Post(tell, asyncio.get_running_loop().time(), len(events))
         for lane, mine in encode_events(events).items():
             waiting = self._lanes.get(lane)
             if waiting is None:
@@ -126,7 +138,7 @@ class Appender:
                 waiting.append((post, mine))
         self._gathered += 1
         self._go()
-        return post.done
+        return post
 
     def _go(self) -> None:
         """Let the next trip leave, unless it is worth to wait."""
@@ -322,6 +334,6 @@ class Appender:
             log.error("append_refused", fault=type(fault).__name__)
         for post, _ in parts:
             post.fail(reason)
-        waiting = [part for part in self._lanes.pop(lane, []) if not part[0].done.done()]
+        waiting = [part for part in self._lanes.pop(lane, []) if not part[0].is_over]
         if waiting:
             self._lanes[lane] = waiting

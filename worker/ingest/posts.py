@@ -1,7 +1,6 @@
 """Posts: requests whose events wait in the door, in the parts that they have for each lane."""
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from worker.errors import NotStoredError
 from worker.ingest.arguments import PIECES
@@ -12,28 +11,39 @@ from worker.ingest.spreading import ShardOf, spread_pieces
 EVENTS_PER_SCRIPT = 200
 
 
+# Hears once what became of a request: how many of its events were new, or that they may not be stored.
+Tell = Callable[[int | NotStoredError], object]
+
+
 class Post:
     """The events of one request: when they came, how many have no answer yet, how many were new."""
 
-    __slots__ = ("born_s", "done", "left", "new")
+    __slots__ = ("_tell", "born_s", "is_over", "left", "new")
 
-    def __init__(self, done: asyncio.Future[int], born_s: float, left: int) -> None:
-        self.done = done
+    def __init__(self, tell: Tell, born_s: float, left: int) -> None:
+        self._tell = tell
         self.born_s = born_s
         self.left = left
         self.new = 0
+        self.is_over = False
 
     def count(self, events: int, new: int) -> None:
         """Note the answer to some events; the last one is the request's, if anyone still waits for it."""
         self.left -= events
         self.new += new
-        if not self.left and not self.done.done():
-            self.done.set_result(self.new)
+        if not self.left and not self.is_over:
+            self.is_over = True
+            self._tell(self.new)
 
     def fail(self, reason: str) -> None:
         """The request cannot be answered with 200 any more."""
-        if not self.done.done():
-            self.done.set_exception(NotStoredError(reason))
+        if not self.is_over:
+            self.is_over = True
+            self._tell(NotStoredError(reason))
+
+    def end(self, _done: object) -> None:
+        """Nobody waits for the answer any more."""
+        self.is_over = True
 
 
 # What one request has for one lane, in order, as `encode_events` gave it.
@@ -66,7 +76,7 @@ def spread_parts(lanes: Iterable[tuple[InLane, Parts]], shard_of: ShardOf) -> di
     found: dict[InLane, Parts] = {}
     for (source, _), parts in lanes:
         for post, pieces in parts:
-            if post.done.done():
+            if post.is_over:
                 continue
             for lane, mine in spread_pieces(source, pieces, shard_of).items():
                 found.setdefault(lane, []).append((post, mine))

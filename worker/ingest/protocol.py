@@ -6,15 +6,14 @@ sender may hold a connection open with half a request for ever, or fill the memo
 
 import asyncio
 import weakref
-from typing import Any, cast
+from typing import Any
 
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from config.settings import settings
-from worker.ingest.asgi import DIRECT
 from worker.ingest.crowd import CROWD
+from worker.ingest.direct import DirectProtocol
 from worker.ingest.problems import problem
 
 HEAD_MOST_BYTES = 65_536
@@ -29,50 +28,7 @@ class _FloodError(Exception):
     """More requests were sent ahead of their answers than are kept."""
 
 
-# How a final answer begins; 100 Continue is not final.
-_FINAL = (b"HTTP/1.1 2", b"HTTP/1.1 4", b"HTTP/1.1 5")
-
-
-class Joined:
-    """A transport that sends an answer's head with its body: uvicorn writes them apart, a packet and a call each."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-        self.is_closing = transport.is_closing
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
-        self.get_extra_info = transport.get_extra_info
-        self.abort = transport.abort
-        self.unread_bytes = transport.get_write_buffer_size
-
-    def write(self, data: bytes) -> None:
-        """Send, or keep a final answer's head until the next call of any kind."""
-        if self._head:
-            data = self._head + data
-            self._head = b""
-        elif data.startswith(_FINAL):
-            self._head = data
-            return
-        self._transport.write(data)
-
-    def write_whole(self, data: bytes) -> None:
-        """Send an answer that has its head and its body."""
-        self.flush()
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        """Send a head that has no body."""
-        if self._head:
-            self.write(b"")
-
-    def close(self) -> None:
-        """Close once all is sent."""
-        self.flush()
-        self._transport.close()
-
-
-class Protocol(HttpToolsProtocol):
+class Protocol(DirectProtocol):
     """HTTP/1.1, for requests that arrive whole, in time and in size."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -86,16 +42,11 @@ class Protocol(HttpToolsProtocol):
         self._read_s = 0.0
         self._heard = False
         self._ended = False
-        self.scope: Any = {}
-        self._extensions = {DIRECT: self}
-        if isinstance(self.app, ProxyHeadersMiddleware) and not self.access_log:
-            # it would work out the client's address behind a proxy, which is not used: a twentieth of a webhook's time
-            self.app = self.app.app
+        self._is_head_whole = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
-        self._joined = Joined(transport)
-        super().connection_made(cast("asyncio.Transport", self._joined))
+        super().connection_made(transport)
         self.begun_s = self.loop.time()
         if self.server_state not in _watched:
             _watched.add(self.server_state)
@@ -108,7 +59,6 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
         CROWD.let_go(self)
         self.pipeline.clear()
-        self._extensions.clear()
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a request that is not whole yet."""
@@ -120,8 +70,7 @@ class Protocol(HttpToolsProtocol):
         if self._ended:
             return  # nearly all of it was the request before; what follows is counted
         self._bytes += len(data)
-        # uvicorn learns the method at the end of the head
-        if self._bytes > HEAD_MOST_BYTES and "method" not in self.scope:
+        if self._bytes > HEAD_MOST_BYTES and not self._is_head_whole:
             self.refuse(431, "Request header fields too large")
         elif self._bytes > self._most_bytes:
             self.transport.abort()
@@ -131,8 +80,13 @@ class Protocol(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED_MOST:
             raise _FloodError  # for the parser to stop at; those before it are answered, then the connection is closed
         super().on_message_begin()
-        self.scope["extensions"] = self._extensions
+        self._is_head_whole = False
         self.begun_s, self._bytes = self.loop.time(), 0
+
+    def on_headers_complete(self) -> None:
+        """The head is over; what follows may be longer."""
+        self._is_head_whole = True
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The last byte of a request; how long the answer takes is not the sender's fault."""
@@ -146,37 +100,6 @@ class Protocol(HttpToolsProtocol):
         """The head is over: what comes behind the chunks (trailers) is no header."""
         self.headers = []
 
-    def whole_body(self, scope: Any) -> bytes | None:
-        """The request's body, if all of it is there and nothing is unusual: see `worker.ingest.asgi.Direct`."""
-        cycle = self.cycle
-        if cycle.scope is not scope or cycle.more_body or cycle.disconnected or cycle.waiting_for_100_continue:
-            return None
-        self.flow.resume_reading()
-        body, cycle.body = bytes(cycle.body), bytearray()
-        return body
-
-    def answer_whole(self, scope: Any, head: bytes, body: bytes) -> bool:
-        """Send a 200, if nothing is unusual: see `worker.ingest.asgi.Direct`."""
-        cycle = self.cycle
-        if cycle.scope is not scope or cycle.disconnected or cycle.response_started:
-            return False
-        if cycle.access_log or self.flow.write_paused:
-            return False
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        more = _lines(self.server_state.default_headers) + (b"" if cycle.keep_alive else b"connection: close\r\n")
-        self._joined.write_whole(b"HTTP/1.1 200 OK\r\n%b%bcontent-length: %d\r\n\r\n%b" % (more, head, len(body), body))
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self.transport.close()
-        cycle.on_response()
-        return True
-
-    def on_response_complete(self) -> None:
-        """An answer to HEAD is a head."""
-        self._joined.flush()
-        super().on_response_complete()
-
     def end_if_late(self, now_s: float) -> None:
         """Refuse a request that has taken too long; close a connection on which nothing ever came, or nobody reads."""
         unread = self._joined.unread_bytes()
@@ -186,6 +109,8 @@ class Protocol(HttpToolsProtocol):
             CROWD.stalled()
             self.transport.abort()
         self._unread_bytes = unread
+        if self.idle_s is not None and now_s - self.idle_s >= self.timeout_keep_alive:
+            self.transport.close()
         if self.begun_s is None or now_s - self.begun_s < PATIENCE_S or self.transport.is_closing():
             return
         if self._heard:
@@ -215,14 +140,6 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The headers of every answer, encoded; uvicorn makes a new list of them each second."""
-    if _encoded[0] is not headers:
-        _encoded[:] = headers, b"".join(b"%b: %b\r\n" % pair for pair in headers)
-    return cast("bytes", _encoded[1])
-
-
-_encoded: list[Any] = [None, b""]
 _watched: weakref.WeakSet[ServerState] = weakref.WeakSet()
 
 

@@ -1,4 +1,4 @@
-"""What takes events, called by a server that speaks ASGI only, and by one that hands over and takes in one call."""
+"""What takes events, called by a server that speaks ASGI only."""
 
 import asyncio
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 import falcon.asgi
 import pytest
 
-from worker.ingest.asgi import DIRECT, Body, Frame
+from config.integrations import Source, default_identity
+from worker.ingest.arguments import Incoming
+from worker.ingest.asgi import Frame
 
-LIMIT = 10
+SOURCE = Source("it", (), (), None, default_identity())
 
 
 class Server:
-    """One request's server. `whole`: the body it hands over at once; `sends`: whether it takes an answer at once."""
+    """One request's server, which has the body in these pieces."""
 
-    def __init__(self, *pieces, whole=None, sends=False):
+    def __init__(self, *pieces):
         self.pieces = list(pieces)
-        self.whole = whole
-        self.sends = sends
         self.sent: list[Any] = []
 
     async def receive(self):
@@ -29,54 +29,58 @@ class Server:
     async def send(self, message):
         self.sent.append(message)
 
-    def whole_body(self, _scope):
-        return self.whole
 
-    def answer_whole(self, _scope, head, body):
-        if self.sends:
-            self.sent.append((head, body))
-        return self.sends
+class Taker:
+    """Takes each byte for an event."""
+
+    limit_bytes = 10
+
+    def __init__(self):
+        self.seen = []
+
+    def admit(self, _name, headers):
+        self.seen.append(headers)
+        return SOURCE
+
+    def read(self, name, _source, _headers, raw):
+        return [Incoming(name, 0, chr(byte), "", b"{}") for byte in raw]
 
 
-async def echo(_source, _headers, body: Body) -> bytes:
-    return await body.read(LIMIT)
+class Store:
+    """Has each event once."""
+
+    def __init__(self):
+        self.known = set()
+
+    async def append(self, events):
+        before = len(self.known)
+        self.known.update(event.key for event in events)
+        return len(self.known) - before
+
+    def post(self, events, tell):
+        raise NotImplementedError
 
 
-def serve(server, *, direct=True, method="POST", headers=()):
-    scope = {"type": "http", "method": method, "path": "/take/it", "headers": list(headers)}
-    if direct:
-        scope["extensions"] = {DIRECT: server}
-    asyncio.run(Frame({"/take": echo}, falcon.asgi.App())(scope, server.receive, server.send))
+def serve(server, *, taker=None, headers=()):
+    scope = {"type": "http", "method": "POST", "path": "/take/it", "headers": list(headers)}
+    frame = Frame({"/take": taker or Taker()}, Store(), falcon.asgi.App())
+    asyncio.run(frame(scope, server.receive, server.send))
     return server.sent
 
 
-def as_asgi(status, body, content_type=b"application/json"):
-    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
-    return [
-        {"type": "http.response.start", "status": status, "headers": headers},
+def test_a_body_in_pieces_is_read_as_one():
+    """Four events, of which one comes twice."""
+    body = b'{"accepted": 3, "duplicates": 1}'
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    assert serve(Server(b"ab", b"ca")) == [
+        {"type": "http.response.start", "status": 200, "headers": headers},
         {"type": "http.response.body", "body": body},
     ]
 
 
-@pytest.mark.parametrize("direct", [True, False])
-def test_a_body_in_pieces_is_read_from_asgi(direct):
-    """With or without a server that could have handed it over whole."""
-    assert serve(Server(b"ab", b"cd"), direct=direct) == as_asgi(200, b"abcd")
-
-
-def test_a_whole_body_is_not_asked_for_again():
-    """ASGI's messages are left alone."""
-    assert serve(Server(whole=b"abcd")) == as_asgi(200, b"abcd")
-
-
-def test_a_server_that_takes_the_answer_is_sent_no_messages():
-    """One call with the header lines and the body."""
-    assert serve(Server(whole=b"ab", sends=True)) == [(b"content-type: application/json\r\n", b"ab")]
-
-
-@pytest.mark.parametrize("server", [Server(whole=b"x" * 11, sends=True), Server(b"x" * 11), Server(b"x" * 6, b"x" * 5)])
+@pytest.mark.parametrize("server", [Server(b"x" * 11), Server(b"x" * 6, b"x" * 5)])
 def test_the_limit_holds_however_the_body_comes(server):
-    """413, and a refusal always goes by ASGI."""
+    """413."""
     start, body = serve(server)
     assert start["status"] == 413
     assert b"nothing of it was stored" in body["body"]
@@ -84,25 +88,17 @@ def test_the_limit_holds_however_the_body_comes(server):
 
 def test_who_breaks_off_is_not_answered():
     """There is nobody to read it."""
-    assert serve(Server(sends=True)) == []
+    assert serve(Server()) == []
 
 
-def test_a_compressed_whole_body_is_refused():
-    """415, as in pieces."""
-    start, _ = serve(Server(whole=b"ab", sends=True), headers=[(b"content-encoding", b"gzip")])
+def test_a_compressed_body_is_refused():
+    """415."""
+    start, _ = serve(Server(b"ab"), headers=[(b"content-encoding", b"gzip")])
     assert start["status"] == 415
 
 
 def test_a_header_given_twice_is_neither():
     """Both values, joined: it is not what it should be."""
-    seen = []
-
-    async def note(_source, headers, _body):
-        seen.append(headers)
-        return b"{}"
-
-    pairs = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]
-    scope = {"type": "http", "method": "POST", "path": "/take/it", "headers": pairs}
-    server = Server()
-    asyncio.run(Frame({"/take": note}, falcon.asgi.App())(scope, server.receive, server.send))
-    assert seen == [{b"a": b"1,3", b"b": b"2"}]
+    taker = Taker()
+    serve(Server(b"a"), taker=taker, headers=[(b"a", b"1"), (b"b", b"2"), (b"a", b"3")])
+    assert taker.seen == [{b"a": b"1,3", b"b": b"2"}]
