@@ -17,13 +17,13 @@ from worker.ingest.posts import Parts, Post, Tell, Trip, pieces_of, split, sprea
 from worker.ingest.roundtrip import refusal
 from worker.ingest.spreading import ShardOf
 from worker.ingest.store_events import Storing
-from worker.process.eventlog import EventLog
+from worker.process.eventlog import RareLog
 from worker.store.async_cluster import AsyncCluster
 from worker.store.layout import Layout
 
 __all__ = ["Appender", "Incoming"]
 
-log = EventLog(__name__)
+log = RareLog(__name__, every_s=1)
 
 _YES = ord("1")
 # Redis is far when even the quickest trip takes so long: then the next one does not wait for it, but gathers for a

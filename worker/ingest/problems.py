@@ -33,6 +33,7 @@ _WHY = {
     "disk": ": it cannot write to its disk",
     "layout": ": the number of its shards changes",
     "cluster": ": a part of the cluster is away",
+    "busy": ": a script in it does not end",
 }
 _LOG_EVERY_S = 1.0  # an outage must not fill the disk
 _REFUSALS_EVERY_S = 60.0  # a sender that is set up wrongly, or a scanner, goes on for days

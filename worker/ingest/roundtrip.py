@@ -173,6 +173,7 @@ _CODES = {
     "NOREPLICAS": "replicas",
     "MASTERDOWN": "readonly",
     "CLUSTERDOWN": "cluster",
+    "BUSY": "busy",
 }
 
 
@@ -182,8 +183,8 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (exceptions.ReadOnlyError, "readonly"),
     (exceptions.BusyLoadingError, "loading"),
     (exceptions.AuthenticationError, "password"),
-    (exceptions.ClusterDownError, "cluster"),
     (exceptions.MasterDownError, "readonly"),
+    ((exceptions.ClusterDownError, exceptions.TryAgainError), "cluster"),
     ((exceptions.ConnectionError, OSError), "connection"),
     (asyncio.CancelledError, "stopping"),
 )

@@ -6,16 +6,26 @@ To kombu a refusal is a mistake of the caller's, and ends the worker; while a fa
 from typing import Any
 
 import redis
-from redis.exceptions import MasterDownError, ReadOnlyError, ResponseError
+from redis.exceptions import AskError, ClusterDownError, MasterDownError, ReadOnlyError, ResponseError, TryAgainError
 from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
 # Nothing has this name: to remove it is a write that changes nothing.
 _NOTHING = "relay:nothing"
 
 
+_DEMOTED = (ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError, AskError)  # a MOVED is an AskError
+# It has lost its replicas; it cannot write to its disk; a script does not end.
+_CODES = frozenset({"NOREPLICAS", "MISCONF", "BUSY"})
+
+
 def is_demoted(refusal: ResponseError) -> bool:
-    """Whether a server refuses writes since it is a replica, or has lost its own."""
-    return isinstance(refusal, ReadOnlyError | MasterDownError) or str(refusal).startswith("NOREPLICAS")
+    """Whether a server refuses whatever is written just now: it says nothing of the command, nor of an event."""
+    return isinstance(refusal, _DEMOTED) or word_of(refusal) in _CODES
+
+
+def word_of(refusal: BaseException) -> str:
+    """The word that a server's refusal begins with; in a pipeline redis-py puts the command before it."""
+    return str(refusal).rpartition(" of pipeline caused error: ")[2].partition(" ")[0]
 
 
 class _Writable:

@@ -5,6 +5,7 @@ from queue import Empty
 from typing import Any
 
 import orjson
+import redis
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 
@@ -31,6 +32,9 @@ class _Surviving:
         except Exception as fault:
             if isinstance(fault, self.connection_errors):
                 raise
+            if isinstance(fault, redis.ResponseError):
+                # no message: asked again at once, it would refuse a thousand times a second
+                raise redis.ConnectionError("the broker refuses to be read") from None
             # whatever a stranger has put on the queue:
             # without its text, which holds the message; the message itself is taken off the queue already
             log.warning("foreign_message_dropped", fault=type(fault).__name__)
