@@ -165,7 +165,8 @@ class Live:
         except (UnreadableError, ConfigError) as fault:
             self._say("config_not_taken_up", running=0, message=fault)
         except _AWAY:
-            pass
+            if self._last_good is None and self._file is None:
+                raise  # to a command it would look as if there was none
         return None
 
     def _of_disk(self, last_good: LastGood) -> Loaded | None:

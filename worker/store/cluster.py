@@ -16,6 +16,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError
 from redis.retry import Retry
 
 from worker.store.keys import PROCESSES
+from worker.store.patience import Patience
 from worker.store.spread import ELSEWHERE, PAUSES_S, spread
 from worker.store.together import Together
 from worker.store.topology import Place, keys_of, read_slots, slot_of
@@ -30,7 +31,8 @@ class Cluster(redis.Redis):
 
     def __init__(self, seeds: Sequence[Place], **arguments: Any) -> None:
         self._seeds = list(seeds)
-        self._arguments = {**arguments, "retry": Retry(NoBackoff(), 1)}
+        # behind a timeout the cluster is asked first who has the slot now
+        self._arguments = {**arguments, "retry": Patience(NoBackoff(), 1, latest_s=5)}
         self._clients: dict[Place, redis.Redis] = {}
         self._table: list[Place] = []
         self._looks = 0

@@ -13,12 +13,13 @@ from worker.errors import OperatorError
 from worker.store.address import Address, read_address
 from worker.store.async_cluster import AsyncCluster
 from worker.store.cluster import Cluster
+from worker.store.patience import Patience
 
 
 def open_client(address: Address) -> redis.Redis:
     """A client that rides over a restart of the server: every script may be repeated."""
     chosen: dict[str, Any] = {"socket_timeout": 10.0, "socket_connect_timeout": 5.0, **address.figures}
-    retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), 3)
+    retry = Patience(ExponentialBackoff(cap=0.5, base=0.05), 3, latest_s=15)  # behind one timeout, once more
     return _made(address, **chosen, socket_keepalive=True, health_check_interval=30, retry=retry)
 
 

@@ -1,11 +1,14 @@
 """Every process runs the revision in force."""
 
 import logging
+import socket
 
 import pytest
 import redis
 
+from config.settings import Settings
 from tests.integration.revisions.conftest import ENVIRON, revision, text
+from worker.app import Relay
 from worker.errors import OperatorError
 from worker.store.keys import REVISIONS
 
@@ -175,3 +178,12 @@ def test_a_secret_in_a_file_is_read_again_when_it_changes(host, tmp_path):
     path.unlink()
     assert one.look()
     assert "cannot be read" in one.live.loaded.integrations.integrations["production"].unresolved
+
+
+def test_a_command_that_cannot_ask_does_not_say_that_there_is_no_configuration(tmp_path):
+    """A frozen Redis, or a certificate that is not verified: it was answered with how to write the first one."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        chosen = Settings(redis_url=f"redis://127.0.0.1:{closed.getsockname()[1]}/0", data_dir=tmp_path)
+        with pytest.raises(redis.ConnectionError):
+            _ = Relay(chosen).integrations
