@@ -163,7 +163,7 @@ def main() -> None:
         # redis is imported only by commands that speak to it
         if not type(fault).__module__.startswith("redis."):
             raise
-        from worker.machine.servers import reason, remedy
+        from worker.machine.faults import reason, remedy
 
         cure = remedy(fault, "RELAY_REDIS_URL")
         say(f"relay: Redis does not serve ({reason(fault)}): {cure}; `relay check` says more", err=True)

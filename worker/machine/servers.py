@@ -1,7 +1,5 @@
 """Checks Redis and the broker: opened as the processes open them, with what their answers mean."""
 
-import re
-import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +10,7 @@ from kombu.exceptions import KombuError
 
 from config.settings import Settings
 from worker.errors import OperatorError
+from worker.machine.faults import reason, remedy
 from worker.machine.replicas import appending, judge_replicas
 from worker.machine.serverfacts import Fact, judge_server
 from worker.store.address import Address
@@ -237,45 +236,3 @@ def place(url: str) -> str:
     """
     scheme, _, rest = url.partition("?")[0].partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
-
-
-def reason(fault: Exception) -> str:
-    """Why a server does not serve, without what the client library adds (it may hold the address with its password)."""
-    if isinstance(fault, redis.exceptions.NoPermissionError):
-        return f"this user may not: {_forbidden(str(fault))}"
-    if isinstance(fault, redis.AuthenticationError):
-        return "it refuses the user or password"
-    if is_certificate(fault):
-        return "its certificate cannot be verified"
-    if isinstance(fault, redis.TimeoutError):
-        return "no answer in time"
-    if isinstance(fault, redis.ResponseError):
-        return "it has no database of this number" if "DB index" in str(fault) else str(fault).split(" ", 1)[0][:30]
-    cause = fault.__cause__ or fault.__context__
-    return getattr(cause, "strerror", None) or type(fault).__name__
-
-
-def remedy(fault: BaseException, variable: str) -> str:
-    """What to do about it."""
-    if isinstance(fault, redis.exceptions.NoPermissionError):
-        return "docs/redis.md has the rules that its user needs"
-    if isinstance(fault, redis.AuthenticationError):
-        return f"correct the user and password in {variable} (%23 is written for #, %40 for @)"
-    if is_certificate(fault):
-        return f"name the authority that signed it in RELAY_REDIS_CA; the host of {variable} must be in the certificate"
-    return f"start it, or correct {variable}"
-
-
-def is_certificate(fault: BaseException | None) -> bool:
-    """Whether the server's certificate is what is wrong."""
-    while fault is not None:
-        if isinstance(fault, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(fault):
-            return True
-        fault = fault.__cause__ or fault.__context__
-    return False
-
-
-def _forbidden(text: str) -> str:
-    """What the server refuses: `the 'info' command`, or `its keys` (their names are left out)."""
-    found = re.search(r"'([a-z|]{1,30})' command", text)
-    return f"the command {found[1].upper()}" if found else "these keys or channels"

@@ -5,8 +5,9 @@ import redis
 
 from config.integrations import parse
 from worker.customerio.track_api import Region
+from worker.machine.faults import reason
 from worker.machine.inspection import judge_key, look_at_file
-from worker.machine.servers import place, reason
+from worker.machine.servers import place
 
 FILE = """
 [sources.app]
