@@ -3,23 +3,19 @@
 import tomllib
 from typing import Any
 
-import msgspec
-
 from config.errors import ConfigError
-from config.integrations import Integration, parse
-from config.shape import REGION_URLS
+from config.integrations import parse
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.drafting import Desk
 from worker.console.editing import Edited
 from worker.console.form import Fields
+from worker.console.keyregion import region_of
 from worker.console.page import Page
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.console.workspaces import add_integration, add_source, duplicate, remove
-from worker.customerio.track_api import TrackApi
 from worker.errors import OperatorError
 
-_WAIT_S = 5
 _FIND = "find"
 
 
@@ -151,18 +147,3 @@ class RemovePage(Page):
         if edited.errors:
             raise OperatorError("; ".join(edited.errors.values()))
         return Redirect("/review", said)
-
-
-def region_of(one: Integration) -> tuple[str, dict[str, str]]:
-    """The region of an integration's key, as Customer.io has it; or what is wrong, by the form's field."""
-    for url in REGION_URLS.values():
-        answer = TrackApi(msgspec.structs.replace(one, base_url=url) if _is_customerio(one) else one, _WAIT_S).region()
-        if answer.status == 200 and answer.region in REGION_URLS:
-            return answer.region, {}
-        if answer.status in {401, 403}:
-            return "", {"api_key": "Customer.io refuses this Site ID and key; copy both again from Tracking API keys"}
-    return "", {"region": "Customer.io does not answer: choose the region yourself, or try again"}
-
-
-def _is_customerio(one: Integration) -> bool:
-    return one.base_url in REGION_URLS.values()

@@ -8,9 +8,10 @@ from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.cards import badge, hold_facts
 from worker.console.drafting import Desk
-from worker.console.editing import TABS, Tab, edit
+from worker.console.editing import TABS, Edited, Tab, edit
 from worker.console.form import IntegrationForm, form_of
 from worker.console.history import compare
+from worker.console.keyregion import with_region
 from worker.console.page import Page
 from worker.console.secretview import view_secret
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
@@ -52,16 +53,23 @@ class IntegrationPage(Page):
         if not visit.viewer.may(Permission.SECRETS):
             for secret in _SECRETS:
                 fields.pop(secret, None)
+        is_trusted = visit.viewer.may(Permission.SECRETS) and not self._desk.open(visit.viewer.login).of
+        found = ""
+
+        def act(text: str) -> Edited:
+            nonlocal found
+            edited = edit(text, name, tab, fields, self._desk.seal)
+            if tab == "account":
+                edited, found = with_region(self._parts, text, edited, name, is_trusted=is_trusted)
+            return edited
+
         try:
-            edited, said = self._desk.edit(
-                visit.viewer.login,
-                visit.entered("mark"),
-                lambda text: edit(text, name, tab, fields, self._desk.seal),
-            )
+            edited, said = self._desk.edit(visit.viewer.login, visit.entered("mark"), act)
         except KeyError:
             raise NoSuchPageError(f"There is no integration {name}.") from None
         if edited.errors:
             return self._show(visit, edited.errors, fields, 422)
+        said = f"{found} {said}".strip()
         if visit.entered("go") == "review":
             return Redirect("/review", said)
         saved = (

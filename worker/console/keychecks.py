@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from config.effective import Integration
 from config.integrations import Integrations
-from config.shape import REGION_URLS
 from worker.console.fresh import Fresh
+from worker.console.keyregion import may_receive
 from worker.machine.inspection import look_at_keys
 from worker.machine.serverfacts import Fact
 
@@ -28,11 +28,14 @@ class KeyChecks:
     ) -> list[Fact]:
         """A fact for each of these integrations that is enabled and whose secrets are at hand.
 
-        Who chooses an address is given the key by whoever asks there. So another one than Customer.io's, or than the
-        one in force, is asked only if `is_trusted`: the draft is by somebody who may see to secrets.
+        `is_trusted`: the draft is by somebody who may see to secrets (`may_receive`).
         """
         found = [one for name in names if (one := draft.integrations.get(name)) and one.enabled and not one.unresolved]
-        asked = {one.name: one for one in found if is_trusted or _is_known(one, running)}
+        asked = {
+            one.name: one
+            for one in found
+            if may_receive(one, running.integrations.get(one.name), is_trusted=is_trusted)
+        }
         known = {name: fact for name, one in asked.items() if (fact := self._known.get(_mark(one)))}
         new = {name: one for name, one in asked.items() if name not in known}
         for fact in look_at_keys(replace(draft, integrations=new), self._timeout_s) if new else []:
@@ -46,11 +49,6 @@ class KeyChecks:
 
 def _mark(one: Integration) -> str:
     return f"{one.name}/{one.region}/{one.fingerprint}"
-
-
-def _is_known(one: Integration, running: Integrations) -> bool:
-    now = running.integrations.get(one.name)
-    return one.base_url in REGION_URLS.values() or (now is not None and now.fingerprint == one.fingerprint)
 
 
 def _untried(one: Integration) -> Fact:

@@ -119,7 +119,7 @@ def test_an_empty_relay_leads_to_its_first_workspace(empty, parts, customerio):
 )
 def test_what_is_wrong_is_said_at_its_field(empty, parts, customerio, changes, field, monkeypatch):
     """What was typed is there again, but for secrets; nothing is in the draft."""
-    monkeypatch.setattr("worker.console.adding._WAIT_S", 0.5)
+    monkeypatch.setattr("worker.console.keyregion._WAIT_S", 0.5)
     answer = add(empty.browser(Role.ADMIN), customerio[0], **changes)
     assert answer.status_code == 422
     assert f'id="wrong-{field}"' in answer.text
