@@ -22,6 +22,7 @@ from worker.console.access.entry import Access
 from worker.console.access.guard import ClosedApp, Guard
 from worker.console.access.roles import Permission
 from worker.console.app import build
+from worker.ingest.protocol import Protocol
 from worker.store.links import new_link
 
 PUBLIC = "https://console.example.com"
@@ -163,6 +164,7 @@ def serving(app: ClosedApp) -> Iterator[str]:
             log_level="critical",  # streams that are still open at the end are cut
             lifespan="off",
             proxy_headers=False,
+            http=Protocol,
             ws="none",
             timeout_graceful_shutdown=1,
         )

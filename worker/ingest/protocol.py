@@ -1,7 +1,8 @@
 """A sender's connection: uvicorn's, with an end to its patience and to what it keeps in memory before anyone is known.
 
-To be named on uvicorn's command line: `--http worker.ingest.protocol:Protocol`. Without it everything else works, but a
-sender may hold a connection open with half a request for ever, or fill the memory with one endless header.
+To be named on uvicorn's command line: `--http worker.ingest.protocol:Protocol`, that of the web door and that of the
+console. Without it everything else works, but a sender may hold a connection open with half a request for ever, or fill
+the memory with one endless header.
 """
 
 import asyncio

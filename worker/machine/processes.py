@@ -24,7 +24,7 @@ PROCFILE = {
         " --scheduler worker.process.scheduler:Beat"
     ),
     "console": (
-        "uvicorn --factory worker.console.app:create"
+        "uvicorn --factory worker.console.app:create --http worker.ingest.protocol:Protocol"
         " --host ${RELAY_CONSOLE_HOST:-127.0.0.1} --port ${RELAY_CONSOLE_PORT:-8081}"
         " --no-access-log --no-server-header --no-proxy-headers --timeout-graceful-shutdown 3"
     ),

@@ -28,3 +28,10 @@ def test_a_program_does_not_depend_on_the_path():
     argv = program("web", {}).argv
     assert argv[:2] == ("/bin/sh", "-c")
     assert argv[2].startswith('exec "$0" -m uvicorn ')
+
+
+def test_what_listens_has_an_end_to_its_patience():
+    """Web and the console: uvicorn alone waits for half a request for ever, and keeps an endless header."""
+    listening = [command for command in PROCFILE.values() if command.startswith("uvicorn ")]
+    assert len(listening) == 2
+    assert all("--http worker.ingest.protocol:Protocol" in command for command in listening)

@@ -4,13 +4,15 @@ import falcon
 from falcon.asgi import Request
 
 MAX_BYTES = 2_000_000
+# The largest form has two for each event code; what a page does with a field takes longer than to read it.
+MAX_FIELDS = 5_000
 
 
 async def read_form(req: Request) -> dict[str, list[str]]:
     """Every value of each field, in order; kept for whoever asks again.
 
     Raises:
-        falcon.HTTPContentTooLarge: it is larger than `MAX_BYTES`.
+        falcon.HTTPContentTooLarge: it is larger than `MAX_BYTES`, or has more than `MAX_FIELDS`.
         falcon.HTTPUnsupportedMediaType: it is no form as browsers post it by default.
     """
     known: dict[str, list[str]] | None = getattr(req.context, "form", None)
@@ -24,6 +26,10 @@ async def read_form(req: Request) -> dict[str, list[str]]:
     raw = await req.stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise falcon.HTTPContentTooLarge
+    if raw.count(b"&") >= MAX_FIELDS:
+        raise falcon.HTTPContentTooLarge(
+            description=f"A form has {MAX_FIELDS:,} fields at most: change less at a time."
+        )
     fields = falcon.uri.parse_query_string(raw.decode("utf-8", "replace"), keep_blank=True, csv=False)
     req.context.form = {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
     return dict(req.context.form)
