@@ -1,7 +1,6 @@
 """Dead letters on a live relay: the runbook as on-call reads it, and a replay that loses its worker."""
 
 import json
-import re
 import shlex
 import shutil
 import subprocess
@@ -14,12 +13,12 @@ import pytest
 import redis
 
 from tests.support.deadseed import seed
+from tests.support.pages import commands
 from tests.support.servers import OwnRedis
 from tests.support.stack import ROOT, Stack
 from tests.support.waiting import until
 from worker.store.keys import job_key
 
-RUNBOOK = ROOT / "docs" / "runbook.md"
 NUMBER, RATE = 1200, 600
 
 
@@ -98,11 +97,8 @@ def test_a_killed_worker_costs_a_replay_seconds_and_no_letter(stack, live):
 def test_the_runbook_is_true(stack, live, tmp_path):
     """Every command in it does what it says, in the order of the page."""
     seed(live[1], 100, 4)
-    blocks = re.findall(r"^```console\n(.*?)^```", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL)
-    commands = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
-    assert len(commands) > 20
-    assert all(line.startswith("$ ") for block in blocks for line in block.splitlines())
-    script = [f"echo {shlex.quote(f'$ {command}')}\n{command}" for command in commands]
+    script = [f"echo {shlex.quote(f'$ {command}')}\n{command}" for command in commands("docs/runbook.md")]
+    assert len(script) > 20
     with warm(stack) as relay:
         ran = subprocess.run(
             ["/bin/bash", "-c", "\n".join(["set -e", relay, *script])],

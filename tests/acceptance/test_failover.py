@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.support.failover import drill
-from tests.support.pages import ROOT, commands, run
+from tests.support.pages import blocks, commands, run
 from tests.support.payloads import payload
 from tests.support.sentinels import SERVICE, SentinelSet
 from tests.support.stack import Stack
@@ -58,8 +58,7 @@ def test_without_a_memory_the_loss_is_counted(tmp_path):
 @pytest.mark.skipif(shutil.which("redis-cli") is None, reason="the page's commands need redis-cli")
 def test_the_pages_drill(tmp_path):
     """Its commands, as they are there but for the ports: another server takes over, and the books balance."""
-    page = (ROOT / "docs" / "high-availability.md").read_text("utf-8")
-    (script,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    (script,) = blocks("docs/high-availability.md", "sh")
     servers = SentinelSet(tmp_path)
     stack = Stack(tmp_path / "stack", servers.url)
     try:

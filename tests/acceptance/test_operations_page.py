@@ -1,7 +1,7 @@
 """docs/operations.md as a new operator follows it: Redis with TLS and a user, the wheel, a second host, an upgrade.
 
 In other folders and on other ports. What belongs to the machine (packages, users, the service manager) is left out, and
-a unit is its own command line with its own variables.
+a unit is its own command line with its own variables. What pip installs is in test_installing.py.
 """
 
 import configparser
@@ -165,8 +165,9 @@ def flows(tries):
 def test_the_page_is_true(machines, tmp_path):
     """From nothing to two hosts, and an upgrade under load: every event arrives once."""
     first = machines("first")
-    redis_sh, restart_sh, relay_sh, extras_sh, check_sh, units_sh, example_sh, console_sh, *upgrade = blocks(PAGE, "sh")
-    upgrade_sh, web_sh = upgrade
+    (redis_sh, restart_sh, relay_sh, extras_sh, check_sh, units_sh, example_sh, console_sh, upgrade_sh, web_sh) = (
+        blocks(PAGE, "sh")
+    )
     first.type(redis_sh, tmp_path)
     (conf,) = blocks(PAGE, "conf")
     data = tmp_path / "redis"

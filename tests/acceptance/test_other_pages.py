@@ -1,5 +1,6 @@
 """Commands of README.md, docs/faq.md, configuration.md, alerts.md, console.md and history.md, on a live relay."""
 
+import json
 import re
 import subprocess
 from contextlib import contextmanager
@@ -33,6 +34,13 @@ def test_the_commands_of_faq_and_configuration_do_what_the_pages_say(make_stack)
     script = change.replace('"why"', '"why" --yes').replace("rollback 7", "rollback 1 --yes") + seal
     assert re.search(r"^sealed:\S+$", run(script, stack), re.MULTILINE)
     assert stack.relay("config", "export").stdout == first
+    (pipeline,) = blocks("docs/configuration.md", "yaml")
+    strict = re.sub(r"(?m)^environments = .*", 'environments = ["PRODUCTION"]', first)
+    assert strict != first
+    (stack.folder / "integrations.toml").write_text(strict)
+    said = run("\n".join(re.findall(r"^- run: (.*)$", pipeline, re.MULTILINE)), stack)
+    assert "it changes something" in said
+    assert json.loads((stack.folder / "plan.json").read_text())
 
     with taking() as (url, taken):
         (alerts,) = blocks("docs/alerts.md", "sh")

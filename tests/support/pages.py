@@ -14,8 +14,8 @@ def blocks(page: str, kind: str, heading: str = "") -> list[str]:
     """The fenced blocks of a kind, without their indentation; only those below a heading, if one is given."""
     text = (ROOT / page).read_text("utf-8")
     if heading:
-        text = re.split(rf"^#+ {re.escape(heading)}$", text, maxsplit=1, flags=re.MULTILINE)[1]
-        text = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
+        _, level, text = re.split(rf"^(#+) {re.escape(heading)}$", text, maxsplit=1, flags=re.MULTILINE)
+        text = re.split(rf"^#{{1,{len(level)}}} ", text, maxsplit=1, flags=re.MULTILINE)[0]
     found = [(len(indent), body) for indent, name, body in _BLOCK.findall(text) if name == kind]
     return ["".join(line[indent:] or "\n" for line in body.splitlines(keepends=True)) for indent, body in found]
 

@@ -1,5 +1,6 @@
 """docs/marketers.md: its recipes find the people that they are about; docs/events.md is what the code makes."""
 
+import json
 import re
 import tomllib
 
@@ -52,8 +53,8 @@ def recipes():
     found = {}
     for part in re.split(r"^### ", text, flags=re.MULTILINE)[1:]:
         heading = part.splitlines()[0]
-        (segment,) = blocks(PAGE, "segment", heading)[:1]
-        (toml,) = blocks(PAGE, "toml", heading)[:1]
+        (segment,) = blocks(PAGE, "segment", heading)
+        (toml,) = blocks(PAGE, "toml", heading)
         found[heading] = (segment.splitlines(), toml)
     return found
 
@@ -100,6 +101,7 @@ def holds(condition, person, now_s):
 def test_every_recipe_is_checked():
     """Each with people who are in its segment."""
     assert set(RECIPES) == set(FOUND)
+    assert len(blocks(PAGE, "segment")) == len(RECIPES), "a segment that is in no recipe"
     assert all(any(FOUND[heading].values()) for heading in FOUND)
 
 
@@ -136,3 +138,5 @@ def test_the_events_page_is_what_the_code_makes():
     """`python -m tests.support.events_page` rewrites it."""
     page = events_page.PAGE.read_text()
     assert events_page.written(page) == page
+    (event,) = blocks("docs/events.md", "json")
+    assert set(json.loads(event)) == {"name", "timestamp", "attributes"}

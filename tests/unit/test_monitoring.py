@@ -9,6 +9,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.metrics import exposition
+from tests.support.pages import blocks
 from tests.support.promtool import needs_promtool, promtool
 from tests.unit.test_deploy import DEPLOY, ROOT
 from worker.dead.bound import NEAR
@@ -83,6 +84,15 @@ def test_the_alerts_come_when_they_should():
 def test_the_configuration_of_prometheus_is_valid():
     """That of compose."""
     ran = promtool("check", "config", "--syntax-only", DEPLOY / "prometheus" / "prometheus.yml")
+    assert ran.returncode == 0, ran.stderr
+
+
+@needs_promtool
+def test_the_pages_configuration_is_valid(tmp_path):
+    """What docs/metrics.md says to scrape by."""
+    (text,) = blocks("docs/metrics.md", "yaml")
+    (tmp_path / "prometheus.yml").write_text(text)
+    ran = promtool("check", "config", "--syntax-only", tmp_path / "prometheus.yml")
     assert ran.returncode == 0, ran.stderr
 
 

@@ -51,10 +51,10 @@ def test_a_way_that_lacks_something_does_not_start(given, lacks):
     assert "sss" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("block", "way"), [(0, "proxy"), (1, "oidc")])
+@pytest.mark.parametrize(("block", "way"), [*zip(blocks("docs/console.md", "ini"), ["proxy", "oidc"], strict=True)])
 def test_the_settings_of_the_page_are_a_way(block, way):
     """Each block of docs/console.md is whole, and is read alike by whatever reads environment files."""
-    lines = [line for line in blocks("docs/console.md", "ini")[block].splitlines() if not line.startswith("#")]
+    lines = [line for line in block.splitlines() if not line.startswith("#")]
     pairs = dict(line.split("=", 1) for line in lines)
     assert not any(character in value for value in pairs.values() for character in " #\"'")
     given = {name.removeprefix("RELAY_").lower(): value.replace("…", "s" * 16) for name, value in pairs.items()}
