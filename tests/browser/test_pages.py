@@ -148,6 +148,28 @@ def test_a_review_is_for_everybody_too(tab):
         tab.click(tab.page.get_by_role("button", name="Drop the draft"))
 
 
+def test_a_failure_with_each_of_its_ways_is_for_everybody_too(tab):
+    """Whichever is chosen, with what it shows then; a name of 140 characters that its review shows twice."""
+    tab.said.clear()
+    tab.show(dark=False, width=1280)
+    tab.page.goto("/failures/1")
+    choices = tab.page.get_by_role("radio").all()
+    assert len(choices) == 5
+    for choice in choices:
+        tab.show(dark=False, width=1280)
+        choice.check()
+        assert look(tab) == []
+    tab.show(dark=False, width=1280)
+    tab.page.locator("input[value=name]").check()
+    tab.click(tab.page.get_by_role("button", name="Review"))
+    try:
+        assert "Failure 1" in tab.page.inner_text("main")
+        assert (look(tab), tab.said) == ([], [])
+    finally:
+        tab.show(dark=False, width=1280)
+        tab.click(tab.page.get_by_role("button", name="Drop the draft"))
+
+
 def test_the_way_in_is_for_everybody_too(browser, stack):
     """Before anybody is logged in: the page that says how, and the one of a link."""
     tab = Tab(browser, stack.console)

@@ -1,194 +1,178 @@
-"""One group of failures: what is wrong, samples, and what would solve it, each proposal tried without sending."""
+"""One group of failures: what is wrong, samples, and the ways that may solve it, each tried without sending."""
 
-import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from worker.acts.discarding import discard
 from worker.acts.editing import edit_letters
+from worker.acts.publishing import uptake
 from worker.acts.record import Doer
 from worker.acts.replaying import Chosen, replay_letters, survey_letters
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.drafting import Desk
 from worker.console.failures import discarded, find_group, remedy_of, title
+from worker.console.history import find_revision
+from worker.console.jobs import Rates, job_facts
+from worker.console.next_step import TRIED, meant, newest
 from worker.console.page import Page
 from worker.console.personal import personal
-from worker.console.proposals import changes_of, rename, try_field, try_text
-from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.console.proposals import changes_of, outcomes, rename, try_field
+from worker.console.visit import NoSuchPageError, NotAllowedError, Redirect, Reply, Screen, Visit
 from worker.console.waiting import wait_of
+from worker.console.ways import Asked, Ways, chosen
 from worker.dead.filters import Filter
 from worker.dead.groups import Group, where
-from worker.dead.letter import Letter, event_of, received_of
-from worker.replay.survey import Survey
+from worker.dead.letter import Letter, event_of
 
-# So many letters are tried for the page; what is started later tries them all.
-_TRIED = 500
-_SAMPLES = 5
-_RATES = (10, 50, 200, 500)
+# With "Try on all": a page takes some seconds then.
+_TRIED_AT_MOST: Final = 10_000
+_SAMPLES: Final = 5
+_RATES: Final = (10, 50, 200, 500)
+_TRY: Final = 3
 
 
 class FailurePage(Page):
-    """`GET /failures/{number}`; POST replays what passes, tries a few, or discards."""
+    """`GET /failures/{number}`; POST tries a way, drafts it, replays, edits or discards."""
 
-    does = Permission.ACT
+    does = Permission.DRAFT
 
     def __init__(self, parts: Relay) -> None:
         self._parts = parts
         self._desk = Desk(parts)
+        self._rates = Rates()
 
     def get(self, visit: Visit) -> Reply:
         """What is wrong and what would solve it."""
         one = find_group(self._parts, visit.path["number"])
-        letters = list(islice(self._letters(one), _TRIED))
-        survey, _ = survey_letters(self._parts, letters)
-        code = _code(one, letters)
+        letters = newest(self._parts, one, _TRIED_AT_MOST if visit.asked("all") else TRIED)
+        code, asked = _code(one, letters), Asked.of(visit)
+        draft = self._desk.open(visit.viewer.login)
+        ways = Ways(self._parts, one, letters, code, visit.viewer).list(draft, asked)
+        samples = sorted(letters, key=lambda letter: -letter.failed_ms)
+        messages = dict.fromkeys(letter.message for letter in samples if letter.message)
         facts = {
             "group": one,
             "title": title(self._parts, one),
             "advice": remedy_of(one),
             "where": where,
-            "survey": survey,
+            "ways": ways,
+            "chosen": chosen(ways, asked),
+            "asked": asked,
+            "asked_all": bool(visit.asked("all")),
+            "survey": ways[0].survey,
             "tried": len(letters),
-            "outcomes": outcomes(survey),
-            "samples": letters[:_SAMPLES],
-            "messages": list(dict.fromkeys(letter.message for letter in letters if letter.message))[:3],
+            "outcomes": outcomes,
+            "samples": samples[:_SAMPLES],
+            "messages": list(messages)[:3],
             "rates": _RATES,
-            "is_known": one.integration in self._parts.integrations.integrations,
             "held": [wait_of(*held) for held in self._parts.holds.get([one.integration]).items()],
             "may_act": visit.viewer.may(Permission.ACT),
             "may_draft": visit.viewer.may(Permission.DRAFT),
+            "owner_file": draft.owner_file,
             "edit": f"/integrations/{one.integration}?{urlencode({'tab': _tab(one), 'find': code})}",
             "code": code,
             "personal": personal(self._parts, visit, "failure", str(one.number)),
-            **self._proposed(visit, one, letters, code),
+            **self._under_way(one, visit),
         }
         return Screen("failure.html", facts)
 
-    def _proposed(self, visit: Visit, one: Group, letters: list[Letter], code: str) -> dict[str, Any]:
-        """The proposal that was asked for, tried."""
-        name, path, value = visit.asked("name"), visit.asked("path"), visit.asked("value")
-        asked = {"name": name, "path": path, "value": value, "off": visit.asked("off")}
-        proposal = None
-        if one.integration in self._parts.integrations.integrations and visit.viewer.may(Permission.DRAFT):
-            text = self._desk.open(visit.viewer.login).text
-            if name or asked["off"]:
-                proposal = try_text(self._parts, letters, rename(text, one.integration, code, name))
-            elif path:
-                proposal, _ = try_field(self._parts, letters, path, value)
-        found = outcomes(proposal.survey) if proposal and proposal.survey else []
-        return {"asked": asked, "proposal": proposal, "proposed": found}
+    def _under_way(self, one: Group, visit: Visit) -> dict[str, Any]:
+        """What was done about it so far: the revision that was published for it, and its newest job."""
+        number = visit.asked("published")
+        published = find_revision(self._parts, number).number if number else 0
+        job = self._parts.jobs.about(meant(one))
+        return {
+            "published": published,
+            "uptake": uptake(self._parts, published) if published else None,
+            "job": None,
+            **(job_facts(self._parts, job, self._rates) if job else {}),
+        }
 
     def post(self, visit: Visit) -> Reply:
         """Act on the whole group, or on the first few of it."""
         one = find_group(self._parts, visit.path["number"])
-        here = f"/failures/{one.number}"
-        doer = Doer(visit.viewer.login, visit.entered("why"))
-        match visit.entered("act"):
+        act, doer = visit.entered("act"), Doer(visit.viewer.login, visit.entered("why"))
+        if act in {"name", "field"}:
+            return Redirect(_asking(one, visit, act))
+        if act == "review":
+            return self._draft(visit, one)
+        if not visit.viewer.may(Permission.ACT):
+            raise NotAllowedError("Your role may propose; an operator replays, changes and discards.")
+        match act:
             case "try":
-                return self._replay(one, 3, doer, visit)
+                return self._replay(one, newest(self._parts, one), doer, visit, _TRY)
             case "replay":
-                return self._replay(one, 0, doer, visit)
-            case "draft":
-                return self._draft(visit, one)
+                return self._replay(one, self._letters(one), doer, visit)
             case "edit":
                 return self._edit(visit, one, doer)
             case "discard" if doer.why:
                 return self._discard(one, doer)
             case "discard":
-                return Redirect(here, "Not discarded: say why, for the record.")
+                return Redirect(_place(one, choice="discard"), "Not discarded: say why, for the record.")
             case _:
                 raise NoSuchPageError("There is no such action.")
 
-    def _replay(self, one: Group, most: int, doer: Doer, visit: Visit) -> Reply:
-        letters = self._letters(one)
-        failing = visit.entered("failing") == "yes"
-        survey, chosen = survey_letters(self._parts, islice(letters, most) if most else letters, failing=failing)
-        if not chosen.ids:
-            return Redirect(f"/failures/{one.number}", "Nothing was replayed: each would fail again as it is.")
+    def _replay(
+        self, one: Group, letters: Iterable[Letter], doer: Doer, visit: Visit, most: int | None = None
+    ) -> Reply:
+        """Replay those of the letters that pass, `most` of them."""
+        survey, found = survey_letters(self._parts, letters, failing=visit.entered("failing") == "yes")
+        ids = found.ids[:most]
+        if not ids:
+            return Redirect(_place(one), "Nothing was replayed: each would fail again as it is.")
         rate = visit.entered("rate")
-        per_s = float(rate) if rate.isascii() and rate.isdigit() else float(_RATES[-1])
-        meant = one.narrow(Filter()).text()
-        job = replay_letters(self._parts, survey, Chosen(chosen.ids), meant, per_s, doer)
-        return Redirect("/jobs", f"{job.id} replays {job.matched} failed events.")
+        per_s = float(rate) if rate.isascii() and rate.isdigit() else float(_RATES[2])
+        job = replay_letters(self._parts, survey, Chosen(ids), meant(one), per_s, doer)
+        return Redirect(f"/jobs/{job.id}", f"{job.id} replays {job.matched} of {one.count} failed events.")
 
     def _draft(self, visit: Visit, one: Group) -> Reply:
-        """Put another name, or none, into the draft; its review comes next."""
-        if not visit.viewer.may(Permission.DRAFT):
-            raise NoSuchPageError("Your role may not draft.")
-        found, code = self._desk.open(visit.viewer.login), _code(one, self._letters(one))
+        """Put another name, or none, into the draft; its review comes next, and leads back."""
+        name = "" if visit.entered("choice") == "off" else visit.entered("name")
+        code = _code(one, newest(self._parts, one, 1))
+        if visit.entered("choice") not in {"name", "off"} or not code:
+            return Redirect(_place(one), "There is nothing to review: choose another name, or to stop sending it.")
+        if visit.entered("choice") == "name" and not name:
+            return Redirect(_place(one, choice="name"), f"Write the name that {code} is to have.")
+        found = self._desk.open(visit.viewer.login)
         edited, said = self._desk.edit(
-            visit.viewer.login,
-            found.mark,
-            lambda text: rename(text, one.integration, code, visit.entered("name")),
+            visit.viewer.login, found.mark, lambda text: rename(text, one.integration, code, name)
         )
         if edited.errors:
-            return Redirect(f"/failures/{one.number}", next(iter(edited.errors.values())))
-        return Redirect("/review", said)
+            return Redirect(_asking(one, visit, "name"), next(iter(edited.errors.values())))
+        return Redirect(f"/review?failure={one.number}", said)
 
     def _edit(self, visit: Visit, one: Group, doer: Doer) -> Reply:
         """Change a field of every letter, as a job."""
         path, value = visit.entered("path"), visit.entered("value")
         if not path:
-            return Redirect(f"/failures/{one.number}", "Name the field to change.")
+            return Redirect(_place(one, choice="field"), "Name the field to change.")
         proposal, tried = try_field(self._parts, self._letters(one), path, value)
         if tried is None or not tried.ids:
-            return Redirect(f"/failures/{one.number}", proposal.wrong or "No failed event would be changed by that.")
-        job = edit_letters(self._parts, tried, changes_of(path, value), one.narrow(Filter()).text(), doer)
-        return Redirect("/jobs", f"{job.id} changes {job.matched} failed events; replay them when it is done.")
+            said = proposal.wrong or "No failed event would be changed by that."
+            return Redirect(_asking(one, visit, "field"), said)
+        job = edit_letters(self._parts, tried, changes_of(path, value), meant(one), doer)
+        return Redirect(f"/jobs/{job.id}", f"{job.id} changes {job.matched} failed events; then replay them.")
 
     def _discard(self, one: Group, doer: Doer) -> Reply:
         ids = [letter.id for letter in self._letters(one)]
-        return discarded(discard(self._parts, ids, one.narrow(Filter()).text(), doer))
+        return discarded(discard(self._parts, ids, meant(one), doer))
 
     def _letters(self, one: Group) -> Iterator[Letter]:
         return self._parts.dead_letters.find([one.integration], one.narrow(Filter()))
 
 
-class LetterPage(Page):
-    """`GET /letters/{letter}`: one failed event with everything that is known of it."""
-
-    def __init__(self, parts: Relay) -> None:
-        self._parts = parts
-
-    def get(self, visit: Visit) -> Reply:
-        """It, its attempts, and what would become of it now."""
-        ident = visit.path["letter"]
-        try:
-            letter = self._parts.dead_letters.get([ident])[0]
-        except ValueError:
-            letter = None
-        if letter is None:
-            raise NoSuchPageError(f"There is no failed event {ident}: it was replayed or discarded, or never there.")
-        survey, _ = survey_letters(self._parts, [letter])
-        facts = {
-            "letter": letter,
-            "raw": received_of(letter),
-            "outcomes": outcomes(survey),
-            "advice": remedy_of(Group(letter.integration, letter.reason, letter.field, letter.status)),
-            "now_ms": time.time_ns() // 1_000_000,
-            "personal": personal(self._parts, visit, "event", f"{letter.shard}/{letter.entry_id}"),
-        }
-        return Screen("letter.html", facts)
+def _place(one: Group, **query: str) -> str:
+    """The page of a group, asked for something."""
+    return f"/failures/{one.number}" + (f"?{urlencode(query)}" if query else "")
 
 
-def outcomes(survey: Survey) -> list[tuple[int, str, str]]:
-    """What would become of the letters now: how many, what, why; every letter in one row."""
-    rows = [
-        (survey.sent, "would pass", ""),
-        (survey.unsure, "may pass", "something has changed, and Customer.io did not say which part it refused"),
-        (survey.unknown, "not tried here", "they crashed their worker"),
-        (survey.same, "would be refused again", "what Customer.io refused has not changed"),
-        *((number, "would fail again", reason) for reason, number in survey.dead.items()),
-        *((number, "would be filtered", reason) for reason, number in survey.filtered.items()),
-        *(
-            (number, "cannot be replayed", f"{name} is no integration any more")
-            for name, number in survey.orphans.items()
-        ),
-    ]
-    return [row for row in rows if row[0] or row[1] == "would pass"]
+def _asking(one: Group, visit: Visit, choice: str) -> str:
+    """The page with what was written into one of its ways, so that it is tried."""
+    fields = ("name",) if choice == "name" else ("path", "value")
+    return _place(one, choice=choice, **{name: given for name in fields if (given := visit.entered(name))})
 
 
 def _tab(one: Group) -> str:
@@ -203,6 +187,6 @@ def _code(one: Group, letters: Iterable[Letter]) -> str:
     if len(one.events) != 1:
         return ""
     try:
-        return next((event_of(letter).name for letter in letters), "")
+        return next((event_of(letter).name for letter in islice(letters, 1)), "")
     except ValueError:
         return ""

@@ -165,10 +165,11 @@ def title(parts: Relay, one: Group) -> str:
 
 _CURES = {
     "not_json": "These bytes are no event: something wrote to Redis past the web door. Find it, then discard them.",
-    "no_event_name": "A sender leaves event_name out: tell them. Discard these, or have them edited in a terminal.",
+    "no_event_name": "A sender leaves event_name out: tell them. Write it in (Change a field), or discard these.",
     "webhook_version": "Purchasely sends webhook version 2: switch it to version 3 there. These can only be discarded.",
-    "no_person": "If another field of theirs names the person, add it under People and publish; then replay them.",
-    "invalid_time": "Their time cannot be read: tell the sender. Discard these, or have them edited in a terminal.",
+    "no_person": "If another field of theirs names the person, add it under People and publish; then replay them. Else "
+    "write the person in (Change a field), or discard these.",
+    "invalid_time": "Their time cannot be read: tell the sender. Correct it (Change a field), or discard these.",
     "too_large": "Leave the field out (Advanced), switch the property off, or give the event a shorter name; publish, "
     "then replay them.",
     "rejected": "Change what Customer.io refuses: another name for the event, or without the attribute; publish, then "

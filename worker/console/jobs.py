@@ -2,12 +2,13 @@
 
 import time
 from collections import OrderedDict
-from typing import get_args
+from typing import Any, get_args
 
 from worker.acts.record import Doer
 from worker.acts.replaying import move_job
 from worker.app import Relay
 from worker.console.access.roles import Permission
+from worker.console.next_step import left_of
 from worker.console.page import Page
 from worker.console.personal import personal
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
@@ -100,14 +101,12 @@ class JobPage(Page):
         if job.counts.get("dead") or job.kind == "edits":
             letters, more = self._parts.dead_letters.page(names, wanted, _LETTERS)
         facts = {
-            "job": job,
-            "rate": self._rates.of(job, time.time_ns() // 1_000_000),
+            **job_facts(self._parts, job, self._rates),
+            "left": left_of(self._parts, job),
             "letters": letters,
             "more": more is not None,
             "what": {one.id: what_is_wrong(one.reason, one.field, one.status) for one in letters},
             "may_act": visit.viewer.may(Permission.ACT),
-            "workers": _workers(self._parts),
-            "waits": waits(self._parts, [job]).get(job.id, []),
             "personal": personal(self._parts, visit, "activity", "the list"),
         }
         return Screen("job.html", facts)
@@ -115,6 +114,16 @@ class JobPage(Page):
     def post(self, visit: Visit) -> Reply:
         """Pause, resume or abort."""
         return _move(self._parts, visit, visit.path["job"], f"/jobs/{visit.path['job']}")
+
+
+def job_facts(parts: Relay, job: Job, rates: Rates) -> dict[str, Any]:
+    """What is shown of a job wherever it is shown."""
+    return {
+        "job": job,
+        "rate": rates.of(job, time.time_ns() // 1_000_000),
+        "workers": _workers(parts),
+        "waits": waits(parts, [job]).get(job.id, []),
+    }
 
 
 def _workers(parts: Relay) -> int:

@@ -15,7 +15,7 @@ from worker.console.access.entry import RETRY_S
 from worker.console.access.forms import read_form
 from worker.console.access.roles import Permission
 from worker.console.rendering import Templates
-from worker.console.visit import Download, NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.console.visit import Download, NoSuchPageError, NotAllowedError, Redirect, Reply, Screen, Visit
 from worker.errors import OperatorError
 from worker.process.eventlog import EventLog
 
@@ -86,6 +86,8 @@ class PageRoute:
             body = await loop.run_in_executor(self._threads, self._body, reply, visit, req, resp)
         except NoSuchPageError as missing:
             await self._trouble(req, resp, 404, "Not here", str(missing))
+        except NotAllowedError as refused:
+            await self._trouble(req, resp, 403, "Not for your role", str(refused))
         except OperatorError as error:
             await self._trouble(req, resp, 409, "That did not work", str(error))
         except (RedisError, OSError) as fault:

@@ -10,9 +10,11 @@ from worker.acts.replaying import survey_letters
 from worker.app import Relay
 from worker.console.editing import Edited, edit
 from worker.console.form import Fields, form_of
+from worker.dead.advice import what_is_wrong
 from worker.dead.edits import Changes, read_value
 from worker.dead.letter import Letter
 from worker.errors import OperatorError
+from worker.history.sentences import NOT_SENT
 from worker.replay.survey import Survey
 
 
@@ -69,3 +71,26 @@ def try_field(parts: Relay, letters: Iterable[Letter], path: str, value: str) ->
     except ValueError as error:
         return Proposal(wrong=str(error)), None
     return Proposal(tried.survey, "", len(tried.ids)), tried
+
+
+def outcomes(survey: Survey) -> list[tuple[int, str, str]]:
+    """What would become of the letters now: how many, what, why; every letter in one row."""
+    rows = [
+        (survey.sent, "would pass", ""),
+        (survey.unsure, "may pass", "something has changed, and Customer.io did not say which part it refused"),
+        (survey.unknown, "not tried here", "they crashed their worker"),
+        (survey.same, "would be refused again", "what Customer.io refused has not changed"),
+        *((number, "would fail again", _wrong(cause)) for cause, number in survey.fields.items()),
+        *((number, "would be filtered", NOT_SENT.get(why, why)) for why, number in survey.filtered.items()),
+        *(
+            (number, "cannot be replayed", f"{name} is no integration any more")
+            for name, number in survey.orphans.items()
+        ),
+    ]
+    return [row for row in rows if row[0] or row[1] == "would pass"]
+
+
+def _wrong(cause: str) -> str:
+    """What is wrong, of a reason and a field."""
+    reason, _, field = cause.partition(":")
+    return what_is_wrong(reason, field, 0)

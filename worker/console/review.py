@@ -62,7 +62,8 @@ class ReviewPage(Page):
         if found.is_behind:
             merged = self._merged(found, {})
             if merged.open or merged.errors:
-                return Screen("review_merge.html", {"merged": merged, "draft": found}, 409)
+                facts = {"merged": merged, "draft": found, "failure": _failure(visit.asked("failure"))}
+                return Screen("review_merge.html", facts, 409)
             self._desk.start(visit.viewer.login, merged.text, found.head)
             found = self._desk.open(visit.viewer.login)
         try:
@@ -78,7 +79,10 @@ class ReviewPage(Page):
         match visit.entered("act"):
             case "drop":
                 self._desk.drop(login)
-                return Redirect("/integrations", "Your draft is dropped; nothing was changed.")
+                back = _failure(visit.entered("failure"))
+                return Redirect(
+                    f"/failures/{back}" if back else "/integrations", "Your draft is dropped; nothing was changed."
+                )
             case "merge":
                 return self._merge(visit)
             case "publish":
@@ -97,6 +101,7 @@ class ReviewPage(Page):
             "may_publish": visit.viewer.may(Permission.PUBLISH),
             "may_act": visit.viewer.may(Permission.ACT),
             "wrong": wrong,
+            "failure": _failure(visit.asked("failure")),
             "personal": personal(self._parts, visit, "activity", "the list"),
         }
 
@@ -128,9 +133,10 @@ class ReviewPage(Page):
         }
         merged = self._merged(found, choices)
         if merged.open or merged.errors:
-            return Screen("review_merge.html", {"merged": merged, "draft": found}, 409)
+            facts = {"merged": merged, "draft": found, "failure": _failure(visit.entered("failure"))}
+            return Screen("review_merge.html", facts, 409)
         self._desk.start(visit.viewer.login, merged.text, found.head)
-        return Redirect("/review")
+        return Redirect(_again(visit))
 
     def _publish(self, visit: Visit) -> Reply:
         viewer = visit.viewer
@@ -144,7 +150,7 @@ class ReviewPage(Page):
             typed = [visit.entered("typed"), *(value for name, value in _typed(visit))]
             seen = self._seen.agreed(visit.entered("hash"), found.text, found.head, typed)
         except PlanAgainError as error:
-            return Redirect("/review", f"Not published: {error}.")
+            return Redirect(_again(visit), f"Not published: {error}.")
         doer = Doer(viewer.login, _why(visit.entered("note"), found.of))
         number = publish(self._parts, found.text, "console", seen.base, seen.removed, doer)
         self._desk.drop(viewer.login)
@@ -154,7 +160,8 @@ class ReviewPage(Page):
             retire(self._parts)
         for name in visit.form.get("resync", []) if viewer.may(Permission.ACT) else []:
             self._tell_everyone(name, doer)
-        return Redirect(f"/published/{number}")
+        back = _failure(visit.entered("failure"))
+        return Redirect(f"/failures/{back}?published={number}" if back else f"/published/{number}")
 
     def _tell_everyone(self, name: str, doer: Doer) -> None:
         integration = self._parts.integrations.integrations.get(name)
@@ -180,6 +187,17 @@ class DiffPage(Page):
         name = found.owner_file or "integrations.toml"
         lines = difflib.unified_diff(before, after, f"a/{name}", f"b/{name}")
         return Download("change.diff", "".join(lines).encode(), "text/x-diff")
+
+
+def _failure(number: str) -> str:
+    """The number of the failure that a draft was made for, empty: none; what somebody wrote into an address."""
+    return number if number.isascii() and number.isdigit() and len(number) < 10 else ""
+
+
+def _again(visit: Visit) -> str:
+    """The review once more, of a draft for the same failure."""
+    number = _failure(visit.entered("failure"))
+    return f"/review?failure={number}" if number else "/review"
 
 
 def _why(note: str, author: str) -> str:

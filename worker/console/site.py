@@ -5,11 +5,12 @@ from worker.console.activity import ActivityPage, FindPage
 from worker.console.adding import AddPage, DuplicatePage, RemovePage
 from worker.console.cards import IntegrationsPage
 from worker.console.event import EventPage
-from worker.console.failure import FailurePage, LetterPage
+from worker.console.failure import FailurePage
 from worker.console.failures import FailuresPage
 from worker.console.history import ComparePage, ExportPage, HistoryPage, RevisionPage
 from worker.console.integration import IntegrationPage
 from worker.console.jobs import JobPage, JobsPage
+from worker.console.letter import LetterPage
 from worker.console.overview import OverviewPage
 from worker.console.page import Page
 from worker.console.person import PersonPage

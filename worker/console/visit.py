@@ -61,3 +61,7 @@ Reply = Screen | Redirect | Download
 
 class NoSuchPageError(Exception):
     """Nothing of that name is here; the message says what was looked for."""
+
+
+class NotAllowedError(Exception):
+    """The viewer's role may not do that; the message says who may."""

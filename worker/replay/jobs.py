@@ -107,6 +107,15 @@ class Jobs:
         ids = self._redis.zrevrangebyscore(JOBS, most, "-inf", 0, limit)
         return [job for job_id in ids if (job := self.get(job_id.decode()))]
 
+    def about(self, meant: str, looked_at: int = 50) -> Job | None:
+        """The newest job whose filter is this, if it is among the last ones."""
+        ids = [job_id.decode() for job_id in self._redis.zrevrange(JOBS, 0, looked_at - 1)]
+        pipe = self._redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hget(job_key(job_id), "filter")
+        found = (job_id for job_id, text in zip(ids, pipe.execute(), strict=True) if text == meant.encode())
+        return next((job for job_id in found if (job := self.get(job_id))), None)
+
     def open(self) -> list[Job]:
         """The jobs that are not closed, without their counts."""
         ids = sorted(job_id.decode() for job_id in self._redis.smembers(OPEN_JOBS))

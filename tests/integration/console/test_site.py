@@ -249,24 +249,6 @@ def mark(page: str) -> str:
     return found[1]
 
 
-def test_a_proposal_is_tried_on_its_letters_before_anything_changes(console, stack):
-    """Another name for an event that is too long would pass; a field for a person that none names as well."""
-    browser = console.browser(Role.OPERATOR)
-    (named,) = [one for one in _groups(stack) if one.field == "event_name" and one.reason == "too_large"]
-    page = browser.get(f"/failures/{named.number}?name=Loyalty").text
-    assert re.search(r"Sent as “Loyalty”</h3>\s*<ul><li>1 would pass", page)
-    assert "too long" not in browser.get(f"/failures/{named.number}?off=yes").text
-    assert "1 would be filtered: event_off" in browser.get(f"/failures/{named.number}?off=yes").text
-    (nameless,) = [one for one in _groups(stack) if one.reason == "no_event_name"]
-    page = browser.get(f"/failures/{nameless.number}?path=event_name&value=RENEWAL_DISABLED").text
-    assert "1 would be changed" in page
-    assert "<li>1 would pass" in page
-    assert browser.get("/review").text.count("You have no draft") == 1
-    put = {"csrf": token(browser), "act": "draft", "name": "Loyalty"}
-    assert browser.post(f"/failures/{named.number}", data=put).headers["Location"] == "/review"
-    assert "Loyalty" in browser.get("/review").text
-
-
 def test_nobody_does_what_their_role_may_not(console):
     """A POST of every page, by every role, without and with the right to it."""
     for place, needed in (("/integrations", Role.OPERATOR), ("/jobs", Role.OPERATOR), ("/failures", Role.OPERATOR)):

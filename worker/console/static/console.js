@@ -65,8 +65,8 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
 });
 
-// One stream a tab names the regions that are stale: [data-live="counts"] is then fetched again, unless somebody is at
-// work in it. Hidden tabs listen to nothing; where the stream is refused, regions are fetched every 15 s.
+// One stream a tab names the regions that are stale: [data-live="counts"] is then fetched again, from where the page is
+// unless it says [data-from], unless somebody is at work in it. Hidden tabs listen to nothing; where the stream is refused, regions are fetched every 15 s.
 let source = null;
 let timer = null;
 
@@ -115,7 +115,7 @@ function refresh(names, isNews = false) {
     if (isInUse(region) && !(isNews && region.querySelector(KEYED))) continue;
     // the header says that nobody asked: the session of an open tab ends all the same when its person is away
     const headers = { "X-Relay-Live": "1" };
-    htmx.ajax("GET", location.href, { target: region, select: `#${region.id}`, swap: "outerHTML", headers });
+    htmx.ajax("GET", region.dataset.from || location.href, { target: region, select: `#${region.id}`, swap: "outerHTML", headers });
   }
 }
 
