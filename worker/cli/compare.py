@@ -13,6 +13,7 @@ from worker.cli.archive import wanted as archive
 from worker.cli.choices import suggestion
 from worker.cli.columns import columns, fitted
 from worker.cli.completing import INTEGRATIONS
+from worker.cli.given import GivenFile
 from worker.cli.printing import count, echo_json, say, say_lines, several, show_progress
 from worker.errors import OperatorError
 
@@ -35,7 +36,7 @@ _CAUSES = {
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=GivenFile())
 @click.option(
     "--integration",
     "name",

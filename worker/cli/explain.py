@@ -77,12 +77,13 @@ def _config(parts: "Relay", revision: int | None, draft: Path | None) -> "Integr
     Raises:
         OperatorError: there is no such revision, or the draft has errors.
     """
-    from worker.revisions.live import check, read_file
+    from worker.cli.given import read_given, spoken
+    from worker.revisions.live import check
 
     if revision is not None and draft is not None:
         raise click.UsageError("give --revision or --file, not both")
     if draft is not None:
-        return check(read_file(draft), str(draft), parts.secrets)
+        return check(read_given(draft), spoken(draft), parts.secrets)
     if revision is not None:
         return check(parts.revisions.get(revision).text, f"revision {revision}", parts.secrets)
     return parts.integrations
@@ -97,19 +98,26 @@ def _find(parts: "Relay", event: str, line: int | None) -> tuple[str, bytes, str
     now = f"{time.time_ns() // 1_000_000}-0"
     if event == "-":
         return now, _line(sys.stdin.buffer.read(), line), None
-    path = Path(event)
-    if path.is_file():
-        return now, _line(path.read_bytes(), line), None
-    return _kept(parts, event)
+    path, unread = Path(event), ""
+    try:
+        if path.is_file():
+            return now, _line(path.read_bytes(), line), None
+    except PermissionError:  # a folder that this user may not look into says nothing of an event's id
+        from worker.cli.given import unreadable
+
+        unread = f" (if it is a file: {unreadable()})"
+    return _kept(parts, event, unread)
 
 
-def _kept(parts: "Relay", ident: str) -> tuple[str, bytes, str | None]:
+def _kept(parts: "Relay", ident: str, unread: str) -> tuple[str, bytes, str | None]:
     from worker.errors import OperatorError
     from worker.history.room import open_history
 
     for found in open_history(parts).finder.event(ident):
         return found.entry_id, found.event.raw, found.source
-    raise OperatorError(f"{ident} is no file, and no event of this id is kept: it was trimmed, or never received")
+    raise OperatorError(
+        f"{ident} is no file, and no event of this id is kept: it was trimmed, or never received{unread}"
+    )
 
 
 def _line(raw: bytes, line: int | None) -> bytes:

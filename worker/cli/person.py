@@ -91,10 +91,11 @@ def _draft(parts: "Relay", path: Path | None) -> "Draft | None":
     """A file that is not in force, to decide events by."""
     if path is None:
         return None
+    from worker.cli.given import read_given, spoken
     from worker.history.drafted import Draft
-    from worker.revisions.live import check, read_file
+    from worker.revisions.live import check
 
-    read = check(read_file(path), str(path), parts.secrets)
+    read = check(read_given(path), spoken(path), parts.secrets)
     return Draft.beside(parts, read)
 
 

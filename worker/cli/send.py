@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from worker.cli.given import GivenFile
 from worker.cli.printing import count, echo_json, say, several
 from worker.cli.progress import Progress
 from worker.errors import OperatorError
@@ -22,7 +23,7 @@ _CHUNK = 500
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"), required=False)
+@click.argument("file", type=GivenFile(), required=False)
 @click.option("--example", metavar="CODE", help="Send an example of this event instead of FILE, marked as a test.")
 @click.option("--person", metavar="ID", help="Who the example is about: an id or an e-mail address.")
 @click.option(

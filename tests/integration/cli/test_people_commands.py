@@ -10,9 +10,11 @@ from click.testing import CliRunner
 from redis import Redis
 
 from tests.support.parts import append, make_parts
+from tests.support.unseen import unseen
 from worker.cli import relay as command
 from worker.customerio.answer import Answer
 from worker.customerio.rate_limit import RequestPace
+from worker.errors import OperatorError
 from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.purchasely.person import shard_of
@@ -188,6 +190,18 @@ def test_explain_says_what_it_cannot_find(parts):
         assert done.exit_code != 0
     done = CliRunner().invoke(command, ["explain", "-"], input="{")
     assert done.exit_code != 0
+
+
+def test_explain_finds_an_event_where_it_must_not_see_files(parts, tmp_path):
+    """Typed in the home of somebody whose files the user of the relay does not see."""
+    lane = next(lane for lane in parts.lanes() if lane.shard == 0)
+    (entry,) = append(parts, lane, body(1, "jeff"))
+    assert run("explain", f"0/{entry}")[0] == 0  # what it needs is loaded
+    with unseen(tmp_path):
+        code, message = run("explain", f"0/{entry}")
+        with pytest.raises(OperatorError, match=r"no event of this id is kept.* may not read it"):
+            run("explain", "event.json")
+    assert (code, "SUBSCRIPTION_RENEWED" in message) == (0, True)
 
 
 def test_the_pace_is_kept_over_all_workers(redis_url):

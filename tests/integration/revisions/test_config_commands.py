@@ -212,6 +212,9 @@ def test_sealed_secrets(relay):
     assert "1 secret sealed again" in relay("config", "reseal", file, RELAY_SECRET_KEYS=f"{new},{old}")
     content = (relay.folder / "new.toml").read_text()
     assert sealed not in content
+    printed = relay("config", "reseal", "-", stdin=content, RELAY_SECRET_KEYS=f"{new},{old}")
+    assert "1 secret sealed again" in printed
+    assert printed.count("sealed:") == 1
     from config.integrations import parse
     from config.secrets import Secrets
     from worker.revisions.keyring import unseal

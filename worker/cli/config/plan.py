@@ -49,19 +49,19 @@ _KINDS = 5
 @click.option("--offline", is_flag=True, help="Do not ask Customer.io about the keys.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 when something would change, as in CI.")
 def plan(file: Path, since: str, *, with_archive: bool, as_json: bool, offline: bool, exit_code: bool) -> None:
-    """Show what FILE would change: in words, and on the events still stored. Nothing changes.
+    """Show what FILE (- for standard input) would change: in words, and on the events still stored. Nothing changes.
 
     Both revisions are run over the same events, as if they came again: which are newly sent, no longer sent, renamed
     or dead, and whose properties would differ. Keys that are new are tried, where their secrets are at hand.
     """
+    from worker.cli.given import read_given, spoken
     from worker.cli.parts import open_parts
-    from worker.revisions.live import read_file
 
     parts = open_parts()
-    text = read_file(file)
+    text, name = read_given(file), spoken(file)
     archive = wanted(parts, with_archive=with_archive) is not None
-    found, lines = look(parts, text, str(file), since, quiet=as_json, archive=archive)
-    keys = [] if offline else ask_keys(parts, found, text, str(file))
+    found, lines = look(parts, text, name, since, quiet=as_json, archive=archive)
+    keys = [] if offline else ask_keys(parts, found, text, name)
     if as_json:
         from worker.history.plan import plan_dict
 

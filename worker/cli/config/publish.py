@@ -40,17 +40,19 @@ def apply(
 ) -> None:
     """Put FILE in force on every host: shows the plan, asks, publishes, and waits until all processes run it.
 
+    FILE may be - for standard input; then --yes is needed, since nobody can be asked.
+
     Refused when another revision was applied since the plan, and where RELAY_INTEGRATIONS names a file: the file owns
     the configuration then.
     """
     from worker.acts.publishing import refuse_if_owned_by_file
+    from worker.cli.given import read_given, spoken
     from worker.cli.parts import open_parts
-    from worker.revisions.live import read_file
 
     parts = open_parts()
     refuse_if_owned_by_file(parts)
-    text = read_file(file)
-    _Publication(parts, text, str(file), "command", message, by, as_json=as_json).run(since, remove, yes=yes)
+    text = read_given(file)
+    _Publication(parts, text, spoken(file), "command", message, by, as_json=as_json).run(since, remove, yes=yes)
 
 
 @click.command()

@@ -11,6 +11,7 @@ import click
 from worker.cli.acting import BY, WHY, acting
 from worker.cli.dead.choice import choose
 from worker.cli.dead.options import DRY_RUN, JSON, LETTERS, filters
+from worker.cli.given import GivenFile
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, several
 from worker.cli.progress import counted
@@ -43,7 +44,9 @@ def dead_export(ids: tuple[str, ...], *, output: str | None, as_json: bool, **fl
     except OSError as error:
         if output is None:
             raise  # whoever read standard output has gone: click ends quietly
-        raise click.ClickException(f"cannot write {output}: {error.strerror}") from None
+        raise click.ClickException(
+            f"cannot write {output}: {error.strerror}; without --output it is printed (> FILE)"
+        ) from None
     if output and as_json:
         echo_json({"exported": number, "file": output})
     elif not as_json:
@@ -59,7 +62,7 @@ def _opened(output: str | None) -> AbstractContextManager[IO[bytes]]:
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=GivenFile())
 @DRY_RUN
 @WHY
 @BY
