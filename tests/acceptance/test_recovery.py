@@ -53,7 +53,9 @@ def test_the_page_is_true(make_stack, own_redis, tmp_path):
     assert stack.relay("hold", "production", "-m", "so that something waits").returncode == 0
     post(stack, 20, 10)
     run(commands(PAGE, "Backup"), tmp_path, stack.env)
-    assert (tmp_path / "in-force.toml").read_text() == stack.path.read_text()
+    kept = tmp_path / "relay-backup"
+    assert (kept / "in-force.toml").read_text() == stack.path.read_text()
+    assert kept.stat().st_mode & 0o077 == 0
 
     for name in RUNNING:
         stack.kill(name)
@@ -62,7 +64,7 @@ def test_the_page_is_true(make_stack, own_redis, tmp_path):
         subprocess.run(["/bin/bash", "-n"], input=block, text=True, check=True)
     restored = OwnRedis(tmp_path / "restored", {"appendonly": "no"})
     restored.folder.mkdir()
-    shutil.copy(tmp_path / "relay.rdb", restored.folder / "dump.rdb")
+    shutil.copy(kept / "relay.rdb", restored.folder / "dump.rdb")
     moved = own_redis()
     try:
         restored.start()
@@ -93,7 +95,7 @@ def test_the_page_is_true(make_stack, own_redis, tmp_path):
 
     stack.parts.redis.flushall()
     until(lambda: "came back" in stack.relay("status").stdout, "the door notices what is gone")
-    said = run(commands(PAGE, "Redis was lost"), tmp_path, stack.env)
+    said = run(commands(PAGE, "Redis was lost"), kept, stack.env)
     assert "Redis lost 40 events of source app" in said
     assert [one["person"] for one in json.loads(stack.relay("suppress", "list", "--json").stdout)["items"]] == [
         "silent"

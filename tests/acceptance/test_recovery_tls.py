@@ -99,8 +99,10 @@ def test_backup_and_move_of_a_server_with_tls(machine, tmp_path):
     )
     machine.type(["relay config apply integrations.toml --yes", "relay suppress add silent"])
     machine.type(commands(PAGE, "Backup"), **urls)
-    assert (tmp_path / "relay.rdb").read_bytes().startswith(b"REDIS")
-    assert [one["person"] for one in json.loads((tmp_path / "suppressed.json").read_text())["items"]] == ["silent"]
+    assert (tmp_path / "relay-backup" / "relay.rdb").read_bytes().startswith(b"REDIS")
+    assert [
+        one["person"] for one in json.loads((tmp_path / "relay-backup" / "suppressed.json").read_text())["items"]
+    ] == ["silent"]
 
     typed = commands(PAGE, "Move to another server")
     old_one = {"OLD_HOST": "localhost", "OLD_PORT": str(old), "OLD_TLS": "yes"}
