@@ -12,7 +12,7 @@ from worker.mapping.outcome import Dead
 from worker.people.properties import DATE_PROPERTIES
 from worker.purchasely.documented import DATE_MAX_MS, FIELDS, TIME_MAX_MS, Documented
 from worker.purchasely.event import Event
-from worker.purchasely.learnt import cut
+from worker.purchasely.learnt import as_sent
 from worker.purchasely.payload import write_object
 
 
@@ -26,7 +26,7 @@ def event_attributes(event: Event, integration: Integration, *, late: bool) -> b
     if plain and not late:
         if type(payload) is Documented:
             return event.raw
-        if isinstance(payload, Documented) and (passed := cut(event.raw, payload)) is not None:
+        if isinstance(payload, Documented) and (passed := as_sent(event.raw, payload)) is not None:
             return passed
     kept = {}
     for field, value in (event.fields() if isinstance(payload, Documented) else payload).items():

@@ -31,7 +31,8 @@ def read_revenue(payload: Documented | Mapping[str, Any]) -> list[tuple[str, flo
         if payload.__revenue__:
             more = [(field[-3:], getattr(payload, field)) for field in payload.__revenue__ if field in FIELDS]
             told = sorted(told + [(currency, amount) for currency, amount in more if amount is not None])
-        return told
+        # where fields may be null, a whole number is read as one
+        return [(currency, float(amount)) for currency, amount in told] if payload.__nulls__ else told
     return [
         (field[-3:], float(amount))
         for field in sorted(FIELDS.intersection(payload))

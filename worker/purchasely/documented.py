@@ -47,11 +47,11 @@ class Documented(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """The fields of Purchasely's attribute tables (webhook version 3) but for `purchase_token`, absent ones None.
 
     In the order of Purchasely's own payloads, by length of the name, so that decoding finds each field where it looks
-    first. A subclass has further fields: see `learnt`; it says which are never sent (as their names are spelt in
-    JSON), which are revenue, and whether fields may be null.
+    first. A subclass has further fields: see `learnt`; it says which are never sent (with the name as it is spelt
+    in JSON), which are revenue, and whether fields may be null.
     """
 
-    __secret__: ClassVar[tuple[bytes, ...]] = ()
+    __secret__: ClassVar[tuple[tuple[str, bytes], ...]] = ()
     __nulls__: ClassVar[bool] = False
     __revenue__: ClassVar[tuple[str, ...]] = ()
 

@@ -1,14 +1,16 @@
 """Payloads with more than the documented fields, read in one pass as well, once such fields were met.
 
 A process learns the names of further fields that have plain values (Google Play's `purchase_token` is one), and that
-fields may be null. What is never sent, a secret or a null, is cut out of the bytes received. Whatever is beyond that, a
-value within a value or one of another type than documented, is read as a dictionary, with the same meaning.
+fields may be null. A secret is cut out of the bytes received; where there are nulls, what is not null is written again.
+Whatever is beyond that, a value within a value or one of another type than documented, is read as a dictionary, with
+the same meaning.
 """
 
 import keyword
 import re
 import threading
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -22,13 +24,15 @@ _LONGEST_NAME: Final = 64
 _MOST_BYTES: Final = 16_000
 _REVENUE: Final = "cumulated_revenues_in_"
 
-_COMMA, _BACKSLASH, _CLOSING = b","[0], b"\\"[0], b",}"
+_COMMA, _BACKSLASH = b","[0], b"\\"[0]
 # A plain value between its name and what follows; and a name that is spelt with escapes (or a text that looks so).
 _VALUE: Final = re.compile(rb':(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^" \t\r\n,}]+)(?=[,}])')
 _ESCAPED_NAME: Final = re.compile(rb'\\u[^"]*"[ \t\r\n]*:')
-_Plain = str | bool | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float
+_Plain = str | bool | _Number
 _HINTS: Final = [(field.name, field.type) for field in msgspec.structs.fields(Documented)]
 _Read = Callable[[bytes], Documented]
+_encode = msgspec.json.Encoder().encode
 
 
 class Learner:
@@ -70,10 +74,12 @@ def _is_learnable(name: str, value: object) -> bool:
 
 def _extended(names: tuple[str, ...], *, nulls: bool) -> type[Documented]:
     """The documented payload with further fields, each where decoding looks first: by the length of its name."""
-    fields: list[tuple[str, Any, Any]] = [(name, hint | None if nulls else hint, None) for name, hint in _HINTS]
-    secret = tuple(b'"%b"' % name.encode() for name in names if is_never_sent(name))
+    fields = [(name, _or_null(hint) if nulls else hint, None) for name, hint in _HINTS]
+    secret = tuple((name, b'"%b"' % name.encode()) for name in names if is_never_sent(name))
     revenue = tuple(name for name in names if name.startswith(_REVENUE))
-    fields += [(name, _hint(name, nulls=nulls), None) for name in names]
+    for name in names:
+        hint: Any = float if name in revenue else _Plain
+        fields.append((name, _or_null(hint) if nulls else hint, None))
     fields.sort(key=lambda field: len(field[0]))
     made: Any = msgspec.defstruct(
         "Extended",
@@ -81,25 +87,37 @@ def _extended(names: tuple[str, ...], *, nulls: bool) -> type[Documented]:
         bases=(Documented,),
         namespace={"__secret__": secret, "__revenue__": revenue, "__nulls__": nulls},
         forbid_unknown_fields=True,
+        omit_defaults=True,
         gc=False,
     )
     extended: type[Documented] = made
     return extended
 
 
-def _hint(name: str, *, nulls: bool) -> Any:
-    hint: Any = float if name.startswith(_REVENUE) else _Plain
-    return hint | None if nulls else hint
+def _or_null(hint: Any) -> Any:
+    """The type, or null; a number stays what it is, for it may be written again: 10 is not to become 10.0."""
+    return (_Number if hint is float else hint) | None
 
 
-def cut(raw: bytes, payload: Documented) -> bytes | None:
-    """The bytes received without what is never sent; None: they must be written again."""
+def as_sent(raw: bytes, payload: Documented) -> bytes | None:
+    """The JSON of what may be sent of a payload; None: it must be found out by way of a dictionary."""
     if type(payload) is Documented:
         return raw
+    if not payload.__nulls__:
+        return _cut(raw, payload)
+    if payload.__secret__:
+        payload = copy(payload)
+        for field, _ in payload.__secret__:
+            setattr(payload, field, None)
+    return _encode(payload)
+
+
+def _cut(raw: bytes, payload: Documented) -> bytes | None:
+    """The bytes received without secrets; None where it is not certain that nothing else goes with them."""
     # one character is found at once, two take a microsecond
     if len(raw) > _MOST_BYTES or (_BACKSLASH in raw and _ESCAPED_NAME.search(raw)):
         return None
-    for quoted in payload.__secret__:
+    for _, quoted in payload.__secret__:
         start = raw.find(quoted)
         if start < 0:
             continue
@@ -107,18 +125,4 @@ def cut(raw: bytes, payload: Documented) -> bytes | None:
         if value is None or raw[start - 1] != _COMMA or raw.find(quoted, value.end()) >= 0:
             return None  # a text that is spelt so, blanks, the first field, or twice the same
         raw = raw[: start - 1] + raw[value.end() :]
-    return _without_nulls(raw) if payload.__nulls__ else raw
-
-
-def _without_nulls(raw: bytes) -> bytes | None:
-    """Without fields that are null; within a string each quote has a backslash before it, so these are fields."""
-    end = raw.find(b"null")
-    while end >= 0:
-        start = raw.rfind(b',"', 0, end - 2)
-        if start < 0 or raw[end - 2 : end] != b'":' or b'"' in raw[start + 2 : end - 2] or raw[end + 4] not in _CLOSING:
-            return None
-        if raw.count(raw[start + 1 : end - 1]) > 1:
-            return None  # the field is there twice, and the other one may have a value
-        raw = raw[:start] + raw[end + 4 :]
-        end = raw.find(b"null", start)
     return raw
