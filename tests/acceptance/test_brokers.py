@@ -7,8 +7,8 @@ from tests.support.certificates import Authority
 from tests.support.payloads import payload
 from tests.support.rabbit import Rabbit
 from tests.support.stack import Stack
-from tests.support.waiting import until
-from worker.machine.servers import look_at_servers
+from tests.support.waiting import elapse, until
+from worker.machine.servers import look_at_servers, open_broker
 from worker.process.foreign import QUEUE
 from worker.store.broker import BrokerAwayError, connect_broker, count_messages, find_broker
 
@@ -78,6 +78,37 @@ def test_rabbitmq_carries_the_wake_ups_and_may_die(make_rabbit, make_stack):
     assert stack.relay("audit").returncode == 0
     for name in ("web", "worker", "beat"):
         assert stack.processes[name].poll() is None
+
+
+def test_a_rabbitmq_that_refuses_is_named_by_check(make_rabbit):
+    """A wrong password, no rights, no such virtual host: the first two were ok to `check`, as an empty queue."""
+    rabbit = make_rabbit()
+    assert rabbit.control("add_user", "nobody", "pass").returncode == 0
+    assert rabbit.control("set_permissions", "nobody", "^$", "^$", "^$").returncode == 0
+    for url, fault in (
+        (rabbit.url.replace(":guest@", ":wrong@"), "AccessRefused"),
+        (rabbit.url.replace("guest:guest@", "nobody:pass@"), "AccessRefused"),
+        (f"{rabbit.url[:-1]}nowhere", "NotAllowed"),
+    ):
+        with pytest.raises(BrokerAwayError, match=fault):
+            open_broker(find_broker(settings(url)), 5)
+    open_broker(find_broker(settings(rabbit.url)), 5)
+
+
+def test_a_rabbitmq_without_the_virtual_host_is_waited_for(make_rabbit, make_stack):
+    """Beat ended with a traceback; a worker connected five times a second and said nothing of why."""
+    rabbit = make_rabbit()
+    stack = make_stack(f"{rabbit.url[:-1]}later").start()
+    for name in ("worker", "beat"):
+        until(lambda name=name: "broker_away" in stack.log(name), "it says so", within_s=30)
+        assert "fault=NotAllowed" in stack.log(name)
+    elapse(6)
+    for name in ("worker", "beat"):
+        assert (stack.processes[name].poll(), "Traceback" in stack.log(name)) == (None, False)
+        assert "Frequent restarts" not in stack.log(name)
+    assert rabbit.control("add_vhost", "later").returncode == 0
+    assert rabbit.control("set_permissions", "--vhost", "later", "guest", ".*", ".*", ".*").returncode == 0
+    wakes_carry_events(stack)
 
 
 def test_a_worker_that_hears_nothing_of_rabbitmq_is_found(make_rabbit):

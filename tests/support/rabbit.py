@@ -55,6 +55,13 @@ class Rabbit:
             self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
         until(self._answers, "RabbitMQ answers", within_s=90, every_s=0.3)
 
+    def control(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `rabbitmqctl` at it."""
+        inner = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
+        program = [str(inner) if inner.exists() else installed("rabbitmqctl"), "--node", f"relay{self.port}@localhost"]
+        env = {**os.environ, "HOME": str(self.folder), "ERL_EPMD_PORT": self._epmd_port}
+        return subprocess.run([*program, *command], env=env, check=False, capture_output=True, text=True, timeout=60)
+
     def kill(self) -> None:
         """SIGKILL of the node, with what it started."""
         if self._process is not None and self._process.poll() is None:

@@ -14,7 +14,7 @@ from worker.machine.faults import reason, remedy
 from worker.machine.replicas import appending, judge_replicas
 from worker.machine.serverfacts import Fact, judge_server
 from worker.store.address import Address
-from worker.store.broker import Broker, BrokerAwayError, connect_broker, count_messages, find_broker
+from worker.store.broker import Broker, BrokerAwayError, connect_broker, count_messages, declare_queue, find_broker
 from worker.store.cluster import nodes_of
 from worker.store.connect import find_address, open_once
 from worker.store.keys import SCHEMA
@@ -183,6 +183,8 @@ def open_broker(broker: Broker, wait_s: float) -> None:
         OSError: it does not answer.
     """
     if broker.address is None:
+        if broker.url.startswith("amqp"):  # to look at one that is not there needs no right
+            declare_queue(broker, QUEUE, wait_s)
         count_messages(broker, QUEUE, wait_s)
         return
     queue: Any = Queue

@@ -57,7 +57,8 @@ _KNOWN: dict[tuple[str, str], Callable[[tuple[object, ...]], Event]] = {
         "broker_lost", {"fault": type(args[1]).__name__}
     ),
     ("celery.worker.consumer.consumer", "consumer: Cannot connect"): lambda args: Event(
-        "broker_away", {"address": args[0], "message": " ".join(str(args[2]).split())}
+        "broker_away",
+        {"address": args[0], "fault": type(args[1]).__name__, "message": " ".join(str(args[2]).split())},
     ),
     ("celery.beat", "beat: Connection error"): lambda args: Event(
         "broker_away", {"fault": type(args[0]).__name__, "message": f"Trying again in {args[1]} seconds"}

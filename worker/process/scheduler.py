@@ -10,6 +10,8 @@ from worker.process.eventlog import RareLog
 
 rare_log = RareLog(__name__, every_s=10)
 
+_PAUSE_S = 5
+
 
 class Beat(Scheduler):  # type: ignore[misc] # celery has no types
     """Celery's own, that goes on while the broker is away: the next message is due soon."""
@@ -17,7 +19,13 @@ class Beat(Scheduler):  # type: ignore[misc] # celery has no types
     def tick(self, *args: Any, **options: Any) -> Any:
         """Send what is due; a sign of life each time."""
         give_sign(settings().data_dir, "beat")
-        return super().tick(*args, **options)
+        try:
+            return super().tick(*args, **options)
+        except Exception as fault:  # noqa: BLE001 - a broker that refuses who connects; beat must go on
+            self._heap = None  # what was due just now is not in it any more
+            message = f"Trying again in {_PAUSE_S} seconds"
+            rare_log.error("broker_away", fault=type(fault).__name__, message=message)
+            return _PAUSE_S
 
     def close(self) -> None:
         """Beat ends."""

@@ -1,7 +1,8 @@
 """Broker of Celery's wake-ups: its address and options as Celery takes them, and how many messages wait in it."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -50,6 +51,10 @@ class Broker(msgspec.Struct, frozen=True):
     address: Address | None = None
     use_ssl: dict[str, Any] | None = None
     options: dict[str, Any] = {}
+
+
+# AMQP's code of what is not there; others are refusals, of a password or of rights.
+_NOT_FOUND = "404"
 
 
 def find_broker(chosen: Settings) -> Broker:
@@ -111,22 +116,47 @@ def connect_broker(broker: Broker, wait_s: float) -> Any:
 
 
 def count_messages(broker: Broker, queue: str, wait_s: float) -> int:
-    """How many messages wait in a queue.
+    """How many messages wait in a queue; none where nobody has declared it yet.
 
     Raises:
         BrokerAwayError: the broker does not say.
         OperatorError: an extra is not installed.
     """
+    with _opened(broker, wait_s) as connection:
+        try:
+            return int(connection.default_channel.queue_declare(queue=queue, passive=True).message_count)
+        except connection.channel_errors as fault:
+            if str(getattr(fault, "reply_code", "")) != _NOT_FOUND:
+                raise
+            return 0
+
+
+def declare_queue(broker: Broker, name: str, wait_s: float) -> None:
+    """Make the queue, with its exchange and binding, as Celery does when a worker starts.
+
+    Raises:
+        BrokerAwayError: the broker does not let this user.
+        OperatorError: an extra is not installed.
+    """
+    from kombu.entity import Exchange, Queue  # noqa: PLC0415 - a twentieth of a second
+
+    queue: Any = Queue
+    exchange: Any = Exchange
+    with _opened(broker, wait_s) as connection:
+        queue(name, exchange(name, "direct"), name, channel=connection.default_channel).declare()
+
+
+@contextmanager
+def _opened(broker: Broker, wait_s: float) -> Iterator[Any]:
+    """A connection, with whatever its broker answers instead as one error."""
     from kombu.exceptions import KombuError  # noqa: PLC0415 - as above
 
     with connect_broker(broker, wait_s) as connection:
         away = (*connection.connection_errors, OSError, KombuError, redis.RedisError, *_of_boto(broker))
         try:
-            return int(connection.default_channel.queue_declare(queue=queue, passive=True).message_count)
-        except away as fault:
+            yield connection
+        except (*away, *connection.channel_errors) as fault:
             raise BrokerAwayError(type(fault.__cause__ or fault).__name__) from None
-        except connection.channel_errors:
-            return 0  # nobody has declared it yet
 
 
 def _of_boto(broker: Broker) -> tuple[type[Exception], ...]:

@@ -7,7 +7,7 @@ import redis
 
 from worker.app import relay
 from worker.errors import OperatorError
-from worker.process.broker_link import is_demoted
+from worker.process.broker_link import is_demoted, word_of
 from worker.process.eventlog import EventLog, RareLog
 from worker.process.in_hand import InHand
 from worker.process.stop import Stop
@@ -33,7 +33,8 @@ def redis_may_be_away() -> Iterator[None]:
         log.critical("cannot_serve", message=error)
     except redis.ResponseError as fault:
         # without its text, which may hold a key
-        rare_log.error("redis_refused", error=str(fault).split(" ", 1)[0][:20])
+        word = word_of(fault)
+        rare_log.error("redis_refused", error=word[:20] if word.isupper() else type(fault).__name__)
         with suppress(redis.RedisError, OSError, AttributeError):
             if is_demoted(fault):
                 relay().redis.connection_pool.disconnect(inuse_connections=False)  # another may be the primary now
