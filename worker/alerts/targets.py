@@ -76,23 +76,34 @@ def send(
     targets: Sequence[tuple[Target, Message]],
     patience_s: float = PATIENCE_S,
     is_leaving: Callable[[], bool] = lambda: False,
+    ended: Callable[[int, Outcome], object] = lambda *_: None,
 ) -> list[Outcome]:
     """Send to all at the same time; what became of each, after `patience_s` for all of them together at the latest.
 
-    Once `is_leaving`, whatever answers is waited for a moment longer, so that what was sent is known.
+    `ended` is called with each position and outcome as soon as there is one. Once `is_leaving`, whatever answers is
+    waited for a moment longer, so that what was sent is known.
     """
     running = [_post(target, message, patience_s) for target, message in targets]
+    outcomes: dict[int, Outcome] = {}
     ends_s = time.monotonic() + patience_s
-    while any(process.poll() is None for process in running) and time.monotonic() < ends_s:
-        if is_leaving():
-            ends_s = min(ends_s, time.monotonic() + LEAVING_S)
-            is_leaving = _no
-        time.sleep(_LOOK_S)
-    codes = [process.poll() for process in running]  # of one moment
-    for process in running:
-        process.kill()
-        process.wait()
-    return ["too slow" if code is None else _OUTCOMES.get(code, "refused") for code in codes]
+    try:
+        while len(outcomes) < len(running):
+            is_last = time.monotonic() >= ends_s
+            codes = [process.poll() for process in running]  # of one moment
+            for at, code in enumerate(codes):
+                if at not in outcomes and (is_last or code is not None):
+                    outcomes[at] = "too slow" if code is None else _OUTCOMES.get(code, "refused")
+                    ended(at, outcomes[at])
+            if is_leaving():
+                ends_s = min(ends_s, time.monotonic() + LEAVING_S)
+                is_leaving = _no
+            if len(outcomes) < len(running):
+                time.sleep(_LOOK_S)
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    return [outcomes[at] for at in range(len(running))]
 
 
 def _no() -> bool:

@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
 import redis
 
 from config.quiet import read_quiet
 from worker.alerts.certificates import read_certificates
 from worker.alerts.record import AlertRecord
-from worker.alerts.staging import Due, due, text_of, text_of_end
+from worker.alerts.staging import Due, Sent, due, text_of, text_of_end
 from worker.alerts.targets import LEAVING_S, Message, Outcome, Target, read_targets, send
 from worker.app import Relay
 from worker.errors import OperatorError
@@ -30,12 +31,23 @@ _RETRY_MS = 15_000
 _RETRY_MOST_MS = 300_000
 
 Post = tuple[Target, Message]
-# What to send, and whether this process is about to end; it returns what became of each.
-Send = Callable[[list[Post], Callable[[], bool]], list[Outcome]]
+Ended = Callable[[int, Outcome], object]
+# What to send, whether this process is about to end, and what to call with what became of each.
+Send = Callable[[list[Post], Callable[[], bool], Ended], object]
 
 
-def _send(posts: list[Post], is_leaving: Callable[[], bool]) -> list[Outcome]:
-    return send(posts, is_leaving=is_leaving)
+def _send(posts: list[Post], is_leaving: Callable[[], bool], ended: Ended) -> None:
+    send(posts, is_leaving=is_leaving, ended=ended)
+
+
+class _Round(msgspec.Struct):
+    """One look's part of one target: what it knew, what is due, the messages, and what became of those that ended."""
+
+    target: Target
+    was: dict[str, Sent]
+    found: Due
+    messages: list[Message]
+    outcomes: list[tuple[Message, Outcome]] = []
 
 
 class Watchman:
@@ -68,39 +80,42 @@ class Watchman:
     def tell(self, needs: list[Need], now_ms: int) -> None:
         """Send each target what is due of these needs; a message that it refuses is tried again later."""
         self._record.forget(target.digest for target in self._targets)
-        known = [self._record.known(target.digest) for target in self._targets]
-        found = [due(needs, one, now_ms, self._quiet) for one in known]
-        name = self._parts.settings.alert_name
-        messages = [
-            (n, message)
-            for n, (target, one) in enumerate(zip(self._targets, found, strict=True))
-            if now_ms >= self._refused.get(target.digest, (0, 0))[1]
-            for message in _messages(name, one, now_ms)
-        ]
-        posts = [(self._targets[n], message) for n, message in messages]
-        outcomes = self._send(posts, self._leaving.is_set) if posts else []
-        taken: set[tuple[int, bool]] = set()
-        for (n, message), outcome in zip(messages, outcomes, strict=True):
-            target = self._targets[n]
+        rounds = [self._round(target, needs, now_ms) for target in self._targets]
+        posts = [(one, message) for one in rounds for message in one.messages]
+
+        def ended(at: int, outcome: Outcome) -> None:
+            one, message = posts[at]
+            one.outcomes.append((message, outcome))
+            if len(one.outcomes) == len(one.messages):
+                self._note(one, now_ms)  # at once: whoever is killed while others hang has it sent again else
+
+        for one in rounds:
+            if not one.messages:
+                self._record.keep(one.target.digest, one.found.known(now_taken=False, over_taken=False), one.was)
+        if posts:
+            self._send([(one.target, message) for one, message in posts], self._leaving.is_set, ended)
+
+    def _round(self, target: Target, needs: list[Need], now_ms: int) -> _Round:
+        was = self._record.known(target.digest)
+        found = due(needs, was, now_ms, self._quiet)
+        waits = now_ms < self._refused.get(target.digest, (0, 0))[1]
+        return _Round(target, was, found, [] if waits else _messages(self._parts.settings.alert_name, found, now_ms))
+
+    def _note(self, one: _Round, now_ms: int) -> None:
+        """What a target took, and when it is tried again, should it have refused anything."""
+        target, taken = one.target, set()
+        for message, outcome in one.outcomes:
             if outcome == "sent":
-                taken.add((n, message.kind == "success"))
+                taken.add(message.kind == "success")
                 log.info("alert_sent", target=target.name, kind=message.kind, title=message.title)
             else:
                 log.warning("alert_not_sent", target=target.name, kind=message.kind, outcome=outcome)
-        self._note(messages, outcomes, now_ms)
-        for n, (target, was, one) in enumerate(zip(self._targets, known, found, strict=True)):
-            now = one.known(now_taken=(n, False) in taken, over_taken=(n, True) in taken)
-            self._record.keep(target.digest, now, was)
-
-    def _note(self, messages: list[tuple[int, Message]], outcomes: list[Outcome], now_ms: int) -> None:
-        """When each target that was tried is tried again, should it have refused anything."""
-        for tried in {n for n, _ in messages}:
-            digest = self._targets[tried].digest
-            if all(outcome == "sent" for (n, _), outcome in zip(messages, outcomes, strict=True) if n == tried):
-                self._refused.pop(digest, None)
-                continue
-            times, _ = self._refused.get(digest, (0, 0))
-            self._refused[digest] = times + 1, now_ms + min(_RETRY_MOST_MS, _RETRY_MS * 2 ** min(times, 10))
+        if len(taken) == len(one.messages):
+            self._refused.pop(target.digest, None)
+        else:
+            times, _ = self._refused.get(target.digest, (0, 0))
+            self._refused[target.digest] = times + 1, now_ms + min(_RETRY_MOST_MS, _RETRY_MS * 2 ** min(times, 10))
+        self._record.keep(target.digest, one.found.known(now_taken=False in taken, over_taken=True in taken), one.was)
 
     def hasten(self) -> None:
         """Wait no longer than a moment for targets from now on."""

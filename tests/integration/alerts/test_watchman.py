@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 from tests.support.certificates import Authority
 from tests.support.deadstack import event, opened
 from tests.support.receivers import HangingReceiver, Receiver
+from tests.support.waiting import until
 from worker.alerts.certificates import read_certificates
 from worker.alerts.record import AlertRecord
 from worker.alerts.staging import Sent
@@ -137,6 +139,23 @@ def test_a_process_that_ends_lets_another_one_look_once_it_knows_what_was_sent(s
         assert record.claim("another", MINUTE)
 
 
+def test_what_a_target_took_is_noted_while_another_one_hangs(stack, receiver):
+    """A process that is killed meanwhile (`kill -9`) leaves nothing to the next one that was sent before."""
+    with closing(HangingReceiver()) as hanging:
+        took, hangs = targets = read_targets(f"{receiver.url} {hanging.url}")
+        record, watchman = AlertRecord(stack.parts.redis), Watchman(stack.parts, targets)
+        watchman.tell([HELD], T0)
+        looking = threading.Thread(target=watchman.tell, args=([HELD], T0 + MINUTE))
+        looking.start()
+        until(lambda: record.known(took.digest)["held:production"].stages == 1, "it is noted")
+        assert looking.is_alive()
+        assert record.known(hangs.digest)["held:production"].stages == 0
+        assert receiver.got == [("failure", "relay: production is held", "production is held\n→ relay status")]
+        watchman.hasten()
+        looking.join()
+        assert record.known(hangs.digest)["held:production"].stages == 0
+
+
 def test_one_process_looks(stack, receiver):
     """The others leave it to the one that has the lease; when it leaves, another does it at once."""
     stack.parts.settings = stack.parts.settings.model_copy(update={"alert_urls": SecretStr(receiver.url)})
@@ -156,9 +175,10 @@ def test_a_target_that_goes_on_refusing_is_tried_less_and_less_often(stack):
     """A wrong key of Slack is no process every 15 s, for days; when it takes messages again it gets what is due."""
     tries, outcome = [], "refused"
 
-    def send_to(posts, _is_leaving):
+    def send_to(posts, _is_leaving, ended):
         tries.append(at)
-        return [outcome for _ in posts]
+        for position in range(len(posts)):
+            ended(position, outcome)
 
     watchman = Watchman(stack.parts, read_targets("json://127.0.0.1:1/"), send_to)
     for at in range(0, 30 * 60, 15):
