@@ -24,7 +24,7 @@ _LONGEST_NAME: Final = 64
 _MOST_BYTES: Final = 16_000
 _REVENUE: Final = "cumulated_revenues_in_"
 
-_COMMA, _BACKSLASH = b","[0], b"\\"[0]
+_COMMA, _BACKSLASH, _QUOTE, _CLOSING = b","[0], b"\\"[0], b'"'[0], b",}"
 # A plain value between its name and what follows; and a name that is spelt with escapes (or a text that looks so).
 _VALUE: Final = re.compile(rb':(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^" \t\r\n,}]+)(?=[,}])')
 _ESCAPED_NAME: Final = re.compile(rb'\\u[^"]*"[ \t\r\n]*:')
@@ -115,14 +115,24 @@ def as_sent(raw: bytes, payload: Documented) -> bytes | None:
 def _cut(raw: bytes, payload: Documented) -> bytes | None:
     """The bytes received without secrets; None where it is not certain that nothing else goes with them."""
     # one character is found at once, two take a microsecond
-    if len(raw) > _MOST_BYTES or (_BACKSLASH in raw and _ESCAPED_NAME.search(raw)):
+    escaped = _BACKSLASH in raw
+    if len(raw) > _MOST_BYTES or (escaped and _ESCAPED_NAME.search(raw)):
         return None
     for _, quoted in payload.__secret__:
         start = raw.find(quoted)
         if start < 0:
             continue
-        value = _VALUE.match(raw, start + len(quoted))
-        if value is None or raw[start - 1] != _COMMA or raw.find(quoted, value.end()) >= 0:
+        end = _end_of_value(raw, start + len(quoted), escaped=escaped)
+        if end < 0 or raw[start - 1] != _COMMA or raw.find(quoted, end) >= 0:
             return None  # a text that is spelt so, blanks, the first field, or twice the same
-        raw = raw[: start - 1] + raw[value.end() :]
+        raw = raw[: start - 1] + raw[end:]
     return raw
+
+
+def _end_of_value(raw: bytes, start: int, *, escaped: bool) -> int:
+    """Where the plain value ends that follows a name; -1: what is there is none. `escaped`: there are backslashes."""
+    if not escaped and raw.startswith(b':"', start):  # such a text ends with its next quote
+        end = raw.find(_QUOTE, start + 2) + 1
+        return end if raw[end] in _CLOSING else -1
+    value = _VALUE.match(raw, start)
+    return value.end() if value else -1
