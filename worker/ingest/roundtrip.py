@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+import hiredis
 import redis.asyncio
 from redis import exceptions
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.exceptions import ResponseError
 
 from worker.errors import NotStoredError
@@ -48,8 +50,10 @@ class Line:
         try:
             if self.is_former(connection):
                 await connection.disconnect()
-            await self._pool.ensure_connection(connection)
-            await self._introduce(connection)
+            if not connection.is_connected or await connection.can_read():
+                await self._pool.ensure_connection(connection)  # it is opened, again if something is wrong with it
+            if connection in self._unmet:
+                await self._introduce(connection)
         except BaseException:
             self.give(connection)
             raise
@@ -114,15 +118,27 @@ async def exchange(connection: Any, commands: Sequence[Command]) -> list[Any]:
     replies: list[Any] = []
     try:
         await connection.send_packed_command(b"".join([piece for command in commands for piece in command]))
-        for _ in commands:
+        while len(replies) < len(commands):
             try:
                 replies.append(await connection.read_response())
             except ResponseError as error:
                 replies.append(error)
+            _add_at_hand(connection, replies, len(commands))
     except (exceptions.ConnectionError, exceptions.TimeoutError):
         await connection.disconnect()
         raise
     return replies
+
+
+def _add_at_hand(connection: Any, replies: list[Any], most: int) -> None:
+    """Add the replies that came in the same packet as the last one: redis-py gives each in four calls."""
+    reader = getattr(getattr(connection, "_parser", None), "_reader", None)
+    if not isinstance(reader, hiredis.Reader):
+        return
+    while len(replies) < most and (reply := reader.gets()) is not NOT_ENOUGH_DATA:
+        if isinstance(reply, exceptions.ConnectionError):
+            raise reply  # as redis-py does: the server loads its data, or takes no more clients
+        replies.append(reply)
 
 
 async def round_trip(line: Line, commands: Sequence[Command]) -> list[Any]:

@@ -1,6 +1,7 @@
 """One round trip of appends: the script's calls, lane by lane, and their replies."""
 
 import asyncio
+import functools
 import hashlib
 import re
 import time
@@ -16,7 +17,7 @@ from worker.errors import NotStoredError
 from worker.ingest.arguments import ARGUMENTS, PIECES
 from worker.ingest.confirmation import Confirmation
 from worker.ingest.memory import InLane, Kept, Memory
-from worker.ingest.recall import Recall, read_height
+from worker.ingest.recall import Recall
 from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
 from worker.ingest.server import Server, read_server
 from worker.ingest.spreading import ShardOf, spread_kept
@@ -27,8 +28,6 @@ from worker.store.layout import Layout
 from worker.store.stream import script
 
 _LOOK_S = 1.0
-# Behind an answer's marks: the height of the stream, and its last entry.
-_TAIL = re.compile(rb" \d+ (\d+-\d+)?")
 # Whoever answers so has lost its primacy, or its replicas: the next trip asks again who has it.
 _DEMOTED = frozenset({"readonly", "replicas", "loading", "cluster"})
 
@@ -146,10 +145,14 @@ class Storing:
             again, is_confirmed = await self._send([load, *(commands[index] for index in missing)])
             for index, reply in zip(missing, again[1:], strict=True):
                 replies[index] = reply
+        is_clean = True
         for index, (lane, pieces) in enumerate(lanes):
-            replies[index] = await self._note_reply(lane, pieces, replies[index], heights[index])
+            replies[index], is_kept = self._note_reply(lane, pieces, replies[index], heights[index])
+            is_clean &= is_kept
             if not is_confirmed and type(replies[index]) is bytes:
                 replies[index] = NotStoredError("replicas")
+        if not is_clean:
+            await self._line.hang_up()
         return replies
 
     async def _send(self, commands: list[Command]) -> tuple[list[Any], bool]:
@@ -159,21 +162,24 @@ class Storing:
         *replies, reply = await round_trip(self._line, [*commands, self._confirmation.command])
         return replies, self._confirmation.is_given(reply)
 
-    async def _note_reply(self, lane: InLane, pieces: list[bytes], reply: Any, height: int) -> Any:
-        """Remember what is stored; make an error of what proves nothing; leave a server that lost its primacy."""
+    def _note_reply(self, lane: InLane, pieces: list[bytes], reply: Any, height: int) -> tuple[Any, bool]:
+        """Remember what is stored; make an error of what proves nothing; whether to stay with these connections.
+
+        They are left when what comes next on one may belong to another command, or their server lost its primacy.
+        """
         events = len(pieces) // PIECES
-        if not _is_expected(reply, events + len(self._integrations_of[lane[0]])):
-            # what comes next on this connection may belong to another command
-            await self._line.hang_up()
-            return NotStoredError("unexpected_reply")
-        if type(reply) is not bytes:
-            if refusal(reply) in _DEMOTED:
-                await self._line.hang_up()
-        elif events:
-            others = self._on_the_way[lane] - events
-            self._memory.note_height(lane, read_height(reply), reply.count(b"1", 0, events), height, others)
-            self._memory.keep(lane, events, pieces)
-        return reply
+        if type(reply) is bytes:
+            found = _answer_form(events, len(self._integrations_of[lane[0]])).fullmatch(reply)
+            if found is None:
+                return NotStoredError("unexpected_reply"), False
+            if events:
+                new, others = reply.count(b"1", 0, events), self._on_the_way[lane] - events
+                self._memory.note_height(lane, int(found[1]), new, height, others)
+                self._memory.keep(lane, events, pieces)
+            return reply, True
+        if isinstance(reply, Exception):
+            return reply, refusal(reply) not in _DEMOTED
+        return NotStoredError("unexpected_reply"), False
 
     async def probe(self) -> None:
         """Do all that storing does, without an event.
@@ -284,10 +290,8 @@ class Storing:
         return 3 + len(keys) + len(settings), encode(["EVALSHA", self._sha, len(keys), *keys, *settings])[:-2]
 
 
-def _is_expected(reply: Any, marks: int) -> bool:
-    """Whether it is an error, or has exactly the form of `append.lua`'s answer."""
-    if type(reply) is bytes:
-        head = reply[:marks]
-        is_whole = len(reply) == marks or _TAIL.fullmatch(reply, marks) is not None
-        return len(head) == marks and not head.strip(b"01") and is_whole
-    return isinstance(reply, Exception)
+@functools.lru_cache(maxsize=1024)
+def _answer_form(events: int, integrations: int) -> re.Pattern[bytes]:
+    """The form of `append.lua`'s answer: behind its marks the height of the stream, and its last entry."""
+    tail = rb" (\d+) (?:\d+-\d+)?" if events else b""
+    return re.compile(rb"[01]{%d}%b" % (events + integrations, tail))

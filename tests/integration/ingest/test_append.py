@@ -13,7 +13,7 @@ from worker.errors import NotStoredError
 from worker.ingest import coalescer
 from worker.ingest.coalescer import Appender, Incoming
 from worker.ingest.memory import Memory
-from worker.ingest.roundtrip import round_trip
+from worker.ingest.roundtrip import encode, exchange, round_trip
 from worker.purchasely.event import CONFLICT_MARK
 
 SHARDS = 4
@@ -514,3 +514,23 @@ def test_a_connection_is_kept_for_the_next_trip(run):
         assert (await bench.stored())[-1] == "c"
 
     run(scenario)
+
+
+def test_the_answers_of_one_packet_are_read_at_once(run, monkeypatch):
+    """Each lane has one, and redis-py would give them one by one; an error among them is a value like any other."""
+    reads, read = [], redis.asyncio.Connection.read_response
+
+    async def counted(connection, **options):
+        reads.append(1)
+        return await read(connection, **options)
+
+    async def scenario(bench):
+        connection = await bench.client.connection_pool.get_connection()
+        monkeypatch.setattr(redis.asyncio.Connection, "read_response", counted)
+        commands = [[b"*2\r\n", encode(["ECHO" if n != 7 else "NONE", n])] for n in range(100)]
+        return await exchange(connection, commands)
+
+    found = run(scenario)
+    assert len(reads) < 50
+    assert [one for one in found if type(one) is bytes] == [b"%d" % n for n in range(100) if n != 7]
+    assert isinstance(found[7], redis.exceptions.ResponseError)

@@ -30,6 +30,9 @@ class Connection:
         self.sent += 1
         await asyncio.sleep(0)
 
+    async def can_read(self):
+        return False
+
     async def read_response(self):
         return b"stored"
 
