@@ -41,7 +41,7 @@ RUN_BY: dict[tuple[str, str], str | dict[str, str]] = {
     ("docs/operations.md", "ini"): OPERATIONS,
     ("docs/operations.md", "sh"): OPERATIONS,
     ("docs/recovery.md", "console"): {
-        '$ redis-cli -u "$RELAY_REDIS_URL" --rdb relay.rdb': RECOVERY,
+        "$ install -d -m 0700 relay-backup": RECOVERY,
         '$ redis-cli -u "$NEW_REDIS_URL" config set appendonly yes': RECOVERY,
         '$ redis-cli -u "$NEW_REDIS_URL" config set tls-replication "$OLD_TLS"': RECOVERY_TLS,
         "$ OFFSET=": RECOVERY_TLS,
