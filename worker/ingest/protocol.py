@@ -6,9 +6,11 @@ the memory with one endless header.
 """
 
 import asyncio
+import sys
 import weakref
 from typing import Any
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
@@ -16,6 +18,7 @@ from config.settings import settings
 from worker.ingest.crowd import CROWD
 from worker.ingest.direct import DirectProtocol
 from worker.ingest.problems import problem
+from worker.ingest.upgrade import Rest, head_of_body
 
 HEAD_MOST_BYTES = 65_536
 # From the first byte of a request, or the start of the connection, to the last byte of the request.
@@ -44,6 +47,8 @@ class Protocol(DirectProtocol):
         self._heard = False
         self._ended = False
         self._is_head_whole = False
+        self._is_asked_to_upgrade = False
+        self._data = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -64,7 +69,9 @@ class Protocol(DirectProtocol):
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a request that is not whole yet."""
         self._heard, self._ended = True, False
+        self._data = data
         super().data_received(data)
+        self._data = b""
         if self.begun_s is None or self.transport.is_closing():
             return
         CROWD.hold(self, len(data), self.connections)
@@ -88,14 +95,36 @@ class Protocol(DirectProtocol):
         """The head is over; what follows may be longer."""
         self._is_head_whole = True
         super().on_headers_complete()
+        self._is_asked_to_upgrade = b"upgrade" in self._named and self.parser.should_upgrade()
 
     def on_message_complete(self) -> None:
         """The last byte of a request; how long the answer takes is not the sender's fault."""
+        if self._is_asked_to_upgrade and not self._should_upgrade():
+            return  # to the parser there is no body; see `_unsupported_upgrade_warning`
         super().on_message_complete()
         self.begun_s = None
         self._ended = True
         if self.held_bytes:
             CROWD.let_go(self)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Serve a request that asked for another protocol as it is; uvicorn's parser has stopped behind its head."""
+        stop = sys.exc_info()[1]
+        if not self._is_asked_to_upgrade or not isinstance(stop, HttpParserUpgrade):
+            return
+        rest = self._data[stop.args[0] :]
+        while True:
+            self._is_asked_to_upgrade = False
+            self.parser = HttpRequestParser(Rest(self))
+            try:
+                self.parser.feed_data(head_of_body(self.headers))
+                self.parser.feed_data(rest)
+            except HttpParserError:
+                self.send_400_response("")
+            except HttpParserUpgrade as again:  # a request behind it asks too
+                rest = rest[again.args[0] :]
+                continue
+            return
 
     def on_chunk_header(self) -> None:
         """The head is over: what comes behind the chunks (trailers) is no header."""

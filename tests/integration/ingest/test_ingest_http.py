@@ -213,6 +213,45 @@ def test_a_websocket_is_not_offered(door):
     assert status_of(reply) < 500
 
 
+UPGRADE = (
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+)
+
+
+def asking(body, *lines, framing=""):
+    """What Java's HttpClient sends of each of its own: it asks for HTTP/2, and sends the body all the same."""
+    framing = framing or f"Content-Length: {len(body)}"
+    return bearer("/v1/events/app", *UPGRADE, framing, *lines).replace(b"Connection: close\r\n", b"") + body
+
+
+def test_a_request_that_asks_for_another_protocol_keeps_its_body(door):
+    """To the parser it had none: the event was refused as no JSON. Whole, in pieces, chunked, one behind another."""
+    first, *others = [asking(b'{"event_id":"%d"}' % number) for number in range(4)]
+    cut = first.index(b'{"event') + 3
+    chunked = asking(b'5\r\n{"eve\r\nb\r\nnt_id":"4"}\r\n0\r\n\r\n', framing="Transfer-Encoding: chunked")
+    last = bearer("/v1/events/app", "Content-Length: 16") + b'{"event_id":"5"}'
+    reply = door.raw(first[:30], first[30:cut], first[cut:], b"".join(others), chunked, last, pause_s=0.05)
+    assert reply.count(b"HTTP/1.1 200") == 6, reply
+    assert sorted(door.stored()) == [b'{"event_id":"%d"}' % number for number in range(6)]
+
+
+def test_a_request_without_a_body_may_ask_too(door, caplog):
+    """And what follows is served; no line in the log."""
+    ask = head("/healthz", *UPGRADE, method="GET").replace(b"Connection: close\r\n", b"")
+    reply = door.raw(ask, ask + head("/healthz", method="GET"), pause_s=0.05)
+    assert reply.count(b"HTTP/1.1 200") == 3, reply
+    assert "upgrade" not in caplog.text.lower()
+
+
+def test_nonsense_behind_a_request_that_asks_is_refused(door):
+    """After the answer to the request itself."""
+    reply = door.raw(asking(b'{"event_id":"a"}') + b"\0\0 no HTTP\r\n\r\n")
+    assert status_of(reply) == 200
+    assert door.stored() == [b'{"event_id":"a"}']
+
+
 def test_chunks_make_a_body(door):
     """Of any size, with extensions and trailers."""
     reply = door.raw(
