@@ -55,8 +55,9 @@ def folder(tmp_path_factory):
     """The wheel and the lock, as they are published together."""
     place = tmp_path_factory.mktemp("release")
     (place / "one.lock").write_text(re.search(r"^click==(?:.*\\\n)+.*\n", LOCK, re.MULTILINE)[0])
-    asked = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--retries", "1", "--dest", "asked"]
-    if subprocess.run([*asked, "-r", "one.lock"], cwd=place, capture_output=True, check=False).returncode:
+    quickly = ["--retries", "1", "--timeout", "15"]
+    asked = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", "asked"]
+    if subprocess.run([*asked, *quickly, "-r", "one.lock"], cwd=place, capture_output=True, check=False).returncode:
         pytest.skip("pip reaches no index here")
     shutil.copy(ROOT / "requirements.lock", place)
     build(place)
