@@ -8,6 +8,7 @@ from config.roles import Role
 from tests.support.consoledoor import site
 from tests.support.deadstack import opened
 from worker.console.access.roles import Viewer
+from worker.store.sessions import Sessions
 
 # What somebody who is not logged in may ask for.
 OPEN = {"/static/{digest}/{name}", "/healthz"}
@@ -72,14 +73,52 @@ def test_a_role_gets_where_it_may_and_no_further(console, role):
     token = re.search(r'name="csrf" value="(\w+)"', browser.get("/settings").text)[1]
     for template, method, needed in sorted(guarded(console), key=lambda one: one[0] == "/logout"):
         place = filled(template)
-        if template == "/live":
-            continue  # it does not end; test_site.py
         if method == "POST":
             assert browser.post(place).status_code == 403, template
             assert browser.post(place, headers={"X-CSRF-Token": "x" * 64}).status_code == 403, template
-        answer = browser.request(method, place, headers={"X-CSRF-Token": token} if method == "POST" else {})
+        # only the head of the stream, which does not end
+        answer = browser.request(
+            method, place, headers={"X-CSRF-Token": token} if method == "POST" else {}, stream=True
+        )
+        if template == "/live":
+            assert answer.headers["Content-Type"] == "text/event-stream"
+            answer.close()
         assert (answer.status_code == 403) != viewer.may(needed), (template, method, answer.status_code)
         assert answer.status_code not in {401, 405, 500}, (template, method)
+
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "CONNECT", "X"]
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_no_method_but_those_that_are_named_is_answered(console, role):
+    """On every route, those that are open and those of the log-in too: never 200, never 500."""
+    browser = console.browser(role)
+    token = re.search(r'name="csrf" value="(\w+)"', browser.get("/settings").text)[1] if role else "x"
+    for template, resource in console.routes.items():
+        named = set(getattr(resource, "permissions", {})) or {
+            name[3:].upper() for name in dir(resource) if re.fullmatch("on_[a-z]+", name)
+        }
+        named |= {"OPTIONS"} if template in OPEN else set()  # answered with what is allowed, and nothing else
+        for method in set(METHODS) - named:
+            headers = {"X-CSRF-Token": token, "Content-Type": "application/x-www-form-urlencoded"}
+            answer = browser.request(method, filled(template), headers=headers, stream=True)
+            refused = {400, 405} if role or template in OPEN | ENTRY else {303, 400, 401, 405}
+            assert answer.status_code in refused, (template, method, answer.status_code)
+            answer.close()
+
+
+def test_the_stream_of_news_ends_with_the_session(console):
+    """Somebody whose session an admin ends hears nothing more, though the stream was open."""
+    anna = console.browser(Role.VIEWER)
+    with anna.get("/live", stream=True, headers={"Accept": "text/event-stream"}) as stream:
+        assert stream.status_code == 200
+        sessions = Sessions(console.redis)
+        for one in sessions.list():
+            sessions.end(one.session_id)
+        for _ in stream.iter_content(1024):
+            pass  # until it ends
+    assert anna.get("/live", headers={"Accept": "text/event-stream"}).status_code == 401
 
 
 def test_what_another_site_sends_is_refused_by_every_form(console):

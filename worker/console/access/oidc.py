@@ -154,7 +154,8 @@ class Provider:
         login, groups = claims.get(self._login_claim), claims.get(self._groups_claim) or []
         if not isinstance(login, str) or not login.strip() or not login.isprintable() or len(login) > 200:
             raise ProviderError("no_login_claim")
-        if self._login_claim == "email" and claims.get("email_verified") is False:
+        # some providers say it as text; one that says nothing vouches for its addresses
+        if self._login_claim == "email" and str(claims.get("email_verified", True)).lower() not in {"true", "1"}:
             raise ProviderError("email_not_verified")
         if isinstance(groups, str):
             groups = [groups]
