@@ -11,6 +11,7 @@ from worker.acts.exporting import only
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.page import Page
+from worker.console.personal import personal
 from worker.console.visit import Download, NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.revisions.store import Revision, UnreadableError
 from worker.store.actions import Actions
@@ -44,6 +45,7 @@ class HistoryPage(Page):
             "numbers": [one.number for one in revisions],
             "older": f"/history?after={start + _LIMIT}" if len(actions) == _LIMIT else "",
             "may_publish": visit.viewer.may(Permission.PUBLISH),
+            "personal": personal(self._parts, visit, "activity", "the list"),
         }
         return Screen("history.html", facts)
 

@@ -71,6 +71,7 @@ class JobsPage(Page):
             "may_act": visit.viewer.may(Permission.ACT),
             "workers": _workers(self._parts),
             "waits": waits(self._parts, found),
+            "personal": personal(self._parts, visit, "activity", "the list"),
         }
         return Screen("jobs.html", facts)
 

@@ -74,6 +74,7 @@ class PersonPage(Page):
             "may_act": visit.viewer.may(Permission.ACT),
             "since_ms": room.since_ms,
             "personal": personal(self._parts, visit, "person", ident),
+            "places": {one.event.event_id: one.event.entry for one in page.items},
             "meaning": meaning,
             "now_is": _now_is,
             "phrase": phrase,

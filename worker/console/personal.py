@@ -1,5 +1,6 @@
 """Personal data on a page: masked, until who may see it asks for it; the asking is recorded."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,9 @@ from worker.console.access.masking import Mask
 from worker.console.access.reveals import Reveals
 from worker.console.access.roles import Permission
 from worker.console.visit import Visit
+
+# Options of a filter that say whom it is about; a record has its own words in brackets instead.
+_ABOUT = re.compile(r"""--(person|where) (?!\()((?:'[^']*'|"[^"]*"|[^\s'"])+)""")
 
 
 class Personal(msgspec.Struct, frozen=True):
@@ -37,6 +41,17 @@ class Personal(msgspec.Struct, frozen=True):
     def value(self, field: str, value: Any) -> Any:
         """The value of a field or property."""
         return value if self.is_shown else self.mask.payload({field: value}).popitem()[1]
+
+    def filter(self, text: str) -> str:
+        """The filter of a job or of an act, as it was typed: whom it is about is masked."""
+        return text if self.is_shown else _ABOUT.sub(self._about, text)
+
+    def _about(self, found: re.Match[str]) -> str:
+        typed = found[2].strip("'")
+        path, *condition = typed.split(" ", 2)
+        if found[1] == "person" or len(condition) < 2:
+            return f"--{found[1]} {self.name(typed)}"
+        return f"--where {path} {condition[0]} {self.value(path.rpartition('.')[2], condition[1])}"
 
     def payload(self, raw: bytes) -> str:
         """An event's bytes, indented; what is no JSON is shown to nobody who may not see it all."""

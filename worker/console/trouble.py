@@ -7,6 +7,7 @@ from falcon.asgi import Request, Response
 
 from worker.console.rendering import Templates
 from worker.process.eventlog import EventLog
+from worker.process.logs import raised
 
 log = EventLog(__name__)
 
@@ -31,7 +32,8 @@ class Trouble:
         else:
             resp.status = falcon.HTTP_500
             title, text = "Something went wrong", _UNEXPECTED
-            log.error("page_failed", fault=fault, page=req.uri_template or "")
+            kind, at = raised(fault)
+            log.error("page_failed", fault=kind, at=at, page=req.uri_template or "")
         facts = {"title": title, "text": text, "again": False}
         if getattr(req.context, "viewer", None) is None:
             resp.data = self._templates.render("shut.html", facts)

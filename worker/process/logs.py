@@ -120,13 +120,18 @@ def _coloured() -> Callable[..., str]:
 
 
 def _fault(record: logging.LogRecord) -> dict[str, str]:
-    """An exception by its kind and where it was raised: its own text may quote a payload or a key."""
+    """An exception of a record, as far as it may be said."""
     if not record.exc_info or record.exc_info[1] is None:
         return {}
-    fault = record.exc_info[1]
+    kind, at = raised(record.exc_info[1])
+    return {"fault": kind, "at": at}
+
+
+def raised(fault: BaseException) -> tuple[str, str]:
+    """An exception by its kind and where it was raised: its own text may quote a payload or a key."""
     frames = traceback.extract_tb(fault.__traceback__)[-_FRAMES:]
     places = [f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in reversed(frames)]
-    return {"fault": type(fault).__name__, "at": " < ".join(places)}
+    return type(fault).__name__, " < ".join(places)
 
 
 def is_journal(stream: IO[str], env: Mapping[str, str]) -> bool:

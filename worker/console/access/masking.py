@@ -21,7 +21,7 @@ _FILLS = "••••", "****"
 PLAIN_FIELDS = frozenset(
     name
     for name in FIELDS
-    if not re.search(r"user|device_id|transaction|token|subscription_id|one_time_purchase_id|email", name)
+    if not re.search(r"user|device_id|transaction|token|subscription_id|one_time_purchase_id|email|event_id", name)
 ) | {"relay_test"}
 _EMAIL = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)*")
 _IDENTIFIER = re.compile(
