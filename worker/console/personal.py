@@ -13,7 +13,7 @@ from worker.console.access.reveals import Reveals
 from worker.console.access.roles import Permission
 from worker.console.visit import Visit
 
-# Options of a filter that say whom it is about; a record has its own words in brackets instead.
+# Options of a filter that say who it is about; a record has its own words in brackets instead.
 _ABOUT = re.compile(r"""--(person|where) (?!\()((?:'[^']*'|"[^"]*"|[^\s'"])+)""")
 
 
@@ -43,7 +43,7 @@ class Personal(msgspec.Struct, frozen=True):
         return value if self.is_shown else self.mask.payload({field: value}).popitem()[1]
 
     def filter(self, text: str) -> str:
-        """The filter of a job or of an act, as it was typed: whom it is about is masked."""
+        """The filter of a job or of an act, as it was typed: the person it is about is masked."""
         return text if self.is_shown else _ABOUT.sub(self._about, text)
 
     def _about(self, found: re.Match[str]) -> str:
