@@ -127,7 +127,10 @@ def test_the_level_is_kept_and_libraries_are_quiet(made):
             "celery.worker.consumer.consumer",
             "consumer: Cannot connect to %s: %s.\n%s\n",
             ("redis://h:1//", ConnectionRefusedError("x"), "Trying again in 2.00 seconds... (1/9)\n"),
-            'broker_away address=redis://h:1// fault=ConnectionRefusedError message="Trying again in 2.00 seconds... (1/9)"',
+            (
+                "broker_away address=redis://h:1// fault=ConnectionRefusedError "
+                'message="Trying again in 2.00 seconds... (1/9)"'
+            ),
         ),
         (
             "celery.beat",
