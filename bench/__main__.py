@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.backlog import backlog
 from bench.delivery import baseline, bound, full
-from bench.fields import fields
+from bench.fields import EXCLUDED, fields
 from bench.flat import flat
 from bench.latency import latency
 from bench.rivals import RIVALS, rival
@@ -61,7 +61,7 @@ def undocumented() -> tuple[dict[str, object], list[Row]]:
     found = fields()
     more = {name: cpu_us - found["documented"] for name, cpu_us in found.items() if name != "documented"}
     rows = [
-        (f"CPU an event with {name}, beyond a documented one", f"{us:.1f} µs", "≤ 3 µs", us <= 3)
+        (f"CPU an event, {name}, beyond a documented one", f"{us:.1f} µs", "≤ 3 µs" * (name != EXCLUDED), us <= 3)
         for name, us in more.items()
     ]
     return {**found}, rows

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from config.integrations import Integration
 from config.never_sent import is_credential, is_never_sent
 from worker.mapping.operation import ATTRIBUTE_VALUE_LIMIT_BYTES, ATTRIBUTES_LIMIT
@@ -16,36 +18,63 @@ from worker.purchasely.learnt import as_sent
 from worker.purchasely.payload import write_object
 
 
-def event_attributes(event: Event, integration: Integration, *, late: bool) -> bytes:
-    """The JSON object of an event's `attributes`: the payload without nulls, secrets and what is excluded.
+class EventAttributes:
+    """The `attributes` of one integration's events: the payload without nulls, secrets and what is excluded."""
 
-    Most payloads need no change: then the bytes received are passed on, not encoded again.
-    """
-    payload = event.payload
-    plain = integration.include is None and not integration.exclude and not integration.rename
-    if plain and not late:
-        if type(payload) is Documented:
-            return event.raw
-        if isinstance(payload, Documented) and (passed := as_sent(event.raw, payload)) is not None:
-            return passed
-    kept = {}
-    for field, value in (event.fields() if isinstance(payload, Documented) else payload).items():
-        if value is None or (field not in FIELDS and _is_never_sent(field)):
-            continue
-        told = _clean(value) if type(value) is dict or type(value) is list else value
-        if plain:
-            kept[field] = told
-        elif _wanted(field, integration):
-            kept[integration.rename.get(field, field)] = told
-    if late:
-        kept["late"] = True
-    return write_object(kept)
+    def __init__(self, integration: Integration) -> None:
+        self._include = integration.include
+        self._exclude = integration.exclude
+        self._rename = integration.rename
+        self._plain = self._include is None and not self._exclude and not self._rename
+        self._picks = self._picks_of(Documented)
 
+    def of(self, event: Event, *, late: bool) -> bytes:
+        """The JSON object of an event's attributes.
 
-def _wanted(field: str, integration: Integration) -> bool:
-    if integration.include is not None and field not in integration.include:
-        return False
-    return field not in integration.exclude
+        Most payloads need no change: then the bytes received are passed on, not encoded again.
+        """
+        payload = event.payload
+        if isinstance(payload, Documented):
+            if self._plain and not late:
+                if type(payload) is Documented:
+                    return event.raw
+                if (passed := as_sent(event.raw, payload)) is not None:
+                    return passed
+            kept = self._picked(payload)
+        else:
+            kept = self._chosen(payload)
+        if late:
+            kept["late"] = True
+        return write_object(kept)
+
+    def _picked(self, payload: Documented) -> dict[str, Any]:
+        """Of a payload that was read into a struct: its values are plain, so each is taken from its place."""
+        told, picks = self._picks
+        if told is not type(payload):  # a new field was learnt
+            told, picks = self._picks = self._picks_of(type(payload))
+        values = msgspec.structs.astuple(payload)
+        return {name: value for place, name in picks if (value := values[place]) is not None}
+
+    def _picks_of(self, told: type[Documented]) -> tuple[type[Documented], list[tuple[int, str]]]:
+        """For that kind of struct: which places are sent, and under which names."""
+        fields = enumerate(told.__struct_fields__)
+        return told, [(place, name) for place, field in fields if (name := self._name(field))]
+
+    def _chosen(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Of a payload that was read as a dictionary."""
+        kept = {}
+        for field, value in payload.items():
+            if value is not None and (name := field if self._plain and field in FIELDS else self._name(field)):
+                kept[name] = _clean(value) if type(value) is dict or type(value) is list else value
+        return kept
+
+    def _name(self, field: str) -> str:
+        """The name under which a field is sent; empty: it is not."""
+        if field in self._exclude or (self._include is not None and field not in self._include):
+            return ""
+        if field not in FIELDS and _is_never_sent(field):
+            return ""
+        return self._rename.get(field, field)
 
 
 @lru_cache(maxsize=1024)

@@ -12,7 +12,7 @@ import orjson
 
 from config.integrations import Integration
 from worker.mapping import stages
-from worker.mapping.attributes import event_attributes
+from worker.mapping.attributes import EventAttributes
 from worker.mapping.composing import Composer
 from worker.mapping.decision import Composed, Decision, Learn, Send
 from worker.mapping.identity import Who, identify
@@ -41,6 +41,7 @@ class Mapper:
         self._placeholders = integration.identity.placeholders
         merges_people = integration.merge_transfers and integration.anonymous == "profile"
         self._composer = Composer(integration, merges_people=merges_people)
+        self._attributes = EventAttributes(integration)
         self._joins = integration.anonymous == "event"
         self._keeps_state = bool(integration.properties) or merges_people
         chains = (integration.identity, integration.source_identity)
@@ -117,7 +118,7 @@ class Mapper:
             trace.append(stages.late(now_ms - time_ms, self.integration))
         if late and late_policy == "skip":
             return self._learn(event, Filtered("late"), now_ms, trace)
-        attributes = event_attributes(event, self.integration, late=late)
+        attributes = self._attributes.of(event, late=late)
         body = event_body(who.json, name, event_id, time_ms // 1000, attributes)
         if len(body) > ITEM_LIMIT_BYTES and attributes is event.raw:
             body = event_body(who.json, name, event_id, time_ms // 1000, orjson.dumps(event.fields()))

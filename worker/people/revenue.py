@@ -25,14 +25,13 @@ def read_revenue(payload: Documented | Mapping[str, Any]) -> list[tuple[str, flo
     """Lifetime revenue of the user, as (lower-case currency, amount)."""
     if isinstance(payload, Documented):
         eur, usd = payload.cumulated_revenues_in_eur, payload.cumulated_revenues_in_usd
-        told = [] if eur is None else [("eur", eur)]
+        told = [] if eur is None else [("eur", float(eur))]
         if usd is not None:
-            told.append(("usd", usd))
+            told.append(("usd", float(usd)))
         if payload.__revenue__:
             more = [(field[-3:], getattr(payload, field)) for field in payload.__revenue__ if field in FIELDS]
-            told = sorted(told + [(currency, amount) for currency, amount in more if amount is not None])
-        # where fields may be null, a whole number is read as one
-        return [(currency, float(amount)) for currency, amount in told] if payload.__nulls__ else told
+            told = sorted(told + [(currency, float(amount)) for currency, amount in more if amount is not None])
+        return told
     return [
         (field[-3:], float(amount))
         for field in sorted(FIELDS.intersection(payload))

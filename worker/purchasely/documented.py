@@ -39,7 +39,7 @@ else:
     _Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
     _TimeMs = Annotated[int, msgspec.Meta(ge=0, le=DATE_MAX_MS)]
     _Small = Annotated[int, msgspec.Meta(ge=0, le=1000)]
-    _Amount = float
+    _Amount = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float  # 10 is not to go on as 10.0
     _Flag = bool
 
 

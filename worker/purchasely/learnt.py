@@ -74,12 +74,12 @@ def _is_learnable(name: str, value: object) -> bool:
 
 def _extended(names: tuple[str, ...], *, nulls: bool) -> type[Documented]:
     """The documented payload with further fields, each where decoding looks first: by the length of its name."""
-    fields = [(name, _or_null(hint) if nulls else hint, None) for name, hint in _HINTS]
+    fields: list[tuple[str, Any, Any]] = [(name, hint | None if nulls else hint, None) for name, hint in _HINTS]
     secret = tuple((name, b'"%b"' % name.encode()) for name in names if is_never_sent(name))
     revenue = tuple(name for name in names if name.startswith(_REVENUE))
     for name in names:
-        hint: Any = float if name in revenue else _Plain
-        fields.append((name, _or_null(hint) if nulls else hint, None))
+        hint: Any = _Number if name in revenue else _Plain
+        fields.append((name, hint | None if nulls else hint, None))
     fields.sort(key=lambda field: len(field[0]))
     made: Any = msgspec.defstruct(
         "Extended",
@@ -94,13 +94,8 @@ def _extended(names: tuple[str, ...], *, nulls: bool) -> type[Documented]:
     return extended
 
 
-def _or_null(hint: Any) -> Any:
-    """The type, or null; a number stays what it is, for it may be written again: 10 is not to become 10.0."""
-    return (_Number if hint is float else hint) | None
-
-
 def as_sent(raw: bytes, payload: Documented) -> bytes | None:
-    """The JSON of what may be sent of a payload; None: it must be found out by way of a dictionary."""
+    """The JSON of what may be sent of a payload; None: its fields must be picked one by one."""
     if type(payload) is Documented:
         return raw
     if not payload.__nulls__:

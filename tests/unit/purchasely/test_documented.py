@@ -35,7 +35,27 @@ anonymous = "profile"
 [integrations.production.user_properties]
 plan = true
 """
-MAPPER = Mapper(parse(FILE, "integrations.toml", {"S": "x"}).integrations["production"])
+
+
+def mapper(more="", late="mark"):
+    """The mapper of that file, with a few more lines."""
+    text = FILE.replace('region = "eu"', f'region = "eu"\nlate = "{late}"') + more
+    return Mapper(parse(text, "integrations.toml", {"S": "x"}).integrations["production"])
+
+
+MAPPER = mapper()
+CHOSEN = """
+[integrations.production.event_attributes]
+exclude = ["plan", "new_field"]
+rename = { product = "offer", purchase_token = "token", amount_in_eur = "amount", get = "got" }
+"""
+FEW = """
+[integrations.production.event_attributes]
+include = ["plan", "product", "amount_in_eur", "purchase_token", "new_field"]
+"""
+OTHERS = {"late": mapper(), "excluded and renamed": mapper(CHOSEN, "send"), "included": mapper(FEW, "send")}
+DAYS_MS = 5 * 86_400_000
+EXPECTED = {"late": (True, True), "excluded and renamed": (None, False), "included": (None, True)}
 SCALARS = (
     st.booleans()
     | st.none()
@@ -75,14 +95,15 @@ class Ignorant(Learner):
         return None
 
 
-def both(raw, monkeypatch):
+def both(raw, monkeypatch, decide=None):
     """The event and the decision on it, read the fast way and as a dictionary."""
+    decide = decide or (lambda event: MAPPER.decide(event, START_MS))
     found = []
     for learner in (LEARNER, Ignorant()):
         monkeypatch.setattr(events, "LEARNER", learner)
         read_event(f"{START_MS}-0", raw)  # what it holds may be new
         event = read_event(f"{START_MS}-0", raw)
-        found.append((event, MAPPER.decide(event, START_MS)))
+        found.append((event, decide(event)))
     return found
 
 
@@ -108,6 +129,27 @@ def test_both_ways_come_to_the_same(body, without):
     assert (fast.name, fast.key, fast.time_ms) == (slow.name, slow.key, slow.time_ms)
     assert parts_of(decision) == parts_of(expected)
     assert type(slow.payload) is dict
+
+
+@pytest.mark.parametrize("which", sorted(OTHERS))
+@given(body=st.one_of(FULL, ODD))
+@settings(max_examples=100, deadline=None)
+def test_both_ways_choose_the_same_fields(which, body):
+    """What an integration leaves out, renames or marks as late is the same of a struct as of a dictionary."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        found = both(orjson.dumps(body), monkeypatch, lambda event: OTHERS[which].decide(event, START_MS + DAYS_MS))
+    (_, decision), (_, expected) = found
+    assert parts_of(decision) == parts_of(expected)
+
+
+@pytest.mark.parametrize("which", sorted(OTHERS))
+def test_no_dictionary_is_made_where_fields_are_chosen(which, monkeypatch):
+    """It was made of the bytes a second time, for each event of such an integration."""
+    raw = orjson.dumps(payload("SUBSCRIPTION_RENEWED") | {"amount_in_eur": 10})
+    monkeypatch.setattr(events.Event, "fields", None)
+    sent = orjson.loads(OTHERS[which].decide(read_event(f"{START_MS}-0", raw), START_MS + DAYS_MS).body)["attributes"]
+    amount = sent.get("amount_in_eur", sent.get("amount"))
+    assert (repr(amount), sent.get("late"), "plan" in sent) == ("10", *EXPECTED[which])
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
