@@ -61,7 +61,7 @@ class FailurePage(Page):
             "ways": ways,
             "chosen": chosen(ways, asked),
             "asked": asked,
-            "asked_all": bool(visit.asked("all")),
+            "more": _place(one, all="yes", **asked.query()) if not visit.asked("all") else "",
             "survey": ways[0].survey,
             "tried": len(letters),
             "outcomes": outcomes,
@@ -83,10 +83,13 @@ class FailurePage(Page):
         """What was done about it so far: the revision that was published for it, and its newest job."""
         number = visit.asked("published")
         published = find_revision(self._parts, number).number if number else 0
+        published = published if published == self._parts.live.loaded.number else 0
+        known = self._parts.integrations.integrations.get(one.integration)
         job = self._parts.jobs.about(meant(one))
         return {
             "published": published,
             "uptake": uptake(self._parts, published) if published else None,
+            "in_shadow": known is not None and not known.send,
             "job": None,
             **(job_facts(self._parts, job, self._rates) if job else {}),
         }
@@ -95,8 +98,8 @@ class FailurePage(Page):
         """Act on the whole group, or on the first few of it."""
         one = find_group(self._parts, visit.path["number"])
         act, doer = visit.entered("act"), Doer(visit.viewer.login, visit.entered("why"))
-        if act in {"name", "field"}:
-            return Redirect(_asking(one, visit, act))
+        if act in {"name", "field", "look"}:
+            return Redirect(_asking(one, visit, visit.entered("choice") if act == "look" else act))
         if act == "review":
             return self._draft(visit, one)
         if not visit.viewer.may(Permission.ACT):
@@ -170,9 +173,10 @@ def _place(one: Group, **query: str) -> str:
 
 
 def _asking(one: Group, visit: Visit, choice: str) -> str:
-    """The page with what was written into one of its ways, so that it is tried."""
-    fields = ("name",) if choice == "name" else ("path", "value")
-    return _place(one, choice=choice, **{name: given for name in fields if (given := visit.entered(name))})
+    """The page with what was written into its ways, so that it is tried."""
+    fields = ("name", "path", "value") if choice == "field" else ("name",)
+    asked = {"choice": choice, **{name: visit.entered(name) for name in fields}}
+    return _place(one, **{name: given for name, given in asked.items() if given})
 
 
 def _tab(one: Group) -> str:

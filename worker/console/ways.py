@@ -33,10 +33,13 @@ class Asked(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, visit: Visit) -> "Asked":
-        """What the address asks for; a name or a field alone is a choice, too."""
-        name, path = visit.asked("name"), visit.asked("path")
-        meant = "name" if name else "off" if visit.asked("off") else "field" if path else ""
-        return cls(visit.asked("choice") or meant, name, path, visit.asked("value"))
+        """What the address asks for; after publishing, what is in force now."""
+        choice = visit.asked("choice") or ("unchanged" if visit.asked("published") else "")
+        return cls(choice, visit.asked("name"), visit.asked("path"), visit.asked("value"))
+
+    def query(self) -> dict[str, str]:
+        """The same as parameters of an address."""
+        return {name: given for name, given in msgspec.structs.asdict(self).items() if given}
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -50,10 +53,13 @@ class Way(msgspec.Struct, frozen=True):
     name: str = ""
 
     @property
-    def passes(self) -> tuple[int, int]:
-        """How many would pass, and how many may."""
+    def solves(self) -> tuple[int, int, int]:
+        """How many would pass, how many may, and of those that are replayed unchanged how many need not be sent."""
         found = self.survey
-        return (found.sent, found.unsure + found.unknown) if found and self.is_open else (0, 0)
+        if found is None or not self.is_open:
+            return 0, 0, 0
+        filtered = sum(found.filtered.values()) if self.kind == "unchanged" else 0
+        return found.sent, found.unsure + found.unknown, filtered
 
 
 class Ways:
@@ -109,5 +115,5 @@ def chosen(ways: Sequence[Way], asked: Asked) -> str:
     """The way that is chosen already: the one asked for, else the one by which most would pass; empty: none."""
     if any(way.kind == asked.choice and way.is_open for way in ways):
         return asked.choice
-    best = max(ways, key=lambda way: way.passes, default=None)
-    return best.kind if best and any(best.passes) else ""
+    best = max(ways, key=lambda way: way.solves, default=None)
+    return best.kind if best and any(best.solves) else ""

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from config.roles import Role
-from tests.support.consoledoor import text_of
+from tests.support.consoledoor import site, text_of
 from tests.support.deadstack import event, opened
+from worker.acts.publishing import publish
+from worker.acts.record import Doer
 
 NEW = "LOYALTY_TIER_CHANGED"
 LATER_MS = 1_795_000_000_000
@@ -45,6 +47,12 @@ def form(page: str) -> dict[str, str]:
         if 'type="checkbox"' not in field and value:
             found[name[1]] = value[1]
     return found
+
+
+def hidden(page: str) -> dict[str, str]:
+    """What the form of a review carries, with all that it asks for."""
+    typed = {f"typed.{number}": "production" for number in range(1, 3)}
+    return dict(re.findall(r'<input type="hidden" name="(csrf|failure|hash)" value="(\w+)"', page)) | typed
 
 
 def ways(page: str) -> dict[str, str]:
@@ -123,9 +131,7 @@ def test_after_publishing_three_are_tried_and_then_the_others_replayed(console, 
     here = f"/failures/{number}"
     browser.post(here, data={**form(browser.get(here).text), "act": "review"})
     page = browser.get(f"/review?failure={number}").text
-    fields = dict(re.findall(r'<input type="hidden" name="(csrf|failure|hash)" value="(\w+)"', page))
-    typed = {f"typed.{n}": "production" for n in range(1, 3)}
-    answer = browser.post("/review", data={**fields, **typed, "act": "publish"})
+    answer = browser.post("/review", data={**hidden(page), "act": "publish"})
     assert answer.headers["Location"] == f"{here}?published=2"
     page = browser.get(answer.headers["Location"]).text
     assert "Revision 2 is in force" in text_of(page)
@@ -148,6 +154,62 @@ def test_after_publishing_three_are_tried_and_then_the_others_replayed(console, 
     assert len(owned.arrived()) == 5
     assert f"Nothing of failure {number} is left" in text_of(browser.get(answer.headers["Location"]).text)
     assert "Nothing of it is failed any more" in text_of(browser.get(here).text)
+
+
+def test_an_event_that_is_sent_no_longer_leaves_the_failures(console, owned):
+    """Published, nothing of it would pass; what is replayed then is filtered, and that is the next step."""
+    browser, number = console.browser(Role.OPERATOR), group(owned)
+    here = f"/failures/{number}"
+    browser.post(here, data={**form(browser.get(here).text), "choice": "off", "act": "review"})
+    page = browser.get(f"/review?failure={number}").text
+    answer = browser.post("/review", data={**hidden(page), "act": "publish"})
+    assert answer.headers["Location"] == f"{here}?published=2"
+    page = browser.get(answer.headers["Location"]).text
+    assert ways(page)["chosen"] == "unchanged"
+    assert ways(page)["unchanged"] == "0 would pass; 5 would be filtered: the event filter has it off"
+    assert "Replay 5<" in page
+    browser.post(here, data={**form(page), "act": "replay"})
+    owned.work()
+    assert [one.reason for one in owned.letters()] == ["no_event_name"]
+    assert owned.arrived() == []
+
+
+def test_a_revision_that_is_in_force_no_more_is_not_said_to_be(console, owned):
+    """The page of before, loaded again after somebody else has published."""
+    browser, number = console.browser(Role.OPERATOR), group(owned)
+    assert "Revision 1 is in force" in text_of(browser.get(f"/failures/{number}?published=1").text)
+    text = owned.parts.live.loaded.revision.text
+    publish(owned.parts, text + "# a remark\n", "console", 1, (), Doer("ben"))
+    owned.parts.live.look(force=True)
+    assert "Revision 1" not in text_of(browser.get(f"/failures/{number}?published=1").text)
+    assert browser.get(f"/failures/{number}?published=99").status_code == 404
+
+
+def test_enter_tries_what_is_chosen(console, stack):
+    """The first button of the form is the one that Enter presses: it tries, whichever way is chosen."""
+    browser, number = console.browser(Role.OPERATOR), group(stack)
+    here = f"/failures/{number}"
+    page = browser.get(here).text
+    inside = re.search(r'<form[^>]*class="ways.*?</form>', page, re.DOTALL)[0]
+    assert re.search(r'<button[^>]*name="act" value="(\w+)"', inside)[1] == "look"
+    sent = {**form(page), "act": "look", "path": "plan", "value": "yearly"}
+    for choice in ("name", "field", "unchanged"):
+        page = browser.get(browser.post(here, data={**sent, "choice": choice, "name": "Tier"}).headers["Location"]).text
+        assert ways(page)["chosen"] == choice
+        assert 'name="name" value="Tier"' in page
+        assert ("5 would be changed" in page) == (choice == "field")
+
+
+def test_of_an_integration_that_is_gone_there_is_a_discard_alone(console, stack):
+    """Nothing of it can be replayed, renamed or changed."""
+    number = group(stack)
+    stack.restart(("[integrations.production", "[integrations.other"))
+    stack.parts.role = "console"
+    stack.parts.begin()
+    with site(stack.parts) as console:
+        page = console.browser(Role.OPERATOR).get(f"/failures/{number}").text
+    assert list(ways(page)) == ["discard"]
+    assert "5 cannot be replayed: production is no integration any more" in text_of(page)
 
 
 def test_three_that_fail_again_lead_back(console, stack):
