@@ -11,7 +11,16 @@ import redis
 
 from worker.dead.burying import burial
 from worker.dead.filters import Filter
-from worker.dead.letter import Letter, encode_letter, letter_id, moved_entry, raw_of, received_of, split_id
+from worker.dead.letter import (
+    Letter,
+    decode_letter,
+    encode_letter,
+    letter_id,
+    moved_entry,
+    raw_of,
+    received_of,
+    split_id,
+)
 from worker.dead.letters import DeadLetters
 from worker.purchasely.payload import read_object
 from worker.purchasely.person import other_names, person_names, plain_name
@@ -92,7 +101,10 @@ class DeadChanges:
         """Replace a letter that is still as it was read."""
         lane = Lane(before.source, before.integration, before.shard)
         keys = [lane.key(kind) for kind in ("lease", "inhand", "dead")]
-        reply: Any = self._rewrite(keys=keys, args=[before.id, encode_letter(before), encode_letter(after)])
+        stored: bytes | None = self._redis.hget(keys[2], before.id)
+        # another release writes the same letter in other bytes: fields had other names, or were not there yet
+        was = stored if stored is not None and _says(stored, before) else encode_letter(before)
+        reply: Any = self._rewrite(keys=keys, args=[before.id, was, encode_letter(after)])
         return _WORDS[reply.decode()]
 
     def move(self, before: Letter, after: Letter, shard: int) -> tuple[Change, Letter]:
@@ -183,6 +195,13 @@ class DeadChanges:
             keys=keys, args=[field, TRAIL, pack(rows), encode_record(Trailed(time.time_ns() // 1_000_000, by=by))]
         )
         return [_WORDS[char] for char in reply.decode()]
+
+
+def _says(record: bytes, letter: Letter) -> bool:
+    """Whether a record is of this letter, unchanged."""
+    with suppress(ValueError):
+        return decode_letter(record) == letter
+    return False
 
 
 def _chunks(letters: Iterable[Letter]) -> Iterator[list[Letter]]:

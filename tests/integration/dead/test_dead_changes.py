@@ -108,6 +108,21 @@ def test_an_edited_letter_is_replayed_as_edited(dead):
     assert dead.account().dead == 1
 
 
+def test_a_letter_of_another_release_is_edited(dead):
+    """Its record has a former name of a field, none of those that came later, and one that is not known here."""
+    letter = dead.letters(reasons=("rejected",))[0]
+    lane = Lane("app", "production", letter.shard)
+    kept = msgspec.to_builtins(letter)
+    former = {name: value for name, value in kept.items() if name not in {"failed_ms", "settled", "job"}}
+    record = msgspec.json.encode({**former, "died_ms": kept["failed_ms"], "later": 1})
+    dead.parts.redis.hset(lane.key("dead"), letter.id, record)
+    (read,) = dead.parts.dead_letters.get([letter.id])
+    changed = edit(read, orjson.dumps({**orjson.loads(raw_of(read)), "plan": "edited"}), "me", 1)
+    assert dead.parts.dead_changes.rewrite(read, changed) == "done"
+    assert dead.parts.dead_letters.get([letter.id]) == [changed]
+    assert dead.parts.dead_changes.rewrite(read, edit(read, b"{}", "you", 2)) == "changed"
+
+
 def test_an_edit_that_names_a_person_moves_the_letter_to_their_shard(dead):
     """There their state is, so that a replay joins what is known of them; the books of both shards balance."""
     letter = dead.letters(reasons=("no_person",))[0]
