@@ -1,10 +1,10 @@
 """The effect of a configuration before it is in force: both revisions over the retained traffic, a process a core."""
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from worker.process import offspring
 from worker.store.keys import shard_key
 from worker.store.stream import Entry, entries, read_range
 
+KILLED = "a process that compared events was killed, for want of memory perhaps; try again"
 _PAGE = 2000
 _RUN = 400
 
@@ -95,6 +96,7 @@ def make_plan(
 
     Raises:
         ConfigError: the text has errors, a line each.
+        OperatorError: a process that compared events was killed.
     """
     now = parts.live.loaded
     before, after = now.integrations, parse(text, path, parts.secrets, lenient=True)
@@ -147,11 +149,13 @@ def _run(parts: Relay, plan: Plan, jobs: list[_Job], progress: Callable[[int, in
     changes = {one.integration: one.found for one in plan.changes}
     processes = min(len(jobs), cores())
     if processes > 1 and (jobs[0].archive or _size(parts, jobs) > _PAGE):
-        # spawned, not forked: a copy of this process would share its connections
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), offspring.begin) as pool:
-            waiting = [pool.submit(_look, job) for job in jobs]
-            answers: Iterator[_Answer] = (future.result() for future in as_completed(waiting))
-            _gather(plan, changes, answers, len(jobs), progress)
+        try:
+            with ProcessPoolExecutor(processes, offspring.spawning(), offspring.begin) as pool:
+                waiting = [pool.submit(_look, job) for job in jobs]
+                answers: Iterator[_Answer] = (future.result() for future in as_completed(waiting))
+                _gather(plan, changes, answers, len(jobs), progress)
+        except BrokenProcessPool:
+            raise OperatorError(KILLED) from None
     else:
         _gather(plan, changes, map(_look, jobs), len(jobs), progress)
 

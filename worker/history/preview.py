@@ -5,7 +5,6 @@ guessed. Where there is much to look at, it is done in processes of their own th
 """
 
 import hashlib
-import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,7 +20,7 @@ from worker.errors import OperatorError
 from worker.history.comparison import Comparison, reader
 from worker.history.effects import Found
 from worker.history.friction import Friction, friction_of
-from worker.history.plan import Change, Coverage, Plan, compare_names, cores, count_left, side_of
+from worker.history.plan import KILLED, Change, Coverage, Plan, compare_names, cores, count_left, side_of
 from worker.process import offspring
 from worker.revisions.store import digest_of
 from worker.store.keys import shard_key
@@ -150,14 +149,11 @@ def _look_apart(job: _Job) -> list[_Answer]:
     """Look in processes of their own, each at a part of the streams."""
     processes = min(cores(), len(job.streams))
     jobs = [msgspec.structs.replace(job, streams=job.streams[n::processes]) for n in range(processes)]
-    # spawned, not forked: a copy of this process would share its connections
     try:
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), offspring.begin, (_NICE,)) as pool:
+        with ProcessPoolExecutor(processes, offspring.spawning(), offspring.begin, (_NICE,)) as pool:
             return list(pool.map(_look_alone, jobs))
     except BrokenProcessPool:
-        raise OperatorError(
-            "a process that compared events was killed, for want of memory perhaps; try again"
-        ) from None
+        raise OperatorError(KILLED) from None
 
 
 def _add_up(plan: Plan, answers: list[_Answer]) -> None:

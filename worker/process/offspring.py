@@ -5,11 +5,25 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.context import SpawnContext
 
 from worker.process.memory import settle_in
 
 _LOOK_S = 1.0
 _GRACE_S = 2.0
+
+
+def spawning() -> SpawnContext:
+    """How processes of a pool are begun: spawned, not forked, since a copy of this one would share its connections.
+
+    Each begins in this one's folder. A command may have been typed in one that its user must not enter, the home of
+    somebody else: then this process goes to one that everybody may enter.
+    """
+    try:
+        os.chdir(os.getcwd())  # noqa: PTH109 - the name that the new process is given
+    except OSError:
+        os.chdir("/")
+    return multiprocessing.get_context("spawn")
 
 
 def begin(nice: int = 0) -> None:
