@@ -1,6 +1,7 @@
 """Appends to the streams from the web door: everything that waits goes out in one round trip."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -9,32 +10,22 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from worker.errors import NotStoredError
-from worker.ingest.arguments import PIECES, Incoming, encode_events
+from worker.ingest.arguments import PIECES, Incoming
 from worker.ingest.confirmation import Confirmation
+from worker.ingest.departure import MOST_TRIPS, Departure
 from worker.ingest.memory import InLane, Kept, Memory
+from worker.ingest.moving import FindLayout, Move
 from worker.ingest.nodes import Nodes
-from worker.ingest.posts import Parts, Post, Tell, Trip, pieces_of, split, spread_parts
-from worker.ingest.roundtrip import refusal
+from worker.ingest.posts import Parts, Post, Tell, Trip, pieces_of
+from worker.ingest.queued import Queue
 from worker.ingest.spreading import ShardOf
 from worker.ingest.store_events import Storing
-from worker.process.eventlog import RareLog
 from worker.store.async_cluster import AsyncCluster
 from worker.store.layout import Layout
 
 __all__ = ["Appender", "Incoming"]
 
-log = RareLog(__name__, every_s=1)
-
 _YES = ord("1")
-# Redis is far when even the quickest trip takes so long: then the next one does not wait for it, but gathers for a
-# moment, or until so many requests are there. Next door it is cheaper to wait.
-_FAR_S = 0.002
-_GATHER_S, _GATHER_REQUESTS = 0.001, 8
-MOST_TRIPS = 12
-# Between looks at a layout that does not change.
-_PAUSE_S = 0.02
-# Of the quickest trip, with each one: a thousand slow ones are believed.
-_FADE = 1.001
 
 
 class Appender:
@@ -59,10 +50,15 @@ class Appender:
         shards: int,
         memory: Memory,
         confirmation: Confirmation | None = None,
-        find_layout: Callable[[], Awaitable[Layout]] | None = None,
+        find_layout: FindLayout | None = None,
         shard_of: ShardOf = lambda _source, _raw: 0,
     ) -> None:
-        self.layout = Layout(shards)
+        # a request waits for the trip under way and for its own
+        self._trip_s = timeout_s / 2
+        self._queue = Queue(self._trip_s)
+        self._move = Move(Layout(shards), self._queue, find_layout, shard_of, self._resize, self._leave, self._trip_s)
+        self._travellers: set[asyncio.Task[None] | None] = set()
+        self._departure = Departure(self._leave, 1 if isinstance(client, AsyncCluster) else MOST_TRIPS)
 
         def make(
             server: redis.asyncio.Redis, kept: Memory, first: Callable[[], Awaitable[None]] | None = None
@@ -87,24 +83,13 @@ class Appender:
             self._storing = Nodes(client, make, memory, prepare, integrations_of, shards)
         else:
             self._storing = make(client, memory, prepare)
-        self._find_layout, self._shard_of = find_layout, shard_of
-        self._stored_by = self.layout
-        self._displaced: dict[InLane, Parts] = {}  # what was refused, since another layout is in force
-        self._is_move_due = False
-        self._moved = asyncio.Event()
-        self._moving: asyncio.Task[None] | None = None
         self._next_integrations_of: dict[str, tuple[str, ...]] | None = None
         self._wake = wake
-        # a request waits for the trip under way and for its own
-        self._trip_s = timeout_s / 2
-        self._lanes: dict[InLane, Parts] = {}
-        self._travellers: set[asyncio.Task[None] | None] = set()
-        self._most_trips = 1 if isinstance(client, AsyncCluster) else MOST_TRIPS
-        self._under_way = 0
-        self._torn: set[InLane] = set()  # lanes with a request of which a part is under way and a part waits
-        self._gathering: asyncio.TimerHandle | None = None
-        self._gathered = 0  # requests since the last trip left
-        self._quickest_s = 0.0  # of the trips of late
+
+    @property
+    def layout(self) -> Layout:
+        """By which events are stored."""
+        return self._move.layout
 
     async def append(self, events: Sequence[Incoming]) -> int:
         """Store events; the number of them that were new.
@@ -130,32 +115,12 @@ class Appender:
     def post(self, events: Sequence[Incoming], tell: Tell) -> Post:
         """Let events go with the next trip; `tell` hears what `append` says. At least one must be there."""
         post = Post(tell, asyncio.get_running_loop().time(), len(events))
-        for lane, mine in encode_events(events).items():
-            waiting = self._lanes.get(lane)
-            if waiting is None:
-                self._lanes[lane] = [(post, mine)]
-            else:
-                waiting.append((post, mine))
-        self._gathered += 1
-        self._go()
+        self._queue.add(post, events)
+        self._departure.ask(len(self._travellers))
         return post
 
-    def _go(self) -> None:
-        """Let the next trip leave, unless it is worth to wait."""
-        if self._travellers:
-            if self._quickest_s < _FAR_S or len(self._travellers) >= self._most_trips:
-                return
-            if self._gathered < _GATHER_REQUESTS:
-                if self._gathering is None and self._lanes:
-                    self._gathering = asyncio.get_running_loop().call_later(_GATHER_S, self._leave)
-                return
-        self._leave()
-
     def _leave(self) -> None:
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
-        self._gathered = 0
+        self._departure.begin()
         if trip := self._board():
             self._travellers.add(asyncio.get_running_loop().create_task(self._travel(trip)))
 
@@ -168,6 +133,9 @@ class Appender:
                     await self._storing.follow()
             if not self._travellers:
                 await self._look()
+
+    async def _resize(self, layout: Layout, shard_of: ShardOf) -> None:
+        await self._storing.resize(layout, shard_of)
 
     def _give(self, items: Sequence[Kept]) -> None:
         if isinstance(self._storing, Nodes):
@@ -188,13 +156,13 @@ class Appender:
             try:
                 await self._storing.probe()
             except NotStoredError as fault:
-                if not self._ask_to_move(fault):
+                if not self._move.ask(fault):
                     raise
-                await self._moved.wait()
+                await self._move.done()
                 await self._storing.probe()
 
     async def _travel(self, trip: Trip | None) -> None:
-        """Trip after trip, while anything waits: the next one leaves before the answers of the last are written."""
+        """Trip after trip, while anything waits: the next one leaves before the last one is reported."""
         try:
             while trip:
                 await self._carry(*trip)
@@ -203,15 +171,14 @@ class Appender:
             self._travellers.discard(asyncio.current_task())
 
     async def _carry(self, trip: list[tuple[InLane, Parts]], torn: set[InLane]) -> None:
-        began_s = asyncio.get_running_loop().time()
+        loop, done = asyncio.get_running_loop(), deque[Post]()
+        began_s = loop.time()
         try:
             async with asyncio.timeout(self._trip_s):
                 replies = await self._storing.store([(lane, pieces_of(parts)) for lane, parts in trip])
-            # a trip that failed at once says nothing of how far away Redis is
-            took_s = asyncio.get_running_loop().time() - began_s
-            self._quickest_s = min(took_s, self._quickest_s * _FADE) or took_s
+            self._departure.note(loop.time() - began_s)
             for (lane, parts), reply in zip(trip, replies, strict=True):
-                self._answer(lane, parts, reply)
+                self._answer(lane, parts, reply, done)
         except BaseException as fault:
             # whatever failed, every request needs an answer
             for lane, parts in trip:
@@ -219,61 +186,38 @@ class Appender:
             if not isinstance(fault, Exception):
                 raise
         finally:
-            self._under_way -= 1
-            self._torn -= torn
+            self._queue.land(torn)
+            loop.call_soon(_tell, done)
 
     async def _look(self) -> None:
         try:
             async with asyncio.timeout(self._trip_s):
                 await self._storing.look()
         except (NotStoredError, RedisError, OSError) as fault:
-            self._ask_to_move(fault)  # whatever else it is, the next trip says so to who has something to store
+            self._move.ask(fault)  # whatever else it is, the next trip says so to who has something to store
 
     def _board(self) -> Trip | None:
-        """What the next trip carries: of each lane, in order, as much as one script may hold; None: nothing."""
-        if self._is_move_due:
-            if not self._under_way and self._moving is None:
-                self._moving = asyncio.get_running_loop().create_task(self._move())
-            return None  # the last of them, and the move, board again
+        """What the next trip carries; None: nothing, or something else has to be done first, and boards afterwards."""
+        if self._move.is_due:
+            self._move.begin()
+            return None
         if self._next_integrations_of is not None:
-            if self._under_way:
+            if self._queue.under_way:
                 return None  # the last of them boards again
             self._integrations_of, self._next_integrations_of = self._next_integrations_of, None
             self._storing.adopt(self._integrations_of)
-        trip: list[tuple[InLane, Parts]] = []
-        torn: set[InLane] = set()
-        waiting, self._lanes = self._lanes, {}
-        for lane, parts in waiting.items():
-            if lane in self._torn:
-                self._lanes[lane] = parts
-                continue
-            taken, left = split(parts)
-            trip.append((lane, taken))
-            if left:
-                self._lanes[lane] = left
-                torn.add(lane)
-                self._expire(lane)
-        if not trip:
-            return None
-        self._torn |= torn
-        self._under_way += 1
-        return trip, torn
+        return self._queue.board()
 
-    def _expire(self, lane: InLane) -> None:
-        """Fail what would be answered too late: several trips are queued and Redis is slow."""
-        latest_s = asyncio.get_running_loop().time() - self._trip_s
-        late = [part for part in self._lanes[lane] if part[0].born_s < latest_s]
-        if late:
-            self._fail(lane, late, TimeoutError())
-
-    def _answer(self, lane: InLane, parts: Parts, reply: Any) -> None:
+    def _answer(self, lane: InLane, parts: Parts, reply: Any, done: deque[Post]) -> None:
+        """Note the answer for a lane; requests of which all is stored are `done`."""
         if isinstance(reply, Exception):
             self._refuse(lane, parts, reply)
             return
         at = 0
         for post, pieces in parts:
             events = len(pieces) // PIECES
-            post.count(events, reply.count(_YES, at, at + events))
+            if post.count(events, reply.count(_YES, at, at + events)):
+                done.append(post)
             at += events
         source, shard = lane
         names = self._integrations_of.get(source, ())
@@ -283,57 +227,17 @@ class Appender:
 
     def _refuse(self, lane: InLane, parts: Parts, fault: BaseException) -> None:
         """Keep for another lane what came by a layout that is no longer in force; fail the requests of all else."""
-        if self._ask_to_move(fault):
-            self._displaced.setdefault(lane, []).extend(parts)
+        if self._move.ask(fault):
+            self._move.displace(lane, parts)
         else:
-            self._fail(lane, parts, fault)
+            self._queue.fail(lane, parts, fault)
 
-    def _ask_to_move(self, fault: BaseException) -> bool:
-        """Have the layout in force taken up, if that is what a fault asks for."""
-        if self._find_layout is None or refusal(fault) != "layout":
-            return False
-        self._is_move_due = True
-        self._moved.clear()
-        asyncio.get_running_loop().call_soon(self._leave)
-        return True
 
-    async def _move(self) -> None:
-        """Take up the layout in force, and spread by it what waits: what was refused goes before what came later."""
-        displaced, self._displaced = self._displaced, {}
-        try:
-            async with asyncio.timeout(self._trip_s):
-                await self._resize()
-            self._lanes = spread_parts([*displaced.items(), *self._lanes.items()], self._shard_of)
-        except BaseException as fault:
-            # whatever failed, every request needs an answer
-            for lane, parts in displaced.items():
-                self._fail(lane, parts, fault)
-            if not isinstance(fault, Exception):
-                raise
-        finally:
-            self._is_move_due, self._moving = False, None
-            self._moved.set()
-        for lane in list(self._lanes):
-            self._expire(lane)
-        self._leave()
-
-    async def _resize(self) -> None:
-        assert self._find_layout is not None
-        found = await self._find_layout()
-        if (found.epoch, found.shards) == (self._stored_by.epoch, self._stored_by.shards):
-            await asyncio.sleep(_PAUSE_S)  # refused all the same: not at once again
-        else:
-            self.layout = found
-            await self._storing.resize(found, self._shard_of)
-            self._stored_by = found
-
-    def _fail(self, lane: InLane, parts: Parts, fault: BaseException) -> None:
-        """Fail the requests of these events, and drop what waits of them: stored now, it would overtake the rest."""
-        reason = refusal(fault)
-        if reason == "refused":
-            log.error("append_refused", fault=type(fault).__name__)
-        for post, _ in parts:
-            post.fail(reason)
-        waiting = [part for part in self._lanes.pop(lane, []) if not part[0].is_over]
-        if waiting:
-            self._lanes[lane] = waiting
+def _tell(done: deque[Post]) -> None:
+    """Tell all of them, also when something is wrong with one."""
+    try:
+        while done:
+            done.popleft().tell()
+    finally:
+        if done:
+            asyncio.get_running_loop().call_soon(_tell, done)

@@ -27,13 +27,18 @@ class Post:
         self.new = 0
         self.is_over = False
 
-    def count(self, events: int, new: int) -> None:
-        """Note the answer to some events; the last one is the request's, if anyone still waits for it."""
+    def count(self, events: int, new: int) -> bool:
+        """Note the answer to some events; whether it was the last one, and anybody still waits for it."""
         self.left -= events
         self.new += new
-        if not self.left and not self.is_over:
-            self.is_over = True
-            self._tell(self.new)
+        if self.left or self.is_over:
+            return False
+        self.is_over = True
+        return True
+
+    def tell(self) -> None:
+        """Say how many events were new, when all of them are stored."""
+        self._tell(self.new)
 
     def fail(self, reason: str) -> None:
         """The request cannot be answered with 200 any more."""

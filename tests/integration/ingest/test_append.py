@@ -10,7 +10,7 @@ import redis.asyncio
 
 from tests.support.waiting import elapse_async
 from worker.errors import NotStoredError
-from worker.ingest import coalescer
+from worker.ingest import departure
 from worker.ingest.coalescer import Appender, Incoming
 from worker.ingest.memory import Memory
 from worker.ingest.roundtrip import encode, exchange, round_trip
@@ -96,7 +96,7 @@ def test_one_senders_posts_keep_their_order(run, monkeypatch, far_s):
 
     Redis counts as far away in the first run, so that several trips are under way at once.
     """
-    monkeypatch.setattr(coalescer, "_FAR_S", far_s)
+    monkeypatch.setattr(departure, "_FAR_S", far_s)
     dice = random.Random(7)
 
     async def scenario(bench):
@@ -534,3 +534,28 @@ def test_the_answers_of_one_packet_are_read_at_once(run, monkeypatch):
     assert len(reads) < 50
     assert [one for one in found if type(one) is bytes] == [b"%d" % n for n in range(100) if n != 7]
     assert isinstance(found[7], redis.exceptions.ResponseError)
+
+
+def test_the_next_trip_leaves_before_the_last_one_is_reported(run, monkeypatch):
+    """Redis works while answers are written; and all are said, though one of them cannot be."""
+    happened = []
+
+    async def noted(line, commands):
+        happened.append("sent")
+        return await round_trip(line, commands)
+
+    async def scenario(bench):
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: happened.append("gone"))
+        await bench.append(event("warm"))
+        monkeypatch.setattr("worker.ingest.store_events.round_trip", noted)
+
+        def gone(_new):
+            raise BrokenPipeError
+
+        for number, tell in enumerate((happened.append, happened.append, gone)):
+            bench.appender.post([event(f"e{number}")], tell)
+            await asyncio.sleep(0)
+        return await bench.append(event("last"))
+
+    assert run(scenario) == 1
+    assert happened == ["sent", "sent", 1, 1, "gone"]

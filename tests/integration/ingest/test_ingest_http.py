@@ -10,7 +10,7 @@ from tests.integration.ingest.test_ingest_webhook import is_problem
 from tests.support.door import TOKEN, bearer, head, make_parts, read_all, running, signed
 from tests.support.waiting import elapse, until
 from worker.ingest import protocol as connection
-from worker.ingest.coalescer import MOST_TRIPS
+from worker.ingest.departure import MOST_TRIPS
 
 LINES = "Content-Type: application/x-ndjson"
 POST_ROUTES = ["/webhooks/purchasely/app", "/v1/events/app"]
