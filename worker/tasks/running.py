@@ -41,4 +41,4 @@ def redis_may_be_away() -> Iterator[None]:
             else:
                 relay().join()  # Redis answers, but not with our keys: it was emptied
     except (redis.RedisError, OSError) as fault:
-        log.warning("redis_away", fault=type(fault).__name__)
+        rare_log.warning("redis_away", fault=type(fault).__name__)
