@@ -13,9 +13,7 @@ from worker.mapping.outcome import Dead, Filtered
 from worker.people.holding import SAME_TRANSACTION_MS
 from worker.people.person import Person, absorb, decode, encode, pair
 from worker.people.properties import compile_properties
-from worker.purchasely.documented import Payload
 from worker.purchasely.payload import read_object
-from worker.purchasely.person import text_id
 
 
 class _Known(msgspec.Struct):
@@ -146,25 +144,22 @@ class Composer:
         people exist, and an event would bring the merged profile back to life. Whatever comes later under the anonymous
         id is of whoever uses the device then.
         """
-        payload, who, time_ms = read_object(decision.raw), decision.who, decision.time_ms
-        if self._id(payload, "anonymous_user_id") == who.value and not self._id(payload, "user_id"):
-            other = primary = self._id(payload, "transferred_to_user_id")
+        facts, who, time_ms = decision.facts, decision.who, decision.time_ms
+        assert facts is not None  # or the person would not be known
+        if facts.anonymous_user_id == who.value and not facts.user_id:
+            other = primary = facts.moved_to
             if not primary:
                 moved_ms, moved_to = known.person.moved_to
                 other = primary = moved_to if abs(time_ms - moved_ms) < SAME_TRANSACTION_MS else ""
             secondary = who.value
         else:
-            primary, other = who.value, self._id(payload, "transferred_from_anonymous_user_id")
+            primary, other = who.value, facts.moved_from
             secondary = other
         if not other or primary == secondary or not pair(known.person, other, time_ms):
             return []
         kind = "id" if primary != who.value else who.kind
         merge = merge_body(identifiers(kind, primary), identifiers("id", secondary))
         return [Operation("merge", merge, position)]
-
-    def _id(self, payload: Payload, field: str) -> str:
-        value = text_id(payload.get(field))
-        return "" if value in self._integration.identity.placeholders else value
 
 
 def _join(decision: Send | Learn, position: int, known: _Known | None, operations: list[Operation | None]) -> None:

@@ -23,9 +23,9 @@ class Facts(msgspec.Struct, gc=False):
     """What an event tells.
 
     `about` is the key of the subscription, or (`once`) of the one-time purchase that it concerns, empty when it names
-    none; `former` the subscription that a plan change ends; `moved_to` the user who gets what this one loses. Texts are
-    empty when absent. `time_ms` orders the event among others: it is when the event was received if that carries no
-    usable time, or one from the future.
+    none; `former` the subscription that a plan change ends; `moved_to` the user who gets what this one loses,
+    `moved_from` the anonymous id that had what this one gets. Texts are empty when absent. `time_ms` orders the event
+    among others: it is when the event was received if that carries no usable time, or one from the future.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Facts(msgspec.Struct, gc=False):
     device_id: str
     moved_to: str
     revenue: list[tuple[str, float]]
+    moved_from: str = ""
 
 
 def order_ms(event: Event, tolerance_ms: int) -> int:
@@ -80,13 +81,18 @@ def read_facts(event: Event, placeholders: Container[str] = (), time_ms: int | N
         _id(get("device_id"), placeholders),
         _id(get("transferred_to_user_id"), placeholders),
         read_revenue(payload),
+        _id(get("transferred_from_anonymous_user_id"), placeholders),
     )
 
 
 def _of_subscription(event: Event, told: Documented, about: str, time_ms: int, placeholders: Container[str]) -> Facts:
     """The same of the payload that most are: as documented, and about a subscription."""
     former, user_id, anonymous = told.from_purchasely_subscription_id, told.user_id, told.anonymous_user_id
-    device_id, moved_to = told.device_id, told.transferred_to_user_id
+    device_id, moved_to, moved_from = (
+        told.device_id,
+        told.transferred_to_user_id,
+        told.transferred_from_anonymous_user_id,
+    )
     return Facts(
         event.name,
         event.key[:MAX_KEY],
@@ -101,6 +107,7 @@ def _of_subscription(event: Event, told: Documented, about: str, time_ms: int, p
         _text(device_id, placeholders) if device_id else "",
         _text(moved_to, placeholders) if moved_to else "",
         read_revenue(told),
+        _text(moved_from, placeholders) if moved_from else "",
     )
 
 

@@ -95,6 +95,16 @@ def test_a_placeholder_is_merged_with_nobody():
     assert merges(lane.run(got)) == []
 
 
+@pytest.mark.parametrize("far", [[], ["nested"]])
+def test_whom_to_merge_is_known_without_reading_the_event_again(far, monkeypatch):
+    """It was read as a dictionary for each event of such an integration, which doubled what an event costs."""
+    monkeypatch.setattr("worker.mapping.composing.read_object", None)
+    lane = Lane(mapper(merge="true"))
+    away = happened("SUBSCRIPTION_TRANSFERRED", anonymous_user_id=" A ", transferred_to_user_id=" U1", far=far)
+    got = happened("SUBSCRIPTION_RECEIVED", user_id="U2", transferred_from_anonymous_user_id="B\u200b", far=far)
+    assert merges(lane.run(away, got)) == [("U1", "A"), ("U2", "B")]
+
+
 def test_an_anonymous_id_is_set_at_the_login_alone():
     """Once: it cannot be used again, and other events do not name it."""
     lane = Lane(mapper(anonymous="event"))
