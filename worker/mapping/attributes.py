@@ -142,4 +142,4 @@ def iso_time(time_ms: int) -> str:
         moment = datetime.fromtimestamp(time_ms // 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return str(time_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
+    return f"{moment.isoformat()[:19]}.{time_ms % 1000:03d}Z"
