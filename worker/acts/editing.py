@@ -13,7 +13,7 @@ from worker.dead.edits import Changes
 from worker.dead.letter import Letter
 from worker.process.wording import several
 from worker.replay.job import Job
-from worker.replay.survey import Survey, Surveyor
+from worker.replay.survey import States, Survey, Surveyor
 
 _CHUNK = 500
 
@@ -32,12 +32,12 @@ class Tried(msgspec.Struct):
     survey: Survey = msgspec.field(default_factory=Survey)
 
 
-def try_edit(parts: Relay, letters: Iterable[Letter], wanted: Changes) -> Tried:
-    """What an edit would do to these letters; nothing is written."""
+def try_edit(parts: Relay, letters: Iterable[Letter], wanted: Changes, states: States | None = None) -> Tried:
+    """What an edit would do to these letters; nothing is written. `states` as for `survey_letters`."""
     tried, rest = Tried(), iter(letters)
     mappers = {name: parts.mapper(known) for name, known in parts.integrations.integrations.items()}
     now_ms, suppressed = time.time_ns() // 1_000_000, parts.suppressed.people()
-    surveyor = Surveyor(mappers, parts.streams.states, suppressed, now_ms, failing=True)
+    surveyor = Surveyor(mappers, states or parts.streams.states, suppressed, now_ms, failing=True)
     while chunk := list(islice(rest, _CHUNK)):
         after = sorted(_edited(parts, chunk, wanted, tried), key=lambda letter: (letter.integration, letter.shard))
         tried.ids += [letter.id for letter in surveyor.pass_on(after)]

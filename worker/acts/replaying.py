@@ -21,7 +21,7 @@ from worker.history.scan import Scan, Span
 from worker.history.sentences import NOT_SENT
 from worker.process.wording import several
 from worker.replay.job import Job, JobKind, JobState
-from worker.replay.survey import Survey, Surveyor
+from worker.replay.survey import States, Survey, Surveyor
 from worker.store.archive import Archive
 from worker.store.stream import Lane
 
@@ -128,15 +128,16 @@ def survey_letters(
     fixed: bool = False,
     failing: bool = False,
     config: Integrations | None = None,
+    states: States | None = None,
 ) -> tuple[Survey, Chosen]:
     """What a replay of dead letters would do, and which of them it would try; nothing is sent.
 
-    `config`: as if that were in force.
+    `config`: as if that were in force. `states` reads people's states, where somebody has read them before.
     """
     known = (config or parts.integrations).integrations
     mappers = {name: parts.mapper(one) for name, one in known.items()}
     now_ms, suppressed = time.time_ns() // 1_000_000, parts.suppressed.people()
-    surveyor = Surveyor(mappers, parts.streams.states, suppressed, now_ms, fixed=fixed, failing=failing)
+    surveyor = Surveyor(mappers, states or parts.streams.states, suppressed, now_ms, fixed=fixed, failing=failing)
     ids = [letter.id for letter in surveyor.pass_on(letters)]
     return surveyor.survey, Chosen(ids)
 

@@ -15,7 +15,7 @@ from worker.dead.edits import Changes, read_value
 from worker.dead.letter import Letter
 from worker.errors import OperatorError
 from worker.history.sentences import NOT_SENT
-from worker.replay.survey import Survey
+from worker.replay.survey import States, Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def rename(text: str, integration: str, code: str, name: str) -> Edited:
     return edit(text, integration, "events", posted, _no_seal)
 
 
-def try_text(parts: Relay, letters: Iterable[Letter], edited: Edited) -> Proposal:
+def try_text(parts: Relay, letters: Iterable[Letter], edited: Edited, states: States | None = None) -> Proposal:
     """What a replay would do under another configuration."""
     if edited.errors:
         return Proposal(wrong=next(iter(edited.errors.values())))
@@ -51,7 +51,7 @@ def try_text(parts: Relay, letters: Iterable[Letter], edited: Edited) -> Proposa
         config = parse(edited.text, "the draft", parts.secrets, lenient=True)
     except ConfigError as error:
         return Proposal(wrong=str(error))
-    survey, _ = survey_letters(parts, letters, config=config)
+    survey, _ = survey_letters(parts, letters, config=config, states=states)
     return Proposal(survey)
 
 
@@ -64,10 +64,12 @@ def changes_of(path: str, value: str) -> Changes:
     return Changes(settings=((path, read_value(value)),)) if value else Changes(removals=(path,))
 
 
-def try_field(parts: Relay, letters: Iterable[Letter], path: str, value: str) -> tuple[Proposal, Tried | None]:
+def try_field(
+    parts: Relay, letters: Iterable[Letter], path: str, value: str, states: States | None = None
+) -> tuple[Proposal, Tried | None]:
     """What a replay would do once a field of every letter is set, or removed."""
     try:
-        tried = try_edit(parts, letters, changes_of(path, value))
+        tried = try_edit(parts, letters, changes_of(path, value), states)
     except ValueError as error:
         return Proposal(wrong=str(error)), None
     return Proposal(tried.survey, "", len(tried.ids)), tried

@@ -15,7 +15,7 @@ from worker.console.visit import Visit
 from worker.dead.groups import Group
 from worker.dead.letter import Letter
 from worker.dead.suggestions import field_to_change, is_about_name, is_editable, suggested_name
-from worker.replay.survey import Survey
+from worker.replay.survey import ReadOnce, Survey
 
 Kind = Literal["unchanged", "name", "off", "field", "discard"]
 
@@ -71,10 +71,11 @@ class Ways:
         self._letters = letters
         self._code = code
         self._viewer = viewer
+        self._states = ReadOnce(parts.streams.states)
 
     def list(self, draft: OpenDraft, asked: Asked) -> list[Way]:
         """Those that apply, in the order of what they change; `draft` is what another name is put into."""
-        found = [self._way("unchanged", Proposal(survey_letters(self._parts, self._letters)[0]))]
+        found = [self._way("unchanged", Proposal(survey_letters(self._parts, self._letters, states=self._states)[0]))]
         if self._group.integration in self._parts.integrations.integrations:
             if self._code and self._viewer.may(Permission.DRAFT):
                 found += self._in_configuration(draft, asked)
@@ -95,12 +96,12 @@ class Ways:
             except (ConfigError, KeyError):
                 return  # the draft is not complete: its review says why
             if edited.changed or edited.errors or draft.is_changed:
-                yield self._way(kind, try_text(self._parts, self._letters, edited), name)  # type: ignore[arg-type]
+                yield self._way(kind, try_text(self._parts, self._letters, edited, self._states), name)  # type: ignore[arg-type]
 
     def _field(self, asked: Asked) -> Way:
         if not asked.path:
             return self._way("field", name=field_to_change(self._group.reason, self._group.field))
-        proposal, _ = try_field(self._parts, self._letters, asked.path, asked.value)
+        proposal, _ = try_field(self._parts, self._letters, asked.path, asked.value, self._states)
         return self._way("field", proposal, asked.path)
 
     def _way(self, kind: Kind, tried: Proposal | None = None, name: str = "") -> Way:

@@ -16,6 +16,9 @@ from worker.store.keys import person_key
 
 _CHUNK = 500
 
+States = Callable[[Sequence[str]], Sequence[bytes | None]]
+"""Reads people's states by key."""
+
 
 class Survey(msgspec.Struct):
     """What a replay would do with the letters it means; counts of letters, of people where it says so.
@@ -68,7 +71,7 @@ class Surveyor:
     def __init__(
         self,
         mappers: dict[str, Mapper],
-        states: Callable[[Sequence[str]], Sequence[bytes | None]],
+        states: States,
         suppressed: frozenset[str],
         now_ms: int,
         *,
@@ -151,6 +154,21 @@ class Surveyor:
             self._people.update({(integration, letter.person)} if letter.person else ())
         elif isinstance(decision, Send):  # until then a device was all that was known
             self._people.add((integration, decision.who.json.decode()))
+
+
+class ReadOnce:
+    """People's states that are read once, however many surveys ask for them: of several ways with the same letters."""
+
+    def __init__(self, states: States) -> None:
+        self._states = states
+        self._known: dict[str, bytes | None] = {}
+
+    def __call__(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """The states of these keys."""
+        new = [key for key in keys if key not in self._known]
+        if new:
+            self._known |= dict(zip(new, self._states(new), strict=True))
+        return [self._known[key] for key in keys]
 
 
 def _add(counts: dict[str, int], name: str, number: int) -> None:

@@ -50,3 +50,13 @@ def test_a_page_asks_as_much_for_ten_thousand_as_for_one_thousand(console, stack
     assert many[1] <= min(few[1] * 1.5, most_bytes)
     said = "failed events, grouped by" if place == "/failures" else "Tried on the newest 500 of 5,"
     assert said in many[2]
+
+
+def test_states_are_read_once_for_all_ways(console, stack):
+    """As many reads of them as there are shards, with three ways that are tried."""
+    browser = console.browser(Role.OPERATOR)
+    browser.get("/failures")
+    (one,) = [one for one in stack.parts.dead_groups.numbered().values() if one.status == 400]
+    stack.parts.redis.config_resetstat()
+    assert "name=" in browser.get(f"/failures/{one.number}").text
+    assert 0 < stack.parts.redis.info("commandstats")["cmdstat_mget"]["calls"] <= SHARDS
