@@ -148,6 +148,13 @@ def relay(env, *arguments):
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
+def test_the_link_into_the_console_works_when_it_is_printed(up, env):
+    """The console starts behind everything else; who follows the link at once is not refused."""
+    del env["RELAY_INTEGRATIONS"]
+    ready = up("--console-port", "0").until_ready()
+    assert "Log in as" in requests.get(ready["console"], timeout=10).text
+
+
 def test_it_delivers_and_stops_cleanly(up, env, customerio):
     """One command and an event arrives; other commands find its server; SIGTERM is exit 0 and leaves nothing."""
     one = up()

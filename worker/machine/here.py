@@ -23,6 +23,8 @@ from worker.store.connect import open_once
 from worker.store.links import link_address, new_link
 
 _LINK_S = 1800
+# So long `relay up` waits for the console once web serves.
+_CONSOLE_WITHIN_S = 10.0
 
 # A proxy of the surroundings has nothing to do with what runs on this machine.
 open_direct = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
@@ -49,10 +51,8 @@ class Machine:
 
     @property
     def web_url(self) -> str:
-        """Where the web door listens; an address that stands for all is spoken of as this machine."""
-        chosen = self.relay.settings
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(chosen.host, chosen.host)  # noqa: S104 - only spoken of
-        return f"http://[{host}]:{chosen.port}" if ":" in host else f"http://{host}:{chosen.port}"
+        """Where the web door listens."""
+        return _url(self.relay.settings.host, self.relay.settings.port)
 
     def console_link(self, login: str) -> str:
         """An address that logs its reader in to the console as an admin, once, within half an hour."""
@@ -89,6 +89,15 @@ class Machine:
             return bool(answer.status == 200)
         return False
 
+    def is_open(self) -> bool:
+        """Whether the console answers, if there is to be one."""
+        if not self.with_console:
+            return True
+        url = _url(self.relay.settings.console_host, self.relay.settings.console_port)
+        with contextlib.suppress(OSError), open_direct(f"{url}/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
+        return False
+
     def is_working(self) -> bool:
         """Whether a worker waits for messages."""
         import redis  # noqa: PLC0415 - also Celery's own transport, and asked rarely
@@ -101,11 +110,16 @@ class Machine:
         return False
 
     def wait_ready(self, within_s: float, pause: Callable[[float], None], asked: Callable[[], bool]) -> bool:
-        """Wait until the web door serves; False when it does not in time, or a stop was asked for."""
-        ends = time.monotonic() + within_s
+        """Wait until the web door serves; False when it does not in time, or a stop was asked for.
+
+        The console is waited for as well, so that a link into it works at once; but not for long, as no event needs it.
+        """
+        ends, serves_s = time.monotonic() + within_s, 0.0
         while not asked() and time.monotonic() < ends:
-            if self.is_ready():
-                return True
+            if serves_s or self.is_ready():
+                serves_s = serves_s or time.monotonic()
+                if self.is_open() or time.monotonic() > serves_s + _CONSOLE_WITHIN_S:
+                    return True
             self.supervisor.poll()
             pause(0.05)
         return False
@@ -163,3 +177,9 @@ def choose_address(host: str, port: int, options: str = "--host and --port") -> 
         raise OperatorError(
             f"cannot listen on {host}:{port} ({fault.strerror}); choose another with {options}"
         ) from None
+
+
+def _url(host: str, port: int) -> str:
+    """Where a process of this machine listens; an address that stands for all is spoken of as this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only spoken of
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
