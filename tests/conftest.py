@@ -22,6 +22,12 @@ settings.register_profile("relay", deadline=None)
 settings.load_profile("relay")
 
 
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a relay keeps on disk stays with the test that made it."""
+    monkeypatch.setenv("RELAY_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+
+
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis server for the whole run, without a database number."""

@@ -76,7 +76,14 @@ class DeadStack:
         self.path = folder / "integrations.toml"
         self.path.write_text(INTEGRATION.replace("{simulator}", url))
         self.simulator = simulator
-        fast = {"shards": SHARDS, "hold_first_s": 0.05, "hold_longest_s": 0.1, "request_attempts": 1, "lease_s": 1}
+        fast = {
+            "data_dir": folder / "data",
+            "shards": SHARDS,
+            "hold_first_s": 0.05,
+            "hold_longest_s": 0.1,
+            "request_attempts": 1,
+            "lease_s": 1,
+        }
         self.settings = Settings(redis_url=redis_url, integrations=self.path, **{**fast, **chosen})
         self.stop = Stop()
         self.woken: list[tuple[str, int]] = []
