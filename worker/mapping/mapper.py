@@ -23,7 +23,7 @@ from worker.people.facts import CLOCK_TOLERANCE_MS, order_ms, read_facts
 from worker.purchasely.documented import Documented
 from worker.purchasely.event import Event
 from worker.purchasely.payload import read_object, write_object
-from worker.purchasely.person import person_names, text_id
+from worker.purchasely.person import names_among, person_fields, text_id
 
 # Events older than this cannot trigger campaigns in Customer.io (docs: events, timestamps).
 LATE_MS = 72 * 3600 * 1000
@@ -45,7 +45,7 @@ class Mapper:
         self._joins = integration.anonymous == "event"
         self._keeps_state = bool(integration.properties) or merges_people
         chains = (integration.identity, integration.source_identity)
-        self._person_fields = frozenset(field for chain in chains for field in (*chain.id_fields, *chain.email_fields))
+        self._fields = person_fields(field for chain in chains for field in (*chain.id_fields, *chain.email_fields))
         self._names: dict[str, bytes | None] = {}
         self._latest_ms, self._latest_entry = 0, ""
 
@@ -55,8 +55,8 @@ class Mapper:
     ) -> Decision:
         """What becomes of one event, as far as it can be said without knowing the person's past.
 
-        `suppressed` are people who are sent nothing, as `person_names` gives them. Each stage that the event comes
-        to is added to `trace`; the last of them is the one that stopped it, if one did.
+        `suppressed` are people who are sent nothing, by the names that they are compared by. Each stage that the
+        event comes to is added to `trace`; the last of them is the one that stopped it, if one did.
         """
         integration = self.integration
         if trace is not None:
@@ -81,12 +81,12 @@ class Mapper:
         if trace is not None:
             trace.append(stages.event_filter(event, integration))
         if name is None:
-            if suppressed and self._names_of(event) & suppressed:
+            if suppressed and names_among(suppressed, payload, self._fields):
                 return Filtered("event_off")
             return self._learn(event, Filtered("event_off"), now_ms, trace)
-        if suppressed and (names := self._names_of(event) & suppressed):
+        if suppressed and (names := names_among(suppressed, payload, self._fields)):
             if trace is not None:
-                trace.append(stages.suppressed(names))
+                trace.append(stages.suppressed({*names}))
             return Filtered("suppressed")
         who = identify(payload, integration)
         if trace is not None:
@@ -94,9 +94,6 @@ class Mapper:
         if not isinstance(who, Who):
             return who
         return self._send(event, who, name, now_ms, trace)
-
-    def _names_of(self, event: Event) -> set[str]:
-        return person_names(event.payload, self._person_fields)
 
     def _send(  # noqa: C901 - as `decide`
         self, event: Event, who: Who, name: bytes, now_ms: int, trace: Trace | None

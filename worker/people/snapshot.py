@@ -95,10 +95,10 @@ def read_snapshot(payload: Payload) -> Snapshot:
 def snapshot_of(told: Documented) -> Snapshot:
     """The same of a payload that is as documented: its values are of the right types already."""
     if (
-        told.purchased_at_ms is None
-        or told.original_purchased_at_ms is None
-        or told.next_renewal_at_ms is None
-        or told.effective_next_renewal_at_ms is None
+        (told.purchased_at_ms is None and told.purchased_at is not None)
+        or (told.original_purchased_at_ms is None and told.original_purchased_at is not None)
+        or (told.next_renewal_at_ms is None and told.next_renewal_at is not None)
+        or (told.effective_next_renewal_at_ms is None and told.effective_next_renewal_at is not None)
         or (told.grace_period_expires_at_ms is None and told.grace_period_expires_at is not None)
         or (told.defer_end_at_ms is None and told.defer_end_at is not None)
         or (told.auto_resume_at_ms is None and told.auto_resume_at is not None)

@@ -1,12 +1,12 @@
 """The person of an event: identifiers as text, the shard they decide, the names they are compared by."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 from config.effective import PERSON_FIELDS, Identity
 from config.trimmed import trimmed
-from worker.purchasely.documented import Payload
+from worker.purchasely.documented import Documented, Payload
 
 # A device is no person: it may be shared, and it is only ever used where nothing else is known.
 _NAMES: Final = tuple(field for field in PERSON_FIELDS if field != "device_id")
@@ -74,10 +74,25 @@ def plain_name(person: str) -> str:
     return person.lower() if "@" in person else person
 
 
+def person_fields(more_fields: Iterable[str] = ()) -> tuple[str, ...]:
+    """Every field by which an event names its person; `more_fields` are those of an identity chain."""
+    return tuple(dict.fromkeys((*_NAMES, *more_fields)))
+
+
 def person_names(payload: Payload, more_fields: Iterable[str] = ()) -> set[str]:
     """Every identifier by which an event names its person; `more_fields` are those of an identity chain."""
-    fields = {*_NAMES, *more_fields}
-    return {plain_name(name) for field in fields if (name := text_id(payload.get(field)))}
+    return {plain_name(name) for field in person_fields(more_fields) if (name := text_id(payload.get(field)))}
+
+
+def names_among(people: Container[str], payload: Payload, fields: Iterable[str]) -> list[str]:
+    """Which of these people an event names in these fields: mostly none, so it is asked field by field."""
+    documented = isinstance(payload, Documented)  # then its own `get` would be one call more
+    found = []
+    for field in fields:
+        given = getattr(payload, field, None) if documented else payload.get(field)
+        if given is not None and (name := plain_name(text_id(given))) in people:
+            found.append(name)
+    return found
 
 
 def other_names(payload: Payload) -> set[str]:
