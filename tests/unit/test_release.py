@@ -40,12 +40,11 @@ def test_the_newest_release_is_the_projects_version():
 
 @pytest.mark.parametrize("heading", list(sections()))
 def test_a_release_says_first_how_to_upgrade(heading):
-    """Then what changed, by kind; nothing is above the first kind."""
+    """Then what changed, by kind and in one order; nothing is above the first kind."""
     before, *parts = re.split(r"^### (.*)$", sections()[heading], flags=re.MULTILINE)
     assert not before.strip()
     kinds = parts[::2]
-    assert set(kinds) <= set(KINDS)
-    assert len(set(kinds)) == len(kinds)
+    assert kinds == [kind for kind in KINDS if kind in kinds], "one heading a kind, in the order of KINDS"
     if heading != "[Unreleased]":
         assert kinds[0] == "Upgrading"
 
