@@ -10,7 +10,7 @@ import redis
 from bench.delivery import delivered, join
 from bench.setting import SHARDS, Setting, event, kill_tree, person_of
 from worker.store.appending import append_call
-from worker.store.stream import script
+from worker.store.scripts import script
 from worker.store.turns import Turns
 
 DEDUP_WINDOW_S = 21 * 86_400

@@ -37,11 +37,12 @@ from worker.store.counters import Counters
 from worker.store.holders import Holders
 from worker.store.holds import Holds
 from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
+from worker.store.lane import Lane, lanes_of
 from worker.store.layout import Layout, find_layout, write_layout
 from worker.store.processes import Process, Processes, Role
 from worker.store.refusals import REFUSALS, Refusals
 from worker.store.schema import note_schema
-from worker.store.stream import WAKE_MS, Lane, Streams, lanes_of
+from worker.store.stream import WAKE_MS, Streams
 from worker.store.suppression import Suppressed
 
 if TYPE_CHECKING:

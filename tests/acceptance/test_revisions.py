@@ -12,9 +12,9 @@ from tests.support.servers import free_port
 from tests.support.stack import DEFAULT_INTEGRATION, TOKEN
 from tests.support.waiting import elapse, until
 from worker.revisions.store import Revision, digest_of
+from worker.store.entries import read_range
 from worker.store.entry_id import order
 from worker.store.keys import shard_key
-from worker.store.stream import read_range
 from worker.store.trail import decode_run, trail_key
 
 RENAME = '"*" = true\nACTIVATE = "Access Granted"'

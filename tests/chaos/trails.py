@@ -15,8 +15,9 @@ import orjson
 from worker.app import Relay
 from worker.history.room import open_history
 from worker.ledger.figures import Ledger
+from worker.store.entries import read_range
 from worker.store.entry_id import order
-from worker.store.stream import Lane, read_range
+from worker.store.lane import Lane
 from worker.store.trail import Place, Run, counts, decode_change, decode_run
 
 _SAMPLE = 100

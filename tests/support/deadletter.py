@@ -11,7 +11,7 @@ from worker.dead.burying import bury
 from worker.dead.letter import Letter, decode_letter
 from worker.mapping.outcome import Dead
 from worker.purchasely.event import read_event
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 
 REFUSED = Dead("rejected", "send", "name", 207, "invalid: no such name")
 ENTRY = "1760000000500-0"

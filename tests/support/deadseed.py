@@ -14,7 +14,8 @@ from worker.mapping.outcome import Dead
 from worker.purchasely.event import read_event
 from worker.purchasely.person import shard_key, shard_of
 from worker.store.keys import cause_key
-from worker.store.stream import Lane, pack, script
+from worker.store.lane import Lane
+from worker.store.scripts import pack, script
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

@@ -25,7 +25,7 @@ from worker.simulator.accounts import Account as Workspace
 from worker.simulator.app import Options, Simulator
 from worker.simulator.faults import Fault, Faults
 from worker.store.keys import shard_key as key_of
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 from worker.upkeep.idle_jobs import idle_jobs
 
 SITE, KEY = "dead-site", "dead-key"

@@ -16,7 +16,9 @@ from worker.errors import LeaseLostError
 from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
 from worker.store.entry_id import order
-from worker.store.stream import CAUTIOUS_EVENTS, Following, Lane, Taken, Vanished
+from worker.store.lane import Lane
+from worker.store.settling import Following
+from worker.store.taken import CAUTIOUS_EVENTS, Taken, Vanished
 
 LANE = Lane("app", "production", 0)
 BOUNDS = Bounds(batch_events=50, probe_events=3, budget_s=60, lease_s=6, patience_s=60)

@@ -7,7 +7,8 @@ import msgspec
 from worker.acts.record import Doer, record
 from worker.app import Relay
 from worker.errors import OperatorError
-from worker.store.stream import WAKE_MS, Lane
+from worker.store.lane import Lane
+from worker.store.stream import WAKE_MS
 from worker.upkeep.rounds import Rounds
 
 _MESSAGE_LIMIT = 300

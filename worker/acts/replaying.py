@@ -23,7 +23,7 @@ from worker.process.wording import several
 from worker.replay.job import Job, JobKind, JobState
 from worker.replay.survey import States, Survey, Surveyor
 from worker.store.archive import Archive
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 
 _PREFIXES: Final[dict[JobKind, str]] = {"letters": "replay", "events": "replay", "people": "resync", "edits": "edit"}
 _VERBS: Final[dict[JobState, str]] = {"paused": "pause", "running": "resume", "aborted": "abort"}

@@ -14,8 +14,8 @@ from worker.app import Relay
 from worker.errors import LeaseLostError, OperatorError
 from worker.store.keys import LAYOUT_LEASE
 from worker.store.lease import Lease
+from worker.store.scripts import script
 from worker.store.spread import ELSEWHERE
-from worker.store.stream import script
 from worker.upkeep.growing import Growing, Progress
 
 MOST_SHARDS = 4096

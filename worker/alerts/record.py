@@ -8,7 +8,7 @@ import redis
 
 from worker.alerts.staging import Sent
 from worker.store.keys import ALERTS, ALERTS_LEASE, CERTIFICATES
-from worker.store.stream import script
+from worker.store.scripts import script
 
 _DECODER = msgspec.json.Decoder(Sent)
 

@@ -10,7 +10,7 @@ import redis
 
 from worker.errors import OperatorError
 from worker.store.keys import DRAFTS
-from worker.store.stream import script
+from worker.store.scripts import script
 
 _LIFE_S: Final = 30 * 86_400
 # Former texts, so that what was typed into an older form can still be merged.

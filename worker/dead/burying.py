@@ -21,7 +21,8 @@ from worker.mapping.outcome import Dead
 from worker.purchasely.event import Event
 from worker.purchasely.person import shard_key
 from worker.store.entry_id import received_ms
-from worker.store.stream import Burial, Lane
+from worker.store.lane import Lane
+from worker.store.settling import Burial
 
 
 def bury(

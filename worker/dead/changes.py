@@ -25,7 +25,8 @@ from worker.dead.letters import DeadLetters
 from worker.purchasely.payload import read_object
 from worker.purchasely.person import other_names, person_names, plain_name
 from worker.store.keys import cause_key, shard_key
-from worker.store.stream import Lane, pack, script
+from worker.store.lane import Lane
+from worker.store.scripts import pack, script
 from worker.store.trail import Change as Trailed
 from worker.store.trail import changes_key, encode_record
 

@@ -12,7 +12,7 @@ import redis
 from worker.dead.letter import decode_letter, letter_id, split_id
 from worker.store.entry_id import order
 from worker.store.holds import Hold
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 from worker.store.trail import Change, Place
 from worker.store.trail_reader import FORGOTTEN, MOVED, Settled, TrailReader
 

@@ -10,7 +10,7 @@ from worker.dead.causes import Cause, gather
 from worker.dead.filters import Filter
 from worker.dead.letters import DeadLetters
 from worker.store.keys import DEAD_NUMBERS
-from worker.store.stream import script
+from worker.store.scripts import script
 
 Key = tuple[str, str, str, int]
 """What a group is: integration, reason, field, Customer.io's status."""

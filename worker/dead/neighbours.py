@@ -13,8 +13,9 @@ from worker.dead.letters import arrival
 from worker.purchasely.moment import event_time
 from worker.purchasely.payload import read_object
 from worker.purchasely.person import shard_key
+from worker.store.entries import read_range
 from worker.store.entry_id import order
-from worker.store.stream import Lane, read_range
+from worker.store.lane import Lane
 
 # How far to search in each direction; a person's events are seldom far apart, and a search must be quick.
 _ENTRIES = 2000

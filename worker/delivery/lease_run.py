@@ -15,8 +15,10 @@ from worker.delivery.settlement import Settler
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
 from worker.mapping.decision import Composed
 from worker.process.eventlog import EventLog
+from worker.store.lane import Lane
 from worker.store.lease import Lease
-from worker.store.stream import Following, InHand, Lane, Phase, Settlement, Taken, Vanished
+from worker.store.settling import Following, Settlement
+from worker.store.taken import InHand, Phase, Taken, Vanished
 
 log = EventLog(__name__)
 

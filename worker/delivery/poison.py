@@ -9,7 +9,7 @@ from typing import Final, Literal
 from worker.mapping.decision import Decision, Learn, Send
 from worker.mapping.outcome import Dead
 from worker.store.entry_id import order
-from worker.store.stream import CAUTIOUS_EVENTS, Taken, Vanished
+from worker.store.taken import CAUTIOUS_EVENTS, Taken, Vanished
 
 # Deaths of holders that had one event alone in hand before it is buried: while they mapped it, and while they waited
 # for Customer.io, where a holder that is killed for another reason most likely is.

@@ -18,9 +18,10 @@ from worker.mapping.mapper import Mapper
 from worker.mapping.operation import REQUEST_LIMIT_BYTES
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event, read_event
+from worker.store.entries import Entry
 from worker.store.keys import person_key
+from worker.store.lane import Lane
 from worker.store.lease import Lease
-from worker.store.stream import Entry, Lane
 
 # Events in a row that are buried for a refusal although nobody else was served since: a destination may refuse all.
 UNPROVED = 2

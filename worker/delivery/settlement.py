@@ -10,7 +10,8 @@ from worker.delivery.request import Waiting
 from worker.mapping.outcome import Dead, Filtered
 from worker.process.eventlog import EventLog
 from worker.store.entry_id import order, received_ms
-from worker.store.stream import LATENCY_BOUNDS_MS, Burial, Lane
+from worker.store.lane import Lane
+from worker.store.settling import LATENCY_BOUNDS_MS, Burial
 from worker.store.trail import DELIVERED, PROPERTIES_REJECTED, Change, Run, code_of, encode_record
 
 log = EventLog(__name__)

@@ -19,7 +19,8 @@ from worker.mapping.mapper import Mapper
 from worker.process.stop import Stop
 from worker.store.holders import Holders
 from worker.store.holds import Holds, IntegrationHold
-from worker.store.stream import Lane, Streams
+from worker.store.lane import Lane
+from worker.store.stream import Streams
 from worker.store.suppression import Suppressed
 
 

@@ -10,8 +10,8 @@ from worker.history.scan import ALWAYS, Row, Scan, Span
 from worker.history.timeline import Spot, spot
 from worker.history.trace import Trace, Tracer
 from worker.purchasely.event import read_event
+from worker.store.entries import entries
 from worker.store.entry_id import order
-from worker.store.stream import entries
 
 # Redis serves nobody else while it answers for all streams: pages begin small, since the first events mostly suffice.
 _FIRST, _PAGE = 10, 100

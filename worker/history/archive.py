@@ -11,9 +11,10 @@ import redis
 from worker.dead.fates import Fate, Fates
 from worker.history.scan import ALWAYS, PAGE, Row, Scan, Sift, Span
 from worker.store.archive import Archive, File, Line
+from worker.store.entries import Entry
 from worker.store.entry_id import order
 from worker.store.holds import Hold
-from worker.store.stream import Entry, Lane
+from worker.store.lane import Lane
 
 _STREAM: Final = re.compile(r"relay:\{(\d+)\}:events:(.+)")
 

@@ -18,8 +18,9 @@ from worker.mapping.mapper import LATE_MS, Mapper
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event, read_event
 from worker.purchasely.person import event_shard, person_names, plain_name
+from worker.store.entries import entries
+from worker.store.lane import Lane
 from worker.store.layout import Layout
-from worker.store.stream import Lane, entries
 
 # A job keeps the archived events that it sends in Redis, some 1.4 kB each.
 CARRIED_MOST = 100_000

@@ -15,7 +15,8 @@ from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event, read_event
 from worker.purchasely.person import shard_key
-from worker.store.stream import Entry, Lane
+from worker.store.entries import Entry
+from worker.store.lane import Lane
 
 _RUN = 400
 

@@ -20,8 +20,8 @@ from worker.history.scan import ALWAYS, Scan, Span
 from worker.history.ulids import ULID, of_time, ulid_time_ms
 from worker.purchasely.event import Event, read_event
 from worker.purchasely.person import person_names, plain_name, shard_key, shard_of, text_id
+from worker.store.entries import entries
 from worker.store.keys import shard_key as stream_key
-from worker.store.stream import entries
 
 _ULID: Final = re.compile(ULID, re.IGNORECASE)
 _PLACE: Final = re.compile(r"(\d{1,4})/(\d{13,20}-\d{1,20})")

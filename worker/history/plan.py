@@ -20,8 +20,8 @@ from worker.history.comparison import Comparison, reader
 from worker.history.effects import Found, Tally
 from worker.history.scan import Span
 from worker.process import offspring
+from worker.store.entries import Entry, entries, read_range
 from worker.store.keys import shard_key
-from worker.store.stream import Entry, entries, read_range
 
 KILLED = "a process that compared events was killed, for want of memory perhaps; try again"
 _PAGE = 2000

@@ -23,8 +23,8 @@ from worker.history.friction import Friction, friction_of
 from worker.history.plan import KILLED, Change, Coverage, Plan, compare_names, cores, count_left, side_of
 from worker.process import offspring
 from worker.revisions.store import digest_of
+from worker.store.entries import read_range
 from worker.store.keys import shard_key
-from worker.store.stream import read_range
 
 _PAGE = 500
 _RUN = 400

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 import redis
 
+from worker.store.entries import Entry, entries
 from worker.store.entry_id import order
 from worker.store.exchange import Asked, Exchange
-from worker.store.stream import Entry, entries
 
 PAGE = 500
 # Redis serves nobody else while it answers an exchange: 4 µs a row.

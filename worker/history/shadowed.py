@@ -19,7 +19,8 @@ from worker.mapping.decision import Send
 from worker.mapping.mapper import Mapper
 from worker.purchasely.event import Event, read_event
 from worker.purchasely.person import plain_name, shard_key
-from worker.store.stream import Lane, entries
+from worker.store.entries import entries
+from worker.store.lane import Lane
 
 
 class Here(msgspec.Struct, gc=False):

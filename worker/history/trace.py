@@ -9,7 +9,7 @@ from worker.dead.fates import Fates
 from worker.history.find import Found
 from worker.purchasely.person import shard_key
 from worker.store.holds import Hold
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 
 AtRevision = Callable[[int, str], Integration | None]
 """An integration as a revision had it; None where that revision is not kept."""

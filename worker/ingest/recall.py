@@ -19,7 +19,7 @@ from worker.ingest.roundtrip import Command, encode, exchange, refusal
 from worker.ingest.server import Server, read_server
 from worker.process.eventlog import EventLog
 from worker.store.keys import shard_key
-from worker.store.stream import script
+from worker.store.scripts import script
 
 log = EventLog(__name__)
 

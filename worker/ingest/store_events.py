@@ -25,7 +25,7 @@ from worker.purchasely.event import CONFLICT_MARK
 from worker.store.dedup import bucket_s, tables
 from worker.store.keys import layout_key, shard_key
 from worker.store.layout import Layout
-from worker.store.stream import script
+from worker.store.scripts import script
 
 _LOOK_S = 1.0
 # Whoever answers so has lost its primacy, or its replicas: the next trip asks again who has it.

@@ -8,8 +8,9 @@ import redis
 from config.integrations import Integrations
 from worker.ledger.counts import Counts, read_counts, unaccounted
 from worker.ledger.losses import losses
+from worker.store.entries import read_range
 from worker.store.entry_id import order
-from worker.store.stream import Lane, lanes_of, read_range
+from worker.store.lane import Lane, lanes_of
 from worker.store.tally import GroupTally, Tallies, Tally, tally, tally_all
 
 _PAGE = 1000

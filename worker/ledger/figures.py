@@ -22,9 +22,9 @@ from worker.ledger.recent import Delays, recent_delays
 from worker.ledger.trends import Trend, trend
 from worker.revisions.live import EMPTY
 from worker.store.keys import CERTIFICATES
+from worker.store.lane import lanes_of
 from worker.store.refusals import Refusals, Refused
 from worker.store.samples import Samples
-from worker.store.stream import lanes_of
 from worker.store.tally import Tallies, tally_all
 
 _NO_CONFIG = Need(

@@ -18,7 +18,7 @@ from worker.ledger.headroom import Bound
 from worker.ledger.operation import Operation
 from worker.ledger.operation_metrics import buckets, of_fleet, of_holds, of_operation, of_release
 from worker.ledger.past import Past
-from worker.store.stream import LATENCY_BOUNDS_MS
+from worker.store.settling import LATENCY_BOUNDS_MS
 
 
 class Figures(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from worker.errors import OperatorError
 from worker.ledger.requests import Requests, read_requests
 from worker.store.broker import Broker, BrokerAwayError, count_messages
 from worker.store.counters import Counters
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 
 _BROKER_S = 2.0
 

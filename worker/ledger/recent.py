@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import redis
 
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 from worker.store.trail import DELIVERED, PROPERTIES_REJECTED, Run, decode_run, trail_key
 
 RECENT_MS: Final = 15 * 60_000

@@ -13,9 +13,10 @@ from worker.dead.letter import Letter, as_text, split_id
 from worker.purchasely.event import read_event
 from worker.replay.jobs import CARRIED
 from worker.replay.letter_lanes import ARCHIVED, LetterLanes, Turn
+from worker.store.entries import read_range
 from worker.store.entry_id import order
 from worker.store.keys import job_part_key
-from worker.store.stream import Lane, read_range
+from worker.store.lane import Lane
 from worker.store.trail_reader import TrailReader
 
 # The ledger field for an event that the integration never counted: the base of its accepted count.

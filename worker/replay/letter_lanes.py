@@ -11,7 +11,10 @@ from worker.errors import LeaseLostError
 from worker.mapping.outcome import Filtered
 from worker.replay.jobs import COUNTS_S
 from worker.store.keys import cause_key, job_part_key
-from worker.store.stream import CAUTIOUS_LETTERS, Burial, Lane, Phase, Vanished, pack, read_vanished, script
+from worker.store.lane import Lane
+from worker.store.scripts import pack, script
+from worker.store.settling import Burial
+from worker.store.taken import CAUTIOUS_LETTERS, Phase, Vanished, read_vanished
 
 Became = Burial | Filtered | Literal["refused"] | None
 """What a replay made of a dead letter: dead again, filtered, or delivered (None); a person's properties: refused."""

@@ -16,8 +16,8 @@ from worker.mapping.outcome import Dead
 from worker.replay.letter_lanes import Became, LetterLanes, Turn
 from worker.replay.turn import TURN_LETTERS, Ended, Outcome, Replay
 from worker.store.keys import person_key
+from worker.store.lane import Lane
 from worker.store.lease import Lease
-from worker.store.stream import Lane
 
 
 class PeopleLanes(LetterLanes):

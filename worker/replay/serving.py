@@ -29,7 +29,8 @@ from worker.replay.resync import PeopleLanes, Resync
 from worker.replay.turn import TURN_LETTERS, Replay
 from worker.store.holders import Holders
 from worker.store.holds import Holds
-from worker.store.stream import WAKE_MS, Lane, Streams
+from worker.store.lane import Lane
+from worker.store.stream import WAKE_MS, Streams
 from worker.store.suppression import Suppressed
 
 AnyLanes = TypeVar("AnyLanes", bound=LetterLanes)

@@ -26,8 +26,9 @@ from worker.mapping.outcome import Dead
 from worker.process.eventlog import EventLog
 from worker.process.instance import new_token
 from worker.replay.letter_lanes import Became, Turn
+from worker.store.lane import Lane
 from worker.store.lease import Lease
-from worker.store.stream import Lane, Phase
+from worker.store.taken import Phase
 
 log = EventLog(__name__)
 

@@ -12,7 +12,7 @@ import redis
 
 from worker.errors import OperatorError
 from worker.store.keys import REVISIONS
-from worker.store.stream import script
+from worker.store.scripts import script
 
 # A revision is as large as the file; all digests are kept, so that an old file is always recognised.
 KEPT = 1000

@@ -11,7 +11,8 @@ import redis
 from worker.purchasely.event import CONFLICT_MARK
 from worker.store.dedup import bucket_s, id_digest, tables
 from worker.store.keys import layout_key, shard_key
-from worker.store.stream import WAKE_MS, script
+from worker.store.scripts import script
+from worker.store.stream import WAKE_MS
 
 
 class Appended(msgspec.Struct, frozen=True):

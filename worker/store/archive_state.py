@@ -7,7 +7,7 @@ import msgspec
 import redis
 
 from worker.store.keys import ARCHIVE, ARCHIVE_LEASE
-from worker.store.stream import script
+from worker.store.scripts import script
 
 
 class ArchiveState(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 import redis
 
 from worker.store.keys import arrivals_key
-from worker.store.stream import pack, script
+from worker.store.scripts import pack, script
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS

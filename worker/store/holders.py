@@ -16,8 +16,10 @@ import redis
 from worker.errors import LeaseLostError
 from worker.process.broker_link import is_demoted
 from worker.process.instance import instance_of, is_running
+from worker.store.lane import Lane
 from worker.store.processes import Processes
-from worker.store.stream import InHand, Lane, Vanished, script
+from worker.store.scripts import script
+from worker.store.taken import InHand, Vanished
 
 # A process elsewhere is dead when this one has had so many heartbeats, one a second, since the other's last. They are
 # counted rather than seconds: while Redis is slow or away nobody has any.

@@ -10,7 +10,7 @@ import redis
 
 from worker.process.eventlog import EventLog
 from worker.store.keys import hold_key, shard_key
-from worker.store.stream import script
+from worker.store.scripts import script
 
 log = EventLog(__name__)
 

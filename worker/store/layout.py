@@ -15,9 +15,9 @@ import redis
 
 from worker.errors import OperatorError
 from worker.store.keys import LAYOUT, LAYOUT_LEASE, SCHEMA, SHARDS, layout_key
+from worker.store.lane import Lane
 from worker.store.schema import GROWN, check_schema, read_number
 from worker.store.scripts import call_all
-from worker.store.stream import Lane
 
 _OPEN = "open:"
 

@@ -8,7 +8,7 @@ import msgspec
 import redis
 
 from worker.store.keys import PROCESSES
-from worker.store.stream import script
+from worker.store.scripts import script
 
 Role = Literal["web", "worker", "child", "beat", "console", "up", "command"]
 

@@ -1,17 +1,31 @@
-"""Calls of one script on many keys in one round trip."""
+"""Scripts of the server: their text, their packed arguments, and calls of one on many keys in one round trip."""
 
 import hashlib
 from collections.abc import Sequence
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
+import msgspec
 import redis
 from redis.exceptions import NoScriptError
 
-from worker.store.stream import script
-
 Call = tuple[Sequence[str], Sequence[Any]]
 """The keys and the arguments of one call."""
+
+_INCLUDE = "-- include prelude\n"
+
+
+def script(name: str) -> str:
+    """The text of one of the scripts in `lua/`, with the prelude where it asks for it."""
+    folder = files("worker.store").joinpath("lua")
+    text = folder.joinpath(f"{name}.lua").read_text("utf-8")
+    return text.replace(_INCLUDE, folder.joinpath("prelude.lua").read_text("utf-8")) if _INCLUDE in text else text
+
+
+def pack(value: object) -> bytes:
+    """One argument for a script that reads it with `cmsgpack`, which knows text but no bytes."""
+    return msgspec.msgpack.encode(value)
 
 
 def call_all(client: redis.Redis, name: str, calls: Sequence[Call]) -> list[Any]:

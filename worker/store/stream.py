@@ -7,155 +7,22 @@ for too long changes nothing when it wakes. The keys are listed in `keys.py`.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, cast
 
-import msgspec
 import redis
 
-from config.integrations import Integrations
 from worker.errors import LeaseLostError
+from worker.store.entries import entries
 from worker.store.exchange import Call, Exchange
-from worker.store.keys import cause_key, layout_key, shard_key
-
-Entry = tuple[str, bytes]
-
-# Upper bounds, in milliseconds, of the received-to-delivered histogram kept in the ledger.
-LATENCY_BOUNDS_MS = (
-    5,
-    10,
-    15,
-    25,
-    50,
-    100,
-    250,
-    500,
-    1_000,
-    2_500,
-    10_000,
-    60_000,
-    600_000,
-    3_600_000,
-)
-
+from worker.store.keys import cause_key, layout_key
+from worker.store.lane import Lane
+from worker.store.scripts import pack, script
+from worker.store.settling import Following, Settlement
+from worker.store.taken import CAUTIOUS_EVENTS, Phase, Taken, read_vanished
 
 # A wake mark lives much longer than a sweep's interval: it saves messages, and the sweep ignores old ones.
 WAKE_MS = 60_000
-
-
-class Lane(msgspec.Struct, frozen=True):
-    """One integration on one shard: what a lease is for."""
-
-    source: str
-    integration: str
-    shard: int
-
-    def key(self, kind: str) -> str:
-        """The lane's key of that kind."""
-        return shard_key(self.shard, kind, self.source if kind == "events" else self.integration)
-
-
-def lanes_of(config: Integrations, shards: int) -> list[Lane]:
-    """Every integration of a configuration on every shard of its source."""
-    return [Lane(one.source, one.name, shard) for one in config.integrations.values() for shard in range(shards)]
-
-
-_INCLUDE = "-- include prelude\n"
-
-# Most entries read after one, two, three and more unexplained deaths of a lane's holders.
-CAUTIOUS_EVENTS = (50, 5, 1)
-# Most dead letters of a replay's turn after one, two and more deaths of workers that had letters of the lane in hand.
-CAUTIOUS_LETTERS = (10, 1)
-
-Phase = Literal["mapping", "sending"]
-# The key of what a lane's holder has in hand: events, or a replay's dead letters.
-InHand = Literal["flight", "inhand"]
-
-
-class Vanished(msgspec.Struct, frozen=True):
-    """A holder that vanished with one event alone in hand: its token, the phase, since when it is missed (ms)."""
-
-    token: str
-    phase: Phase
-    since_ms: int
-
-
-class Taken(msgspec.Struct):
-    """A lease and what it found.
-
-    `deaths` counts earlier holders that vanished, `until` is the last entry of the batch they vanished in. `alone` is
-    the entry that was tried alone last; `mapping` and `sending` count the deaths in these phases of its trials, and
-    `vanished` says who they were.
-    """
-
-    cursor: str
-    deaths: int
-    until: str
-    alone: str
-    mapping: int
-    sending: int
-    entries: list[Entry]
-    vanished: list[Vanished] = []
-
-
-class Burial(msgspec.Struct, frozen=True):
-    """A dead letter on its way into Redis: its id, its cause's id and description (JSON), and the record (JSON).
-
-    `settled`: the ledger's field that counts its event; empty: the event counts as dead. The scripts read these names.
-    """
-
-    letter_id: str
-    cause: str
-    about: bytes
-    failed_ms: int
-    record: bytes
-    settled: str = ""
-
-    def named(self) -> dict[str, str]:
-        """Its parts by name, as `pack` takes them."""
-        return {
-            "letter_id": self.letter_id,
-            "cause": self.cause,
-            "about": self.about.decode(),
-            "failed_ms": str(self.failed_ms),  # as text: Redis would format a number again at each use
-            "record": self.record.decode(),
-            "settled": self.settled,
-        }
-
-
-class Settlement(msgspec.Struct):
-    """What one settle writes: the new cursor, how many events it passes, counts, people's states, dead letters.
-
-    `calm`: no batch that killed earlier holders is still being passed. `trail`: the trail's record of these events.
-    """
-
-    cursor: str
-    events: int
-    counts: Mapping[str, int]
-    people: Mapping[str, bytes]
-    burials: Sequence[Burial] = ()
-    calm: bool = True
-    trail: bytes = b""
-
-
-class Following(msgspec.Struct):
-    """What comes with a settle: the entries behind, and the states of people who were asked for, by their keys."""
-
-    entries: list[Entry]
-    states: dict[str, bytes | None]
-
-
-def script(name: str) -> str:
-    """The text of one of the scripts beside this module, with the prelude where it asks for it."""
-    folder = files("worker.store").joinpath("lua")
-    text = folder.joinpath(f"{name}.lua").read_text("utf-8")
-    return text.replace(_INCLUDE, folder.joinpath("prelude.lua").read_text("utf-8")) if _INCLUDE in text else text
-
-
-def pack(value: object) -> bytes:
-    """One argument for a script that reads it with `cmsgpack`, which knows text but no bytes."""
-    return msgspec.msgpack.encode(value)
 
 
 class Streams:
@@ -313,22 +180,3 @@ def _raised(replies: list[Any]) -> list[Any]:
         if isinstance(reply, Exception):
             raise reply
     return replies
-
-
-def entries(rows: Sequence[Any]) -> list[Entry]:
-    """Stream entries out of Redis's own reply to a script; a foreign entry without our field becomes empty bytes."""
-    return [(row[0].decode(), row[1][1] if row[1][0] == b"b" else b"") for row in rows]
-
-
-def read_vanished(flat: Sequence[Any]) -> list[Vanished]:
-    """Holders that vanished, out of a script's flat list."""
-    return [Vanished(flat[n].decode(), flat[n + 1].decode(), flat[n + 2]) for n in range(0, len(flat), 3)]
-
-
-def read_range(
-    client: redis.Redis, key: str, first: str = "-", last: str = "+", *, count: int | None = None, newest: bool = False
-) -> list[Entry]:
-    """Up to `count` entries of a stream, from `first` to `last` (`(ID`: without ID itself); `newest` ones first."""
-    server: Any = client  # redis-py types every reply as a union of all that a command may answer
-    rows = server.xrevrange(key, last, first, count) if newest else server.xrange(key, first, last, count)
-    return [(entry_id.decode(), fields.get(b"b", b"")) for entry_id, fields in rows]

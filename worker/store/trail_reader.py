@@ -8,9 +8,10 @@ from typing import Any, Final
 import msgspec
 import redis
 
+from worker.store.entries import entries
 from worker.store.entry_id import order
 from worker.store.exchange import Exchange
-from worker.store.stream import Lane, entries
+from worker.store.lane import Lane
 from worker.store.trail import (
     Change,
     Changed,

@@ -5,7 +5,7 @@ from typing import Any
 import redis
 
 from worker.store.keys import TURNS
-from worker.store.stream import script
+from worker.store.scripts import script
 
 
 class Turns:

@@ -10,7 +10,7 @@ from worker.app import relay
 from worker.process.eventlog import EventLog
 from worker.process.instance import new_token
 from worker.replay.claims import Claims
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 from worker.tasks.celery_app import app
 from worker.tasks.running import IN_HAND, STOP, redis_may_be_away
 

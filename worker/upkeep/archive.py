@@ -18,9 +18,10 @@ from worker.errors import ArchiveError
 from worker.process.eventlog import EventLog
 from worker.store.archive import HOUR_MS, Archive, Line, line
 from worker.store.archive_state import ArchiveRecord
+from worker.store.entries import Entry, read_range
 from worker.store.entry_id import order, received_ms
 from worker.store.keys import shard_key
-from worker.store.stream import Entry, Lane, read_range
+from worker.store.lane import Lane
 
 log = EventLog(__name__)
 

@@ -10,10 +10,10 @@ import msgspec
 import redis
 
 from worker.store.arrivals import HOUR_MS, Arrivals, Coded
+from worker.store.entries import Entry, entries
 from worker.store.entry_id import received_ms
 from worker.store.exchange import Exchange
 from worker.store.keys import shard_key
-from worker.store.stream import Entry, entries
 
 PAGE: Final = 500
 # Customer.io takes no longer name, so a longer code is dead anyway.

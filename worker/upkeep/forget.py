@@ -10,8 +10,8 @@ from worker.mapping.identity import state_name
 from worker.purchasely.person import plain_name
 from worker.store.archive_state import ArchiveRecord
 from worker.store.keys import person_key
+from worker.store.lane import Lane
 from worker.store.layout import refuse_while_moving
-from worker.store.stream import Lane
 from worker.upkeep.forget_archive import forget_archived
 from worker.upkeep.forget_entries import Removed, forget_entries, person_fields, streams
 from worker.upkeep.forget_states import clear_states, find_states

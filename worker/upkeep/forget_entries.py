@@ -10,10 +10,12 @@ from worker.app import Relay
 from worker.mapping.identity import Who, identify
 from worker.purchasely.payload import read_object
 from worker.purchasely.person import other_names, person_names
+from worker.store.entries import read_range
 from worker.store.entry_id import order
 from worker.store.keys import SOURCES, shard_key
+from worker.store.lane import Lane
 from worker.store.lease import Lease
-from worker.store.stream import Lane, read_range, script
+from worker.store.scripts import script
 from worker.store.trail import Change, encode_record
 
 _PAGE = 1000

@@ -19,6 +19,7 @@ from worker.store.cluster import Cluster
 from worker.store.copied import write_copied
 from worker.store.entry_id import order
 from worker.store.keys import LAYOUT, SOURCES, copied_key, layout_key, shard_key
+from worker.store.lane import Lane
 from worker.store.layout import (
     Layout,
     closed_lanes,
@@ -29,7 +30,6 @@ from worker.store.layout import (
     tell_shards,
     write_layout,
 )
-from worker.store.stream import Lane
 from worker.upkeep.growing_states import move_states
 
 

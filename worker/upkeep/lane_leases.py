@@ -8,8 +8,9 @@ from functools import partial
 
 from worker.app import Relay
 from worker.errors import OperatorError
+from worker.store.lane import Lane
 from worker.store.lease import Lease
-from worker.store.stream import Lane, Taken
+from worker.store.taken import Taken
 
 _PATIENCE_S = 60.0
 

@@ -11,7 +11,7 @@ from worker.errors import OperatorError
 from worker.process.eventlog import EventLog
 from worker.store.archive import Archive
 from worker.store.archive_state import ArchiveRecord
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 from worker.upkeep.retire import Retirement
 from worker.upkeep.sweep import Backlog, Sweep
 from worker.upkeep.trim import relieve, trim

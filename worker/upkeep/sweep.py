@@ -11,8 +11,9 @@ from config.integrations import Integrations
 from worker.process.eventlog import EventLog
 from worker.store.holds import Hold, Holds
 from worker.store.keys import shard_key
+from worker.store.lane import Lane, lanes_of
 from worker.store.layout import Layout, closed_lanes
-from worker.store.stream import WAKE_MS, Lane, Streams, lanes_of
+from worker.store.stream import WAKE_MS, Streams
 
 log = EventLog(__name__)
 

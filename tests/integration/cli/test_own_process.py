@@ -12,8 +12,8 @@ import redis
 from tests.support.deadstack import event, opened
 from tests.support.servers import free_port
 from worker.purchasely.person import shard_of
+from worker.store.entries import read_range
 from worker.store.keys import shard_key
-from worker.store.stream import read_range
 
 
 @pytest.fixture

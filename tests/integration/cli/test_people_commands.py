@@ -18,7 +18,8 @@ from worker.errors import OperatorError
 from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.purchasely.person import shard_of
-from worker.store.stream import Lane, read_range
+from worker.store.entries import read_range
+from worker.store.lane import Lane
 from worker.upkeep.forget import forget
 
 

@@ -12,7 +12,7 @@ from worker.dead.letter import raw_of
 from worker.dead.neighbours import neighbours
 from worker.purchasely.person import shard_of
 from worker.replay.letter_lanes import LetterLanes
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from worker.ingest.coalescer import Appender, Incoming
 from worker.ingest.memory import Memory
 from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
-from worker.store.stream import WAKE_MS, Lane
+from worker.store.lane import Lane
+from worker.store.stream import WAKE_MS
 
 EVENTS = 1500
 WORKERS = 3

@@ -19,7 +19,7 @@ from worker.history.scan import Scan
 from worker.ledger.figures import Ledger
 from worker.purchasely.person import shard_of
 from worker.replay.job import Job
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 from worker.upkeep.forget import forget
 
 

@@ -21,7 +21,7 @@ from worker.mapping.operation import ulid
 from worker.purchasely.event import event_about, read_event
 from worker.purchasely.person import shard_key, shard_of
 from worker.store.appending import append_event
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 from worker.store.trail import Run, counts, decode_run, encode_record
 from worker.upkeep.forget import forget
 

@@ -8,7 +8,7 @@ from worker.ledger.figures import Ledger
 from worker.ledger.metrics import render
 from worker.ledger.operation import read_leases
 from worker.revisions.live import EMPTY
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 
 
 @pytest.fixture

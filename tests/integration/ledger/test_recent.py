@@ -7,7 +7,7 @@ import pytest
 from tests.support.deadstack import event, opened
 from worker.ledger.figures import Ledger
 from worker.ledger.recent import RECENT_MS, Delays, recent_delays
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 from worker.store.trail import DELIVERED, Run, encode_record, trail_key
 
 LANES = [Lane("app", "production", shard) for shard in range(4)]

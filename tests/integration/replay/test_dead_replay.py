@@ -17,7 +17,7 @@ from worker.replay.job import Job
 from worker.replay.letter_lanes import LetterLanes, Turn
 from worker.store.holders import Holders
 from worker.store.keys import job_part_key
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 
 LANES = [Lane("app", "production", shard) for shard in range(4)]
 

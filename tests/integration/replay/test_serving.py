@@ -12,7 +12,7 @@ import pytest
 from tests.support.deadstack import event, opened
 from tests.support.waiting import until
 from worker.replay.serving import Serving
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 
 
 @pytest.fixture

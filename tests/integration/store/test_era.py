@@ -2,7 +2,7 @@
 
 import itertools
 
-from worker.store.stream import script
+from worker.store.scripts import script
 
 _NAMES = itertools.count()
 

@@ -8,7 +8,7 @@ from tests.support.parts import append, make_parts
 from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.store.keys import person_key
-from worker.store.stream import Burial, Settlement
+from worker.store.settling import Burial, Settlement
 from worker.upkeep.rounds import Rounds
 
 

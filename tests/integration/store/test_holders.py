@@ -5,8 +5,10 @@ import redis
 
 from worker.errors import LeaseLostError
 from worker.store.holders import FROZEN_MS, HANGS_MS, SILENT_BEATS, Holders
+from worker.store.lane import Lane
 from worker.store.processes import Process, Processes
-from worker.store.stream import CAUTIOUS_LETTERS, Lane, Streams, Taken, Vanished
+from worker.store.stream import Streams
+from worker.store.taken import CAUTIOUS_LETTERS, Taken, Vanished
 
 LANE = Lane("app", "production", 3)
 SINCE_MS = 1_760_000_000_000

@@ -9,7 +9,10 @@ from tests.support.fakes import order
 from worker.errors import LeaseLostError
 from worker.ledger.audit import differences, read_books
 from worker.store.keys import person_key
-from worker.store.stream import Burial, Lane, Settlement, Streams, Taken
+from worker.store.lane import Lane
+from worker.store.settling import Burial, Settlement
+from worker.store.stream import Streams
+from worker.store.taken import Taken
 
 LANE = Lane("app", "production", 3)
 LEASE_MS, WAKE_MS = 60_000, 60_000

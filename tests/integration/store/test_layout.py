@@ -7,6 +7,7 @@ import redis
 from worker.errors import OperatorError
 from worker.store.appending import append_event
 from worker.store.keys import LAYOUT, SCHEMA, SHARDS
+from worker.store.lane import Lane
 from worker.store.layout import (
     Layout,
     broken_off,
@@ -19,7 +20,8 @@ from worker.store.layout import (
     tell_shards,
     write_layout,
 )
-from worker.store.stream import Lane, Streams, Taken
+from worker.store.stream import Streams
+from worker.store.taken import Taken
 
 GROWN = Layout(4).grown(8, 5)
 NAMES = ("production",)

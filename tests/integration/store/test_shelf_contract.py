@@ -8,7 +8,11 @@ import pytest
 from tests.support.fakes import MemoryShelf
 from worker.errors import LeaseLostError
 from worker.store.keys import person_key
-from worker.store.stream import Burial, Lane, Settlement, Streams, Taken, script
+from worker.store.lane import Lane
+from worker.store.scripts import script
+from worker.store.settling import Burial, Settlement
+from worker.store.stream import Streams
+from worker.store.taken import Taken
 
 LANE = Lane("app", "production", 3)
 PERSON = person_key(3, "production", "abc")

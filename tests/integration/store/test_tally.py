@@ -2,8 +2,8 @@
 
 from tests.support.parts import append, make_parts
 from worker.ledger.figures import Ledger
+from worker.store.lane import Lane
 from worker.store.scripts import call_all
-from worker.store.stream import Lane
 from worker.store.tally import GroupTally, Tally, tally
 
 

@@ -23,7 +23,8 @@ from worker.ledger.metrics import render
 from worker.store.archive import HOUR_MS, Archive, open_archive
 from worker.store.archive_state import ArchiveRecord
 from worker.store.keys import ARCHIVE_LEASE
-from worker.store.stream import Settlement, Taken
+from worker.store.settling import Settlement
+from worker.store.taken import Taken
 from worker.store.trail import CODES, Run, encode_record
 from worker.upkeep.rounds import Rounds
 

@@ -8,7 +8,7 @@ import pytest
 from tests.support.parts import append, make_parts
 from worker.store.arrivals import Arrivals
 from worker.store.keys import arrivals_key
-from worker.store.stream import Lane
+from worker.store.lane import Lane
 from worker.upkeep.counting import PAGE, coded_of, count_codes
 
 

@@ -13,8 +13,8 @@ from worker.ledger.figures import Ledger
 from worker.mapping.identity import state_name
 from worker.people.person import decode
 from worker.process.stop import Stop
+from worker.store.entries import read_range
 from worker.store.keys import person_key
-from worker.store.stream import read_range
 from worker.upkeep.forget import forget
 
 LIFE_S = 5_000

@@ -7,7 +7,8 @@ import pytest
 from tests.support.parts import append, make_parts
 from worker.ledger.figures import Ledger
 from worker.machine.sizing import look_at_room
-from worker.store.stream import Settlement, Taken
+from worker.store.settling import Settlement
+from worker.store.taken import Taken
 from worker.store.trail import Run, encode_record
 from worker.upkeep.rounds import Rounds
 

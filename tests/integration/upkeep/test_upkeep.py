@@ -7,7 +7,7 @@ from tests.support.parts import append, make_parts
 from worker.errors import OperatorError
 from worker.ledger.figures import Ledger
 from worker.revisions.store import Revision, digest_of
-from worker.store.stream import Settlement
+from worker.store.settling import Settlement
 from worker.upkeep.rounds import Rounds
 
 

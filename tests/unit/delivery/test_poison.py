@@ -9,7 +9,7 @@ from worker.delivery.poison import Caution, Search, witnesses
 from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Filtered
 from worker.purchasely.event import read_event
-from worker.store.stream import Taken
+from worker.store.taken import Taken
 
 ENTRIES = [(f"{n}-0", b"{}") for n in range(1, 4)]
 

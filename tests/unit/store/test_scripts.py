@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from worker.store.stream import script
+from worker.store.scripts import script
 
 NAMES = sorted(path.name.removesuffix(".lua") for path in files("worker.store").joinpath("lua").iterdir())
 
