@@ -80,12 +80,12 @@ def read(parts: "Relay") -> dict[str, Any]:
     former = Samples(parts.redis).before(since_ms)
     if figures.past.since_ms is not None and figures.past.since_ms > since_ms:
         former = {account.integration: Sample() for account in figures.accounts}  # all that was ever received
-    items = []
+    items, file = [], ledger.owning_file(found)
     for account in figures.accounts:
         item = _item(account, delays.get(account.integration), former.get(account.integration))
         refused = account.hold is not None and account.hold.kind == "unauthorized"
         items.append(
-            item | {"key": _where_key(parts.live.loaded.revision.text, account.integration) if refused else ""}
+            item | {"key": _where_key(parts.live.loaded.revision.text, account.integration, file) if refused else ""}
         )
     past = figures.past
     return {
@@ -93,6 +93,7 @@ def read(parts: "Relay") -> dict[str, Any]:
         "next": None,
         "sources": sources,
         "refused": ledger.refused(),
+        "owning_file": file,
         "near": [bound.message for bound in near(figures.bounds)],
         **fleet,
         "wrong": [*wrong, *(one.message for one in gone if one.gone), *filter(None, [past.archive.message])],
@@ -116,16 +117,18 @@ def _process(one: "Process", found: "Fleet") -> dict[str, Any]:
     }
 
 
-def _where_key(text: str, integration: str) -> str:
+def _where_key(text: str, integration: str, file: str) -> str:
     """Where the key of an integration is: the variable, the file, or the sealed text of the configuration."""
     import tomllib
+
+    from worker.dead.advice import publishing
 
     try:
         reference = str(tomllib.loads(text)["integrations"][integration]["api_key"])
     except (tomllib.TOMLDecodeError, KeyError, TypeError):
         return ""
     kind, _, rest = reference.partition(":")
-    return rest if kind in {"env", "file"} else "the sealed api_key (relay seal, relay config apply)"
+    return rest if kind in {"env", "file"} else f"the sealed api_key (relay seal; {publishing(file)})"
 
 
 def _recent(account: "Account", former: "Sample | None") -> dict[str, int] | None:

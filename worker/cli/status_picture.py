@@ -12,7 +12,7 @@ from rich.text import Text
 
 from worker.cli.columns import columns, fitted
 from worker.cli.printing import count, several, span
-from worker.dead.advice import HOLDS, hold_note, hold_steps
+from worker.dead.advice import hold_advice, hold_note, hold_steps
 from worker.process.plain import plain
 from worker.process.wording import per_s
 from worker.store.refusals import Refused
@@ -49,7 +49,7 @@ def picture(state: dict[str, Any], width: int = 80, now_ms: int = 0, rates: Rate
         lines.append(text(_past_line(state["past"], now_ms)))
     lines.append(text(_processes_line(state)))
     if state["items"]:
-        return Group(*_table(state["items"], width, now_ms, rates or {}), "", *lines)
+        return Group(*_table(state, width, now_ms, rates or {}), "", *lines)
     if state["revision"] or not state["wrong"]:
         lines.insert(0, text("the configuration has no integration"))
     return Group(*lines)
@@ -60,7 +60,8 @@ def text(line: str, style: str = "") -> Text:
     return Text(plain(line), style=style)
 
 
-def _table(items: list[dict[str, Any]], width: int, now_ms: int, rates: Rates) -> Iterator[Text]:
+def _table(state: dict[str, Any], width: int, now_ms: int, rates: Rates) -> Iterator[Text]:
+    items, file = state["items"], state.get("owning_file", "")
     rows = [_HEAD, *(_row(item, now_ms, rates.get(item["integration"]), full=width >= _ROOMY) for item in items)]
     narrow = fitted(rows, width, [_ARROW, _DELAY, _RECENT], [(0, len(_HEAD[0]))])
     counts = [narrow[0].index("WAITING"), narrow[0].index("FAILED")]
@@ -73,7 +74,7 @@ def _table(items: list[dict[str, Any]], width: int, now_ms: int, rates: Rates) -
         yield shown
         if item["hold"]:
             yield Text(_wrapped(_why(item, now_ms), width), style="red")
-            yield from (Text(_wrapped(said, width)) for said in _fix(item))
+            yield from (Text(_wrapped(said, width)) for said in _fix(item, file))
     if len(narrow[0]) < len(_HEAD) and any(item["dead"] for item in items):
         yield text("→ relay dead: what failed, and what to do about it")
 
@@ -204,9 +205,9 @@ def _why(item: dict[str, Any], now_ms: int) -> str:
     return f"{hold.kind}{f': {hold.message}' if hold.message else ''}{test}."
 
 
-def _fix(item: dict[str, Any]) -> list[str]:
-    """What ends a hold: commands, with the names as they are; and what they do not say."""
+def _fix(item: dict[str, Any], file: str) -> list[str]:
+    """What ends a hold, where `file` owns the configuration: commands with the names; and what they do not say."""
     hold = item["hold"]
-    steps = hold_steps(hold.kind, item["integration"], item["key"] or "its api_key")
+    steps = hold_steps(hold.kind, item["integration"], item["key"] or "its api_key", file)
     note = hold_note(hold.kind, item["key"])
-    return [f"Fix: {steps}" if steps else HOLDS.get(hold.kind, "see docs/runbook.md"), *filter(None, [note])]
+    return [f"Fix: {steps}" if steps else hold_advice(hold.kind, file), *filter(None, [note])]

@@ -56,7 +56,7 @@ class FailurePage(Page):
         facts = {
             "group": one,
             "title": title(self._parts, one),
-            "advice": remedy_of(one),
+            "advice": remedy_of(one, draft.owner_file),
             "where": where,
             "ways": ways,
             "chosen": chosen(ways, asked),

@@ -29,11 +29,12 @@ class LetterPage(Page):
         if letter is None:
             raise NoSuchPageError(f"There is no failed event {ident}: it was replayed or discarded, or never there.")
         survey, _ = survey_letters(self._parts, [letter])
+        owner_file = str(self._parts.settings.integrations or "")
         facts = {
             "letter": letter,
             "raw": received_of(letter),
             "outcomes": outcomes(survey),
-            "advice": remedy_of(Group(letter.integration, letter.reason, letter.field, letter.status)),
+            "advice": remedy_of(Group(letter.integration, letter.reason, letter.field, letter.status), owner_file),
             "now_ms": time.time_ns() // 1_000_000,
             "personal": personal(self._parts, visit, "event", f"{letter.shard}/{letter.entry_id}"),
         }

@@ -29,9 +29,9 @@ _WHY: Final[Mapping[HoldKind, str]] = {
     "operator": "somebody paused it",
 }
 _ENDS: Final[Mapping[HoldKind, str]] = {
-    "unauthorized": "Put another key in and publish it: the job goes on by itself.",
+    "unauthorized": "Put another key in its place: the job goes on by itself.",
     "unreachable": "The job goes on by itself once Customer.io answers.",
-    "misdirected": "Correct the region or the address and publish it: the job goes on by itself.",
+    "misdirected": "Correct the region or the address: the job goes on by itself.",
     "dead_limit": "Replay or discard failed events: the job goes on by itself once there is room.",
     "unknown_state": "Run the newer release again: the job goes on by itself.",
     "operator": "It goes on when the integration is resumed.",

@@ -23,7 +23,7 @@ ADVICE: Final[dict[DeadReason, str]] = {
     ),
     "no_person": (
         "No field names a person ({field} is tried first). If another field does: add it to the source's [identity], "
-        "publish that (relay config apply), then replay with --fixed. Else write the person in (dead edit --set "
+        "publish that ({publish}), then replay with --fixed. Else write the person in (dead edit --set "
         "user_id=ID), or discard."
     ),
     "invalid_time": (
@@ -32,18 +32,18 @@ ADVICE: Final[dict[DeadReason, str]] = {
     ),
     "too_large": (
         "{field} breaks a limit of Customer.io. If it is not needed there: leave it out ([event_attributes] exclude) "
-        "or switch the property off, publish that (relay config apply), then replay with --fixed. Else shorten it "
+        "or switch the property off, publish that ({publish}), then replay with --fixed. Else shorten it "
         "(dead edit), or discard."
     ),
     "rejected": (
         "Customer.io refused it. Read its message (dead show). Fix what it names, in the integrations file (publish "
-        "that: relay config apply) or in the letters (dead edit), then replay with --fixed: it skips what would be "
+        "that: {publish}) or in the letters (dead edit), then replay with --fixed: it skips what would be "
         "refused again unchanged."
     ),
     "properties_rejected": (
         "Customer.io took the event and refused what it says of the person: the event is counted as delivered, the "
         "profile is not up to date. Switch off or correct the property it names ([user_properties], a plan's name), "
-        "publish that (relay config apply), then replay with --fixed: the properties are sent as they are then, and "
+        "publish that ({publish}), then replay with --fixed: the properties are sent as they are then, and "
         "the event has no second effect."
     ),
     "crashed_mapping": (
@@ -76,8 +76,8 @@ HOLDS: Final[dict[HoldKind, str]] = {
     ),
     "unreachable": "Customer.io does not answer, or answers with errors: wait; it resumes by itself.",
     "misdirected": (
-        "Something else answers: region or base_url is wrong (relay check); correct it and publish that (relay config "
-        "apply). It resumes by itself."
+        "Something else answers: region or base_url is wrong (relay check); correct it and publish that ({publish}). "
+        "It resumes by itself."
     ),
     "dead_limit": "Too many dead letters: replay or discard some; it resumes by itself once there is room.",
     "unknown_state": (
@@ -91,7 +91,7 @@ HOLDS: Final[dict[HoldKind, str]] = {
 _STEPS: Final[dict[HoldKind, str]] = {
     "unauthorized": "relay check · correct {key} · relay resume {name}",
     "unreachable": "wait, it resumes by itself; or see to the network · relay resume {name}",
-    "misdirected": "relay check · correct region or base_url · relay config apply · relay resume {name}",
+    "misdirected": "relay check · correct region or base_url · {publish} · relay resume {name}",
     "dead_limit": "relay dead · replay or discard some; it resumes by itself",
     "unknown_state": "run the newer release again; it resumes by itself",
     "operator": "relay resume {name}",
@@ -121,22 +121,41 @@ _SUCH: Final = {"event_name": "NAME", "user_id": "ID"}
 
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 _BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in ADVICE.items()}
+_HOLDS_BY_NAME: Final[dict[str, str]] = {str(kind): text for kind, text in HOLDS.items()}
 _STEPS_BY_NAME: Final[dict[str, str]] = {str(kind): text for kind, text in _STEPS.items()}
 _WRONG_BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in WRONG.items()}
 
 
-def advice(reason: str, field: str) -> str:
-    """What to do about dead letters of a cause; a reason of another release has no advice of its own."""
-    return _BY_NAME.get(reason, "Read one (dead show).").format(field=field or "A field")
+def publishing(file: str) -> str:
+    """How a change of the configuration comes into force; `file` owns it, empty: none does.
+
+    >>> publishing(""), publishing("/etc/relay/integrations.toml")
+    ('relay config apply FILE', 'change /etc/relay/integrations.toml, restart a process that has it, such as beat')
+    """
+    return f"change {file}, restart a process that has it, such as beat" if file else "relay config apply FILE"
 
 
-def hold_steps(kind: str, name: str, key: str) -> str:
+def advice(reason: str, field: str, file: str) -> str:
+    """What to do about dead letters of a cause; a reason of another release has no advice of its own.
+
+    `file` owns the configuration, empty: none does.
+    """
+    text = _BY_NAME.get(reason, "Read one (dead show).")
+    return text.format(field=field or "A field", publish=publishing(file))
+
+
+def hold_advice(kind: str, file: str) -> str:
+    """What to do about a hold, in a sentence; `file` owns the configuration, empty: none does."""
+    return _HOLDS_BY_NAME.get(kind, "see docs/runbook.md").format(publish=publishing(file))
+
+
+def hold_steps(kind: str, name: str, key: str, file: str) -> str:
     """What ends a hold of an integration, as commands; empty for a kind of another release.
 
-    >>> hold_steps("unauthorized", "crm-test", "TEST_API_KEY")
+    >>> hold_steps("unauthorized", "crm-test", "TEST_API_KEY", "")
     'relay check · correct TEST_API_KEY · relay resume crm-test'
     """
-    return _STEPS_BY_NAME.get(kind, "").format(name=name, key=key)
+    return _STEPS_BY_NAME.get(kind, "").format(name=name, key=key, publish=publishing(file))
 
 
 def hold_note(kind: str, key: str) -> str:

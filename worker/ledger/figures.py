@@ -69,6 +69,10 @@ class Ledger:
         """The processes as of now."""
         return fleet(self._redis, self._processes, self._revisions)
 
+    def owning_file(self, found: Fleet | None = None) -> str:
+        """The file that owns the configuration, here or where the processes are; empty: none does."""
+        return str(self._settings.integrations or "") or (found or self.fleet()).owning_file
+
     def audit(self) -> Audit:
         """The books against Redis's own counts."""
         return audit(self._redis, self._parts.integrations, self._settings.shards)
@@ -94,7 +98,8 @@ class Ledger:
         if self._parts.live.loaded is EMPTY:
             return [_NO_CONFIG]
         now_ms = time.time_ns() // 1_000_000
-        return needs(figures, findings, now_ms, self.trends(now_ms), self._certificates(), self.refused())
+        file = self.owning_file(figures.fleet)
+        return needs(figures, findings, now_ms, self.trends(now_ms), self._certificates(), self.refused(), file)
 
     def trends(self, now_ms: int) -> dict[str, Trend]:
         """What is unusual about each integration that takes events."""

@@ -55,6 +55,12 @@ class Fleet(msgspec.Struct, frozen=True):
         """Who the live processes take their configuration from: more than one is a mistake."""
         return sorted({one.owner for one in self.processes if one.alive})
 
+    @property
+    def owning_file(self) -> str:
+        """The file that a live process takes its configuration from, in words; empty: none does."""
+        host = next((one.host for one in self.processes if one.alive and one.owner == "file"), "")
+        return f"the integrations file on {host}" if host else ""
+
     def leads(self, host: str) -> bool:
         """Whether it is this host whose web processes export what is of all: the first by name of those that live."""
         return host <= min((one.host for one in self.processes if one.alive and one.role == "web"), default=host)

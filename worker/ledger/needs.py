@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from worker.dead.advice import HOLDS
+from worker.dead.advice import hold_advice
 from worker.ledger.accounts import Account
 from worker.ledger.audit import Finding
 from worker.ledger.fleet import STILL_RUNS, Fleet
@@ -34,7 +34,6 @@ PATIENCE_MS: Final = 5 * 60_000
 LATE_MS: Final = 10 * 60_000
 # Fewer requests with a wrong secret in an hour may be a mistake of a person who tries something.
 REFUSED_LEAST: Final = 10
-_HOLDS: Final = {str(kind): advice for kind, advice in HOLDS.items()}
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -60,10 +59,14 @@ def needs(
     trends: Mapping[str, Trend] = _NONE,
     certificates: Mapping[str, int] = _NONE,
     refused: Iterable[Refused] = (),
+    file: str = "",
 ) -> list[Need]:
-    """All needs, the urgent ones first; `certificates` says when each ends (Unix ms), `refused` is of an hour."""
+    """All needs, the urgent ones first; `certificates` says when each ends (Unix ms), `refused` is of an hour.
+
+    `file` owns the configuration, empty: none does.
+    """
     found = [
-        *(_hold(account, now_ms) for account in figures.accounts),
+        *(_hold(account, now_ms, file) for account in figures.accounts),
         *(_late(account) for account in figures.accounts),
         *_losses(figures.intake),
         *_books(findings),
@@ -77,7 +80,7 @@ def needs(
     return sorted((need for need in found if need is not None), key=lambda need: not need.urgent)
 
 
-def _hold(account: Account, now_ms: int) -> Need | None:
+def _hold(account: Account, now_ms: int, file: str) -> Need | None:
     hold, name = account.hold, account.integration
     lasted_ms = now_ms - hold.since_ms if hold else 0
     if hold is None or (hold.kind == "unreachable" and lasted_ms < PATIENCE_MS):
@@ -89,7 +92,7 @@ def _hold(account: Account, now_ms: int) -> Need | None:
         f"held:{name}",
         "held",
         f"{name} is held for {span(lasted_ms)}: {why}; {waiting} wait{'s' if account.waiting == 1 else ''}",
-        _HOLDS.get(hold.kind, "see docs/runbook.md"),
+        hold_advice(hold.kind, file),
         name,
         hold.since_ms,
         urgent=not by_hand,

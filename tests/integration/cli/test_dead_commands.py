@@ -18,6 +18,7 @@ from worker.dead.letter import encode_letter
 from worker.errors import OperatorError
 from worker.purchasely.person import shard_of
 from worker.store.keys import shard_key
+from worker.store.processes import Process
 
 
 @pytest.fixture
@@ -272,9 +273,12 @@ def test_what_is_shown_says_how_it_is_fixed(dead, monkeypatch):
     for which in ("2", letter):
         text = " ".join(run("dead", "show", which).split())
         fix = f"fix in the source's [identity], or relay dead edit {which} --set user_id=ID; then relay dead replay"
-        assert f"{fix} {which} publish change {dead.path}, restart a process that has it (beat, say) person" in text
+        assert f"{fix} {which} publish change {dead.path}, restart a process that has it, such as beat person" in text
     monkeypatch.setattr(dead.parts, "settings", dead.settings.model_copy(update={"integrations": None}))
     assert "publish   relay config apply FILE" in run("dead", "show", "1")
+    there = Process("relay-2", 7, "worker", "1.0", 1, 0, owner="file")
+    dead.parts.processes.beat(there)
+    assert "publish   change the integrations file on relay-2, restart a process" in run("dead", "show", "1")
 
 
 def test_the_curl_command_does_what_the_relay_did(dead):

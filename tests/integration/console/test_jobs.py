@@ -74,7 +74,7 @@ def test_a_job_is_paused_and_aborted_from_its_page(console, stack):
 
 
 HOLDS = {
-    "unauthorized": ("Customer.io refuses the key", "Put another key in and publish it: the job goes on by itself."),
+    "unauthorized": ("Customer.io refuses the key", "Put another key in its place: the job goes on by itself."),
     "unreachable": ("Customer.io does not answer", "The job goes on by itself once Customer.io answers."),
     "operator": ("somebody paused it", "It goes on when the integration is resumed."),
     "of a later release": ("of a later release", "Open the integration: it says more."),

@@ -60,6 +60,15 @@ def test_a_destination_that_is_away_for_a_moment_needs_nobody():
     assert need.since_ms == NOW_MS - 6 * MINUTE_MS
 
 
+def test_what_ends_a_hold_says_where_the_configuration_is_changed():
+    """In the file that owns it, where one does; the alerts say it too."""
+    wrong = figures(accounts=held("misdirected", NOW_MS))
+    assert "publish that (relay config apply FILE)" in needs(wrong, [], NOW_MS)[0].advice
+    assert "publish that (change /etc/f.toml, restart" in needs(wrong, [], NOW_MS, file="/etc/f.toml")[0].advice
+    owned = figures(fleet=fleet(process("web", owner="store"), process("beat", owner="file")))
+    assert owned.fleet.owning_file == "the integrations file on host"
+
+
 def test_who_is_far_behind_and_not_held_needs_somebody():
     """Workers are missing or too few; a hold is a need of its own, and what is off sends nothing."""
     behind = Account("production", "app", enabled=True, accepted=9, delivered=7, waiting=2, oldest_ms=10 * MINUTE_MS)

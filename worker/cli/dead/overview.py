@@ -77,8 +77,10 @@ def dead(ctx: click.Context, /, *, limit: int, watch: bool, every_s: float, as_j
         return parts.dead_groups.list(wanted.integrations or choice.integrations, wanted, _now_ms(), limit=limit)
 
     def tell() -> None:
+        from worker.ledger.figures import Ledger
+
         groups = read()
-        echo_json(_told(groups, groups[:limit], bound))
+        echo_json(_told(groups, groups[:limit], bound, Ledger(parts).owning_file()))
 
     def draw(width: int) -> list[str]:
         from worker.cli.dead.picture import picture
@@ -107,8 +109,8 @@ def _refuse_stray(ctx: click.Context) -> None:
             raise click.UsageError(f"options go after the command: relay dead {ctx.invoked_subcommand} …")
 
 
-def _told(groups: "list[Group]", shown: "list[Group]", limit: int) -> dict[str, Any]:
-    """The groups, and each of their causes, for programs."""
+def _told(groups: "list[Group]", shown: "list[Group]", limit: int, file: str) -> dict[str, Any]:
+    """The groups, and each of their causes, for programs; `file` owns the configuration."""
     import msgspec
 
     from worker.cli.dead.picture import totals_of
@@ -118,7 +120,8 @@ def _told(groups: "list[Group]", shown: "list[Group]", limit: int) -> dict[str, 
     numbers = {c.cause: one.number for one in shown for c in one.causes}
     return {
         "items": [
-            msgspec.to_builtins(c) | {"group": numbers[c.cause], "advice": advice(c.reason, c.field)} for c in causes
+            msgspec.to_builtins(c) | {"group": numbers[c.cause], "advice": advice(c.reason, c.field, file)}
+            for c in causes
         ],
         "next": None,
         "groups": [row(one) for one in shown],

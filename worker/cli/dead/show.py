@@ -78,11 +78,12 @@ def describe(parts: "Relay", letter: "Letter") -> dict[str, Any]:
 
     from worker.dead.advice import advice
     from worker.dead.neighbours import neighbours
+    from worker.ledger.figures import Ledger
 
     before, after = neighbours(parts.redis, letter, parts.integrations.identity(letter.source))
     row: dict[str, Any] = msgspec.to_builtins(letter)
     return row | {
-        "advice": advice(letter.reason, letter.field),
+        "advice": advice(letter.reason, letter.field, Ledger(parts).owning_file()),
         "now": _now(parts, letter),
         "previous": before and msgspec.to_builtins(before),
         "next": after and msgspec.to_builtins(after),
@@ -150,7 +151,8 @@ def curl(parts: "Relay", letter: "Letter") -> str:
 
 def _fix(parts: "Relay", letter: "Letter", which: str) -> list[tuple[str, str]]:
     """What to do about it as commands, with the group or letter as it was named; and how a file is published."""
-    from worker.dead.advice import remedy
+    from worker.dead.advice import publishing, remedy
+    from worker.ledger.figures import Ledger
 
     cure = remedy(letter.reason, letter.field, which)
     if letter.reason not in _CURED:
@@ -158,9 +160,7 @@ def _fix(parts: "Relay", letter: "Letter", which: str) -> list[tuple[str, str]]:
     then = "" if "replay" in cure else f"; then relay dead replay {which}"
     rows = [("fix", cure.removeprefix("fix it ") + then)]
     if "[" in cure:
-        file = parts.settings.integrations
-        how = f"change {file}, restart a process that has it (beat, say)" if file else "relay config apply FILE"
-        rows.append(("publish", how))
+        rows.append(("publish", publishing(Ledger(parts).owning_file())))
     return rows
 
 
