@@ -55,6 +55,8 @@ def _strictly(fact: "Fact") -> "Fact":
 
 def gather(*, offline: bool, rate: float | None = None) -> "list[Fact]":
     """Everything that can be said of the present set-up."""
+    import redis
+
     from config.integrations import ConfigError
     from worker.app import Relay, read_settings
     from worker.machine import checkup, inspection
@@ -70,7 +72,11 @@ def gather(*, offline: bool, rate: float | None = None) -> "list[Fact]":
         facts += [Fact("file", str(settings.integrations), "wrong", problem) for problem in error.problems]
     except OperatorError as error:
         facts.append(Fact("file", "", "wrong", str(error)))
-    return facts if offline else [*facts, *checkup.look_around(settings, Relay(settings).redis, integrations, rate)]
+    except (redis.RedisError, OSError):  # why is said of Redis, below
+        facts.append(Fact("file", "", "wrong", "the revision in force cannot be read: Redis does not serve"))
+    if offline:
+        return facts
+    return [*facts, *checkup.look_around(settings, lambda: Relay(settings).redis, integrations, rate)]
 
 
 def _configuration(parts: "Relay", *, offline: bool) -> "Integrations":
@@ -82,11 +88,12 @@ def _configuration(parts: "Relay", *, offline: bool) -> "Integrations":
     """
     from config import document
     from config.integrations import parse
+    from worker.store.connect import has_address
 
     file = parts.settings.integrations
     if file is not None:
         return parse(document.read(file), str(file), parts.secrets)
-    if offline:
+    if offline or not has_address(parts.settings):
         raise OperatorError("no file to look at: set RELAY_INTEGRATIONS to one")
     loaded = parts.live.loaded
     if not loaded.number:

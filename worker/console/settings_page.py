@@ -42,7 +42,7 @@ class SettingsPage(Page):
         is_checked = visit.asked("check") == "yes"
         found = look_at_file(parts.integrations)
         if is_checked:
-            found += look_around(parts.settings, parts.redis, parts.integrations)
+            found += look_around(parts.settings, lambda: parts.redis, parts.integrations)
         admin = visit.viewer.may(Permission.ACCESS)
         facts = {
             "fleet": figures.fleet,

@@ -92,6 +92,11 @@ def find_url(chosen: Settings) -> str:
     )
 
 
+def has_address(chosen: Settings) -> bool:
+    """Whether a Redis is named at all."""
+    return bool(chosen.redis_url) or address_file(chosen.data_dir).is_file()
+
+
 def address_file(data_dir: Path) -> Path:
     """Where `relay up` writes the address of its embedded server."""
     return data_dir / "redis.url"

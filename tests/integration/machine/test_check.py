@@ -153,6 +153,20 @@ def test_the_command_finds_it_all_and_keeps_secrets(path, redis_url, customerio)
         assert secret not in done.stdout
 
 
+def test_the_file_and_the_keys_are_looked_at_before_there_is_a_redis(path, tmp_path):
+    """The README checks what was written before anything runs: no Redis is one thing wrong, not the only thing said."""
+    nothing = {"RELAY_DATA_DIR": str(tmp_path / "none")}
+    done = run(RELAY_INTEGRATIONS=str(path), **nothing)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "1 source, 4 integrations, 1 more switched off" in done.stdout
+    assert "Customer.io\n  ok       good " in done.stdout
+    assert "wrong    address  no Redis: set RELAY_REDIS_URL, or start `relay up`" in done.stdout
+    assert "no file to look at: set RELAY_INTEGRATIONS to one" in run(**nothing).stdout
+    away = run(RELAY_REDIS_URL="redis://127.0.0.1:9/0")
+    assert (away.returncode, away.stderr) == (1, "")
+    assert "redis://127.0.0.1:9/0 does not serve (Connection refused)" in away.stdout
+
+
 def test_offline_looks_at_the_file_alone(path):
     """No server is asked; a good file is exit 0."""
     done = run("--offline", RELAY_INTEGRATIONS=str(path))
