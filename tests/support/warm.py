@@ -16,14 +16,14 @@ from pathlib import Path
 
 def serve(path: str) -> None:
     """Fork a `relay` for whoever asks, one after the other."""
-    import worker.app
+    import worker.app.process
     import worker.cli
     import worker.cli.dead.overview
     import worker.cli.dead.replay
     import worker.cli.status
     import worker.tasks
 
-    worker.app._relays.clear()
+    worker.app.process._relays.clear()
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(path)
         door.listen()
