@@ -11,7 +11,8 @@ from worker.customerio.sender import Sender
 from worker.customerio.spans import open_spans
 from worker.customerio.track_api import TrackApi
 from worker.dead.bound import DeadBound
-from worker.delivery.lease_run import Bounds, Delivery
+from worker.delivery.lease_run import Delivery
+from worker.delivery.parts import Bounds, Parts
 from worker.delivery.request import Requests
 from worker.delivery.settlement import Settler
 from worker.mapping.batching import Fill
@@ -76,7 +77,7 @@ class Workshop:
         integration = self._mapper.integration
         settler = Settler(lane, integration.revision_name, integration.revision, integration.source_identity)
         requests = self.requests(lane, self._fill)
-        return Delivery(
+        parts = Parts(
             lane,
             self._streams,
             requests,
@@ -87,6 +88,7 @@ class Workshop:
             self._stop.asked,
             self._bound.reached,
         )
+        return Delivery(parts)
 
     @property
     def mapper(self) -> Mapper:

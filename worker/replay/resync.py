@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from worker.delivery.judging import Gate, Request, hold
-from worker.delivery.lease_run import Bounds, Survival
+from worker.delivery.parts import Bounds, Survival
 from worker.delivery.request import Requests
 from worker.mapping.decision import Composed
 from worker.mapping.mapper import Mapper

@@ -15,8 +15,8 @@ import msgspec
 from worker.dead.burying import bury_again
 from worker.dead.letter import Letter, event_of
 from worker.delivery.judging import Gate, Request, hold
-from worker.delivery.lease_run import Bounds, Survival
 from worker.delivery.parting import parted
+from worker.delivery.parts import Bounds, Survival
 from worker.delivery.poison import crashed_worker, deciding, is_certain
 from worker.delivery.request import Requests
 from worker.delivery.settlement import settled_as, trail_change
