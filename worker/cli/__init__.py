@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from worker.cli.charset import show_what_the_terminal_can
 from worker.cli.lazy import LazyGroup
 from worker.cli.printing import say
 from worker.errors import ArchiveError, OperatorError
@@ -144,6 +145,7 @@ def main() -> None:
     """The console command: exit 0 done, 1 found something wrong, 2 used or set up wrongly."""
     gc.set_threshold(_OBJECTS_BEFORE_GARBAGE, 20, 20)
     atexit.register(gc.freeze)  # else the interpreter looks for garbage among all modules before it ends: 0.06 s
+    show_what_the_terminal_can()
     try:
         _warn_of_variables()
         if "_RELAY_COMPLETE" in os.environ:

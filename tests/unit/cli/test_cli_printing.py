@@ -1,5 +1,6 @@
 """What people read: numbers and times, and lines that nobody can forge."""
 
+import io
 import os
 import pty
 import re
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from worker.cli import relay
+from worker.cli.charset import show_what_the_terminal_can
 from worker.cli.columns import columns
 from worker.cli.printing import Styled, count, say, say_lines, span
 
@@ -79,6 +82,24 @@ def test_colours_are_for_a_terminal_unless_nobody_wants_them(plain, coloured):
     os.close(slave)
     assert b"Integrations file" in text
     assert (b"\x1b[" in text) is coloured
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("latin-1", "* live \xb7 Zo\xeb \\u732b ->\n"),
+        ("ascii", "* live . Zo\\u00eb \\u732b ->\n"),
+        ("utf-8", "● live · Zoë 猫 →\n"),
+    ],
+)
+def test_a_terminal_without_a_character_gets_its_likeness(monkeypatch, encoding, shown):
+    """In a locale without UTF-8 `relay status`, `check` and `person` ended in a traceback."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    show_what_the_terminal_can()
+    Console(highlight=False).print("● live · Zoë 猫 →")
+    out.flush()
+    assert out.buffer.getvalue().decode(encoding) == shown
 
 
 def test_a_cell_is_one_row():

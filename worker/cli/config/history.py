@@ -104,7 +104,7 @@ def export(number: int | None, integration: str | None, *, as_json: bool) -> Non
     if sys.stdout.isatty():
         say_lines(text)
     else:
-        click.echo(text, nl=False)  # byte for byte, into a file
+        click.echo(text.encode(), nl=False)  # byte for byte, into a file
 
 
 def _find(number: int | None) -> "tuple[Relay, Revision]":

@@ -37,7 +37,7 @@ def reseal(file: Path, *, as_json: bool) -> None:
             raise OperatorError(f"{spoken(file)}:{number}: {error}") from None
         found += len(_SEALED.findall(line))
     if is_standard_input(file):
-        sys.stdout.write("\n".join(lines))
+        sys.stdout.buffer.write("\n".join(lines).encode())  # the file, whatever the terminal's characters
     elif found:
         _write(file, "\n".join(lines))
     if is_standard_input(file):
