@@ -12,7 +12,7 @@ from worker.cli.columns import columns, fitted
 from worker.cli.completing import INTEGRATIONS
 from worker.cli.dead.choice import choose
 from worker.cli.dead.options import ALL, DRY_RUN, JSON, LETTERS, YES, confirm, filters
-from worker.cli.dead.overview import cause_words
+from worker.cli.dead.rows import cause_words
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, several, span, terminal_width
 from worker.cli.progress import counted

@@ -9,7 +9,7 @@ from worker.cli.columns import columns, fitted
 from worker.cli.completing import GROUPS
 from worker.cli.dead.choice import choose, is_number
 from worker.cli.dead.options import JSON, filters
-from worker.cli.dead.overview import cause_words
+from worker.cli.dead.rows import cause_words
 from worker.cli.parts import open_parts
 from worker.cli.printing import echo_json, say, span, terminal_width
 

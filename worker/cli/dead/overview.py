@@ -7,6 +7,7 @@ import click
 
 from worker.cli.dead.choice import choose
 from worker.cli.dead.options import JSON, filters
+from worker.cli.dead.rows import row
 from worker.cli.lazy import LazyGroup
 from worker.cli.parts import open_parts
 from worker.cli.printing import echo_json
@@ -128,26 +129,3 @@ def _told(groups: "list[Group]", shown: "list[Group]", limit: int, file: str) ->
         "causes": sum(len(one.causes) for one in groups),
         "totals": {name: {"dead": total, "limit": limit} for name, total in totals_of(groups).items()},
     }
-
-
-def row(group: "Group") -> dict[str, Any]:
-    """A group for programs."""
-    from worker.dead.advice import what_is_wrong
-
-    return {
-        "number": group.number,
-        "integration": group.integration,
-        "reason": group.reason,
-        "field": group.field,
-        "status": group.status,
-        "what": what_is_wrong(group.reason, group.field, group.status),
-        "count": group.count,
-        "events": group.events,
-        "oldest_ms": group.oldest_ms,
-        "newest_ms": group.newest_ms,
-    }
-
-
-def cause_words(reason: str, field: str, status: int, event: str) -> str:
-    """A cause in one line."""
-    return " · ".join(filter(None, [reason, field, str(status or ""), event or "(no event name)"]))

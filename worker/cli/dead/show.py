@@ -10,7 +10,7 @@ from worker.cli.completing import GROUPS
 from worker.cli.dead.choice import find_group, is_number, read_letters
 from worker.cli.dead.excerpt import cut_text, pretty
 from worker.cli.dead.options import JSON
-from worker.cli.dead.overview import cause_words
+from worker.cli.dead.rows import cause_words, row
 from worker.cli.parts import open_parts
 from worker.cli.printing import echo_json, say, say_hanging, say_lines, span, terminal_width
 from worker.process.plain import plain, plain_json
@@ -55,7 +55,6 @@ def _newest(parts: "Relay", number: int, *, as_json: bool) -> "tuple[dict[str, A
     Raises:
         click.ClickException: it has none any more (exit 1).
     """
-    from worker.cli.dead.overview import row
     from worker.cli.dead.picture import described
     from worker.dead.filters import Filter
 
