@@ -21,6 +21,7 @@ from worker.app import Relay
 from worker.console.access.entry import Access
 from worker.console.access.guard import ClosedApp, Guard
 from worker.console.access.roles import Permission
+from worker.console.access.routes import add_routes
 from worker.console.app import build
 from worker.ingest.protocol import Protocol
 from worker.store.links import new_link
@@ -136,7 +137,7 @@ def running(chosen: Settings, client: redis.Redis, clock: Callable[[], float] = 
     """Serve until the end of the block."""
     access = Access(chosen, client, render, clock)
     app = ClosedApp(middleware=[Guard(access)])
-    access.add_routes(app)
+    add_routes(app, access)
     app.add_route("/", Page(GET=Permission.LOOK))
     app.add_route("/act", Page(GET=Permission.LOOK, POST=Permission.ACT))
     app.add_route("/people/{person}", Page(GET=Permission.LOOK))

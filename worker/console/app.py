@@ -12,6 +12,7 @@ from config.variables import unknown_variables
 from worker.app import Relay, package_version, relay
 from worker.console.access.entry import Access
 from worker.console.access.guard import ClosedApp, Guard
+from worker.console.access.routes import add_routes
 from worker.console.assets import Alive, Assets
 from worker.console.live import LiveRoute
 from worker.console.page import PageRoute
@@ -51,7 +52,7 @@ def build(parts: Relay) -> ClosedApp:
     access = Access(parts.settings, open_once(parts.address, _WAIT_S), templates.render)
     middleware: list[Any] = [Guard(access), Life(parts)]
     app = ClosedApp(middleware=middleware)
-    access.add_routes(app)
+    add_routes(app, access)
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_qs_csv = False
     app.req_options.keep_blank_qs_values = True

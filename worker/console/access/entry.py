@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import falcon.asgi
+import falcon
 import redis
 from falcon.asgi import Request, Response
 
@@ -47,20 +47,6 @@ class Access:
         self.visitors = Visitors(chosen, client, self._proxy if "proxy" in self.ways else None, clock)
         self.provider = self._provider(chosen) if "oidc" in self.ways else None
         self._render = render
-
-    def add_routes(self, app: falcon.asgi.App[Request, Response]) -> None:
-        """The pages of the log-in."""
-        from worker.console.access import login  # noqa: PLC0415 - its pages have this as their part
-
-        app.add_route("/login", login.LoginPage(self))
-        app.add_route("/logout", login.Logout(self))
-        if "link" in self.ways:
-            app.add_route("/login/link/{token}", login.LinkPage(self))
-        if self.provider:
-            from worker.console.access import oidc_pages  # noqa: PLC0415 - an extra
-
-            app.add_route("/login/oidc", oidc_pages.OidcStart(self))
-            app.add_route("/login/oidc/callback", oidc_pages.OidcCallback(self))
 
     def address(self, req: Request) -> str:
         """Where a request comes from, for the rate limit of log-ins."""
