@@ -15,7 +15,7 @@ import redis
 
 from worker.store.entries import Entry, entries
 from worker.store.entry_id import order
-from worker.store.exchange import Asked, Exchange
+from worker.store.exchange import Exchange, UnderWay
 
 PAGE = 500
 # Redis serves nobody else while it answers an exchange: 4 µs a row.
@@ -95,7 +95,7 @@ class Scan:
         if newest_first and span.until_ms is not None:
             streams = self._reaching(streams, span)
         halves = [dict.fromkeys(half, near) for half in (streams[::2], streams[1::2]) if half]
-        asked: deque[tuple[dict[str, str], Asked]] = deque()
+        asked: deque[tuple[dict[str, str], UnderWay]] = deque()
         try:
             asked.extend((at, self._ask(at, span, newest_first=newest_first)) for at in halves if not self._is_spent())
             while asked:
@@ -170,7 +170,7 @@ class Scan:
                 if key not in through:
                     yield key, entry
 
-    def _ask(self, at: dict[str, str], span: Span, *, newest_first: bool) -> Asked:
+    def _ask(self, at: dict[str, str], span: Span, *, newest_first: bool) -> UnderWay:
         """Ask for the next page of every stream."""
         name, far = ("XREVRANGE", span.first) if newest_first else ("XRANGE", span.last)
         count = self._rows_of_each(at)

@@ -90,7 +90,7 @@ class Cluster(redis.Redis):
         """
         return spread(self, stack, None if raw else self.response_callbacks)
 
-    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> "Together":  # noqa: ARG002 - redis-py's signature
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Together:  # noqa: ARG002 - redis-py's signature
         """Commands that go out together; a transaction is of one slot."""
         return Together(self, transaction=transaction)
 

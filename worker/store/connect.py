@@ -34,9 +34,9 @@ def _made(address: Address, **chosen: Any) -> redis.Redis:
         return Cluster(address.cluster, **address.for_client(), **chosen)
     if not address.sentinels:
         return redis.Redis(**address.for_client(), **chosen)
-    from worker.store.sentinels import Asked  # noqa: PLC0415 - for few
+    from worker.store.sentinels import BriefSentinel  # noqa: PLC0415 - for few
 
-    make: Any = Asked  # redis-py has no types for it
+    make: Any = BriefSentinel  # redis-py has no types for it
     known = make(address.sentinels, sentinel_kwargs=address.for_sentinel())
     client: redis.Redis = known.master_for(address.service, **address.for_client(), **chosen)
     return client
@@ -59,9 +59,9 @@ def open_async(address: Address) -> redis.asyncio.Redis | AsyncCluster:
         return AsyncCluster(address.cluster, **address.for_client(), **chosen)
     if not address.sentinels:
         return redis.asyncio.Redis(**address.for_client(), **chosen)
-    from worker.store.sentinels import AsyncAsked  # noqa: PLC0415 - for few
+    from worker.store.sentinels import AsyncBriefSentinel  # noqa: PLC0415 - for few
 
-    make: Any = AsyncAsked  # likewise
+    make: Any = AsyncBriefSentinel  # likewise
     known = make(address.sentinels, sentinel_kwargs=address.for_sentinel())
     client: redis.asyncio.Redis = known.master_for(address.service, **address.for_client(), **chosen)
     return client

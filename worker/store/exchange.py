@@ -19,6 +19,10 @@ class Exchange:
     """Sends commands together and reads their replies together, as a worker does with every request.
 
     On a connection of its own: a pipeline of redis-py waits for the answers as soon as it has sent.
+
+    A call, with what is done meanwhile, is one attempt of the client's `retry`: a settle is over within the patience
+    that its lease allows. `ask` leaves it to the caller when the answers are read, or whether: no attempt spans that,
+    so answers that got lost are asked for by a call.
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -41,13 +45,13 @@ class Exchange:
             return self._follow(self._cluster, slots.pop(), commands, meanwhile)
         return self._cluster.together([(call, {}) for call in [*commands, *meanwhile()]], raw=True)
 
-    def ask(self, commands: Sequence[Call]) -> "Asked":
+    def ask(self, commands: Sequence[Call]) -> "UnderWay":
         """Send commands; whoever asks reads the replies later, and does something else meanwhile.
 
         Raises:
             redis.RedisError: no node of the cluster answers.
         """
-        return Asked(self, commands, self._pool_of(commands))
+        return UnderWay(self, commands, self._pool_of(commands))
 
     def _pool_of(self, commands: Sequence[Call]) -> Any:
         """The connections of the one node that has all the keys; None where there is none."""
@@ -91,7 +95,7 @@ class Exchange:
         return replies
 
 
-class Asked:
+class UnderWay:
     """Commands on their way: `replies` reads the answers, `drop` does without them."""
 
     def __init__(self, exchange: Exchange, commands: Sequence[Call], pool: Any) -> None:

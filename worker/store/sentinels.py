@@ -6,7 +6,7 @@ from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.sentinel import Sentinel
 
 
-class Asked(Sentinel):
+class BriefSentinel(Sentinel):
     """The Sentinels of one service, for commands and workers."""
 
     def discover_master(self, service_name: str) -> Any:
@@ -18,7 +18,7 @@ class Asked(Sentinel):
                 one.connection_pool.disconnect(inuse_connections=False)
 
 
-class AsyncAsked(AsyncSentinel):
+class AsyncBriefSentinel(AsyncSentinel):
     """The same, for the web door."""
 
     async def discover_master(self, service_name: str) -> Any:

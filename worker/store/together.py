@@ -1,6 +1,7 @@
 """Pipeline over the nodes of a Redis Cluster: queued like redis-py's own, executed by each node for its part."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import redis
 from redis.client import Pipeline
@@ -8,14 +9,26 @@ from redis.exceptions import AskError, ClusterDownError, TryAgainError, WatchErr
 
 from worker.store.topology import slot_of_all
 
-if TYPE_CHECKING:
-    from worker.store.cluster import Cluster
+
+class Whole(Protocol):
+    """The part of a cluster's client that a pipeline needs; `worker.store.cluster.Cluster` says what each does."""
+
+    # ruff: noqa: D102
+
+    connection_pool: Any
+    response_callbacks: Any
+
+    def node_of(self, slot: int | None) -> redis.Redis: ...
+    def following(self, slot: int | None, act: Callable[[redis.Redis], Any]) -> Any: ...
+    def together(self, stack: Sequence[Any]) -> list[Any]: ...
+    def look(self) -> int: ...
+    def script_load(self, script: Any) -> Any: ...
 
 
 class Together(Pipeline):
     """A pipeline; a transaction is of one slot."""
 
-    def __init__(self, cluster: "Cluster", *, transaction: bool) -> None:
+    def __init__(self, cluster: Whole, *, transaction: bool) -> None:
         super().__init__(cluster.connection_pool, cluster.response_callbacks, transaction, None)
         self._cluster = cluster
         self._atomic = transaction
