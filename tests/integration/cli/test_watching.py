@@ -56,10 +56,14 @@ def test_a_terminal_is_drawn_again_until_ctrl_c(dead, arguments, shown):
             text += os.read(master, 100_000)
         return re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", text).decode().count(shown)
 
-    until(lambda: times() >= 2, "it is drawn twice")
-    process.send_signal(signal.SIGINT)
-    until(lambda: (times(), process.poll())[1] is not None, "it ends")
-    os.close(master)
+    try:
+        until(lambda: times() >= 2, "it is drawn twice", within_s=90)
+        process.send_signal(signal.SIGINT)
+        until(lambda: (times(), process.poll())[1] is not None, "it ends")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
     assert process.returncode == 0
     assert b"Traceback" not in text
 
