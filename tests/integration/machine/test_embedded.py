@@ -11,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.support.processes import started
 from tests.support.waiting import until
 from worker.errors import OperatorError
 from worker.machine import embedded as module
@@ -179,7 +180,7 @@ redis.Redis.from_url(embedded.url).set("kept", "yes")
 print("stored", flush=True)
 time.sleep(60)
 """
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as owner:
+    with started([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout.readline() == "stored\n"
         owner.kill()
     stale = address_file(tmp_path).read_text().strip()

@@ -14,6 +14,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
+from tests.support.processes import started
 from tests.support.waiting import until
 from worker.cli.simulate import as_block, simulate, variable_suffixes
 from worker.simulator.accounts import Account, Host
@@ -696,7 +697,7 @@ def test_the_command_starts_and_stops():
     """`relay simulate` says where it listens, serves, and ends at an interrupt."""
     code = "from worker.cli.simulate import simulate; simulate()"
     command = [sys.executable, "-c", code, "--port", "0", "--json", "--fault", "503=next:1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             said_where = json.loads(process.stdout.readline())
             with Caller(said_where["url"], Account("sandbox-site", "sandbox-key")) as caller:
