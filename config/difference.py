@@ -7,6 +7,7 @@ from config.effective import Identity, Integration, Integrations, Source
 
 _PLAIN = (
     "enabled",
+    "send",
     "source",
     "region",
     "base_url",

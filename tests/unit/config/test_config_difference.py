@@ -1,8 +1,10 @@
 """What differs between two configurations, in words."""
 
+import msgspec
 import pytest
 
 from config.difference import difference
+from config.effective import Identity, Integration
 from config.integrations import parse
 
 ENVIRON = {"S": "s", "T": "t", "K": "k", "K2": "k2"}
@@ -37,6 +39,7 @@ MORE = TEXT.replace("integrations.p", "integrations.q").partition("[integrations
             ("plan = true", "store = true"),
             [f"integration p: property {line}" for line in ("plan: plan -> off", "store: off -> store")],
         ),
+        (('source = "app"', 'source = "app"\nsend = false'), ["integration p: send true -> false"]),
         (("env:K", "env:K2"), ["integration p: another site_id or api_key"]),
         (
             ('"eu"', '"us"'),
@@ -60,6 +63,23 @@ def test_each_change_is_said(change, lines):
     """One line for each thing that differs; a secret is only said to differ."""
     before, after = (parse(text, "f", ENVIRON) for text in (TEXT, TEXT.replace(*change)))
     assert sorted(difference(before, after)) == sorted(lines)
+
+
+# Who is meant, and what follows from the rest, from the source or from other integrations.
+UNSAID = {"name", "digest", "revision", "lines", "unresolved", "source_environments", "source_identity"}
+
+
+@pytest.mark.parametrize("field", sorted(set(Integration.__struct_fields__) - UNSAID))
+def test_whatever_an_integration_has_is_said_where_it_differs(field):
+    """A key that is added to integrations cannot be left out here: `relay config diff` would show nothing."""
+    before = parse(TEXT, "f", ENVIRON)
+    (name, one), other = next(iter(before.integrations.items())), {"changed": "P1M"}
+    value = getattr(one, field)
+    changed = {str: "changed", bool: not value, dict: other, frozenset: frozenset(other)}.get(type(value), frozenset())
+    if isinstance(value, Identity):
+        changed = msgspec.structs.replace(value, id_fields=("changed",))
+    after = msgspec.structs.replace(before, integrations={name: msgspec.structs.replace(one, **{field: changed})})
+    assert difference(before, after)
 
 
 def test_what_is_added_and_removed_is_said():
