@@ -96,6 +96,11 @@ def differing(stack, past, export):
     built_in([*past, extra, switched_off], export)
     found = json.loads(stack.relay("compare", str(export), "--integration", "production", *SINCE, "--json").stdout)
     assert found["why"] == {"never received": 1, "filtered: event_off": 1}
+    mended = '"*" = true\nRENEWAL_DISABLED = "Sub Cancelled"'
+    put_in_force(stack, SHADOW.replace('"*" = true', mended).replace("\nINSTALLMENT_PAID = false", ""))
+    built_in([*past, switched_off], export, RENEWAL_DISABLED="Sub Cancelled")
+    again = stack.relay("compare", str(export), "--integration", "production", *SINCE)
+    assert "Nothing differs" in again.stdout, "of what was never sent, the file in force decides"
 
 
 def test_a_switch_over_sends_nothing_of_the_shadow_and_everything_after_it(make_stack):

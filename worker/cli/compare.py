@@ -78,8 +78,8 @@ def compare(
     relay compare events.csv --integration production
     relay compare activities.json --integration production --map data.customer_id=person --since 7d
 
-    FILE is CSV with a head, one JSON object a line, or an array. An integration in shadow (send = false) is compared by
-    what it would have sent. Exit 1 when something differs.
+    FILE is CSV with a head, one JSON object a line, or an array. Of what was received in shadow (send = false) it is
+    compared what the configuration in force makes of it. Exit 1 when something differs.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     from worker.app import relay
 

@@ -8,7 +8,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from typing import IO, Any, Final
 
 import msgspec
@@ -20,8 +20,8 @@ from worker.purchasely.person import plain_name, text_id
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "name": ("event_name", "name", "event"),
-    "person": ("customer_id", "customer_identifiers.id", "identifiers.id", "user_id", "person_id", "id"),
-    "email": ("email", "customer_identifiers.email", "identifiers.email", "email_address"),
+    "person": ("customer_id", "customer_identifiers.id", "identifiers.id", "person.id", "user_id", "person_id", "id"),
+    "email": ("email", "customer_identifiers.email", "identifiers.email", "person.email", "email_address"),
     "time": ("timestamp", "event_timestamp", "created_at", "time", "occurred_at"),
     "event_id": ("event_id", "data.event_id", "attributes.event_id", "data.attributes.event_id"),
 }
@@ -103,7 +103,13 @@ def _get(row: Mapping[str, Any], name: str) -> Any:
 
 
 def _there(row: Mapping[str, Any]) -> str:
-    return ", ".join(list(row)[:30])
+    """The columns, those within another one by their path: as a map takes them."""
+    paths = (
+        f"{name}.{inner}" if inner else name
+        for name, value in row.items()
+        for inner in (value if isinstance(value, dict) and value else [""])
+    )
+    return ", ".join(islice(paths, 30))
 
 
 def _csv_rows(head: bytes, file: IO[bytes]) -> Iterator[dict[str, Any]]:

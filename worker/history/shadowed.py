@@ -1,11 +1,12 @@
 """Events as an integration made them: what it sent or would have sent, with the names it used, and why the rest is not.
 
-Read from the trail and the retained bytes: the fate of each event is the one it had, and its name is that of the
-revision that decided it.
+Read from the trail and the retained bytes: what was sent has the name of the revision that decided it. What was
+settled in shadow, and sent nowhere, is what the configuration in force makes of it, so that a change shows at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -15,12 +16,17 @@ from worker.delivery.deciding import decide
 from worker.history.archive import ArchivedScan
 from worker.history.scan import Scan, Span
 from worker.history.trace import AtRevision
-from worker.mapping.decision import Send
+from worker.mapping.decision import Decision, Learn, Send
 from worker.mapping.mapper import Mapper
+from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event, read_event
 from worker.purchasely.person import plain_name, shard_key
 from worker.store.entries import entries
 from worker.store.lane import Lane
+
+_IN_FORCE: Final = -1  # in place of a revision's number
+# Whatever the configuration says: somebody does not want it sent, or nobody may try it.
+_FINAL: Final = frozenset({"suppressed", "forgotten", "crashed_worker"})
 
 
 class Here(msgspec.Struct, gc=False):
@@ -78,8 +84,9 @@ class Made:
             self.waiting += 1
             return None
         entry = f"{lane.shard}/{entry_id}"
-        if fate.outcome == "delivered" or fate.reason == "shadow":
-            mapper = self._by(fate)
+        why = f"{fate.outcome}: {fate.reason}" if fate.reason else fate.outcome
+        mapper = self._by(fate)
+        if mapper is not None:
             # as of its receipt: what is late today was not late then
             decision = decide(mapper, partial(_same, event), event.received_ms)
             if isinstance(decision, Send):
@@ -87,16 +94,32 @@ class Made:
                 # Customer.io trims names, and knows times in whole seconds
                 time_ms = decision.time_ms // 1000 * 1000
                 return Here(name.strip(), plain_name(decision.who.value), time_ms, event.key, entry)
-        why = f"{fate.outcome}: {fate.reason}" if fate.reason else fate.outcome
+            why = why if fate.outcome == "delivered" else _why_not(decision)
         person = plain_name(shard_key(event.payload, self._integration.source_identity))
         return Here(event.name, person, event.time_ms or event.received_ms, event.key, entry, why)
 
-    def _by(self, fate: Fate) -> Mapper:
-        """The mapping that decided an event."""
-        if fate.revision not in self._mappers:
-            decided = self._at_revision(fate.revision, self._integration.name) or self._integration
-            self._mappers[fate.revision] = self._mapper(decided)
-        return self._mappers[fate.revision]
+    def _by(self, fate: Fate) -> Mapper | None:
+        """The mapping that decides what an event is compared as; None: what became of it is all that counts."""
+        unsent = fate.outcome in {"filtered", "dead"} and fate.reason not in _FINAL
+        in_force = fate.reason == "shadow" or (unsent and not self._integration.send)
+        if fate.outcome != "delivered" and not in_force:
+            return None
+        revision = _IN_FORCE if in_force else fate.revision
+        if revision not in self._mappers:
+            decided = None if in_force else self._at_revision(revision, self._integration.name)
+            self._mappers[revision] = self._mapper(decided or self._integration)
+        return self._mappers[revision]
+
+
+def _why_not(decision: Decision) -> str:
+    """Why an event is not sent by a mapping."""
+    outcome = decision.outcome if isinstance(decision, Learn) else decision
+    match outcome:
+        case Filtered():
+            return f"filtered: {outcome.reason}"
+        case Dead():
+            return f"dead: {outcome.reason}"
+    return ""
 
 
 def _same(event: Event) -> Event:

@@ -60,6 +60,11 @@ def test_json_is_read_in_every_form(text):
     [
         ("a,b\n1,2\n", {}, "which column is the event's name? --map COLUMN=name; there are: a, b"),
         ("event,b\n1,2\n", {}, "which column is the person?"),
+        (
+            '{"name": "A", "a": {"b": 1}, "n": {}}',
+            {},
+            "--map COLUMN=person (or =email); there are: name, a.b, n",
+        ),
         ("event,user_id\n1,2\n", {"time": "wen"}, "no column 'wen'; there are: event, user_id"),
         ("event,user_id,time\nE,u,yesterday\n", {}, "event 1: time = 'yesterday' is no time"),
         ("event,user_id\nE,u,more\n", {}, "line 2 has more cells than the head"),
