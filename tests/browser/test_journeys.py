@@ -124,6 +124,32 @@ def test_support_finds_out_why_an_event_did_not_arrive(browser, stack, how):
     tab.context.close()
 
 
+def test_a_name_that_does_harm_is_warned_of_while_it_is_typed(browser, stack):
+    """At both rows that share it, at the one that is too long, at what was sent this week; and nothing is saved."""
+    tab, hands = people(browser, stack, "editor", "keyboard", "emil")
+    page = tab.page
+    page.goto("/integrations/production?tab=events")
+    started, ended = (page.locator(f'[id="said-events.{code}.name"]') for code in ("TRIAL_STARTED", "TRIAL_CONVERTED"))
+    new = page.locator("#said")
+    hands.write(page.get_by_label("Name of TRIAL_STARTED in Customer.io"), "Trial")
+    started.get_by_text("campaigns that start on that will stop").wait_for()
+    hands.write(page.get_by_label("Name of TRIAL_CONVERTED in Customer.io"), "Trial")
+    started.get_by_text("the name of TRIAL_CONVERTED too").wait_for()
+    assert ended.inner_text() == "the name of TRIAL_STARTED too: Customer.io cannot tell them apart"
+    assert new.inner_text() == "2 rows to look at: TRIAL_STARTED, TRIAL_CONVERTED"
+    hands.write(page.get_by_label("Name of TRIAL_CONVERTED in Customer.io"), "ACTIVATE")
+    ended.get_by_text("the name of ACTIVATE too").wait_for()
+    hands.write(page.get_by_label("Name of TRIAL_CONVERTED in Customer.io"), "X" * 101)
+    ended.get_by_text("longer than 100 bytes").wait_for()
+    hands.turn(page.get_by_label("Send TRIAL_CONVERTED", exact=True))
+    new.get_by_text("1 row to look at: TRIAL_STARTED").wait_for()
+    assert ended.inner_text() == ""
+    page.reload()
+    assert "This is your draft" not in page.inner_text("main")
+    assert tab.said == []
+    tab.context.close()
+
+
 def test_two_editors_lose_nothing(browser, stack):
     """Both change one name: the second to publish sees both and chooses; what the first did besides is kept."""
     anna, bert = (Tab(browser, stack.console).log_in(stack.link("operator", who)) for who in ("anna", "bert"))

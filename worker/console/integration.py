@@ -12,6 +12,7 @@ from worker.console.editing import TABS, Edited, Tab, edit
 from worker.console.form import IntegrationForm, form_of
 from worker.console.history import compare
 from worker.console.keyregion import with_region
+from worker.console.looking import look
 from worker.console.page import Page
 from worker.console.secretview import view_secret
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
@@ -34,7 +35,7 @@ _LOOKED_AT = 20
 
 
 class IntegrationPage(Page):
-    """`GET /integrations/{name}?tab=`; POST saves a tab into the draft of the login."""
+    """`GET /integrations/{name}?tab=`; POST saves a tab into the draft of the login, or looks at it."""
 
     does = Permission.DRAFT
 
@@ -53,6 +54,8 @@ class IntegrationPage(Page):
         if not visit.viewer.may(Permission.SECRETS):
             for secret in _SECRETS:
                 fields.pop(secret, None)
+        if visit.entered("go") == "look":
+            return self._look(visit, tab, fields)
         is_trusted = visit.viewer.may(Permission.SECRETS) and not self._desk.open(visit.viewer.login).of
         found = ""
 
@@ -76,6 +79,15 @@ class IntegrationPage(Page):
             "Saved in your draft; nothing is changed until you publish it." if edited.changed else "Nothing changed."
         )
         return Redirect(f"/integrations/{name}?tab={tab}", f"{saved} {said}".strip())
+
+    def _look(self, visit: Visit, tab: Tab, fields: dict[str, list[str]]) -> Reply:
+        """What is to be said of a tab's rows as they were typed; nothing is kept."""
+        name, config = visit.path["name"], self._parts.live.loaded.integrations
+        text, running = self._desk.open(visit.viewer.login).text, config.integrations.get(name)
+        try:
+            return look(text, name, tab, fields, self._desk.seal, self._seen(name, config), running)
+        except KeyError:
+            raise NoSuchPageError(f"There is no integration {name}.") from None
 
     def _show(self, visit: Visit, errors: dict[str, str], posted: dict[str, list[str]], status: int = 200) -> Reply:
         name, tab = visit.path["name"], _tab(visit)

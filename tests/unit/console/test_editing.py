@@ -12,6 +12,7 @@ from config.secrets import Secrets
 from tests.support.posted import posted
 from worker.console.editing import TABS, edit
 from worker.console.form import form_of
+from worker.console.looking import look
 from worker.errors import OperatorError
 from worker.store.arrivals import Seen
 
@@ -209,6 +210,30 @@ def test_what_came_this_week_and_would_stop_is_said_at_once():
     assert set(rows) == {"RENEWAL_DISABLED", "TRIAL_STARTED"}
     assert rows["TRIAL_STARTED"][0].startswith("sent as TRIAL_STARTED until now, once in the last 7 days")
     assert all(not row.warnings for row in form_of(EXAMPLE, "production", seen, None, running).events)
+
+
+def test_rows_say_while_somebody_types_what_would_happen():
+    """Two codes of one name at both rows, an error at its own; what was there before is no news; nothing is kept."""
+    seen = {"A_NEW_CODE": Seen(3, 1)}
+    edits = {"RENEWAL_DISABLED.name": "Off", "DEACTIVATE.on": "on", "DEACTIVATE.name": "Off", "ACTIVATE.on": "on"}
+    edits |= {"ACTIVATE.name": "X" * 101}
+    fields = posted(form_of(EXAMPLE, "production"), "events", **{f"events.{k}": v for k, v in edits.items()})
+    screen = look(EXAMPLE, "production", "events", fields, seal, seen, None)
+    said = {field: (wrong, warnings) for field, _, wrong, warnings in screen.facts["rows"] if wrong or warnings}
+    assert screen.facts["new"] == ["ACTIVATE", "DEACTIVATE", "RENEWAL_DISABLED"]
+    assert said["events.ACTIVATE.name"][0] == "the name is longer than 100 bytes; shorten it"
+    assert said["events.DEACTIVATE.name"] == (
+        "",
+        ("the name of RENEWAL_DISABLED too: Customer.io cannot tell them apart",),
+    )
+    assert said["events.RENEWAL_DISABLED.name"][1] == (
+        "the name of DEACTIVATE too: Customer.io cannot tell them apart",
+    )
+    assert said["events.A_NEW_CODE.name"][1][0].startswith("not in the catalogue")
+    fields = posted(form_of(EXAMPLE, "production"), "properties", properties__plan__name="ä.b" * 60)
+    screen = look(EXAMPLE, "production", "properties", fields, seal, {}, None)
+    assert screen.facts["new"] == ["plan"]
+    assert look(EXAMPLE, "production", "people", {}, seal, {}, None).facts == {"rows": [], "new": []}
 
 
 TEXTS = st.text(max_size=8) | st.sampled_from(
