@@ -67,7 +67,7 @@ def tab(browser, stack):
 
 def look(tab):
     """Everything that is wrong with a page that is open, in each of its six forms."""
-    found = []
+    found = [line for line in tab.page.inner_text("body").splitlines() if "`" in line]
     for width in WIDTHS:
         for dark in (False, True):
             tab.show(dark=dark, width=width)

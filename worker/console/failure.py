@@ -26,6 +26,7 @@ from worker.console.ways import Asked, Ways, chosen
 from worker.dead.filters import Filter
 from worker.dead.groups import Group, where
 from worker.dead.letter import Letter, event_of
+from worker.dead.suggestions import is_about_name
 
 # With "Try on all": a page takes some seconds then.
 _TRIED_AT_MOST: Final = 10_000
@@ -72,7 +73,7 @@ class FailurePage(Page):
             "may_act": visit.viewer.may(Permission.ACT),
             "may_draft": visit.viewer.may(Permission.DRAFT),
             "owner_file": draft.owner_file,
-            "edit": f"/integrations/{one.integration}?{urlencode({'tab': _tab(one), 'find': code})}",
+            "edit": _edit(one, code),
             "code": code,
             "personal": personal(self._parts, visit, "failure", str(one.number)),
             **self._under_way(one, visit),
@@ -179,11 +180,20 @@ def _asking(one: Group, visit: Visit, choice: str) -> str:
     return _place(one, **{name: given for name, given in asked.items() if given})
 
 
-def _tab(one: Group) -> str:
-    """The tab of the integration where it would be fixed."""
-    if one.reason == "no_person":
-        return "people"
-    return "properties" if one.reason == "properties_rejected" else "events"
+def _edit(one: Group, code: str) -> tuple[str, str] | None:
+    """What to edit and where, in the integration's form; None: nothing of it would help."""
+    match one.reason:
+        case "no_person":
+            tab, label = "people", "Choose who an event is about"
+        case "properties_rejected":
+            tab, label = "properties", "Edit the properties"
+        case "rejected" | "too_large" if is_about_name(one.reason, one.field):
+            tab, label = "events", "Open Server events"
+        case "rejected" | "too_large":
+            tab, label = "advanced", "Choose the attributes"
+        case _:
+            return None
+    return label, f"/integrations/{one.integration}?{urlencode({'tab': tab, 'find': code})}"
 
 
 def _code(one: Group, letters: Iterable[Letter]) -> str:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from worker.process.plain import plain
 from worker.process.wording import count, per_s, several, span
@@ -36,6 +36,7 @@ class Templates:
             "day": day,
             "plain": plain,
             "code": code,
+            "prose": prose,
             "minute": minute,
             "per_second": per_s,
         }
@@ -95,6 +96,19 @@ def code(name: str) -> Markup:
     short = shown if len(shown) <= _NAME_CHARS else f"{shown[: _NAME_CHARS - 1]}…"
     broken = Markup("_<wbr>").join(short.split("_"))
     return broken if short is shown else Markup('<span title="{}">{}</span>').format(shown, broken)
+
+
+def prose(text: str) -> Markup:
+    """A sentence that commands print too: what it has in backticks is shown as code.
+
+    >>> prose("`relay dead` lists them")
+    Markup('<code>relay dead</code> lists them')
+    """
+    parts = plain(text).split("`")
+    if len(parts) % 2 == 0:  # one that has no other is a sign like any
+        return escape("`".join(parts))
+    shown = [Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts)]
+    return Markup("").join(shown)
 
 
 @cache

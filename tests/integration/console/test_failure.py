@@ -79,6 +79,8 @@ def test_each_way_that_applies_is_tried_on_its_letters(console, stack):
     }
     assert 'name="name" value="Loyalty Tier Changed"' in page
     assert "Tried on all 5; nothing was sent." in text_of(page)
+    assert "What Customer.io says" in page
+    assert f"/integrations/production?tab=events&amp;find={NEW}" in page
     assert len(stack.arrived()) == before
 
 
@@ -88,6 +90,8 @@ def test_a_way_that_cannot_help_is_not_shown(console, stack):
     found = ways(page)
     assert list(found) == ["unchanged", "field", "discard"]  # and none of them is chosen: nothing would pass
     assert 'name="path" value="event_name"' in page
+    assert "What Customer.io says" not in page  # it was never sent
+    assert "/integrations/production?tab=" not in page  # no setting gives an event a name
 
 
 def test_what_is_written_into_a_way_is_tried(console, stack):
