@@ -2,14 +2,23 @@
 
 from collections.abc import Sequence
 
-from worker.mapping.operation import REQUEST_LIMIT_BYTES, Operation
+from worker.mapping.operation import EVENT_END, REQUEST_LIMIT_BYTES, Operation
 
-_OPEN, _CLOSE = b'{"batch":[', b"]}"
+_OPEN, _CLOSE, _COMMA, _END = b'{"batch":[', b"]}", b",", EVENT_END + b","
 
 
 def request_body(operations: Sequence[Operation]) -> bytes:
     """The body of one Track v2 batch request: the items' bytes joined, not encoded again."""
-    return _OPEN + b",".join([operation.body for operation in operations]) + _CLOSE
+    pieces = [_OPEN]
+    for operation in operations:
+        if operation.attributes:
+            pieces += operation.head, operation.attributes, _END
+        else:
+            pieces += operation.head, _COMMA
+    if operations:
+        pieces[-1] = pieces[-1][:-1]
+    pieces.append(_CLOSE)
+    return b"".join(pieces)
 
 
 def fits(operations: Sequence[Operation]) -> bool:
@@ -20,7 +29,8 @@ def fits(operations: Sequence[Operation]) -> bool:
 def request_size_bytes(operations: Sequence[Operation]) -> int:
     """The length of `request_body`, without making it."""
     commas = max(0, len(operations) - 1)
-    return len(_OPEN) + len(_CLOSE) + commas + sum([len(operation.body) for operation in operations])
+    items = sum([len(one.head) + (len(one.attributes) + 1 if one.attributes else 0) for one in operations])
+    return len(_OPEN) + len(_CLOSE) + commas + items
 
 
 # Of what is read at once: threads share the memory of one process, and each has what it read in hand.

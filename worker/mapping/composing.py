@@ -82,7 +82,7 @@ class Composer:
             if decision.anonymous:
                 _join(decision, position, known, operations)
             if type(decision) is Send:
-                operations.append(Operation("event", decision.body, position))
+                operations.append(Operation("event", decision.head, position, decision.attributes))
                 if self._merges_people and known is not None:
                     operations += self._merges(decision, position, known)
         blobs = {}

@@ -3,7 +3,7 @@
 import msgspec
 
 from worker.mapping.identity import Who
-from worker.mapping.operation import Operation
+from worker.mapping.operation import EVENT_END, Operation
 from worker.mapping.outcome import Dead, Filtered
 from worker.people.facts import Facts
 
@@ -11,19 +11,26 @@ from worker.people.facts import Facts
 class Send(msgspec.Struct, frozen=True, gc=False):
     """The decision to send an event: its person, when it happened, its JSON as an item, what it says of them.
 
-    `facts` is None when nothing is kept of the person. `now_ms` is when it was decided. `anonymous` is the anonymous id
-    under which Customer.io has earlier events of the person who has logged in. `again`: the person's properties are
-    sent even if nothing about them is new, since they were refused before.
+    The item is `head`, `attributes` and an end: see `Operation`. `facts` is None when nothing is kept of the person.
+    `now_ms` is when it was decided. `anonymous` is the anonymous id under which Customer.io has earlier events of the
+    person who has logged in. `again`: the person's properties are sent even if nothing about them is new, since they
+    were refused before.
     """
 
     raw: bytes
     who: Who
     time_ms: int
-    body: bytes
+    head: bytes
+    attributes: bytes
     facts: Facts | None
     now_ms: int
     anonymous: str = ""
     again: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """The item in one piece."""
+        return self.head + self.attributes + EVENT_END
 
 
 class Learn(msgspec.Struct, frozen=True, gc=False):

@@ -16,10 +16,11 @@ from worker.mapping.attributes import EventAttributes
 from worker.mapping.composing import Composer
 from worker.mapping.decision import Composed, Decision, Learn, Send
 from worker.mapping.identity import Who, identify
-from worker.mapping.operation import EVENT_NAME_LIMIT_BYTES, ITEM_LIMIT_BYTES, Operation, event_body, ulid
+from worker.mapping.operation import EVENT_END, EVENT_NAME_LIMIT_BYTES, ITEM_LIMIT_BYTES, Operation, event_head, ulid
 from worker.mapping.outcome import Dead, Filtered
 from worker.mapping.stages import Trace
-from worker.people.facts import CLOCK_TOLERANCE_MS, order_ms, read_facts
+from worker.people.facts import CLOCK_TOLERANCE_MS, Facts, order_ms, read_facts
+from worker.people.snapshot import Snapshot
 from worker.purchasely.documented import Documented
 from worker.purchasely.event import Event
 from worker.purchasely.payload import read_object, write_object
@@ -48,6 +49,7 @@ class Mapper:
         self._fields = person_fields(field for chain in chains for field in (*chain.id_fields, *chain.email_fields))
         self._names: dict[str, bytes | None] = {}
         self._latest_ms, self._latest_entry = 0, ""
+        self._snapshot: Snapshot | None = None  # of the last event
 
     # One piece, since a call costs a hundredth of an event: each stage is a question and how it ends.
     def decide(  # noqa: C901, PLR0912
@@ -116,20 +118,22 @@ class Mapper:
         if late and late_policy == "skip":
             return self._learn(event, Filtered("late"), now_ms, trace)
         attributes = self._attributes.of(event, late=late)
-        body = event_body(who.json, name, event_id, time_ms // 1000, attributes)
-        if len(body) > ITEM_LIMIT_BYTES and attributes is event.raw:
-            body = event_body(who.json, name, event_id, time_ms // 1000, orjson.dumps(event.fields()))
+        head = event_head(who.json, name, event_id, time_ms // 1000)
+        size_bytes = len(head) + len(attributes) + len(EVENT_END)
+        if size_bytes > ITEM_LIMIT_BYTES and attributes is event.raw:
+            attributes = orjson.dumps(event.fields())
+            size_bytes = len(head) + len(attributes) + len(EVENT_END)
         if trace is not None:
-            trace.append(stages.attributes(event, f"{len(body)} bytes as an item"))
-        if len(name) > EVENT_NAME_LIMIT_BYTES or len(body) > ITEM_LIMIT_BYTES:
-            too_large = _too_large(event, name, body)
+            trace.append(stages.attributes(event, f"{size_bytes} bytes as an item"))
+        if len(name) > EVENT_NAME_LIMIT_BYTES or size_bytes > ITEM_LIMIT_BYTES:
+            too_large = _too_large(event, name, size_bytes)
             if too_large is not None:
                 return too_large
         facts = None
         if self._keeps_state and who.kind != "anonymous_id":
-            facts = read_facts(event, self._placeholders, self._order_ms(event))
+            facts = self._facts(event)
         anonymous = self._anonymous(event, who) if self._joins else ""
-        return Send(event.raw, who, time_ms, body, facts, now_ms, anonymous)
+        return Send(event.raw, who, time_ms, head, attributes, facts, now_ms, anonymous)
 
     def _learn(self, event: Event, outcome: Filtered, now_ms: int, trace: Trace | None) -> Learn | Filtered:
         """The filter decides what is sent as an event; what an event says of its person counts all the same."""
@@ -140,13 +144,18 @@ class Mapper:
             return outcome
         facts = None
         if self._keeps_state and who.kind != "anonymous_id":
-            facts = read_facts(event, self._placeholders, self._order_ms(event))
+            facts = self._facts(event)
         anonymous = self._anonymous(event, who) if self._joins else ""
         if facts is None and not anonymous:
             return outcome
         if trace is not None:
             trace.append(stages.state())
         return Learn(outcome, event.raw, who, facts, now_ms, anonymous)
+
+    def _facts(self, event: Event) -> Facts:
+        facts = read_facts(event, self._placeholders, self._order_ms(event), self._snapshot)
+        self._snapshot = facts.snapshot
+        return facts
 
     def _order_ms(self, event: Event) -> int:
         """`order_ms`, without taking the time of receipt out of the entry's id again and again.
@@ -213,14 +222,14 @@ def _nameless(event: Event) -> Dead:
     return Dead("no_event_name", "map", "event_name")
 
 
-def _too_large(event: Event, name: bytes, body: bytes) -> Dead | None:
+def _too_large(event: Event, name: bytes, size_bytes: int) -> Dead | None:
     """Which limit of the API the event would break, if it does."""
     size = len(orjson.loads(name).encode())
     if size > EVENT_NAME_LIMIT_BYTES:
         message = f"event_name is {size} bytes; the limit is {EVENT_NAME_LIMIT_BYTES}"
         return Dead("too_large", "map", "event_name", message=message)
-    if len(body) > ITEM_LIMIT_BYTES:
-        message = f"the event is {len(body)} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
+    if size_bytes > ITEM_LIMIT_BYTES:
+        message = f"the event is {size_bytes} bytes as an item; the limit is {ITEM_LIMIT_BYTES}"
         return Dead("too_large", "map", _largest_field(read_object(event.raw)), message=message)
     return None
 

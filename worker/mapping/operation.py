@@ -20,6 +20,8 @@ REQUEST_LIMIT_BYTES = 500_000
 
 IdentifierKind = Literal["id", "email", "anonymous_id"]
 
+EVENT_END = b"}"
+
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
 _encode = msgspec.json.Encoder().encode
@@ -31,12 +33,20 @@ _TIME_MAX = (1 << 48) - 1
 class Operation(msgspec.Struct, frozen=True, gc=False):
     """One item of a Track v2 batch.
 
-    `body` is its JSON; `cause` is the position, in the batch of events, of the event that answers for it.
+    `head` is its JSON; of an event, whose `attributes` are mostly the bytes received, what comes before them: half of
+    all that a worker has in memory would be their copies. `cause` is the position, in the batch of events, of the event
+    that answers for it.
     """
 
     kind: Literal["identify", "event", "merge"]
-    body: bytes
+    head: bytes
     cause: int
+    attributes: bytes = b""
+
+    @property
+    def body(self) -> bytes:
+        """Its JSON in one piece."""
+        return self.head + self.attributes + EVENT_END if self.attributes else self.head
 
 
 def ulid(time_ms: int, key: str) -> str:
@@ -72,14 +82,13 @@ def identifiers(kind: IdentifierKind, value: str) -> bytes:
     return _encode({kind: value})
 
 
-def event_body(who: bytes, name: bytes, event_id: str, time_s: int, attributes: bytes) -> bytes:
-    """An `event` item; `who`, `name` and `attributes` are JSON already."""
-    return b'{"type":"person","identifiers":%b,"action":"event","name":%b,"id":"%b","timestamp":%d,"attributes":%b}' % (
+def event_head(who: bytes, name: bytes, event_id: str, time_s: int) -> bytes:
+    """An `event` item up to its attributes; `who` and `name` are JSON already."""
+    return b'{"type":"person","identifiers":%b,"action":"event","name":%b,"id":"%b","timestamp":%d,"attributes":' % (
         who,
         name,
         event_id.encode(),
         time_s,
-        attributes,
     )
 
 

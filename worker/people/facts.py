@@ -54,16 +54,19 @@ def order_ms(event: Event, tolerance_ms: int) -> int:
     return received_ms if time_ms is None or time_ms > received_ms + tolerance_ms else time_ms
 
 
-def read_facts(event: Event, placeholders: Container[str] = (), time_ms: int | None = None) -> Facts:
+def read_facts(
+    event: Event, placeholders: Container[str] = (), time_ms: int | None = None, like: Snapshot | None = None
+) -> Facts:
     """The facts of an event; a value of the wrong type is as good as absent.
 
-    `placeholders` are ids that mean nobody. `time_ms` is its place in the order, where that is known.
+    `placeholders` are ids that mean nobody. `time_ms` is its place in the order, where that is known. `like` is the
+    snapshot of an earlier event: siblings, which tell the same, then share it, and less is in memory.
     """
     payload = event.payload
     if time_ms is None:
         time_ms = order_ms(event, CLOCK_TOLERANCE_MS)
     if isinstance(payload, Documented) and (named := payload.purchasely_subscription_id) and (about := trimmed(named)):
-        return _of_subscription(event, payload, about, time_ms, placeholders)
+        return _of_subscription(event, payload, about, time_ms, placeholders, like)
     get = payload.get
     about, once = _about(payload, event.name)
     source = get("source_event_name")
@@ -85,8 +88,13 @@ def read_facts(event: Event, placeholders: Container[str] = (), time_ms: int | N
     )
 
 
-def _of_subscription(event: Event, told: Documented, about: str, time_ms: int, placeholders: Container[str]) -> Facts:
+def _of_subscription(
+    event: Event, told: Documented, about: str, time_ms: int, placeholders: Container[str], like: Snapshot | None
+) -> Facts:
     """The same of the payload that most are: as documented, and about a subscription."""
+    snapshot = snapshot_of(told)
+    if like is not None and snapshot == like:
+        snapshot = like
     former, user_id, anonymous = told.from_purchasely_subscription_id, told.user_id, told.anonymous_user_id
     device_id, moved_to, moved_from = (
         told.device_id,
@@ -99,7 +107,7 @@ def _of_subscription(event: Event, told: Documented, about: str, time_ms: int, p
         time_ms,
         about[:MAX_KEY],
         False,
-        snapshot_of(told),
+        snapshot,
         code_of(told.source_event_name) if told.source_event_name else "",
         _text(former, placeholders) if former else "",
         _text(user_id, placeholders) if user_id else "",

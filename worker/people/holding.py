@@ -10,7 +10,6 @@ fact is a register that only a greater one overwrites:
 - the start: the least; the marks in `seen`: their union.
 """
 
-from copy import copy
 from typing import Final
 
 import msgspec
@@ -153,7 +152,7 @@ def _overwrite(holding: Holding, snapshot: Snapshot, stamp: Stamp) -> None:
     if snapshot == holding.snapshot:
         snapshot = holding.snapshot
     else:
-        snapshot = copy(snapshot)  # facts may be taken in again, by another run over the same events
+        snapshot = msgspec.structs.replace(snapshot)  # facts may be taken in again, by another run over the same events
         if holding.stamp != NEVER:
             _remember(holding, snapshot, older)
     holding.snapshot = snapshot

@@ -22,6 +22,18 @@ def test_a_request_is_the_items_in_their_order(bodies):
     assert len(made) == request_size_bytes(operations(bodies))
 
 
+@given(BODIES, st.data())
+def test_an_event_goes_in_two_pieces_and_comes_out_whole(bodies, data):
+    """What comes before the attributes and the attributes are joined in the request alone, which has them whole."""
+    made = operations(bodies)
+    for place, body in enumerate(bodies):
+        if data.draw(st.booleans()):
+            made[place] = Operation("event", b'{"attributes":', place, body)
+    request = request_body(made)
+    assert orjson.loads(request) == {"batch": [orjson.loads(operation.body) for operation in made]}
+    assert len(request) == request_size_bytes(made)
+
+
 @given(st.integers(REQUEST_LIMIT_BYTES - 20, REQUEST_LIMIT_BYTES + 20))
 def test_what_fits_is_within_the_limit_to_the_byte(size):
     """The wrapper and the commas count."""

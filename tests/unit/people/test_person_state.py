@@ -108,3 +108,19 @@ def test_endless_texts_are_cut():
     person = absorbed(payload("ACTIVATE", plan="p" * 50_000, user_id="u" * 50_000, event_id="e" * 50_000))
     assert len(encode(person)) < 6000
     assert len(properties(person, {})["plan"]) > 1000
+
+
+def test_siblings_share_one_snapshot_and_come_to_the_same():
+    """What three events of one fact tell is in memory once; an event that tells something else has its own."""
+    told = {"subscription_status": "AUTO_RENEWING", "plan": "monthly"}
+    first, second = payload("ACTIVATE", **told), payload("SUBSCRIPTION_RENEWED", **told)
+    other = payload("SUBSCRIPTION_RENEWED", **told | {"plan": "yearly"})
+    like = read_facts(event(first)).snapshot
+    assert read_facts(event(second), like=like).snapshot is like
+    assert read_facts(event(other), like=like).snapshot is not like
+    shared = decode(None)
+    for body in (first, second, other):
+        facts = read_facts(event(body), like=like)
+        absorb(shared, facts)
+        like = facts.snapshot
+    assert encode(shared) == encode(absorbed(first, second, other))

@@ -109,8 +109,9 @@ def both(raw, monkeypatch, decide=None):
 
 def parts_of(decision):
     """A decision in parts; of what is sent what it says, not in which order; 10 and 10.0 are not the same."""
-    parts = decision.__rich_repr__()
-    return [(name, repr(sorted_json(part)) if name == "body" else part) for name, part in parts if name != "raw"]
+    parts = [(name, part) for name, part in decision.__rich_repr__() if name not in {"raw", "head", "attributes"}]
+    body = getattr(decision, "body", None)
+    return [*parts, ("body", repr(sorted_json(body)))] if body else parts
 
 
 def sorted_json(body):
