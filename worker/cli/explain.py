@@ -61,7 +61,7 @@ def explain(
     try:
         read = read_event(entry_id, raw)
     except ValueError:
-        raise OperatorError(_no_event(event, raw)) from None
+        raise OperatorError(_no_event("standard input" if event == "-" else event, raw)) from None
     asked = [one for one in chosen if source in (None, one.source)]
     about = explain_event(read, config.identity(source or chosen[0].source), parts.settings.shards)
     told = [explain_now(parts, read, one, offline=offline) for one in asked]
@@ -138,6 +138,8 @@ def _line(raw: bytes, line: int | None) -> bytes:
 
 def _no_event(event: str, raw: bytes) -> str:
     """Why some bytes are no event, and what to do."""
+    if not raw.strip():
+        return f"{event} is empty; write one event, a JSON object"
     lines = sum(1 for one in raw.splitlines() if one.strip().startswith(b"{"))
     if lines > 1:
         return f"{event} holds {lines:,} events; --line 1 takes one"

@@ -7,7 +7,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from worker.cli.examples import give_examples
-from worker.process.plain import plain
+from worker.cli.filled import refuse_empty
+from worker.process.plain import plain, plain_lines
 
 
 class LazyGroup(click.Group):
@@ -38,7 +39,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.commands_help:
             return None
         _, _, above = ctx.command_path.partition(" ")  # without the program's own name
-        return give_examples(self._load(cmd_name), f"{above} {cmd_name}".strip())
+        return give_examples(refuse_empty(self._load(cmd_name)), f"{above} {cmd_name}".strip())
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The names that begin so, without importing anything; then the group's own options."""
@@ -62,7 +63,8 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            vars(error)["message"] = plain(error.message)
+            is_help = isinstance(error, click.exceptions.NoArgsIsHelpError)  # lines of our own
+            vars(error)["message"] = "\n".join(plain_lines(error.message)) if is_help else plain(error.message)
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

@@ -161,7 +161,18 @@ def signing(secret: bytes, clock: Callable[[], float] = time.time) -> Callable[[
 
 
 def route(url: str, source: str, *, signed: bool) -> str:
-    """The address of a source's webhook (signed) or of its route for upstream services."""
+    """The address of a source's webhook (signed) or of its route for upstream services.
+
+    Raises:
+        OperatorError: `url` is no address.
+    """
+    try:
+        found = urlsplit(url)
+        is_address = found.scheme in {"http", "https"} and bool(found.hostname) and found.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise OperatorError(f"{url} is no address; --url is like https://relay.example.com")
     return f"{url.rstrip('/')}{'/webhooks/purchasely' if signed else '/v1/events'}/{quote(source, safe='')}"
 
 

@@ -166,8 +166,7 @@ def simulate(host: str, port: int, *, as_json: bool, **flags: Any) -> None:
         listener = listen(host, port)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)  # its own text names the address once more
-        message = f"cannot listen on {host}:{port}: {why}; choose another with --port"
-        raise click.ClickException(message) from None
+        raise click.UsageError(f"cannot listen on {host}:{port}: {why}; choose another with --port") from None
     with listener:
         url = address_of(listener)
         say_lines(as_line(url, options) if as_json else as_block(url, options))

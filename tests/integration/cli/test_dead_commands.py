@@ -395,7 +395,7 @@ def test_a_job_is_paused_resumed_and_aborted(dead):
     assert run("jobs", "resume", started["id"], code=1) == f"{started['id']} is aborted\n"
     assert "left 7" in run("jobs", "show", started["id"], "--wait", code=1)
     assert dead.account().dead == 7
-    run("jobs", "pause", "replay-none", code=1)
+    run("jobs", "pause", "replay-none", code=2)
 
 
 def test_an_edit_says_what_it_leads_to(dead):

@@ -191,6 +191,8 @@ def test_explain_says_what_it_cannot_find(parts):
         assert done.exit_code != 0
     done = CliRunner().invoke(command, ["explain", "-"], input="{")
     assert done.exit_code != 0
+    done = CliRunner().invoke(command, ["explain", "-"], input="")
+    assert "standard input is empty" in str(done.exception)
 
 
 def test_explain_finds_an_event_where_it_must_not_see_files(parts, tmp_path):

@@ -191,8 +191,9 @@ def send(door, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
     clean |= {"RELAY_INTEGRATIONS": str(path), "T_SECRET": "signing", "T_TOKEN": "t0ken"}
 
-    def run(*arguments, text, **env):
-        command = [sys.executable, "-c", "from worker.cli import main; main()", "send", "--url", door.url, *arguments]
+    def run(*arguments, text, url=door.url, **env):
+        where = ["--url", url] if url else []
+        command = [sys.executable, "-c", "from worker.cli import main; main()", "send", *where, *arguments]
         return subprocess.run(command, env=clean | env, input=text, capture_output=True, text=True, check=False)
 
     return run
@@ -227,7 +228,7 @@ def test_a_service_needs_no_integrations_file(door, send):
 def test_without_an_address_it_is_the_door_that_up_opens(door, send):
     """On this machine, on the port that RELAY_PORT names."""
     port = door.url.rpartition(":")[2]
-    done = send("--url", "", "-", text="{}", RELAY_PORT=port)
+    done = send("-", text="{}", url=None, RELAY_PORT=port)
     assert (done.returncode, len(door.requests)) == (0, 1), done.stderr
 
 
@@ -251,6 +252,8 @@ def test_a_line_that_is_no_event_is_named(send):
     [
         (["--source", "nobody"], "no source is called nobody; there are: app"),
         (["--token-env", "NOT_SET"], "environment variable NOT_SET is not set, or empty"),
+        (["--url", "foo"], "foo is no address; --url is like https://relay.example.com"),
+        (["--url", "http://[::1"], "http://[::1 is no address; --url is like https://relay.example.com"),
     ],
 )
 def test_a_wrong_set_up_is_exit_2(send, arguments, message):

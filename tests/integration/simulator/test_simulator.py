@@ -745,13 +745,13 @@ def test_site_ids_that_read_alike_have_variables_of_their_own():
 
 
 def test_the_port_is_taken():
-    """A taken port is one clear line and exit code 1."""
+    """A taken port is one clear line and exit code 2, as of `relay up`."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(simulate, ["--port", str(port)])
-    assert result.exit_code == 1
-    assert result.output == (
-        f"Error: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --port\n"
+    assert result.exit_code == 2
+    assert result.output.endswith(
+        f"\nError: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --port\n"
     )
 
 

@@ -58,6 +58,41 @@ def test_an_unknown_command_is_a_usage_error_that_names_the_nearest(arguments, m
     assert message in ran.output
 
 
+@pytest.mark.parametrize("group", ["suppress", "config"])
+def test_a_group_without_a_command_shows_its_help(group):
+    """Line by line; it was one line with the newlines spelt out."""
+    ran = CliRunner().invoke(relay, [group], prog_name="relay")
+    assert ran.exit_code == 2
+    assert ran.output.rstrip("\n") == CliRunner().invoke(relay, [group, "--help"], prog_name="relay").output.rstrip(
+        "\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["resync", "--integration", "x", "--yes", "--person", ""],  # was everybody
+        ["replay", "--integration", "x", "--yes", "--person", " "],
+        ["replay", "--integration", "x", "--yes", "--since", ""],  # was all that is kept
+        ["dead", "discard", "--reason", "rejected", "-m", "test traffic", "--person", ""],  # was all that were rejected
+        ["dead", "discard", "1", "-m", ""],
+        ["suppress", "add", ""],  # was somebody
+        ["forget", "--yes", ""],
+    ],
+)
+def test_an_empty_value_does_not_mean_all(arguments):
+    """A variable that is not set, in quotes, chose everything; exit 2 before anything is looked at."""
+    ran = CliRunner().invoke(relay, arguments, prog_name="relay")
+    assert ran.exit_code == 2
+    assert "it is empty, an unset variable perhaps" in ran.output
+
+
+def test_a_note_may_be_empty():
+    """What is not asked for need not be said; here only the integration is lacking."""
+    ran = CliRunner().invoke(relay, ["hold", "-m", "", "--by", ""], prog_name="relay")
+    assert "Missing argument" in ran.output
+
+
 def leaves(command, context):
     """Every command below a group, and groups that do something themselves, each with its context."""
     if isinstance(command, click.Group):

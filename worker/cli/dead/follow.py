@@ -22,11 +22,11 @@ def find_job(jobs: "Jobs", job_id: str) -> "Job":
     """A job as it is now.
 
     Raises:
-        click.ClickException: there is none (exit 1).
+        click.UsageError: there is none.
     """
     job = jobs.get(job_id)
     if job is None:
-        raise click.ClickException(f"no job {job_id}; `relay jobs` lists them")
+        raise click.UsageError(f"no job {job_id}; `relay jobs` lists them")
     return job
 
 
