@@ -98,6 +98,7 @@ class Relay(Joined):
             shards=self.layout.shards,
             instance=instance(),
             broken=next(iter(self.on_disk.problems()), ""),
+            unpublished=str(self.settings.integrations) if self.on_disk.is_other_than(loaded.revision.digest) else "",
         )
 
     @cached_property

@@ -45,6 +45,11 @@ class Fleet(msgspec.Struct, frozen=True):
         return {one.host: one.broken for one in self.processes if one.alive and one.broken}
 
     @property
+    def unpublished(self) -> dict[str, str]:
+        """The integrations file, by each host where it has another text than what runs."""
+        return {one.host: one.unpublished for one in self.processes if one.alive and one.unpublished}
+
+    @property
     def absent(self) -> list[str]:
         """The roles that nobody fills."""
         filled = {one.role for one in self.processes if one.alive}
@@ -81,6 +86,11 @@ class Fleet(msgspec.Struct, frozen=True):
                 yield f"{one.role} {one.host}/{one.pid} misses {_secrets(one.missing)}"
         for host, problem in self.broken.items():
             yield f"{host}: {problem} ({STILL_RUNS.format(self.revision)})"
+        for host, file in self.unpublished.items():
+            yield (
+                f"{host}: {file} is not what runs (revision {self.revision}): restart a process there to publish it, "
+                "such as beat; where it ran before, change a comment in it first"
+            )
         if self.growing:
             yield f"the growth to {self.growing} shards was broken off: run `relay reshard {self.growing}` again"
         if len(self.owners) > 1:

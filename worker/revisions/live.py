@@ -217,8 +217,8 @@ class Live:
                 file=str(self._file),
                 was_revision=number,
                 running=head,
-                message="this file was in force before and is not published again; deploy the present one, or "
-                f"`relay config rollback {number}`",
+                message="this file was in force before and is not published again; deploy the present one, or to put "
+                f"this one in force change a comment in it, or `relay config rollback {number}`",
             )
 
     def _restore(self, revisions: Revisions, revision: Revision, head: int) -> None:

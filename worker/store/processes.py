@@ -24,7 +24,8 @@ class Process(msgspec.Struct, frozen=True):
 
     `owner` is who it takes its configuration from, `missing` how many secrets of it are missing there, `shards` how
     many shards it serves (0: it does not say), `instance` a name that no other process ever has. `broken` is the first
-    error of its integrations file as that is now (empty: none). `silent_ms` is how long ago it was last alive, by
+    error of its integrations file as that is now (empty: none), `unpublished` that file where it has another text than
+    the revision (empty: it has not). `silent_ms` is how long ago it was last alive, by
     Redis's clock.
     """
 
@@ -40,6 +41,7 @@ class Process(msgspec.Struct, frozen=True):
     silent_ms: int = 0
     instance: str = ""
     broken: str = ""
+    unpublished: str = ""
 
     @property
     def alive(self) -> bool:

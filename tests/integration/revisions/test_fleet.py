@@ -1,5 +1,8 @@
 """Who runs what: heartbeats, and what is said of them."""
 
+import os
+
+import msgspec
 import pytest
 
 from config.settings import Settings
@@ -54,6 +57,31 @@ def test_a_broken_file_is_said_once_a_host(parts):
     assert list(Ledger(parts).fleet().messages()) == [
         "h: f.toml, line 3: region is wrong (revision 1 still runs; a process that starts is refused)"
     ]
+
+
+def test_a_file_that_is_not_what_runs_is_said(tmp_path, redis_url):
+    """A text that ran before is not published by a start: who believes it is in force sees that it is not."""
+    file = tmp_path / "integrations.toml"
+    file.write_text(text("first"))
+    made = Relay(Settings(redis_url=redis_url, data_dir=tmp_path / "data", shards=2, integrations=file))
+
+    def begin():
+        made.live.begin("op")
+        for role in ("web", "worker", "beat"):
+            made.processes.beat(msgspec.structs.replace(made.process(), host="h", role=role, missing=0))
+        return list(Ledger(made).fleet().messages())
+
+    assert begin() == []
+    file.write_text(text("second"))
+    assert begin() == []
+    file.write_text(text("first"))
+    os.utime(file, (1, 1))
+    (said,) = begin()
+    assert said.startswith(f"h: {file} is not what runs (revision 2): restart a process there to publish it")
+    file.write_text(text("first") + "# once more\n")
+    assert begin() == []
+    assert made.live.loaded.number == 3
+    made.redis.close()
 
 
 def test_the_metrics_name_no_host(parts):
