@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 
 from config.catalogue import catalogue, family_of
 from config.effective import Integration
@@ -34,11 +33,6 @@ class EventRow:
     warnings: tuple[str, ...] = ()
     week: int | None = None
     last_ms: int | None = None
-
-    @property
-    def sent_as(self) -> str:
-        """The name under which it is sent, if it is."""
-        return self.name or self.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +86,6 @@ class IntegrationForm:
     exclude: tuple[str, ...]
     rename: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
-
-    @property
-    def categories(self) -> list[tuple[str, list[EventRow]]]:
-        """The event rows under their headings, in the order of the catalogue."""
-        return [(category, list(rows)) for category, rows in groupby(self.events, lambda row: row.category)]
 
     @property
     def differing(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.console.access.roles import Permission, Viewer
+from worker.console.access.roles import Viewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,6 @@ class Visit:
     def entered(self, name: str, default: str = "") -> str:
         """The last value of a form's field, without spaces around it."""
         return (self.form.get(name) or [default])[-1].strip()
-
-    @property
-    def may_see_people(self) -> bool:
-        """Whether personal data is shown to this viewer at all; for the others it is masked."""
-        return self.viewer.may(Permission.REVEAL)
 
 
 @dataclass(frozen=True, slots=True)

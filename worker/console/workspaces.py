@@ -74,16 +74,6 @@ def duplicate(text: str, name: str, fields: Fields, seal: Seal) -> Edited:
     return _at_name(edited, ("integrations", new), "name")
 
 
-def set_enabled(text: str, name: str, *, enabled: bool) -> Edited:
-    """Switch an integration on, or off: its events are filtered then, not kept back. To keep them back, hold it.
-
-    Raises:
-        KeyError: there is no such integration.
-    """
-    _check(text, name)
-    return rewritten(text, name, "", lambda rewrite: rewrite.change(("integrations", name), {"enabled": enabled}))
-
-
 def remove(text: str, name: str) -> Edited:
     """Remove an integration; what waits for it is given up when that is published.
 

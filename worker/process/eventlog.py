@@ -28,10 +28,6 @@ class EventLog:
     def __init__(self, module: str) -> None:
         self._logger = logging.getLogger(module)
 
-    def debug(self, name: str, /, **fields: object) -> None:
-        """What only a developer wants to see."""
-        self.at(logging.DEBUG, name, **fields)
-
     def info(self, name: str, /, **fields: object) -> None:
         """What happens in good order and somebody may want to see."""
         self.at(logging.INFO, name, **fields)

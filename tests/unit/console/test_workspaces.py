@@ -7,7 +7,7 @@ import pytest
 
 from config.integrations import parse
 from config.secrets import Secrets
-from worker.console.workspaces import add_integration, add_source, duplicate, remove, set_enabled
+from worker.console.workspaces import add_integration, add_source, duplicate, remove
 
 EXAMPLE = resources.files("config").joinpath("integrations.toml").read_text("utf-8")
 KEYS = {"site_id": ["site"], "api_key": ["key"]}
@@ -60,22 +60,17 @@ def test_a_duplicate_sends_no_test_purchase_to_the_workspace_it_was_copied_from(
     assert list(duplicate(EXAMPLE, "production", {"name": ["Sand box"]}, seal).errors) == ["name"]
 
 
-def test_switched_off_and_removed():
-    """One value; or the tables with their comments, and nothing else."""
-    off = set_enabled(EXAMPLE, "production", enabled=False)
-    (line,) = [line for line in off.text.splitlines() if line not in EXAMPLE.splitlines()]
-    assert line.split("#")[0].strip() == "enabled = false"
-    assert set_enabled(EXAMPLE, "production", enabled=True).changed is False
+def test_removed():
+    """The tables with their comments, and nothing else."""
     gone = remove(EXAMPLE, "production")
     assert tomllib.loads(gone.text)["integrations"].keys() == {"sandbox"}
     assert loaded(remove(gone.text, "sandbox")).integrations == {}
 
 
 def test_an_integration_that_is_not_there():
-    """Neither copied nor switched nor removed."""
+    """Neither copied nor removed."""
     for act in (
         lambda: duplicate(EXAMPLE, "nobody", {}, seal),
-        lambda: set_enabled(EXAMPLE, "nobody", enabled=True),
         lambda: remove(EXAMPLE, "nobody"),
     ):
         with pytest.raises(KeyError):

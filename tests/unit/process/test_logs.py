@@ -99,7 +99,7 @@ def test_an_exception_is_its_kind_and_its_place(made):
 def test_the_level_is_kept_and_libraries_are_quiet(made):
     """Celery's line a task, and uvicorn's about its life cycle, say nothing."""
     out = made("text", "INFO")
-    EventLog("worker.x").debug("unseen")
+    EventLog("worker.x").at(logging.DEBUG, "unseen")
     logging.getLogger("celery.app.trace").info("Task relay.deliver succeeded")
     logging.getLogger("uvicorn.error").info("Waiting for application startup.")
     logging.getLogger("py.warnings").warning("%s", "c.py:1: CPendingDeprecationWarning: In Celery 5.1 we …")
