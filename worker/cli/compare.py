@@ -12,8 +12,8 @@ from worker.cli.archive import ARCHIVE
 from worker.cli.archive import wanted as archive
 from worker.cli.choices import suggestion
 from worker.cli.columns import columns, fitted
-from worker.cli.completing import INTEGRATIONS
 from worker.cli.given import GivenFile
+from worker.cli.integrations import one_integration
 from worker.cli.printing import count, echo_json, say, say_lines, several, show_progress
 from worker.errors import OperatorError
 
@@ -37,14 +37,7 @@ _CAUSES = {
 
 @click.command()
 @click.argument("file", type=GivenFile())
-@click.option(
-    "--integration",
-    "name",
-    required=True,
-    metavar="NAME",
-    help="Compare with this integration.",
-    shell_complete=INTEGRATIONS,
-)
+@one_integration("Compare with this integration.")
 @click.option(
     "--map", "pairs", multiple=True, metavar="COLUMN=FIELD", help="Which column is name, person, email, time, event_id."
 )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.archive import ARCHIVE, wanted
-from worker.cli.completing import INTEGRATIONS
 from worker.cli.explain import value
+from worker.cli.integrations import several_integrations
 from worker.cli.printing import echo_json, say, say_hanging
 from worker.cli.progress import busy
 
@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("ident", metavar="ID")
-@click.option(
-    "--integration",
-    "integrations",
-    multiple=True,
-    metavar="NAME",
-    help="Only this integration.",
-    shell_complete=INTEGRATIONS,
-)
+@several_integrations()
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Events on a page.")
 @click.option("--next", "cursor", metavar="CURSOR", help="The page after this cursor.")
 @click.option("--file", "draft", type=click.Path(path_type=Path), help="Say also what this draft would make of each.")

@@ -11,8 +11,9 @@ from worker.cli.acting import BY, WHY, acting
 from worker.cli.archive import ARCHIVE
 from worker.cli.archive import wanted as archive
 from worker.cli.choices import suggestion
-from worker.cli.completing import EVENTS, INTEGRATIONS
+from worker.cli.completing import EVENTS
 from worker.cli.dead.options import DRY_RUN, JSON, YES
+from worker.cli.integrations import one_integration
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, say_hanging, several
 from worker.cli.progress import busy
@@ -26,14 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--integration",
-    "name",
-    required=True,
-    metavar="NAME",
-    help="Send into this integration.",
-    shell_complete=INTEGRATIONS,
-)
+@one_integration("Send into this integration.")
 @click.option("--since", metavar="TIME", help="Received since: 30m, 2h, 3d, or 2026-01-31T08:00 (UTC).")
 @click.option("--until", metavar="TIME", help="Received before.")
 @click.option("--event", "events", multiple=True, metavar="CODE", help="Only this event code.", shell_complete=EVENTS)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.acting import BY, WHY, acting
-from worker.cli.completing import INTEGRATIONS
 from worker.cli.dead.options import DRY_RUN, JSON, YES
+from worker.cli.integrations import one_integration
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, say_hanging, several
 from worker.cli.progress import busy
@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--integration",
-    "name",
-    required=True,
-    metavar="NAME",
-    help="Send to this integration.",
-    shell_complete=INTEGRATIONS,
-)
+@one_integration("Send to this integration.")
 @click.option("--person", default="", metavar="ID", help="Only this person.")
 @click.option(
     "--rate", type=click.FloatRange(0), default=500.0, show_default=True, help="People a second; 0: no limit."

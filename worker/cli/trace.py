@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.cli.archive import ARCHIVE, wanted
-from worker.cli.completing import INTEGRATIONS
+from worker.cli.integrations import several_integrations
 from worker.cli.printing import echo_json, say, say_hanging
 from worker.cli.progress import busy
 
@@ -16,14 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("ident", metavar="ID")
-@click.option(
-    "--integration",
-    "integrations",
-    multiple=True,
-    metavar="NAME",
-    help="Only this integration.",
-    shell_complete=INTEGRATIONS,
-)
+@several_integrations()
 @click.option("--person", default="", metavar="ID", help="The person's id: looks at one shard only.")
 @click.option(
     "--at", metavar="TIME", help="About when it was received (one hour around): 2h, or 2026-01-31T08:00 (UTC)."

@@ -9,10 +9,10 @@ import click
 
 from worker.cli.acting import BY, acting
 from worker.cli.columns import columns, fitted
-from worker.cli.completing import INTEGRATIONS
 from worker.cli.dead.choice import choose
 from worker.cli.dead.options import ALL, DRY_RUN, JSON, LETTERS, YES, confirm, filters
 from worker.cli.dead.rows import cause_words
+from worker.cli.integrations import several_integrations
 from worker.cli.parts import open_parts
 from worker.cli.printing import count, echo_json, say, several, span, terminal_width
 from worker.cli.progress import counted
@@ -86,14 +86,7 @@ def _show(causes: Counter[tuple[str, str]]) -> None:
 
 
 @click.command()
-@click.option(
-    "--integration",
-    "integrations",
-    multiple=True,
-    metavar="NAME",
-    help="Only this integration.",
-    shell_complete=INTEGRATIONS,
-)
+@several_integrations()
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many notes to show.")
 @JSON
 def dead_trail(integrations: tuple[str, ...], *, limit: int, as_json: bool) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from worker.cli.choices import chosen_word
-from worker.cli.completing import CAUSES, EVENTS, GROUPS, INTEGRATIONS, JOBS, REASONS
+from worker.cli.completing import CAUSES, EVENTS, GROUPS, JOBS, REASONS
+from worker.cli.integrations import several_integrations
 
 if TYPE_CHECKING:
     from worker.app import Relay
@@ -22,14 +23,7 @@ Option = Callable[[Any], Any]
 _CAUSE = re.compile("[0-9a-f]{12}")  # the id of a cause, whole
 
 _FILTERS: tuple[Option, ...] = (
-    click.option(
-        "--integration",
-        "integrations",
-        multiple=True,
-        metavar="NAME",
-        help="Letters of this integration only.",
-        shell_complete=INTEGRATIONS,
-    ),
+    several_integrations("Letters of this integration only."),
     click.option(
         "--reason",
         "reasons",
