@@ -6,10 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import falcon
-from redis.exceptions import RedisError
 
-from config.variables import unknown_variables
 from worker.app import Relay, package_version, relay
+from worker.app.begun import begun
 from worker.console.access.entry import Access
 from worker.console.access.guard import ClosedApp, Guard
 from worker.console.access.routes import add_routes
@@ -19,9 +18,7 @@ from worker.console.page import PageRoute
 from worker.console.rendering import Templates
 from worker.console.site import pages
 from worker.console.trouble import Trouble
-from worker.errors import OperatorError
 from worker.process.eventlog import EventLog
-from worker.process.logs import configure
 from worker.store.connect import open_once
 
 log = EventLog(__name__)
@@ -68,21 +65,7 @@ def build(parts: Relay) -> ClosedApp:
 
 def create() -> ClosedApp:
     """The ASGI application (`uvicorn --factory worker.console.app:create`)."""
-    configure("console")
     os.nice(_NICER)
-    try:
-        parts = relay()
-        parts.role = "console"
-        configure("console", parts.settings.log_level, parts.settings.log_format)
-        for warning in unknown_variables(os.environ):
-            log.warning("unknown_variable", message=warning)
-        app = build(parts)
-        parts.begin()
-    except OperatorError as error:
-        for line in error.lines:
-            log.critical("cannot_start", message=line)
-        raise SystemExit(2) from None
-    except (RedisError, OSError) as fault:
-        log.warning("redis_away", fault=type(fault).__name__)
-    parts.pulse.start()
+    app = begun("console", build)
+    relay().pulse.start()
     return app

@@ -1,17 +1,15 @@
 """The HTTP door: authenticate, append, answer."""
 
-import os
 import time
 from collections.abc import Callable
 
 import falcon.asgi
 from falcon.asgi import Request, Response
-from redis.exceptions import RedisError
 
 from config.integrations import Source
-from config.variables import unknown_variables
-from worker.app import Relay, relay
-from worker.errors import NotStoredError, OperatorError, SenderError
+from worker.app import Relay
+from worker.app.begun import begun
+from worker.errors import NotStoredError, SenderError
 from worker.ingest.admission import RETRIES_S, check_signature, check_token, unsigned
 from worker.ingest.arguments import Incoming
 from worker.ingest.asgi import Frame, Headers, Taker
@@ -23,7 +21,6 @@ from worker.ingest.meter import Meter
 from worker.ingest.metrics_port import MetricsPort
 from worker.ingest.waker import Waker, send
 from worker.process.eventlog import EventLog
-from worker.process.logs import configure
 from worker.process.memory import settle_in
 
 log = EventLog(__name__)
@@ -106,22 +103,7 @@ def _refused(source: Source, refusal: SenderError) -> SenderError | NotStoredErr
 
 def create() -> Frame:
     """The ASGI application (`uvicorn --factory worker.ingest.app:create`)."""
-    configure("web")
-    try:
-        parts = relay()
-        parts.role = "web"
-        configure("web", parts.settings.log_level, parts.settings.log_format)
-        for warning in unknown_variables(os.environ):
-            log.warning("unknown_variable", message=warning)
-        app = build(parts)
-        parts.begin()
-    except OperatorError as error:
-        for line in error.lines:
-            log.critical("cannot_start", message=line)
-        raise SystemExit(2) from None
-    except (RedisError, OSError) as fault:
-        # it answers 503 until Redis is there
-        log.warning("redis_away", fault=type(fault).__name__)
+    app = begun("web", build)
     log.info("web_starts", most_connections=CROWD.most())
     settle_in()
     return app

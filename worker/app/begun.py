@@ -1,0 +1,41 @@
+"""Beginning of a process that serves HTTP: its log, its parts and its application, or exit code 2."""
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+import redis
+
+from config.variables import unknown_variables
+from worker.app.process import Relay, relay
+from worker.errors import OperatorError
+from worker.process.eventlog import EventLog
+from worker.process.logs import configure
+from worker.store.processes import Role
+
+T = TypeVar("T")
+log = EventLog(__name__)
+
+
+def begun(role: Role, build: Callable[[Relay], T]) -> T:
+    """The application that `build` makes of this process's parts; while Redis is away, it says so to who asks it.
+
+    Raises:
+        SystemExit: 2, where settings or the integrations file have an error; the log says which.
+    """
+    configure(role)
+    try:
+        parts = relay()
+        parts.role = role
+        configure(role, parts.settings.log_level, parts.settings.log_format)
+        for warning in unknown_variables(os.environ):
+            log.warning("unknown_variable", message=warning)
+        made = build(parts)
+        parts.begin()
+    except OperatorError as error:
+        for line in error.lines:
+            log.critical("cannot_start", message=line)
+        raise SystemExit(2) from None
+    except (redis.RedisError, OSError) as fault:
+        log.warning("redis_away", fault=type(fault).__name__)
+    return made
