@@ -163,7 +163,7 @@ def main() -> None:
         sys.exit(2)
     except Exception as fault:
         # redis is imported only by commands that speak to it
-        if not type(fault).__module__.startswith("redis."):
+        if not any(kind.__module__.startswith("redis.") for kind in type(fault).__mro__):
             raise
         from worker.machine.faults import reason, remedy
 

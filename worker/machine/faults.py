@@ -7,6 +7,13 @@ import redis
 from redis import exceptions
 
 from worker.process.broker_link import word_of
+from worker.process.sentinels import (
+    NoPrimaryError,
+    PrimaryDownError,
+    SentinelsAwayError,
+    SentinelsRefuseError,
+    ServiceUnknownError,
+)
 
 # By the class of the refusal, or by the word that it begins with: what the server says of itself, and the remedy.
 _BY_CLASS: tuple[tuple[type[Exception], str, str], ...] = (
@@ -36,6 +43,34 @@ _BY_CLASS: tuple[tuple[type[Exception], str, str], ...] = (
         "wait until it has; its log says how far it is",
     ),
 )
+_BY_SENTINELS: dict[type[NoPrimaryError], tuple[str, str]] = {
+    SentinelsAwayError: (
+        "no Sentinel answers",
+        "start them, or correct their addresses in {variable}; rediss+sentinel:// is for Sentinels with TLS",
+    ),
+    SentinelsRefuseError: (
+        "no Sentinel says where the primary is",
+        "correct sentinel_username and sentinel_password in {variable}; docs/redis.md has the rules of their user",
+    ),
+    ServiceUnknownError: (
+        "the Sentinels know no service of this name",
+        "write the name behind `sentinel monitor` in {variable}, as in redis+sentinel://HOST:PORT,HOST:PORT/NAME",
+    ),
+    PrimaryDownError: (
+        "the Sentinels see the primary down",
+        "a fail-over ends by itself; it needs a replica, and more than half of the Sentinels",
+    ),
+}
+# By what OpenSSL says of it.
+_BY_CERTIFICATE = {
+    "has expired": ("it has ended", "renew it, or set the clock of this machine"),
+    "not yet valid": ("its time has not begun", "set the clock of this machine, or wait until it has"),
+    "ismatch": ("it is of another host", "write the host that is in the certificate in {variable}"),
+}
+_UNSIGNED = (
+    "no authority that is known here has signed it",
+    "name the authority that signed it in RELAY_REDIS_CA",
+)
 _BY_WORD = {
     "MISCONF": ("it cannot save to its disk", "make room on its disk, or see in its log what fails"),
     "NOREPLICAS": ("too few of its replicas are connected", "start them: it asks for min-replicas-to-write"),
@@ -45,42 +80,49 @@ _BY_WORD = {
 
 def reason(fault: Exception) -> str:
     """Why a server does not serve, without what the client library adds (it may hold the address with its password)."""
+    if isinstance(fault, NoPrimaryError) and type(fault) in _BY_SENTINELS:
+        said = _BY_SENTINELS[type(fault)][0]
+        return f"{said}: {reason(fault.__cause__)}" if isinstance(fault.__cause__, Exception) else said
     if isinstance(fault, exceptions.NoPermissionError):
         return f"this user may not: {_forbidden(str(fault))}"
     if isinstance(fault, redis.AuthenticationError):
         return "it refuses the user or password"
-    if is_certificate(fault):
-        return "its certificate cannot be verified"
+    if wrong := of_certificate(fault):
+        whose = "the Sentinels' certificate" if isinstance(fault, NoPrimaryError) else "its certificate"
+        return f"{whose} cannot be verified: {wrong[0]}"
     if isinstance(fault, redis.TimeoutError):
         return "no answer in time"
     if found := _state(fault):
         return found[0]
     if isinstance(fault, redis.ResponseError):
         return "it has no database of this number" if "DB index" in str(fault) else word_of(fault)[:30]
-    cause = fault.__cause__ or fault.__context__
+    cause = fault if isinstance(fault, OSError) else fault.__cause__ or fault.__context__
     return getattr(cause, "strerror", None) or type(fault).__name__
 
 
 def remedy(fault: BaseException, variable: str) -> str:
     """What to do about it."""
+    if isinstance(fault, NoPrimaryError) and type(fault) in _BY_SENTINELS:
+        return _BY_SENTINELS[type(fault)][1].format(variable=variable)
     if isinstance(fault, exceptions.NoPermissionError):
         return "docs/redis.md has the rules that its user needs"
     if isinstance(fault, redis.AuthenticationError):
-        return f"correct the user and password in {variable} (%23 is written for #, %40 for @)"
-    if is_certificate(fault):
-        return f"name the authority that signed it in RELAY_REDIS_CA; the host of {variable} must be in the certificate"
+        return f"correct the user and password in {variable} (%3F is written for ?, %25 for %)"
+    if wrong := of_certificate(fault):
+        return wrong[1].format(variable=variable)
     if found := _state(fault):
         return found[1].format(variable=variable)
     return f"start it, or correct {variable}"
 
 
-def is_certificate(fault: BaseException | None) -> bool:
-    """Whether the server's certificate is what is wrong."""
+def of_certificate(fault: BaseException | None) -> tuple[str, str] | None:
+    """What is wrong with a server's certificate, and the remedy; None: it is something else."""
     while fault is not None:
         if isinstance(fault, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(fault):
-            return True
+            said = str(fault)
+            return next((wrong for words, wrong in _BY_CERTIFICATE.items() if words in said), _UNSIGNED)
         fault = fault.__cause__ or fault.__context__
-    return False
+    return None
 
 
 def _state(fault: BaseException) -> tuple[str, str] | None:

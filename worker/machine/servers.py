@@ -10,7 +10,7 @@ from kombu.exceptions import KombuError
 
 from config.settings import Settings
 from worker.errors import OperatorError
-from worker.machine.faults import reason, remedy
+from worker.machine.faults import of_certificate, reason, remedy
 from worker.machine.replicas import appending, judge_replicas
 from worker.machine.serverfacts import Fact, judge_server
 from worker.store.address import Address
@@ -162,13 +162,18 @@ def _broker(settings: Settings, broker: Broker) -> Fact:
     try:
         open_broker(broker, _WAIT_S)
     except BrokerAwayError as fault:
-        text = f"{where} does not serve ({fault}): nothing is delivered"
+        wrong = of_certificate(fault)
+        said = f"its certificate cannot be verified: {wrong[0]}" if wrong else str(fault)
+        text = f"{where} does not serve ({said}): nothing is delivered"
+        if wrong:
+            return Fact("broker", "address", "wrong", text, wrong[1].format(variable=variable))
         return Fact("broker", "address", "wrong", text, f"start it, or correct {variable}; its user must be right too")
     except OperatorError as fault:
         return Fact("broker", "address", "wrong", str(fault))
     except (redis.RedisError, KombuError, OSError) as fault:
-        text = f"{where} does not serve ({reason(fault)}): nothing is delivered"
-        return Fact("broker", "address", "wrong", text, remedy(fault, variable))
+        inner = fault.__cause__ if isinstance(fault, KombuError) and isinstance(fault.__cause__, Exception) else fault
+        text = f"{where} does not serve ({reason(inner)}): nothing is delivered"
+        return Fact("broker", "address", "wrong", text, remedy(inner, variable))
     return Fact("broker", "address", "ok", f"{where}; all in it may be lost without harm")
 
 

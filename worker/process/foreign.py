@@ -11,6 +11,7 @@ from kombu.transport import redis as kombu_redis
 
 from worker.process.broker_link import Link, SecureLink, SecureSentinelLink, SentinelLink
 from worker.process.eventlog import EventLog
+from worker.process.sentinels import BriefSentinel
 
 log = EventLog(__name__)
 
@@ -53,6 +54,11 @@ class SentinelChannel(_Surviving, kombu_redis.SentinelChannel):
 
     connection_class = SentinelLink
     connection_class_ssl: Any = SecureSentinelLink
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
+        made: Any = super()._sentinel_managed_pool(asynchronous)  # type: ignore[no-untyped-call]
+        made.sentinel_manager = made.proxy.sentinel_manager = BriefSentinel.over(made.sentinel_manager)
+        return made
 
 
 class Transport(kombu_redis.Transport):

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker.errors import OperatorError
 
@@ -94,11 +96,15 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         return who | {"host": self.host, "port": self.port} | ({"ssl": True, **self.tls} if self.tls else {})
 
     def for_sentinel(self) -> dict[str, Any]:
-        """The arguments of a client of a Sentinel itself, which is asked again whenever the primary is gone."""
+        """The arguments of a client of a Sentinel itself, which is asked whenever the primary is gone.
+
+        Once: redis-py by itself would try each that is away four times, seconds apart, before it asks the next.
+        """
         username, password = self.sentinel_login
         who = {"username": username or None, "password": password or None}
         wait = {"socket_timeout": _SENTINEL_WAIT_S, "socket_connect_timeout": _SENTINEL_WAIT_S}
-        return who | wait | ({"ssl": True, **self.tls} if self.tls else {})
+        once = {"retry": Retry(NoBackoff(), 0)}
+        return who | wait | once | ({"ssl": True, **self.tls} if self.tls else {})
 
 
 def _joined(host: str, port: int) -> str:

@@ -105,6 +105,10 @@ def connect_broker(broker: Broker, wait_s: float) -> Any:
     """A connection as Celery makes it, not opened yet."""
     from kombu.connection import Connection  # noqa: PLC0415 - a twentieth of a second
 
+    from worker.process.foreign import guard  # noqa: PLC0415 - likewise
+
+    if broker.address is not None and broker.address.sentinels:
+        guard()  # which asks the Sentinels as the relay does
     options = dict(broker.options)
     if broker.address is not None:
         options |= {"socket_timeout": wait_s, "socket_connect_timeout": wait_s}

@@ -34,7 +34,7 @@ def _made(address: Address, **chosen: Any) -> redis.Redis:
         return Cluster(address.cluster, **address.for_client(), **chosen)
     if not address.sentinels:
         return redis.Redis(**address.for_client(), **chosen)
-    from worker.store.sentinels import BriefSentinel  # noqa: PLC0415 - for few
+    from worker.process.sentinels import BriefSentinel  # noqa: PLC0415 - for few
 
     make: Any = BriefSentinel  # redis-py has no types for it
     known = make(address.sentinels, sentinel_kwargs=address.for_sentinel())
@@ -59,10 +59,11 @@ def open_async(address: Address) -> redis.asyncio.Redis | AsyncCluster:
         return AsyncCluster(address.cluster, **address.for_client(), **chosen)
     if not address.sentinels:
         return redis.asyncio.Redis(**address.for_client(), **chosen)
-    from worker.store.sentinels import AsyncBriefSentinel  # noqa: PLC0415 - for few
+    from worker.process.sentinels import AsyncBriefSentinel  # noqa: PLC0415 - for few
 
     make: Any = AsyncBriefSentinel  # likewise
-    known = make(address.sentinels, sentinel_kwargs=address.for_sentinel())
+    asked = address.for_sentinel() | {"retry": AsyncRetry(NoBackoff(), 0)}
+    known = make(address.sentinels, sentinel_kwargs=asked)
     client: redis.asyncio.Redis = known.master_for(address.service, **address.for_client(), **chosen)
     return client
 

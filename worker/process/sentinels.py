@@ -1,0 +1,118 @@
+"""Sentinels: asked in turn where the primary is, once each, and where none names one, why that is so."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.sentinel import MasterNotFoundError, Sentinel
+
+
+class NoPrimaryError(MasterNotFoundError):
+    """No Sentinel names a primary; the fault of the one that says most about why is its cause."""
+
+
+class SentinelsAwayError(NoPrimaryError):
+    """None of them answers."""
+
+
+class SentinelsRefuseError(NoPrimaryError):
+    """One that answers refuses the user, the password, or the question."""
+
+
+class SentinelsUnverifiedError(NoPrimaryError):
+    """The certificate of one cannot be verified."""
+
+
+class ServiceUnknownError(NoPrimaryError):
+    """They answer, and none knows a service of this name."""
+
+
+class PrimaryDownError(NoPrimaryError):
+    """They answer, and see the primary down."""
+
+
+class BriefSentinel(Sentinel):
+    """The Sentinels of one service, for commands, workers and Celery; connections to them are closed again."""
+
+    @classmethod
+    def over(cls, other: Any) -> "BriefSentinel":
+        """The same Sentinels as another client's."""
+        make: Any = cls  # redis-py has no types for it
+        made: BriefSentinel = make([], sentinel_kwargs=other.sentinel_kwargs, **other.connection_kwargs)
+        made.sentinels = other.sentinels
+        return made
+
+    def discover_master(self, service_name: str) -> Any:
+        """Host and port of the primary.
+
+        Raises:
+            NoPrimaryError: no Sentinel names one.
+        """
+        answers: list[object] = []
+        for one in list(self.sentinels):
+            try:
+                answers.append(one.sentinel_masters())
+            except (RedisError, OSError) as fault:
+                answers.append(fault)
+            finally:
+                one.connection_pool.disconnect(inuse_connections=False)
+            if found := _named(answers[-1], service_name):
+                self.sentinels.remove(one)
+                self.sentinels.insert(0, one)
+                return found
+        raise _why(answers, service_name)
+
+
+class AsyncBriefSentinel(AsyncSentinel):
+    """The same, for the web door."""
+
+    async def discover_master(self, service_name: str) -> Any:
+        """Host and port of the primary.
+
+        Raises:
+            NoPrimaryError: no Sentinel names one.
+        """
+        answers: list[object] = []
+        for one in list(self.sentinels):
+            try:
+                answers.append(await one.sentinel_masters())
+            except (RedisError, OSError) as fault:
+                answers.append(fault)
+            finally:
+                await one.connection_pool.disconnect(inuse_connections=False)
+            if found := _named(answers[-1], service_name):
+                self.sentinels.remove(one)
+                self.sentinels.insert(0, one)
+                return found
+        raise _why(answers, service_name)
+
+
+def _named(answer: object, service: str) -> tuple[str, int] | None:
+    """The primary, where a Sentinel has answered and sees it up."""
+    state = answer.get(service) if isinstance(answer, dict) else None
+    if not state or not state["is_master"] or state["is_sdown"] or state["is_odown"]:
+        return None
+    return state["ip"], state["port"]
+
+
+def _why(answers: Iterable[object], service: str) -> NoPrimaryError:
+    """The error that says most: what only a person can fix before what may pass."""
+    faults = [one for one in answers if isinstance(one, Exception)]
+    seen: list[dict[str, object]] = [one for one in answers if isinstance(one, dict)]
+    refusals = [one for one in faults if isinstance(one, (AuthenticationError, ResponseError))]
+    unverified = [one for one in faults if "CERTIFICATE_VERIFY_FAILED" in str(one)]
+    if any(service in one for one in seen):
+        return PrimaryDownError(f"the Sentinels see no primary of {service!r} up")
+    if seen:
+        return ServiceUnknownError(f"the Sentinels know no service {service!r}")
+    if refusals:
+        return _caused(SentinelsRefuseError("the Sentinels refuse"), refusals[0])
+    if unverified:
+        return _caused(SentinelsUnverifiedError("the Sentinels' certificates cannot be verified"), unverified[0])
+    return _caused(SentinelsAwayError("no Sentinel answers"), *faults[-1:])
+
+
+def _caused(error: NoPrimaryError, *cause: Exception) -> NoPrimaryError:
+    error.__cause__ = next(iter(cause), None)
+    return error
