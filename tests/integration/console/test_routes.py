@@ -7,6 +7,7 @@ import pytest
 from config.roles import Role
 from tests.support.consoledoor import site
 from tests.support.deadstack import opened
+from worker.console import live
 from worker.console.access.roles import Viewer
 from worker.store.sessions import Sessions
 
@@ -108,10 +109,11 @@ def test_no_method_but_those_that_are_named_is_answered(console, role):
             answer.close()
 
 
-def test_the_stream_of_news_ends_with_the_session(console):
+def test_the_stream_of_news_ends_with_the_session(console, monkeypatch):
     """Somebody whose session an admin ends hears nothing more, though the stream was open."""
+    monkeypatch.setattr(live, "_SIGN_S", 0.5)
     anna = console.browser(Role.VIEWER)
-    with anna.get("/live", stream=True, headers={"Accept": "text/event-stream"}) as stream:
+    with anna.get("/live", stream=True, headers={"Accept": "text/event-stream"}, timeout=60) as stream:
         assert stream.status_code == 200
         sessions = Sessions(console.redis)
         for one in sessions.list():
