@@ -148,6 +148,35 @@ def test_no_page_that_can_be_reached_names_a_person(stack, role):
     assert len(seen) > 100
 
 
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.EDITOR])
+def test_no_answer_to_a_form_names_a_person(stack, role):
+    """Each button of each form that the role is shown: as the page filled it in, empty, and with nonsense."""
+    work(stack)
+    pressed = set()
+    with site(stack.parts) as console:
+        browser = console.browser(role)
+        pages = crawl(browser, [*starts(console), "/integrations/production/duplicate", "/published/1"], most=130)
+        for address, page in pages.items():
+            for method, action, fields, buttons in forms(address, page.text):
+                template = next((one for one in console.routes if of_route(one).fullmatch(action)), action)
+                about = method, template, tuple(sorted(fields))
+                if template == "/logout" or about in pressed:
+                    continue
+                pressed.add(about)
+                kept = {name: held for name, (held, kind) in fields.items() if kind == "hidden"}
+                shown = {name: held for name, (held, _) in fields.items()}
+                for button in buttons:
+                    for sent in (shown, kept, dict.fromkeys(fields, "nonsense") | kept):
+                        data = {"params" if method == "get" else "data": {**sent, **button}}
+                        answer = browser.request(method, action, **data)
+                        assert leaks(answer) == [], (action, button)
+                        if answer.status_code == 303:
+                            answer = browser.get(answer.headers["Location"])
+                            assert leaks(answer) == [], (action, button)
+                        assert answer.status_code in {200, 303, 403, 404, 409, 422}, (action, button)
+    assert len(pressed) >= (14 if role is Role.EDITOR else 3), pressed
+
+
 @pytest.mark.parametrize("fault", [ValueError, RedisError, OSError, RecursionError])
 def test_no_error_names_a_person(stack, monkeypatch, caplog, fault):
     """Whatever a page fails at, and whatever that says: neither the answer nor the log has it."""
