@@ -66,7 +66,7 @@ def test_a_marketer_gives_an_event_another_name_and_goes_back(browser, stack, ho
     assert names_of(stack, f"new-{number}") == {f"Now {code.lower()}"}
 
     hands.press(page.get_by_role("button", name="Go back to revision"))
-    assert f"{code} → “{code}”" in page.inner_text("main")
+    assert f"{code} “Now {code.lower()}” → “{code}”" in page.inner_text("main")
     publish(page, hands, "they did not")
     assert published(page) == number + 1
     live(page)

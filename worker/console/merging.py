@@ -139,5 +139,5 @@ def _at(data: Any, key: Key) -> Any:
 def _shown(value: Any, instead: str) -> str:
     """A value as the file writes it; of a table that it is there, of a secret only what can be said."""
     if value is _ABSENT:
-        return "absent"
+        return "no line"
     return instead or ("present" if isinstance(value, dict) else written(value))

@@ -10,6 +10,7 @@ from worker.console.history import find_revision
 from worker.console.page import Page
 from worker.console.visit import Reply, Screen, Visit
 from worker.ledger.figures import Ledger
+from worker.ledger.sampling import samples_of
 from worker.revisions.store import UnreadableError
 from worker.store.samples import Samples
 
@@ -26,8 +27,8 @@ class PublishedPage(Page):
         """Live on how many processes, and the first ten minutes of it."""
         one = find_revision(self._parts, visit.path["number"])
         now_ms = time.time_ns() // 1_000_000
-        names = list(self._parts.integrations.integrations)
-        series = Samples(self._parts.redis).series(names, "15m", now_ms)
+        names, accounts = list(self._parts.integrations.integrations), Ledger(self._parts).accounts()
+        series = Samples(self._parts.redis).series(names, "15m", now_ms, samples_of(accounts))
         since = {name: [p for p in found.points if p.at_ms >= one.at_ms - 60_000] for name, found in series.items()}
         before = 0
         with suppress(UnreadableError):
@@ -40,7 +41,7 @@ class PublishedPage(Page):
             "since": {
                 name: (sum(p.sent for p in found), sum(p.failed for p in found)) for name, found in since.items()
             },
-            "accounts": Ledger(self._parts).accounts(),
+            "accounts": accounts,
             "is_watching": now_ms - one.at_ms < _WATCH_MS,
             "lasts_ms": now_ms - one.at_ms,
             "may_publish": visit.viewer.may(Permission.PUBLISH),

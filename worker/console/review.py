@@ -62,8 +62,7 @@ class ReviewPage(Page):
         if found.is_behind:
             merged = self._merged(found, {})
             if merged.open or merged.errors:
-                facts = {"merged": merged, "draft": found, "failure": _failure(visit.asked("failure"))}
-                return Screen("review_merge.html", facts, 409)
+                return self._ask(merged, found, visit.asked("failure"))
             self._desk.start(visit.viewer.login, merged.text, found.head)
             found = self._desk.open(visit.viewer.login)
         try:
@@ -124,6 +123,12 @@ class ReviewPage(Page):
     def _merged(self, found: OpenDraft, choices: dict[str, Choice]) -> Merged:
         return merge(self._desk.revision_text(found.base), found.text, self._desk.revision_text(found.head), choices)
 
+    def _ask(self, merged: Merged, found: OpenDraft, failure: str) -> Screen:
+        """What only a person can decide, with who published meanwhile and why."""
+        theirs = self._parts.revisions.get(found.head)
+        facts = {"merged": merged, "draft": found, "theirs": theirs, "failure": _failure(failure)}
+        return Screen("review_merge.html", facts, 409)
+
     def _merge(self, visit: Visit) -> Reply:
         found = self._desk.open(visit.viewer.login)
         choices: dict[str, Choice] = {
@@ -133,8 +138,7 @@ class ReviewPage(Page):
         }
         merged = self._merged(found, choices)
         if merged.open or merged.errors:
-            facts = {"merged": merged, "draft": found, "failure": _failure(visit.entered("failure"))}
-            return Screen("review_merge.html", facts, 409)
+            return self._ask(merged, found, visit.entered("failure"))
         self._desk.start(visit.viewer.login, merged.text, found.head)
         return Redirect(_again(visit))
 
@@ -223,10 +227,10 @@ def effect_rows(change: Change) -> Iterator[dict[str, Any]]:
 
 
 def _what(effect: Effect, to: str, detail: Detail, words: str) -> str:
-    """What becomes of it: the new name where it is one."""
+    """What becomes of it: the new name where it is one, and the old one where that was not the code."""
     if effect == "renamed":
-        name = to.rpartition(" -> ")[2]
-        return f"→ “{name}”"
+        old, _, new = to.rpartition(" -> ")
+        return f"→ “{new}”" if old == detail.event_name else f"“{old}” → “{new}”"
     return words if to in ("", detail.event_name) else f"{words}: {to}"
 
 

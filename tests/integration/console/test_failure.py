@@ -10,6 +10,9 @@ from tests.support.consoledoor import site, text_of
 from tests.support.deadstack import event, opened
 from worker.acts.publishing import publish
 from worker.acts.record import Doer
+from worker.ledger.figures import Ledger
+from worker.ledger.sampling import take_sample
+from worker.store.samples import Samples
 
 NEW = "LOYALTY_TIER_CHANGED"
 LATER_MS = 1_795_000_000_000
@@ -130,7 +133,8 @@ def owned(stack, monkeypatch):
 
 
 def test_after_publishing_three_are_tried_and_then_the_others_replayed(console, owned):
-    """Each step leads to the next one: the failure, the job of three, and from there the other two."""
+    """Each step leads to the next one: the failure, the job of three, the other two; the revision counts all five."""
+    take_sample(Samples(owned.parts.redis), Ledger(owned.parts).accounts)
     browser, number = console.browser(Role.OPERATOR), group(owned)
     here = f"/failures/{number}"
     browser.post(here, data={**form(browser.get(here).text), "act": "review"})
@@ -158,6 +162,7 @@ def test_after_publishing_three_are_tried_and_then_the_others_replayed(console, 
     assert len(owned.arrived()) == 5
     assert f"Nothing of failure {number} is left" in text_of(browser.get(answer.headers["Location"]).text)
     assert "Nothing of it is failed any more" in text_of(browser.get(here).text)
+    assert "production 5 0 0" in text_of(browser.get("/published/2").text)  # before the next minute's sample
 
 
 def test_an_event_that_is_sent_no_longer_leaves_the_failures(console, owned):

@@ -121,6 +121,7 @@ def test_two_people_lose_nothing(console, parts):
     key = "integrations.production.events.ACTIVATE"
     assert key in asked.text
     assert "By Bob" in asked.text
+    assert "revision 2, by bob (“why”), is in force" in asked.text
     answer = anna.post("/review", data={"act": "merge", f"choice.{key}": "mine", **csrf(anna)})
     assert answer.headers["Location"] == "/review"
     assert publish(anna).headers["Location"] == "/published/3"

@@ -64,7 +64,7 @@ def test_the_same_key_is_a_conflict():
     mine = changed(((*PRODUCTION, "events"), {"ACTIVATE": "Mine"}), (PRODUCTION, {"late": "mark"}))
     theirs = changed(((*PRODUCTION, "events"), {"ACTIVATE": None}))
     merged = merge(EXAMPLE, mine, theirs)
-    assert merged.open == merged.conflicts == (Conflict(key, "false", '"Mine"', "absent"),)
+    assert merged.open == merged.conflicts == (Conflict(key, "false", '"Mine"', "no line"),)
     assert "ACTIVATE" not in tomllib.loads(merged.text)["integrations"]["production"]["events"]
     decided = merge(EXAMPLE, mine, theirs, {key: "mine"})
     assert decided.open == ()
@@ -96,7 +96,7 @@ def test_whole_integrations():
     for first, second, mine_kept in ((gone, touched, False), (touched, gone, True)):
         place = "integrations.sandbox"
         (conflict,) = merge(EXAMPLE, first, second).conflicts
-        assert (conflict.key, {conflict.mine, conflict.theirs}) == (place, {"present", "absent"})
+        assert (conflict.key, {conflict.mine, conflict.theirs}) == (place, {"present", "no line"})
         decided = tomllib.loads(merge(EXAMPLE, first, second, {place: "mine"}).text)
         assert ("sandbox" in decided["integrations"]) == mine_kept
 
