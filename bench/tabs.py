@@ -4,7 +4,8 @@ python -m bench.tabs [ROUNDS] [TABS]      5 rounds of 15 s each way at 200 webho
 
 Every tab listens to the console's stream and fetches its region again when that is stale, as its script does; besides,
 somebody opens another page each second. A delivery that took over a second is printed with its shard, and with what the
-relay's processes said and how often the server rewrote its file: one shard alone is a lease, all of them a hold.
+relay's processes said and how often the server rewrote its file: one shard alone is a lease, all of them a hold. The
+last column is how much of the machine was idle: where that is nothing, others took it, and the round says nothing.
 """
 
 import asyncio
@@ -14,9 +15,10 @@ import subprocess
 import sys
 import threading
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
+import psutil
 
 from bench.delivery import join
 from bench.history import fill
@@ -171,17 +173,23 @@ async def rounds(number: int, tabs: int) -> None:
             is_open = bool(count % 2)
             sitting = sit_down(setting, url, tabs) if is_open else None
             await asyncio.sleep(3)
-            spent = cpu_s(process)
+            spent, before = cpu_s(process), psutil.cpu_times()
             times = await door.run(RATE, SECONDS)
-            spent = cpu_s(process) - spent
+            spent, idle = cpu_s(process) - spent, idle_since(before)
             if sitting:
                 kill_tree(sitting)
-            row = [*percentiles(times.answered), *percentiles(times.delivered), spent / (SECONDS + 1) * 100]
+            row = [*percentiles(times.answered), *percentiles(times.delivered), spent / (SECONDS + 1) * 100, idle]
             found[is_open].append(row)
             print(f"{tabs if is_open else 0:3} tabs", "  ".join(f"{one:7.1f}" for one in row), flush=True)
             if times.slow:
                 explain(setting, times.slow)
     show(found, tabs)
+
+
+def idle_since(before: Any) -> float:
+    """How much of the machine's time was nobody's, in percent."""
+    spent = [now - then for now, then in zip(psutil.cpu_times(), before, strict=True)]
+    return 100 * spent[before._fields.index("idle")] / (sum(spent) or 1)
 
 
 def explain(setting: Setting, slow: list[str]) -> None:
@@ -201,7 +209,7 @@ def sit_down(setting: Setting, url: str, tabs: int) -> subprocess.Popen[bytes]:
 
 def show(found: dict[bool, list[list[float]]], tabs: int) -> None:
     """Print the medians of the rounds."""
-    print("medians: answered p50, p99 (ms); delivered p50, p99 (ms); console's CPU (% of a core)")
+    print("medians: answered p50, p99 (ms); delivered p50, p99 (ms); console's CPU (% of a core); idle (%)")
     for is_open, rows in found.items():
         middle = [statistics.median(column) for column in zip(*rows, strict=True)]
         print(f"{tabs if is_open else 0:3} tabs", "  ".join(f"{one:7.1f}" for one in middle))
