@@ -91,6 +91,25 @@ def test_a_page_is_for_everybody(tab, name):
     assert (found, said) == ([], [])
 
 
+def test_an_open_menu_lies_above_its_card(tab):
+    """The number of failed events of the card, a link too, was seen and clicked through it."""
+    tab.show(dark=False, width=1280)
+    tab.page.goto("/integrations")
+    tab.click(tab.page.locator(".menu summary").first)
+    covered = """menu => [...menu.querySelectorAll("a, button")].filter(item => {
+        const box = item.getBoundingClientRect();
+        return !item.contains(document.elementFromPoint(box.x + box.width / 3, box.y + box.height / 2));
+    }).map(item => item.textContent)"""
+    menu = tab.page.locator(".menu > div").first
+    assert menu.evaluate(covered) == []
+    failed = tab.page.locator("a.above, .above a").first
+    box = failed.bounding_box()
+    hit = menu.evaluate(
+        "(menu, [x, y]) => menu.contains(document.elementFromPoint(x, y))", [box["x"] + 4, box["y"] + 4]
+    )
+    assert hit, "the link lies under the menu"
+
+
 def test_a_person_explained_with_a_draft_is_for_everybody_too(tab):
     """Under each event what the draft would make of it, and a button at what was not sent."""
     tab.said.clear()
