@@ -80,6 +80,7 @@ _BY_WORD = {
 
 def reason(fault: Exception) -> str:
     """Why a server does not serve, without what the client library adds (it may hold the address with its password)."""
+    fault = _refusal(fault) or fault
     if isinstance(fault, NoPrimaryError) and type(fault) in _BY_SENTINELS:
         said = _BY_SENTINELS[type(fault)][0]
         return f"{said}: {reason(fault.__cause__)}" if isinstance(fault.__cause__, Exception) else said
@@ -102,6 +103,7 @@ def reason(fault: Exception) -> str:
 
 def remedy(fault: BaseException, variable: str) -> str:
     """What to do about it."""
+    fault = _refusal(fault) or fault
     if isinstance(fault, NoPrimaryError) and type(fault) in _BY_SENTINELS:
         return _BY_SENTINELS[type(fault)][1].format(variable=variable)
     if isinstance(fault, exceptions.NoPermissionError):
@@ -123,6 +125,12 @@ def of_certificate(fault: BaseException | None) -> tuple[str, str] | None:
             return next((wrong for words, wrong in _BY_CERTIFICATE.items() if words in said), _UNSIGNED)
         fault = fault.__cause__ or fault.__context__
     return None
+
+
+def _refusal(fault: BaseException) -> redis.ResponseError | None:
+    """What a server has refused, where Celery's connection takes that for a lost one."""
+    cause = fault.__cause__
+    return cause if isinstance(cause, redis.ResponseError) and not isinstance(fault, NoPrimaryError) else None
 
 
 def _state(fault: BaseException) -> tuple[str, str] | None:

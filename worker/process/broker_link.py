@@ -49,7 +49,7 @@ class _Writable:
                 raise
             itself: Any = self
             itself.disconnect()
-            raise redis.ConnectionError("the server takes no writes just now") from None
+            raise redis.ConnectionError("the server takes no writes just now") from refusal
 
 
 class Link(_Writable, redis.Connection):
