@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.support.sharing import FIRST, SHARED
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
@@ -22,8 +24,9 @@ STEPS = {
     "imports": ["lint-imports"],
     "tests": ["pytest", "--quiet"],
 }
-# Side by side where there are two cores: tests mostly wait for the processes that they start. Each half has its server.
-HALVES = (["tests/acceptance"], ["--ignore=tests/acceptance"])
+# Side by side where there are two cores, each with its server: tests mostly wait for the processes that they start.
+# Both take files until none is left; they begin with different ones.
+SIDES = ("tests/acceptance", "tests/integration")
 
 
 def main(arguments: list[str]) -> int:
@@ -38,8 +41,10 @@ def main(arguments: list[str]) -> int:
         extra = arguments if name == "tests" else []
         started = time.monotonic()
         print(f"== {name}: {' '.join([command, *rest, *extra])}", flush=True)
-        halved = name == "tests" and not extra and (os.cpu_count() or 1) > 1 and "RELAY_REDIS_URL" not in os.environ
-        code = run([[str(BIN / command), *rest, *half] for half in (HALVES if halved else [extra])], env)
+        shared = name == "tests" and not extra and (os.cpu_count() or 1) > 1 and "RELAY_REDIS_URL" not in os.environ
+        with tempfile.TemporaryDirectory() as folder:
+            sides = [{SHARED: folder, FIRST: first} for first in SIDES] if shared else [{}]
+            code = run([str(BIN / command), *rest, *extra], [env | side for side in sides])
         ended = "ok" if code == 0 else f"failed ({code})"
         print(f"== {name}: {ended} in {time.monotonic() - started:.0f} s", flush=True)
         if code:
@@ -49,13 +54,13 @@ def main(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def run(commands: list[list[str]], env: dict[str, str]) -> int:
-    """Run commands at the same time; what the first prints is seen at once, the rest when they have ended."""
+def run(command: list[str], environments: list[dict[str, str]]) -> int:
+    """Run a command in each environment, all at once; what the first prints is seen at once, the rest at the end."""
     with contextlib.ExitStack() as stack:
-        outputs = [None, *(stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:])]
+        outputs = [None, *(stack.enter_context(tempfile.TemporaryFile()) for _ in environments[1:])]
         running = [
             subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT if output else None)
-            for command, output in zip(commands, outputs, strict=True)
+            for env, output in zip(environments, outputs, strict=True)
         ]
         codes = [one.wait() for one in running]
         for output in filter(None, outputs):
