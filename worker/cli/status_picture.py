@@ -12,7 +12,7 @@ from rich.text import Text
 
 from worker.cli.columns import columns, fitted
 from worker.cli.printing import count, several, span
-from worker.dead.advice import hold_advice, hold_note, hold_steps
+from worker.dead.advice import hold_advice, hold_note, hold_steps, is_refused
 from worker.process.plain import plain
 from worker.process.wording import per_s
 from worker.store.refusals import Refused
@@ -194,6 +194,8 @@ def _why(item: dict[str, Any], now_ms: int) -> str:
             return f"Customer.io wants the account to be paid{answer}{test}."
         case "unauthorized":
             return f"Customer.io rejects its key{answer}{test}."
+        case "unreachable" if is_refused(hold.kind, hold.status):
+            return f"Customer.io refuses every event that it can be sent now{answer}{test}."
         case "unreachable":
             return f"Customer.io does not answer, or with errors{answer}{test}."
         case "misdirected":
@@ -208,6 +210,6 @@ def _why(item: dict[str, Any], now_ms: int) -> str:
 def _fix(item: dict[str, Any], file: str) -> list[str]:
     """What ends a hold, where `file` owns the configuration: commands with the names; and what they do not say."""
     hold = item["hold"]
-    steps = hold_steps(hold.kind, item["integration"], item["key"] or "its api_key", file)
+    steps = hold_steps(hold.kind, item["integration"], item["key"] or "its api_key", file, hold.status)
     note = hold_note(hold.kind, item["key"])
-    return [f"Fix: {steps}" if steps else hold_advice(hold.kind, file), *filter(None, [note])]
+    return [f"Fix: {steps}" if steps else hold_advice(hold.kind, file, hold.status), *filter(None, [note])]

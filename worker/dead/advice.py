@@ -97,6 +97,15 @@ _STEPS: Final[dict[HoldKind, str]] = {
     "operator": "relay resume {name}",
 }
 
+# Of a hold because all that waits is refused as wrong in itself: nobody else's event is there to compare.
+_REFUSED: Final = frozenset({400, 413, 422})
+_REFUSED_ADVICE: Final = (
+    "Customer.io refuses every event that it can be sent now: read its message, correct what it names in [events] or "
+    "[event_attributes] and publish that ({publish}). If it was an outage, it resumes by itself; with somebody else's "
+    "event that is taken the refused ones become dead letters, and the others go on."
+)
+_REFUSED_STEPS: Final = "correct what its message names in [events] or [event_attributes] · {publish} · or wait"
+
 # Of a reason and what Customer.io refused: the table of the integrations file, and the payload's field.
 _REMEDIES: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("rejected", "name"): ("[events]", "event_name"),
@@ -144,18 +153,25 @@ def advice(reason: str, field: str, file: str) -> str:
     return text.format(field=field or "A field", publish=publishing(file))
 
 
-def hold_advice(kind: str, file: str) -> str:
+def is_refused(kind: str, status: int) -> bool:
+    """Whether a hold is because Customer.io answers, and refuses all that waits."""
+    return kind == "unreachable" and status in _REFUSED
+
+
+def hold_advice(kind: str, file: str, status: int = 0) -> str:
     """What to do about a hold, in a sentence; `file` owns the configuration, empty: none does."""
-    return _HOLDS_BY_NAME.get(kind, "see docs/runbook.md").format(publish=publishing(file))
+    text = _REFUSED_ADVICE if is_refused(kind, status) else _HOLDS_BY_NAME.get(kind, "see docs/runbook.md")
+    return text.format(publish=publishing(file))
 
 
-def hold_steps(kind: str, name: str, key: str, file: str) -> str:
+def hold_steps(kind: str, name: str, key: str, file: str, status: int = 0) -> str:
     """What ends a hold of an integration, as commands; empty for a kind of another release.
 
     >>> hold_steps("unauthorized", "crm-test", "TEST_API_KEY", "")
     'relay check · correct TEST_API_KEY · relay resume crm-test'
     """
-    return _STEPS_BY_NAME.get(kind, "").format(name=name, key=key, publish=publishing(file))
+    text = _REFUSED_STEPS if is_refused(kind, status) else _STEPS_BY_NAME.get(kind, "")
+    return text.format(name=name, key=key, publish=publishing(file))
 
 
 def hold_note(kind: str, key: str) -> str:

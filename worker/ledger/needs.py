@@ -92,7 +92,7 @@ def _hold(account: Account, now_ms: int, file: str) -> Need | None:
         f"held:{name}",
         "held",
         f"{name} is held for {span(lasted_ms)}: {why}; {waiting} wait{'s' if account.waiting == 1 else ''}",
-        hold_advice(hold.kind, file),
+        hold_advice(hold.kind, file, hold.status),
         name,
         hold.since_ms,
         urgent=not by_hand,

@@ -99,6 +99,11 @@ def test_without_a_configuration_the_processes_are_shown():
     ("hold", "why", "fix"),
     [
         (
+            Hold("unreachable", "relay", NOW_MS - 500, 1, 0, 400, "batch: invalid"),
+            'Customer.io refuses every event that it can be sent now (400 "batch: invalid"), next test due.',
+            "Fix: correct what its message names in [events] or [event_attributes] · relay config apply FILE · or wait",
+        ),
+        (
             Hold("unreachable", "relay", NOW_MS - 500, 1, 0, 0, "timeout"),
             "not answer, or with errors (timeout)",
             "wait",
