@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
+from config.effective import PERSON_FIELDS
 from worker.mapping.outcome import DeadReason
 from worker.store.holds import HoldKind
 
@@ -111,6 +112,8 @@ _REMEDIES: Final[dict[tuple[str, str], tuple[str, str]]] = {
     ("rejected", "name"): ("[events]", "event_name"),
     ("rejected", "attributes"): ("[event_attributes]", ""),
     ("properties_rejected", ""): ("[user_properties]", ""),
+    ("too_large", "event_name"): ("[events]", "event_name"),
+    **{("too_large", field): ("the source's [identity]", field) for field in PERSON_FIELDS},
     ("too_large", ""): ("[event_attributes] or [user_properties]", ""),
     ("no_person", ""): ("the source's [identity]", "user_id"),
     ("no_event_name", ""): ("", "event_name"),
@@ -126,7 +129,19 @@ _OTHER_REMEDIES: Final[dict[str, str]] = {
 
 _SERVER_FAULT: Final = 500  # the least HTTP status that says so
 
-_SUCH: Final = {"event_name": "NAME", "user_id": "ID"}
+_SUCH: Final = {"event_name": "NAME"} | dict.fromkeys(PERSON_FIELDS, "ID")
+
+# A field of them that is too large cannot be left out: without a name or a person the event fails again.
+_NEEDED: Final = {
+    "event_name": (
+        "The event's name is longer than Customer.io takes. Give it a shorter one in [events], publish that "
+        "({publish}), then replay with --fixed. Else write one in (dead edit --set event_name=NAME), or discard."
+    )
+} | dict.fromkeys(
+    PERSON_FIELDS,
+    "{field} is longer than an id may be in Customer.io. Tell the sender; write the person in (dead edit --set "
+    "{field}=ID) and replay, or discard.",
+)
 
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 _BY_NAME: Final[dict[str, str]] = {str(reason): text for reason, text in ADVICE.items()}
@@ -150,6 +165,8 @@ def advice(reason: str, field: str, file: str) -> str:
     `file` owns the configuration, empty: none does.
     """
     text = _BY_NAME.get(reason, "Read one (dead show).")
+    if reason == "too_large":
+        text = _NEEDED.get(field, text)
     return text.format(field=field or "A field", publish=publishing(file))
 
 
@@ -217,12 +234,14 @@ def remedy(reason: str, field: str, which: str) -> str:
     "fix it in [event_attributes], or relay dead edit 3 --set 'my $(reboot)=VALUE'"
     >>> remedy("too_large", "note", "4")
     'leave it out in [event_attributes] or [user_properties], or relay dead edit 4 --unset note'
+    >>> remedy("too_large", "event_name", "4")
+    'fix it in [events], or relay dead edit 4 --set event_name=NAME'
     """
     outer, _, inner = field.partition(".")
     if reason == "invalid_time":
         when = field or "event_created_at_ms"
         return f"relay dead edit {which} --ms {when} if it is seconds, else --set {when}=TIME"
-    if reason == "too_large" and field:
+    if reason == "too_large" and field and field not in _NEEDED:
         table = "[event_attributes] or [user_properties]"
         return f"leave it out in {table}, or relay dead edit {which} --unset {shlex.quote(field)}"
     if reason == "rejected" and not field:

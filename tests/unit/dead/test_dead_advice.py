@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from worker.dead.advice import ADVICE, HOLDS, advice, hold_advice, hold_steps
+from worker.dead.advice import ADVICE, HOLDS, advice, hold_advice, hold_steps, remedy
 from worker.mapping.outcome import DeadReason
 from worker.store.holds import HoldKind
 
@@ -24,6 +24,13 @@ def test_advice_names_the_field_at_fault():
     assert advice("too_large", "plan", "").startswith("plan breaks a limit")
     assert advice("too_large", "", "").startswith("A field breaks a limit")
     assert advice("of the future", "", "") == "Read one (dead show)."
+
+
+@pytest.mark.parametrize("field", ["event_name", "user_id", "customerio_user_id"])
+def test_what_an_event_needs_is_not_to_be_left_out(field):
+    """A name or an id that is too long is replaced: without it the event would fail again for want of it."""
+    assert "leave" not in advice("too_large", field, "") + remedy("too_large", field, "4")
+    assert f"relay dead edit 4 --set {field}=" in remedy("too_large", field, "4")
 
 
 @pytest.mark.parametrize("file", ["", "/etc/relay/integrations.toml"])
