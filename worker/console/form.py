@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from config.catalogue import catalogue, family_of
 from config.effective import Integration
@@ -86,6 +87,11 @@ class IntegrationForm:
     exclude: tuple[str, ...]
     rename: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
+
+    @property
+    def categories(self) -> list[tuple[str, list[EventRow]]]:
+        """The event rows under their headings, in the order of the catalogue; the page's template asks for it."""
+        return [(category, list(rows)) for category, rows in groupby(self.events, lambda row: row.category)]
 
     @property
     def differing(self) -> int:

@@ -212,6 +212,14 @@ def test_what_came_this_week_and_would_stop_is_said_at_once():
     assert all(not row.warnings for row in form_of(EXAMPLE, "production", seen, None, running).events)
 
 
+def test_events_are_under_the_headings_of_the_catalogue():
+    """As the page shows them, codes that are in no list last."""
+    categories = form_of(EXAMPLE, "production", {"A_NEW_CODE": Seen(3, 1)}).categories
+    headings = [heading for heading, _ in categories]
+    assert (headings[0], headings[-1], len(set(headings))) == ("entitlement", "other codes", len(headings))
+    assert [row.code for row in categories[-1][1]] == ["A_NEW_CODE"]
+
+
 def test_rows_say_while_somebody_types_what_would_happen():
     """Two codes of one name at both rows, an error at its own; what was there before is no news; nothing is kept."""
     seen = {"A_NEW_CODE": Seen(3, 1)}
