@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-# What may be said with no words: a note, and who acts (else the OS user).
-_MAY_BE_EMPTY = {"message", "by"}
+# What may be empty: a note, and who acts (else the OS user). A letter's field and event name may be none, and
+# `--field ''`, as `relay jobs` prints it, chooses just these.
+_MAY_BE_EMPTY = {"message", "by", "fields", "events"}
 
 
 def refuse_empty(command: click.Command) -> click.Command:

@@ -93,6 +93,12 @@ def test_a_note_may_be_empty():
     assert "Missing argument" in ran.output
 
 
+def test_a_letter_without_a_field_is_found_by_that():
+    """What the list of jobs prints can be pasted: no field is a value too."""
+    ran = CliRunner().invoke(relay, ["dead", "list", "--field", "", "--event", "", "--limit", "0"], prog_name="relay")
+    assert "'--limit'" in ran.output
+
+
 def leaves(command, context):
     """Every command below a group, and groups that do something themselves, each with its context."""
     if isinstance(command, click.Group):
