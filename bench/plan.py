@@ -15,7 +15,8 @@ from bench.delivery import fill, join
 from bench.setting import Setting, machine
 from config.settings import Settings
 from worker.app import Relay
-from worker.history.plan import cores, make_plan, plan_dict
+from worker.history.plan import cores, make_plan
+from worker.history.planned import plan_dict
 from worker.history.preview import make_preview
 
 PEOPLE = 40_000

@@ -13,7 +13,8 @@ from tests.support.pages import blocks
 from tests.support.promtool import needs_promtool, promtool
 from tests.unit.test_deploy import DEPLOY, ROOT
 from worker.dead.bound import NEAR
-from worker.ledger.needs import LATE_MS, PATIENCE_MS, Kind
+from worker.ledger.need import Kind
+from worker.ledger.needs import LATE_MS, PATIENCE_MS
 
 RULES = DEPLOY / "prometheus" / "alerts.yml"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "relay.json").read_text())

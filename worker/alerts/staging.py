@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from config.quiet import QuietHours
-from worker.ledger.needs import Need
+from worker.ledger.need import Need
 from worker.process.wording import span
 
 # Seen at each look for so long before anybody is disturbed, and gone for so long before it is over: a process that is

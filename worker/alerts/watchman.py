@@ -17,7 +17,7 @@ from worker.alerts.targets import LEAVING_S, Message, Outcome, Target, read_targ
 from worker.app import Relay
 from worker.errors import OperatorError
 from worker.ledger.figures import Ledger
-from worker.ledger.needs import Need
+from worker.ledger.need import Need
 from worker.process.eventlog import EventLog
 from worker.process.pulse import Pulse
 

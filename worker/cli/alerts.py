@@ -8,7 +8,7 @@ import click
 from worker.cli.printing import echo_json, say, say_hanging
 
 if TYPE_CHECKING:
-    from worker.ledger.needs import Need
+    from worker.ledger.need import Need
 
 
 @click.group(invoke_without_command=True)

@@ -78,7 +78,7 @@ def _config(parts: "Relay", revision: int | None, draft: Path | None) -> "Integr
         OperatorError: there is no such revision, or the draft has errors.
     """
     from worker.cli.given import read_given, spoken
-    from worker.revisions.live import check
+    from worker.revisions.owner import check
 
     if revision is not None and draft is not None:
         raise click.UsageError("give --revision or --file, not both")

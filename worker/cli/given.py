@@ -37,7 +37,7 @@ def read_given(path: Path) -> str:
     Raises:
         OperatorError: it cannot be read.
     """
-    from worker.revisions.live import read_file
+    from worker.revisions.owner import read_file
 
     if is_standard_input(path):
         try:

@@ -86,7 +86,7 @@ def _draft(parts: "Relay", path: Path | None) -> "Draft | None":
         return None
     from worker.cli.given import read_given, spoken
     from worker.history.drafted import Draft
-    from worker.revisions.live import check
+    from worker.revisions.owner import check
 
     read = check(read_given(path), spoken(path), parts.secrets)
     return Draft.beside(parts, read)

@@ -12,7 +12,8 @@ from worker.console.telling import meaning, phrase
 from worker.console.visit import Redirect, Reply, Screen, Visit
 from worker.dead.filters import read_time_ms
 from worker.history.activity import Wanted
-from worker.history.room import cursor_of, open_history
+from worker.history.cursor import cursor_of
+from worker.history.room import open_history
 from worker.history.scan import ALWAYS, Span
 
 _LIMIT = 40

@@ -13,7 +13,7 @@ from worker.console.page import Page
 from worker.console.visit import Redirect, Reply, Screen, Visit
 from worker.ledger.audit import Finding
 from worker.ledger.figures import Ledger
-from worker.ledger.needs import Need
+from worker.ledger.need import Need
 from worker.ledger.sampling import samples_of
 from worker.revisions.live import EMPTY
 from worker.store.samples import Range, Samples

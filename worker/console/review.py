@@ -23,7 +23,7 @@ from worker.console.visit import Download, NoSuchPageError, Redirect, Reply, Scr
 from worker.errors import OperatorError
 from worker.history.effects import Detail, Effect
 from worker.history.people import known_people
-from worker.history.plan import Change
+from worker.history.planned import Change
 from worker.history.preview import Preview
 from worker.ledger.figures import Ledger
 from worker.revisions.live import EMPTY

@@ -6,7 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from config.integrations import Integrations
-from worker.history.plan import Change, Plan
+from worker.history.planned import Change, Plan
 from worker.process.wording import count, several
 
 # Of the events looked at, or of those that are sent today.

@@ -20,7 +20,9 @@ from worker.errors import OperatorError
 from worker.history.comparison import Comparison, reader
 from worker.history.effects import Found
 from worker.history.friction import Friction, friction_of
-from worker.history.plan import KILLED, Change, Coverage, Plan, compare_names, cores, count_left, side_of
+from worker.history.plan import KILLED, compare_names, cores, count_left
+from worker.history.planned import Change, Coverage, Plan
+from worker.history.shard_plan import side_of
 from worker.process import offspring
 from worker.revisions.store import digest_of
 from worker.store.entries import read_range

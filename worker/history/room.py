@@ -1,6 +1,5 @@
 """The parts of the history, joined: what `relay trace`, `relay person` and the console's pages use."""
 
-import re
 import time
 from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import redis
 
-from config.integrations import ConfigError, Integration, Integrations, parse
+from config.integrations import Integration, Integrations
 from worker.app import Relay, relay
 from worker.dead.fates import Fates
-from worker.errors import OperatorError
 from worker.history.activity import Activity, Wanted, activity
 from worker.history.archive import ArchivedFates, ArchivedScan
+from worker.history.cursor import cursor_of, read_cursor
 from worker.history.find import Finder, Found, Place, place_of
+from worker.history.former import Former
 from worker.history.scan import Scan
 from worker.history.timeline import Known, PropertyValue, Spot, Timeline, known_of, spot
 from worker.history.trace import AtRevision, Trace, Tracer
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from worker.mapping.mapper import Mapper
     from worker.people.in_words import Part
     from worker.store.archive import Archive
-
-_CURSOR = re.compile(r"(\d{1,20})-(\d{1,20})\.(\d{1,4})\.(.+)")
-
 
 Gone = Literal["forgotten", "received", "trimmed", "unknown"]
 """Why an event is not found: it was received, as its id is remembered; or its place is older than what is kept; or …"""
@@ -143,10 +140,10 @@ class History:
         """
         timeline = Timeline(self.finder, until_ms)
         names = timeline.names(ident)
-        events = timeline.events(names, _read_cursor(cursor))
+        events = timeline.events(names, read_cursor(cursor))
         page = list(islice(events, limit + 1))
         items = [self.tracer.trace(found, only) for found in page[:limit]]
-        following = _cursor(page[limit - 1]) if len(page) > limit else None
+        following = cursor_of(spot(page[limit - 1])) if len(page) > limit else None
         known = {} if cursor else self._known([*page, *events], set(only))
         properties = {name: one.properties for name, one in known.items()}
         said = {name: one.subscription for name, one in known.items() if one.subscription}
@@ -159,7 +156,7 @@ class History:
         Raises:
             ValueError: the cursor is invalid.
         """
-        after, chosen = _read_cursor(cursor), None
+        after, chosen = read_cursor(cursor), None
         if wanted.is_of_one:
             chosen = [one for one in self._of_one(wanted, after) if wanted.span.takes(one.event.received_ms)]
         return activity(self.scan, self.finder.streams(), self.tracer, wanted, limit, after, budget_s, chosen=chosen)
@@ -213,7 +210,7 @@ def open_history(
     config = parts.integrations
     holds = parts.holds.get(config.integrations)
     chosen = parts.settings
-    former = _Former(parts).integration
+    former = Former(parts).integration
     return History(
         parts.redis,
         config,
@@ -225,43 +222,3 @@ def open_history(
         budget_s=budget_s,
         formerly=parts.layout.formerly,
     )
-
-
-class _Former:
-    """Integrations as former revisions had them, each revision read once."""
-
-    def __init__(self, parts: Relay) -> None:
-        self._parts = parts
-        self._read: dict[int, Integrations | None] = {}
-
-    def integration(self, number: int, name: str) -> Integration | None:
-        """An integration of that revision; None where it is not kept, or cannot be read any more."""
-        if number and number not in self._read:
-            self._read[number] = self._find(number)
-        config = self._read.get(number)
-        return config.integrations.get(name) if config else None
-
-    def _find(self, number: int) -> Integrations | None:
-        try:
-            revision = self._parts.revisions.get(number)
-            return parse(revision.text, f"revision {number}", {}, number=number, lenient=True)
-        except (OperatorError, ConfigError):
-            return None
-
-
-def _cursor(found: Found) -> str:
-    return cursor_of(spot(found))
-
-
-def cursor_of(at: Spot) -> str:
-    """The cursor for what comes after a spot in a timeline."""
-    return f"{-at[0]}-{-at[1]}.{at[2]}.{at[3]}"
-
-
-def _read_cursor(cursor: str | None) -> Spot | None:
-    if cursor is None:
-        return None
-    found = _CURSOR.fullmatch(cursor)
-    if found is None:
-        raise ValueError(f"{cursor!r} is no cursor; use the one that the previous page printed")
-    return -int(found[1]), -int(found[2]), int(found[3]), found[4]

@@ -15,7 +15,8 @@ from worker.ledger.audit import Audit, Finding, audit
 from worker.ledger.fleet import Fleet, fleet
 from worker.ledger.headroom import Bound, bounds
 from worker.ledger.metrics import Figures
-from worker.ledger.needs import Need, needs
+from worker.ledger.need import Need
+from worker.ledger.needs import needs
 from worker.ledger.operation import Operation, read_counters, read_leases, read_queue
 from worker.ledger.past import past
 from worker.ledger.recent import Delays, recent_delays

@@ -5,24 +5,19 @@ Pure: it takes what was read of the relay and returns values; each need has a ke
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal
-
-import msgspec
+from typing import Any, Final
 
 from worker.dead.advice import hold_advice
 from worker.ledger.accounts import Account
 from worker.ledger.audit import Finding
-from worker.ledger.fleet import STILL_RUNS, Fleet
+from worker.ledger.fleet_needs import fleet_needs
 from worker.ledger.headroom import near
 from worker.ledger.losses import read_loss
 from worker.ledger.metrics import Figures
+from worker.ledger.need import Need
 from worker.ledger.trends import Trend
 from worker.process.wording import count, several, span
 from worker.store.refusals import Refused
-
-Kind = Literal[
-    "held", "late", "failing", "silent", "refused", "bound", "absent", "lost", "books", "expiring", "archive", "config"
-]
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 # Time to have a certificate renewed, and then to worry.
@@ -34,22 +29,6 @@ PATIENCE_MS: Final = 5 * 60_000
 LATE_MS: Final = 10 * 60_000
 # Fewer requests with a wrong secret in an hour may be a mistake of a person who tries something.
 REFUSED_LEAST: Final = 10
-
-
-class Need(msgspec.Struct, frozen=True):
-    """Something that needs somebody: what happened (`message`) and what to do (`advice`), a line each.
-
-    `key` names it for as long as it lasts ("held:production"); `integration` is empty where it concerns none alone;
-    `since_ms` is when it began (Unix ms; 0: unknown). `urgent`: something is lost, or nothing is sent, until then.
-    """
-
-    key: str
-    kind: Kind
-    message: str
-    advice: str
-    integration: str = ""
-    since_ms: int = 0
-    urgent: bool = False
 
 
 def needs(
@@ -70,7 +49,7 @@ def needs(
         *(_late(account) for account in figures.accounts),
         *_losses(figures.intake),
         *_books(findings),
-        *_fleet(figures.fleet),
+        *fleet_needs(figures.fleet),
         *_bounds(figures),
         _archive(figures),
         *_trends(trends),
@@ -137,57 +116,6 @@ def _books(findings: Iterable[Finding]) -> Iterator[Need]:
 def _is_loss(finding: Finding) -> bool:
     """Whether it is of what Redis lost, which is a need of its own."""
     return finding.text.startswith("Redis lost")
-
-
-def _fleet(found: Fleet) -> Iterator[Need]:
-    if found.unreadable:
-        yield Need("config:unreadable", "config", found.unreadable, "upgrade this process", urgent=True)
-    for role in found.absent:
-        yield Need(
-            f"absent:{role}",
-            "absent",
-            f"no {role} process is alive",
-            f"start one (`relay {role}`); its log says why it ended",
-            urgent=role != "beat",  # the workers do its rounds meanwhile
-        )
-    for one in found.behind:
-        yield Need(
-            f"config:behind:{one.role}:{one.host}",
-            "config",
-            f"{one.role} on {one.host} runs revision {one.revision or 'none'}, not {found.revision or 'none'}",
-            "its log says why (config_not_taken_up)",
-        )
-    for one in found.processes:
-        if one.alive and one.missing and one.role != "child":
-            yield Need(
-                f"config:secrets:{one.role}:{one.host}",
-                "config",
-                f"{one.role} on {one.host} misses {several(one.missing, 'secret')}",
-                "its log names them (secret_missing); set them there and restart it",
-                urgent=True,
-            )
-    for host, problem in found.broken.items():
-        yield Need(
-            f"config:file:{host}",
-            "config",
-            f"the integrations file on {host} is broken: {problem}; {STILL_RUNS.format(found.revision)}",
-            "correct that line; `relay check` names every one",
-        )
-    if found.growing:
-        yield Need(
-            "config:growing",
-            "config",
-            f"the growth to {found.growing} shards was broken off: people of new shards are sent nothing",
-            f"run `relay reshard {found.growing}` again: it goes on",
-            urgent=True,
-        )
-    if len(found.owners) > 1:
-        yield Need(
-            "config:owners",
-            "config",
-            "some processes have RELAY_INTEGRATIONS and some have not",
-            "set it everywhere, or nowhere",
-        )
 
 
 def _bounds(figures: Figures) -> Iterator[Need]:

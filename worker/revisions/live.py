@@ -13,13 +13,13 @@ from pathlib import Path
 import msgspec
 import redis
 
-from config import document
 from config.integrations import ConfigError, Integrations, parse
 from config.secrets import Secrets
 from worker.errors import OperatorError
 from worker.process.eventlog import EventLog
 from worker.revisions.lastgood import LastGood
-from worker.revisions.store import MovedError, Revision, Revisions, SeenError, UnreadableError, digest_of
+from worker.revisions.owner import check, publish_file, read_file
+from worker.revisions.store import MovedError, Revision, Revisions, UnreadableError, digest_of
 
 log = EventLog(__name__)
 
@@ -102,7 +102,7 @@ class Live:
             check(text, str(self._file), self._secrets)  # a file with an error changes nothing anywhere
             try:
                 if self._revisions is not None:
-                    self._publish_file(self._revisions, text, by)
+                    publish_file(self._revisions, self._file, text, by)
             except UnreadableError as fault:
                 self._say("config_not_published", message=fault)
         _ = self.loaded
@@ -195,32 +195,6 @@ class Live:
         path = f"revision {revision.number}"
         return Loaded(revision, parse(revision.text, path, self._secrets, number=revision.number, lenient=True))
 
-    def _publish_file(self, revisions: Revisions, text: str, by: str) -> None:
-        digest = digest_of(text)
-        new = Revision(text, digest, by, time.time_ns() // 1_000_000, note=str(self._file), origin="file")
-        while True:
-            head = revisions.head()
-            try:
-                number = revisions.publish(new, head, once=True)
-            except MovedError:
-                continue  # another process published first, perhaps the same file
-            except SeenError as seen:
-                self._compare(revisions, digest, seen.number, head)
-                return
-            log.info("config_published", revision=number, file=str(self._file))
-            return
-
-    def _compare(self, revisions: Revisions, digest: str, number: int, head: int) -> None:
-        if head and number != head and revisions.get(head).digest != digest:
-            log.warning(
-                "config_file_older",
-                file=str(self._file),
-                was_revision=number,
-                running=head,
-                message="this file was in force before and is not published again; deploy the present one, or to put "
-                f"this one in force change a comment in it, or `relay config rollback {number}`",
-            )
-
     def _restore(self, revisions: Revisions, revision: Revision, head: int) -> None:
         """Redis has lost revisions (emptied, or a replica that lagged): publish the one in force again."""
         if self._last_good is None or not revision.number:
@@ -251,27 +225,3 @@ class Live:
         if said != self._said:
             self._said = said
             log.critical(name, **fields)
-
-
-def read_file(path: Path) -> str:
-    """The text of an integrations file.
-
-    Raises:
-        OperatorError: it cannot be read.
-    """
-    try:
-        return document.read(path)
-    except ConfigError as error:
-        raise OperatorError(*error.problems) from None
-
-
-def check(text: str, path: str, secrets: Secrets) -> Integrations:
-    """The configuration of a text; a secret that is missing here is no error of the text.
-
-    Raises:
-        OperatorError: it has errors, a line each.
-    """
-    try:
-        return parse(text, path, secrets, lenient=True)
-    except ConfigError as error:
-        raise OperatorError(*error.problems) from None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from config.secrets import Secrets
 from worker.errors import OperatorError
-from worker.revisions.live import check, read_file
+from worker.revisions.owner import check, read_file
 from worker.revisions.store import digest_of
 
 

@@ -21,7 +21,7 @@ from worker.alerts.staging import Sent
 from worker.alerts.targets import Message, read_targets, send
 from worker.alerts.watchman import Watch, Watchman
 from worker.ledger.figures import Ledger
-from worker.ledger.needs import Need
+from worker.ledger.need import Need
 
 MINUTE = 60_000
 T0 = 1_760_000_000_000

@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.deadstack import event, opened
 from worker.history.activity import Wanted
-from worker.history.room import cursor_of, open_history
+from worker.history.cursor import cursor_of
+from worker.history.room import open_history
 
 
 @pytest.fixture

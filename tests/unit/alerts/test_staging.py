@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from config.quiet import read_quiet
 from worker.alerts.staging import Due, Sent, due, text_of, text_of_end
-from worker.ledger.needs import Need
+from worker.ledger.need import Need
 
 T0 = 1_760_000_000_000
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

@@ -26,7 +26,7 @@ from worker.cli.printing import (
 if TYPE_CHECKING:
     from worker.app import Relay
     from worker.history.effects import Tally
-    from worker.history.plan import Change, Plan
+    from worker.history.planned import Change, Plan
     from worker.machine.serverfacts import Fact
 
 SINCE = click.option("--since", default="24h", show_default=True, metavar="TIME", help="How far back: 30m, 24h, 3d.")
@@ -63,7 +63,7 @@ def plan(file: Path, since: str, *, with_archive: bool, as_json: bool, offline: 
     found, lines = look(parts, text, name, since, quiet=as_json, archive=archive)
     keys = [] if offline else ask_keys(parts, found, text, name)
     if as_json:
-        from worker.history.plan import plan_dict
+        from worker.history.planned import plan_dict
 
         echo_json({**plan_dict(found), "difference": lines, "keys": keys})
     else:
@@ -83,7 +83,7 @@ def look(
     """
     from config.difference import difference
     from worker.history.plan import make_plan, since_of
-    from worker.revisions.live import check
+    from worker.revisions.owner import check
 
     new = check(text, path, parts.secrets)
     lines = difference(parts.live.loaded.integrations, new)
@@ -100,7 +100,7 @@ def ask_keys(parts: "Relay", found: "Plan", text: str, path: str) -> "list[Fact]
     """What Customer.io says about the keys of integrations that are added or have another key."""
     from worker.machine.inspection import look_at_keys
     from worker.machine.serverfacts import Fact
-    from worker.revisions.live import check
+    from worker.revisions.owner import check
 
     former = parts.live.loaded.integrations.integrations
     new = check(text, path, parts.secrets)

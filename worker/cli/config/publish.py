@@ -14,7 +14,7 @@ from worker.errors import OperatorError
 
 if TYPE_CHECKING:
     from worker.app import Relay
-    from worker.history.plan import Plan
+    from worker.history.planned import Plan
     from worker.revisions.store import Origin
 
 _YES = click.option("--yes", is_flag=True, help="Do not ask; removes no integration by itself.")

@@ -1,0 +1,67 @@
+"""Needs of the processes: one that is absent, runs another revision, misses a secret, or has a broken file."""
+
+from collections.abc import Iterator
+
+from worker.ledger.fleet import STILL_RUNS, Fleet
+from worker.ledger.need import Need
+from worker.process.wording import several
+
+
+def fleet_needs(found: Fleet) -> Iterator[Need]:
+    """Those of one look at the heartbeats."""
+    yield from _of_processes(found)
+    yield from _of_all(found)
+
+
+def _of_processes(found: Fleet) -> Iterator[Need]:
+    if found.unreadable:
+        yield Need("config:unreadable", "config", found.unreadable, "upgrade this process", urgent=True)
+    for role in found.absent:
+        yield Need(
+            f"absent:{role}",
+            "absent",
+            f"no {role} process is alive",
+            f"start one (`relay {role}`); its log says why it ended",
+            urgent=role != "beat",  # the workers do its rounds meanwhile
+        )
+    for one in found.behind:
+        yield Need(
+            f"config:behind:{one.role}:{one.host}",
+            "config",
+            f"{one.role} on {one.host} runs revision {one.revision or 'none'}, not {found.revision or 'none'}",
+            "its log says why (config_not_taken_up)",
+        )
+    for one in found.processes:
+        if one.alive and one.missing and one.role != "child":
+            yield Need(
+                f"config:secrets:{one.role}:{one.host}",
+                "config",
+                f"{one.role} on {one.host} misses {several(one.missing, 'secret')}",
+                "its log names them (secret_missing); set them there and restart it",
+                urgent=True,
+            )
+
+
+def _of_all(found: Fleet) -> Iterator[Need]:
+    for host, problem in found.broken.items():
+        yield Need(
+            f"config:file:{host}",
+            "config",
+            f"the integrations file on {host} is broken: {problem}; {STILL_RUNS.format(found.revision)}",
+            "correct that line; `relay check` names every one",
+        )
+    if found.growing:
+        yield Need(
+            "config:growing",
+            "config",
+            f"the growth to {found.growing} shards was broken off: people of new shards are sent nothing",
+            f"run `relay reshard {found.growing}` again: it goes on",
+            urgent=True,
+        )
+    if len(found.owners) > 1:
+        yield Need(
+            "config:owners",
+            "config",
+            "some processes have RELAY_INTEGRATIONS and some have not",
+            "set it everywhere, or nowhere",
+        )
