@@ -50,6 +50,9 @@ class Mapper:
         self._names: dict[str, bytes | None] = {}
         self._latest_ms, self._latest_entry = 0, ""
         self._snapshot: Snapshot | None = None  # of the last event
+        # what the last event said in the first id field, and who it meant: what comes first decides alone
+        self._id_field = (*integration.identity.id_fields, "")[0]
+        self._told: tuple[str, Who | None] = "", None
 
     # One piece, since a call costs a hundredth of an event: each stage is a question and how it ends.
     def decide(  # noqa: C901, PLR0912
@@ -90,7 +93,15 @@ class Mapper:
             if trace is not None:
                 trace.append(stages.suppressed({*names}))
             return Filtered("suppressed")
-        who = identify(payload, integration)
+        told, known = self._told
+        given = getattr(payload, self._id_field, None) if self._id_field and isinstance(payload, Documented) else None
+        who: Who | Filtered | Dead
+        if given is not None and given == told and known is not None:
+            who = known  # as of the event before: siblings are about one person
+        else:
+            who = identify(payload, integration)
+            if type(given) is str and type(who) is Who and who.field == self._id_field:
+                self._told = given, who
         if trace is not None:
             trace.append(stages.person(who, self.integration))
         if not isinstance(who, Who):

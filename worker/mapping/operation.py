@@ -28,6 +28,7 @@ _encode = msgspec.json.Encoder().encode
 # 80 bits as twice 32 and 8: small integers, out of which ten bits at a time are cut
 _unpack = Struct(">IBIB").unpack_from
 _TIME_MAX = (1 << 48) - 1
+_BLANK = hashlib.sha256()
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False):
@@ -61,19 +62,25 @@ def ulid(time_ms: int, key: str) -> str:
     if not 0 <= time_ms <= _TIME_MAX:
         time_ms = 0 if time_ms < 0 else _TIME_MAX
     plain = key.encode() if key.isascii() else key.encode("utf-8", "surrogatepass")
-    a, a_low, b, b_low = _unpack(hashlib.sha256(plain).digest())
+    digest = _BLANK.copy()  # two thirds of the time that making one takes
+    digest.update(plain)
+    a, a_low, b, b_low = _unpack(digest.digest())
     pairs = _PAIRS
     return (
-        f"{_high_letters(time_ms >> 20)}{pairs[time_ms >> 10 & 1023]}{pairs[time_ms & 1023]}"
+        f"{_time_letters(time_ms)}"
         f"{pairs[a >> 22]}{pairs[a >> 12 & 1023]}{pairs[a >> 2 & 1023]}{pairs[(a & 3) << 8 | a_low]}"
         f"{pairs[b >> 22]}{pairs[b >> 12 & 1023]}{pairs[b >> 2 & 1023]}{pairs[(b & 3) << 8 | b_low]}"
     )
 
 
 @lru_cache(maxsize=256)
-def _high_letters(time: int) -> str:
-    """The first six letters of a ULID's time, which change every quarter of an hour."""
-    return f"{_PAIRS[time >> 20 & 1023]}{_PAIRS[time >> 10 & 1023]}{_PAIRS[time & 1023]}"
+def _time_letters(time_ms: int) -> str:
+    """The ten letters of a ULID's time, which siblings share."""
+    pairs = _PAIRS
+    return (
+        f"{pairs[time_ms >> 40]}{pairs[time_ms >> 30 & 1023]}{pairs[time_ms >> 20 & 1023]}"
+        f"{pairs[time_ms >> 10 & 1023]}{pairs[time_ms & 1023]}"
+    )
 
 
 def identifiers(kind: IdentifierKind, value: str) -> bytes:

@@ -86,12 +86,13 @@ def learn(holding: Holding, facts: Facts) -> bool:
     name, snapshot, time_ms = facts.name, facts.snapshot, facts.time_ms
     fact = access_fact(name, facts.source, snapshot.subscription_status)
     changed = _move(holding, facts) if fact == MOVED else decide_access(holding, time_ms, fact)
-    # what an ending event does not know of the offer is left out of the copy that is taken in
-    seen, snapshot = _marks(snapshot, fact, time_ms)
-    seen |= holding.seen
-    if seen != holding.seen:
-        holding.seen = seen
-        changed = True
+    if not fact & 1 or snapshot.offer_type == "FREE_TRIAL":  # else it grants access, and leaves nothing behind
+        # what an ending event does not know of the offer is left out of the copy that is taken in
+        seen, snapshot = _marks(snapshot, fact, time_ms)
+        seen |= holding.seen
+        if seen != holding.seen:
+            holding.seen = seen
+            changed = True
     started_at = snapshot.purchased_at
     if started_at is not None and (holding.started_at is None or started_at < holding.started_at) and _starts(facts):
         holding.started_at = started_at

@@ -2,6 +2,8 @@
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.integrations import parse
 from tests.support.payloads import DAY_MS, START_MS
@@ -175,3 +177,17 @@ def test_one_customerio_id_ends_active_whoever_is_logged_in(shards):
         told = lane.run(body)
     assert len(lanes) == 1
     assert told[0]["attributes"] == {"has_active_subscription": True}
+
+
+IDS = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("user_id", "anonymous_user_id"), st.sampled_from(["a", "b", " a ", "undefined", "", 7]))
+)
+
+
+@given(st.lists(IDS, max_size=8))
+def test_who_an_event_is_about_does_not_depend_on_the_one_before(told):
+    """Siblings find their person at once; whatever came before, each event is about who it names."""
+    events = [happened("SUBSCRIPTION_RENEWED", day, **ids) for day, ids in enumerate(told)]
+    read = [read_event(f"{START_MS}-{n}", orjson.dumps(event)) for n, event in enumerate(events)]
+    shared = mapper()
+    assert [shared.decide(event, START_MS) for event in read] == [mapper().decide(event, START_MS) for event in read]
