@@ -10,6 +10,7 @@ from config.variables import unknown_variables
 from worker.app.process import Relay, relay
 from worker.errors import OperatorError
 from worker.process.eventlog import EventLog
+from worker.process.fault_names import fault_name
 from worker.process.logs import configure
 from worker.store.processes import Role
 
@@ -37,5 +38,5 @@ def begun(role: Role, build: Callable[[Relay], T]) -> T:
             log.critical("cannot_start", message=line)
         raise SystemExit(2) from None
     except (redis.RedisError, OSError) as fault:
-        log.warning("redis_away", fault=type(fault).__name__)
+        log.warning("redis_away", fault=fault_name(fault))
     return made

@@ -18,6 +18,7 @@ from worker.console.rendering import Templates
 from worker.console.visit import Download, NoSuchPageError, NotAllowedError, Redirect, Reply, Screen, Visit
 from worker.errors import OperatorError
 from worker.process.eventlog import EventLog
+from worker.process.fault_names import fault_name
 
 log = EventLog(__name__)
 
@@ -91,7 +92,7 @@ class PageRoute:
         except OperatorError as error:
             await self._trouble(req, resp, 409, "That did not work", str(error))
         except (RedisError, OSError) as fault:
-            log.warning("redis_away", fault=type(fault).__name__)
+            log.warning("redis_away", fault=fault_name(fault))
             await self._trouble(req, resp, 503, "Redis does not answer", _AWAY)
         else:
             if _notice(req):

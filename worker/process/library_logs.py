@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from worker.process.eventlog import Event
+from worker.process.fault_names import fault_name
 
 _QUIET = (
     "urllib3",
@@ -53,15 +54,13 @@ _KNOWN: dict[tuple[str, str], Callable[[tuple[object, ...]], Event]] = {
     ("celery.apps.worker", "worker: Warm shutdown"): lambda _: Event("worker_stopping", {"how": "warm"}),
     ("celery.apps.worker", "worker: Cold shutdown"): lambda _: Event("worker_stopping", {"how": "cold"}),
     # its own text is the first argument
-    ("celery.worker.consumer.consumer", "%s (%r)"): lambda args: Event(
-        "broker_lost", {"fault": type(args[1]).__name__}
-    ),
+    ("celery.worker.consumer.consumer", "%s (%r)"): lambda args: Event("broker_lost", {"fault": fault_name(args[1])}),
     ("celery.worker.consumer.consumer", "consumer: Cannot connect"): lambda args: Event(
         "broker_away",
-        {"address": args[0], "fault": type(args[1]).__name__, "message": " ".join(str(args[2]).split())},
+        {"address": args[0], "fault": fault_name(args[1]), "message": " ".join(str(args[2]).split())},
     ),
     ("celery.beat", "beat: Connection error"): lambda args: Event(
-        "broker_away", {"fault": type(args[0]).__name__, "message": f"Trying again in {args[1]} seconds"}
+        "broker_away", {"fault": fault_name(args[0]), "message": f"Trying again in {args[1]} seconds"}
     ),
 }
 NAMES = frozenset(  # what the log may hold besides the relay's own names

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from worker.process.eventlog import EventLog
+from worker.process.fault_names import fault_name
 
 log = EventLog(__name__)
 
@@ -36,7 +37,7 @@ class Pulse:
                 self._step()
                 failed = ""
             except Exception as fault:  # noqa: BLE001 - the outermost loop of this thread
-                if type(fault).__name__ != failed:
-                    failed = type(fault).__name__
+                if fault_name(fault) != failed:
+                    failed = fault_name(fault)
                     log.warning("pulse_failed", fault=failed)
             self._ended.wait(self._every_s)

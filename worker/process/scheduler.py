@@ -7,6 +7,7 @@ from celery.beat import Scheduler
 from config.settings import settings
 from worker.process.alive import give_sign, withdraw
 from worker.process.eventlog import RareLog
+from worker.process.fault_names import fault_name
 
 rare_log = RareLog(__name__, every_s=10)
 
@@ -24,7 +25,7 @@ class Beat(Scheduler):  # type: ignore[misc] # celery has no types
         except Exception as fault:  # noqa: BLE001 - a broker that refuses who connects; beat must go on
             self._heap = None  # what was due just now is not in it any more
             message = f"Trying again in {_PAUSE_S} seconds"
-            rare_log.error("broker_away", fault=type(fault).__name__, message=message)
+            rare_log.error("broker_away", fault=fault_name(fault), message=message)
             return _PAUSE_S
 
     def close(self) -> None:

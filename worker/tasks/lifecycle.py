@@ -16,6 +16,7 @@ from worker.customerio.spans import close_spans
 from worker.errors import OperatorError
 from worker.process.alive import give_sign, withdraw
 from worker.process.eventlog import EventLog
+from worker.process.fault_names import fault_name
 from worker.process.foreign import QUEUE
 from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in, share_with_children, use_one_arena
@@ -84,7 +85,7 @@ def _begin(role: Role) -> None:
             log.critical("cannot_start", message=line)
         raise SystemExit(2) from None
     except (redis.RedisError, OSError) as fault:
-        log.warning("redis_away", fault=type(fault).__name__)  # Celery waits for its broker, the sweep joins
+        log.warning("redis_away", fault=fault_name(fault))  # Celery waits for its broker, the sweep joins
 
 
 @signals.worker_before_create_process.connect

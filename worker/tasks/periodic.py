@@ -44,6 +44,7 @@ def _is_due(name: str) -> bool:
 def sweep() -> None:
     """Wake every lane and job that has a backlog and nobody to serve it; let held integrations probe."""
     with redis_may_be_away():
+        relay().check_once()
         if not _is_due("sweep"):
             return
         for lane, probe in Rounds(relay()).sweep():
@@ -59,6 +60,7 @@ def sweep() -> None:
 def trim() -> None:
     """Drop what every group is past and the retention no longer asks for."""
     with redis_may_be_away():
+        relay().check_once()
         if not _is_due("trim"):
             return
         entries = Rounds(relay()).trim()
@@ -70,6 +72,7 @@ def sample() -> None:
     """Keep the books of this minute for the charts, and count which event codes came; a full server goes without."""
     with redis_may_be_away(), suppress(redis.exceptions.OutOfMemoryError):
         parts = relay()
+        parts.check_once()
         if not _is_due("sample"):
             return
         take_sample(Samples(parts.redis), Ledger(parts).accounts)

@@ -9,6 +9,7 @@ from worker.app import relay
 from worker.errors import OperatorError
 from worker.process.broker_link import is_demoted, word_of
 from worker.process.eventlog import EventLog, RareLog
+from worker.process.fault_names import fault_name
 from worker.process.in_hand import InHand
 from worker.process.stop import Stop
 
@@ -23,11 +24,11 @@ IN_HAND = InHand()
 def redis_may_be_away() -> Iterator[None]:
     """Redis's absence is no fault of a task: nothing is lost, the next sweep begins again.
 
-    Nothing is served of a Redis that holds what this release, or these settings, would misread.
+    What serves begins with `check_once` of the parts: nothing is served of a Redis that holds what this release, or
+    these settings, would misread. (A fault in here, before the body, could not be passed over.)
     """
     try:
         with IN_HAND:
-            relay().check_once()
             yield
     except OperatorError as error:
         log.critical("cannot_serve", message=error)
@@ -41,4 +42,4 @@ def redis_may_be_away() -> Iterator[None]:
             else:
                 relay().join()  # Redis answers, but not with our keys: it was emptied
     except (redis.RedisError, OSError) as fault:
-        rare_log.warning("redis_away", fault=type(fault).__name__)
+        rare_log.warning("redis_away", fault=fault_name(fault))

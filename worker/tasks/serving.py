@@ -38,6 +38,7 @@ def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
     with STOP, redis_may_be_away():
         if STOP.asked():
             return  # this process is about to end: the next sweep finds the lane another one
+        parts.check_once()
         while parts.delivery(lane, STOP).run(new_token(), probe=probe) == "more":
             if wake(integration, shard) or STOP.asked():
                 return  # the broker has the message: others get their turn first
@@ -53,6 +54,7 @@ def replay(job_id: str, token: str) -> None:
     with STOP, redis_may_be_away():
         if STOP.asked():
             return  # this process is about to end: the claim expires, and a sweep wakes the job
+        relay().check_once()
         following = relay().job_run(job_id, wake, STOP).run(token)
         if following is not None:
             continue_job(job_id, *following)
@@ -62,6 +64,7 @@ def _is_shard(shard: int) -> bool:
     """Whether there is such a shard; there may be more of them since this process looked."""
     if shard >= relay().settings.shards:
         with redis_may_be_away():
+            relay().check_once()
             relay().look_at_layout()
     return 0 <= shard < relay().settings.shards
 

@@ -18,6 +18,7 @@ from worker.console.access.proxy import Proxy, Vouched
 from worker.console.access.recent import Recent
 from worker.console.access.roles import Viewer
 from worker.process.eventlog import EventLog
+from worker.process.fault_names import fault_name
 from worker.store.actions import Action, Actions
 from worker.store.sessions import Session, Sessions
 from worker.store.tokens import digest_of
@@ -183,5 +184,5 @@ async def reach(ask: Callable[[], T]) -> T:
             except redis.ConnectionError:
                 return await asyncio.to_thread(ask)
     except (redis.RedisError, OSError, TimeoutError) as fault:
-        log.warning("redis_away", fault=type(fault).__name__)
+        log.warning("redis_away", fault=fault_name(fault))
         raise AwayError from None
