@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ import requests
 from tenacity import RetryCallState, Retrying, stop_after_delay, wait_random_exponential
 
 from worker.errors import OperatorError
+from worker.machine.faults import of_certificate
 
 _TIMEOUT_S = 30
 _LONGEST_WAIT_S = 30.0
@@ -68,6 +70,7 @@ class Poster:
         self._session = requests.Session()
         # a proxy of the surroundings has nothing to do with this machine, and would learn the token
         self._session.trust_env = not is_this_machine(address)
+        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True  # which it reads where it trusts them
         self._answered = False
 
     def post(self, chunk: list[bytes]) -> Sent:
@@ -113,6 +116,8 @@ class Poster:
                 allow_redirects=False,
             )
         except (requests.ConnectionError, requests.Timeout) as fault:
+            if isinstance(fault, requests.exceptions.SSLError) and not self._answered:
+                raise OperatorError(self._unverified(fault)) from None
             word = "too slow" if isinstance(fault, requests.Timeout) else "no connection"
             if not self._answered:
                 raise OperatorError(
@@ -123,6 +128,13 @@ class Poster:
             raise OperatorError(f"cannot send to {self._address} ({type(fault).__name__})") from None
         self._answered = True
         return answer
+
+    def _unverified(self, fault: Exception) -> str:
+        wrong = of_certificate(fault)
+        if wrong is None:
+            return f"there is no TLS with {self._address}: is it https, and --url right?"
+        own = "; an authority of your own is named in REQUESTS_CA_BUNDLE"
+        return f"the certificate at {self._address} cannot be verified: {wrong[0]}{own}"
 
     def _wait_s(self, state: RetryCallState) -> float:
         answer, asked = _last(state), ""

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from tests.support.certificates import Authority
 from worker.cli.posting import Poster, RefusedError, Sent, route, signing, with_token
 from worker.errors import OperatorError
 
@@ -154,6 +155,27 @@ def test_nobody_at_the_address_is_told_at_once(slept):
         poster.post([b"{}"])
     poster.close()
     assert slept == []
+
+
+def test_a_certificate_that_is_not_known_is_said(door, tmp_path, monkeypatch):
+    """Not that nobody answers; and an authority of one's own is believed on this machine too."""
+    authority = Authority(tmp_path, "own")
+    door.socket = authority.context("127.0.0.1").wrap_socket(door.socket, server_side=True)
+
+    def post(host):
+        poster = Poster(f"https://{host}:{door.server_port}/x", with_token("t"), 60, lambda _: None)
+        try:
+            return poster.post([b"{}"])
+        finally:
+            poster.close()
+
+    for host in ("127.0.0.1", "localhost"):
+        with pytest.raises(OperatorError, match=r"no authority that is known here has signed it.*REQUESTS_CA_BUNDLE"):
+            post(host)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.pem))
+    assert post("127.0.0.1").accepted == 2
+    with pytest.raises(OperatorError, match="it is of another host"):
+        post("localhost")
 
 
 def test_a_door_that_goes_away_is_waited_for(door, poster, slept, told):
