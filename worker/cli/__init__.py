@@ -7,9 +7,9 @@ import sys
 
 import click
 
-from worker.cli.charset import show_what_the_terminal_can
 from worker.cli.lazy import LazyGroup
 from worker.cli.printing import say
+from worker.cli.streams import has_no_room, prepare_streams
 from worker.errors import ArchiveError, OperatorError
 
 # Help is as wide as the terminal; lines that are longer than this are hard to read.
@@ -145,7 +145,7 @@ def main() -> None:
     """The console command: exit 0 done, 1 found something wrong, 2 used or set up wrongly."""
     gc.set_threshold(_OBJECTS_BEFORE_GARBAGE, 20, 20)
     atexit.register(gc.freeze)  # else the interpreter looks for garbage among all modules before it ends: 0.06 s
-    show_what_the_terminal_can()
+    prepare_streams()
     try:
         _warn_of_variables()
         if "_RELAY_COMPLETE" in os.environ:
@@ -160,6 +160,11 @@ def main() -> None:
     except OperatorError as error:
         for line in error.lines:
             say(f"relay: {line}", err=True)
+        sys.exit(2)
+    except OSError as fault:
+        if not has_no_room(fault):
+            raise
+        say(f"relay: cannot write ({fault.strerror}): make room where the output goes, or name another place", err=True)
         sys.exit(2)
     except Exception as fault:
         # redis is imported only by commands that speak to it

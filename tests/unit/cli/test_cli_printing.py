@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from worker.cli import relay
-from worker.cli.charset import show_what_the_terminal_can
 from worker.cli.columns import columns
 from worker.cli.printing import Styled, count, say, say_lines, span
+from worker.cli.streams import prepare_streams
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,27 @@ def test_a_terminal_without_a_character_gets_its_likeness(monkeypatch, encoding,
     """In a locale without UTF-8 `relay status`, `check` and `person` ended in a traceback."""
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", out)
-    show_what_the_terminal_can()
+    prepare_streams()
     Console(highlight=False).print("● live · Zoë 猫 →")
     out.flush()
     assert out.buffer.getvalue().decode(encoding) == shown
+
+
+@pytest.mark.parametrize(
+    ("closing", "code", "message"),
+    [
+        (">/dev/full", 2, "relay: cannot write (No space left on device): make room where the output goes"),
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+    ],
+)
+def test_an_output_that_takes_nothing_is_no_traceback(closing, code, message):
+    """A full disk is one line; a closed output, as of a careless cron job, is nowhere."""
+    command = f"exec '{sys.executable}' -c 'from worker.cli import main; main()' --help {closing}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.startswith(message)
+    assert len(done.stderr.splitlines()) == bool(message)
 
 
 def test_a_cell_is_one_row():
