@@ -41,6 +41,8 @@ PAGES = {
     "missing": "/nowhere",
 }
 FIRST_LOAD_BYTES = 60_000
+# Tablets, and windows that are zoomed: a table has the least room just before it becomes a list.
+BETWEEN = (800, 900, 1100)
 NOT_THERE = {"missing", "nobody"}
 
 
@@ -65,6 +67,12 @@ def tab(browser, stack):
     return Tab(browser, stack.console).log_in(stack.link("admin"))
 
 
+def too_wide(tab, width):
+    """What does not fit into a window of that width."""
+    sideways, cut = tab.sideways(), tab.cut()
+    return [f"{width}: scrolls sideways by {sideways}, cuts {cut}"] if sideways > 0 or cut else []
+
+
 def look(tab):
     """Everything that is wrong with a page that is open, in each of its six forms."""
     found = [line for line in tab.page.inner_text("body").splitlines() if "`" in line]
@@ -73,8 +81,10 @@ def look(tab):
             tab.show(dark=dark, width=width)
             where = f"{'dark' if dark else 'light'} {width}"
             found += [f"{where}: {barrier}" for barrier in tab.barriers()]
-            if tab.sideways() > 0:
-                found.append(f"{where}: scrolls sideways by {tab.sideways()}")
+        found += too_wide(tab, width)
+    for width in BETWEEN:
+        tab.show(dark=False, width=width)
+        found += too_wide(tab, width)
     return found
 
 

@@ -82,6 +82,13 @@ class Tab:
         """By how many pixels the page scrolls sideways."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
+    def cut(self) -> list[str]:
+        """What is wider than the card that it is in, whose edge then cuts it: how it begins."""
+        script = (
+            "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.innerText.slice(0, 80))"
+        )
+        return list(self.page.locator(".card").evaluate_all(script))
+
     def barriers(self) -> list[str]:
         """What axe finds: the rule, what it says, and where."""
         if not self.page.evaluate("typeof axe === 'object'"):
