@@ -12,7 +12,7 @@ from worker.customerio.sender import Attempt
 from worker.dead.burying import bury
 from worker.mapping.outcome import Dead
 from worker.purchasely.event import read_event
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import shard_of, shard_person
 from worker.store.keys import cause_key
 from worker.store.lane import Lane
 from worker.store.scripts import pack, script
@@ -78,7 +78,7 @@ def seed(
         raw = orjson.dumps(payload)
         entry = f"{now_ms - DAY_MS + n}-0"
         event = read_event(entry, raw)
-        lane = Lane(source, integration, shard_of(shard_key(payload, chain) or event.key, shards))
+        lane = Lane(source, integration, shard_of(shard_person(payload, chain) or event.key, shards))
         tried = [Attempt(now_ms, dead.status, dead.message, 40)] if dead.status else []
         made = [b'{"type":"person","action":"event","name":"as it was then"}'] if dead.status else []
         letter = bury(

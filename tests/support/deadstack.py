@@ -19,7 +19,7 @@ from worker.ledger.accounts import Account
 from worker.ledger.figures import Ledger
 from worker.process.stop import Stop
 from worker.purchasely.event import event_key
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import shard_of, shard_person
 from worker.replay.job import Job
 from worker.simulator.accounts import Account as Workspace
 from worker.simulator.app import Options, Simulator
@@ -125,7 +125,7 @@ class DeadStack:
             except ValueError:
                 payload = {}
             shard = shard_of(
-                shard_key(payload, self.parts.integrations.identity("app")) or event_key(payload, raw),
+                shard_person(payload, self.parts.integrations.identity("app")) or event_key(payload, raw),
                 self.parts.settings.shards,
             )
             self.parts.redis.xadd(key_of(shard, "events", "app"), {"b": raw})

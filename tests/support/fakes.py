@@ -10,7 +10,7 @@ from config.integrations import parse
 from worker.customerio.answer import Answer, ItemError
 from worker.customerio.sender import Sender
 from worker.delivery.lease_run import Delivery
-from worker.delivery.parts import Bounds, Parts
+from worker.delivery.parts import Bounds, LeaseParts
 from worker.delivery.request import Requests
 from worker.delivery.settlement import Settler
 from worker.errors import LeaseLostError
@@ -305,7 +305,7 @@ class Bench:
         requests = Requests(LANE, self.mapper, self.sender, self.shelf.states, self.fill, self.stopping)
         told = self.mapper.integration
         settler = Settler(LANE, told.revision_name, told.revision, told.source_identity)
-        return Delivery(Parts(LANE, self.shelf, requests, settler, self, self, self.bounds, self.stopping))
+        return Delivery(LeaseParts(LANE, self.shelf, requests, settler, self, self, self.bounds, self.stopping))
 
     @contextmanager
     def surviving(self, _lane, _in_hand, token):

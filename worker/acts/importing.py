@@ -11,7 +11,7 @@ from worker.dead.letter import Letter, cause_of, decode_letter, letter_id, moved
 from worker.errors import OperatorError
 from worker.process.wording import several
 from worker.purchasely.event import read_event
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import shard_of, shard_person
 
 
 class Imported(msgspec.Struct):
@@ -119,7 +119,7 @@ def read_line(parts: Relay, line: bytes) -> tuple[str, Letter]:
     if not raw_of(letter):
         raise ValueError("it holds no event")
     try:  # by the identity chain here, which need not be the one it was exported under
-        person = shard_key(read_event(entry_id, raw_of(letter)).payload, known.source_identity)
+        person = shard_person(read_event(entry_id, raw_of(letter)).payload, known.source_identity)
     except ValueError:
         person = letter.person
     owner = person or letter.event_id

@@ -15,7 +15,7 @@ from worker.errors import OperatorError
 from worker.history.explaining import explain_now
 from worker.purchasely.event import Event, event_about, read_event
 from worker.purchasely.examples import example
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import shard_of, shard_person
 from worker.store.appending import append_event
 
 Environment = Literal["PRODUCTION", "SANDBOX"]
@@ -94,7 +94,7 @@ def send_test_event(parts: Relay, test: TestEvent, doer: Doer, wake: Callable[[s
         redis.RedisError: it may not be stored; to send it again is safe.
     """
     event, config = _event(test), parts.integrations
-    shard = shard_of(shard_key(event.payload, config.identity(test.source)) or event.key, parts.settings.shards)
+    shard = shard_of(shard_person(event.payload, config.identity(test.source)) or event.key, parts.settings.shards)
     names = [one.name for one in config.of_source(test.source)]
     done = append_event(
         parts.redis,

@@ -25,7 +25,7 @@ log = EventLog(__name__)
 _OF_SHARDS = ("holds", "dead_letters", "dead_groups", "dead_changes", "jobs", "serving")
 
 
-class Joined(Parts):
+class JoinedParts(Parts):
     """The parts, on the revision and the number of shards that are in force."""
 
     def __init__(self, chosen: Settings, role: Role = "command") -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from config.settings import Settings, settings
 from config.wording import of_settings
-from worker.app.joined import Joined
+from worker.app.joined import JoinedParts
 from worker.customerio.traffic import TRAFFIC
 from worker.errors import OperatorError
 from worker.process.instance import instance
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from worker.replay.serving import Serving
 
 
-class Relay(Joined):
+class Relay(JoinedParts):
     """The parts of one process, each made when first asked for; to be made after a fork, never shared across one."""
 
     def __init__(self, chosen: Settings, role: Role = "command") -> None:

@@ -19,7 +19,7 @@ from worker.dead.letter import (
 )
 from worker.mapping.outcome import Dead
 from worker.purchasely.event import Event
-from worker.purchasely.person import shard_key
+from worker.purchasely.person import shard_person
 from worker.store.entry_id import received_ms
 from worker.store.lane import Lane
 from worker.store.settling import Burial
@@ -54,7 +54,7 @@ def bury(
         **about,
         stage=dead.stage,
         message=dead.message,
-        person=shard_key(event.payload, identity) if event else "",
+        person=shard_person(event.payload, identity) if event else "",
         event_id=event.key if event else "",
         event_time_ms=event.time_ms if event else None,
         received_ms=received_ms(entry_id),

@@ -10,7 +10,7 @@ from config.integrations import Identity, default_identity
 from worker.dead.fields import found, put, put_ms, take_out
 from worker.dead.letter import EDITS_KEPT, Edit, Letter, as_text, event_of, identity_of, raw_of, received_of
 from worker.purchasely.event import read_event
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import shard_of, shard_person
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -131,7 +131,7 @@ def edit(
         edits=[*letter.edits, Edit(at_ms, by, changed_paths(raw_of(letter), raw))][-EDITS_KEPT:],
         ulid=ulid,
         event_id=key,
-        person=shard_key(event.payload, identity or default_identity()),
+        person=shard_person(event.payload, identity or default_identity()),
         event_time_ms=event.time_ms,
     )
 

@@ -12,7 +12,7 @@ from worker.dead.letter import Letter, decode_letter, letter_id, raw_of
 from worker.dead.letters import arrival
 from worker.purchasely.moment import event_time
 from worker.purchasely.payload import read_object
-from worker.purchasely.person import shard_key
+from worker.purchasely.person import shard_person
 from worker.store.entries import read_range
 from worker.store.entry_id import order
 from worker.store.lane import Lane
@@ -85,7 +85,7 @@ def _of_person(
             payload = read_object(raw)
         except ValueError:
             continue
-        if person and shard_key(payload, identity) == person:
+        if person and shard_person(payload, identity) == person:
             yield entry, payload
 
 

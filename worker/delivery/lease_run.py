@@ -2,8 +2,8 @@
 
 import time
 
-from worker.delivery.parts import Parts
-from worker.delivery.steps import Ended, Run
+from worker.delivery.parts import LeaseParts
+from worker.delivery.steps import Ended, LeaseRun
 from worker.errors import LeaseLostError, StoppedError, UnknownStateError
 from worker.process.eventlog import EventLog
 from worker.store.lease import Lease
@@ -15,7 +15,7 @@ log = EventLog(__name__)
 class Delivery:
     """Delivers what waits for one integration on one shard, for as long as one lease and one budget last."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: LeaseParts) -> None:
         self.parts = parts
 
     def run(self, token: str, *, probe: bool = False) -> Ended:
@@ -35,7 +35,7 @@ class Delivery:
         if not isinstance(taken, Taken):
             return taken
         lease = Lease(lambda: parts.shelf.renew(lane, token), bounds.lease_s, bounds.patience_s, since_s)
-        run = Run(parts, token, lease, taken, probe=probe)
+        run = LeaseRun(parts, token, lease, taken, probe=probe)
         try:
             with lease:
                 return run.serve()

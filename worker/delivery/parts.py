@@ -57,7 +57,7 @@ class Bounds(msgspec.Struct, frozen=True):
     patience_s: float
 
 
-class Parts(msgspec.Struct, frozen=True):
+class LeaseParts(msgspec.Struct, frozen=True):
     """What one lease is worked with. `full`: whether the dead limit is reached, after so many more burials."""
 
     lane: Lane

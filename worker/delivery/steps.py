@@ -5,7 +5,7 @@ from typing import Literal
 
 from worker.delivery.judging import Request, hold
 from worker.delivery.parting import parted
-from worker.delivery.parts import Parts
+from worker.delivery.parts import LeaseParts
 from worker.delivery.poison import Caution, Search, deciding, witnesses
 from worker.mapping.decision import Composed
 from worker.process.eventlog import EventLog
@@ -18,10 +18,10 @@ log = EventLog(__name__)
 Ended = Literal["empty", "more", "held", "busy", "lost"]
 
 
-class Run:
+class LeaseRun:
     """One lease in hand: the events that were read, and how far they are settled."""
 
-    def __init__(self, parts: Parts, token: str, lease: Lease, taken: Taken, *, probe: bool) -> None:
+    def __init__(self, parts: LeaseParts, token: str, lease: Lease, taken: Taken, *, probe: bool) -> None:
         self._parts = parts
         self._requests = parts.requests
         self._token = token

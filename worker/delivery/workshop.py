@@ -12,7 +12,7 @@ from worker.customerio.spans import open_spans
 from worker.customerio.track_api import TrackApi
 from worker.dead.bound import DeadBound
 from worker.delivery.lease_run import Delivery
-from worker.delivery.parts import Bounds, Parts
+from worker.delivery.parts import Bounds, LeaseParts
 from worker.delivery.request import Requests
 from worker.delivery.settlement import Settler
 from worker.mapping.batching import Fill
@@ -77,7 +77,7 @@ class Workshop:
         integration = self._mapper.integration
         settler = Settler(lane, integration.revision_name, integration.revision, integration.source_identity)
         requests = self.requests(lane, self._fill)
-        parts = Parts(
+        parts = LeaseParts(
             lane,
             self._streams,
             requests,

@@ -14,7 +14,7 @@ from worker.mapping.batching import Fill
 from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event, read_event
-from worker.purchasely.person import shard_key
+from worker.purchasely.person import shard_person
 from worker.store.entries import Entry
 from worker.store.lane import Lane
 
@@ -182,7 +182,7 @@ def _about(read: Callable[[], Event], identity: Identity) -> tuple[str, str, str
         event = read()
     except (ValueError, RecursionError):
         return "", "", ""
-    return event.name, event.key, shard_key(event.payload, identity)
+    return event.name, event.key, shard_person(event.payload, identity)
 
 
 def _words(fate: _Fate) -> str:

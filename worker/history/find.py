@@ -19,7 +19,7 @@ from worker.dead.letter import identity_of
 from worker.history.scan import ALWAYS, Scan, Span
 from worker.history.ulids import ULID, of_time, ulid_time_ms
 from worker.purchasely.event import Event, read_event
-from worker.purchasely.person import person_names, plain_name, shard_key, shard_of, text_id
+from worker.purchasely.person import person_names, plain_name, shard_of, shard_person, text_id
 from worker.store.entries import entries
 from worker.store.keys import shard_key as stream_key
 
@@ -148,7 +148,7 @@ class Finder:
     def shard_of(self, found: Found) -> int:
         """The shard of an event by the present identity chain; another than its own if the chain has changed since."""
         identity = self._identities[found.source]
-        return shard_of(shard_key(found.event.payload, identity) or found.event.key, self._shards)
+        return shard_of(shard_person(found.event.payload, identity) or found.event.key, self._shards)
 
     def _at(self, shard: int, entry_id: str) -> Iterator[Found]:
         for source in self._identities:

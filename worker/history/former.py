@@ -5,7 +5,7 @@ from worker.app import Relay
 from worker.errors import OperatorError
 
 
-class Former:
+class FormerRevisions:
     """The revisions that were asked for."""
 
     def __init__(self, parts: Relay) -> None:

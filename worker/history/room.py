@@ -16,7 +16,7 @@ from worker.history.activity import Activity, Wanted, activity
 from worker.history.archive import ArchivedFates, ArchivedScan
 from worker.history.cursor import cursor_of, read_cursor
 from worker.history.find import Finder, Found, Place, place_of
-from worker.history.former import Former
+from worker.history.former import FormerRevisions
 from worker.history.scan import Scan
 from worker.history.timeline import Known, PropertyValue, Spot, Timeline, known_of, spot
 from worker.history.trace import AtRevision, Trace, Tracer
@@ -210,7 +210,7 @@ def open_history(
     config = parts.integrations
     holds = parts.holds.get(config.integrations)
     chosen = parts.settings
-    former = Former(parts).integration
+    former = FormerRevisions(parts).integration
     return History(
         parts.redis,
         config,

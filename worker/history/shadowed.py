@@ -20,7 +20,7 @@ from worker.mapping.decision import Decision, Learn, Send
 from worker.mapping.mapper import Mapper
 from worker.mapping.outcome import Dead, Filtered
 from worker.purchasely.event import Event, read_event
-from worker.purchasely.person import plain_name, shard_key
+from worker.purchasely.person import plain_name, shard_person
 from worker.store.entries import entries
 from worker.store.lane import Lane
 
@@ -95,7 +95,7 @@ class Made:
                 time_ms = decision.time_ms // 1000 * 1000
                 return Here(name.strip(), plain_name(decision.who.value), time_ms, event.key, entry)
             why = why if fate.outcome == "delivered" else _why_not(decision)
-        person = plain_name(shard_key(event.payload, self._integration.source_identity))
+        person = plain_name(shard_person(event.payload, self._integration.source_identity))
         return Here(event.name, person, event.time_ms or event.received_ms, event.key, entry, why)
 
     def _by(self, fate: Fate) -> Mapper | None:

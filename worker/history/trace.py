@@ -7,7 +7,7 @@ import msgspec
 from config.integrations import Integration, Integrations
 from worker.dead.fates import Fates
 from worker.history.find import Found
-from worker.purchasely.person import shard_key
+from worker.purchasely.person import shard_person
 from worker.store.holds import Hold
 from worker.store.lane import Lane
 
@@ -88,7 +88,7 @@ class Tracer:
         return Seen(
             event.key,
             event.name,
-            shard_key(event.payload, self._config.identity(found.source)),
+            shard_person(event.payload, self._config.identity(found.source)),
             event.received_ms,
             f"{found.shard}/{found.entry_id}",
             found.source,

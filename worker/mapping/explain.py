@@ -13,13 +13,13 @@ from worker.mapping.stages import Trace, as_rows, sending
 from worker.people.person import decode
 from worker.people.properties import PROPERTIES, compile_properties
 from worker.purchasely.event import Event
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import shard_of, shard_person
 
 
 def explain_event(event: Event, identity: Identity, shards: int) -> dict[str, Any]:
     """What the relay reads in an event, before any integration sees it; `identity` is the chain of its source."""
     known = catalogue().events.get(event.name)
-    person = shard_key(event.payload, identity)
+    person = shard_person(event.payload, identity)
     return {
         "name": event.name,
         "meaning": known.description if known else "not in the catalogue: a new or misspelt code",

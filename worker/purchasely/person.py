@@ -37,7 +37,7 @@ def text_id(value: object) -> str:
     return ""
 
 
-def shard_key(payload: Payload, identity: Identity) -> str:
+def shard_person(payload: Payload, identity: Identity) -> str:
     """The person that decides the shard, or empty when the event names nobody.
 
     Purchasely orders events by user (reference: webhook contract, ordering), Customer.io knows people by the identity
@@ -66,7 +66,7 @@ def shard_of(person: str, shards: int) -> int:
 
 def event_shard(payload: Payload, identity: Identity, key: str, shards: int) -> int:
     """The shard of an event: that of its person, or, when it names nobody, of what identifies it (`event_key`)."""
-    return shard_of(shard_key(payload, identity) or key, shards)
+    return shard_of(shard_person(payload, identity) or key, shards)
 
 
 def plain_name(person: str) -> str:

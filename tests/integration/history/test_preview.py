@@ -14,7 +14,7 @@ from worker.history.friction import Friction
 from worker.history.plan import make_plan
 from worker.history.preview import make_preview
 from worker.purchasely.event import read_event
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import shard_of, shard_person
 from worker.store.keys import shard_key as stream_key
 
 KINDS = ("renewing", "ended", "trial_converted", "refunded", "paused", "code_lapsed")
@@ -37,7 +37,7 @@ def store(parts, events):
     for event in events:
         raw = orjson.dumps(event)
         read = read_event("1-1", raw)
-        shard = shard_of(shard_key(read.payload, identity) or read.key, parts.settings.shards)
+        shard = shard_of(shard_person(read.payload, identity) or read.key, parts.settings.shards)
         parts.redis.xadd(stream_key(shard, "events", "app"), {"b": raw})
 
 

@@ -19,7 +19,7 @@ from worker.history.timeline import Timeline
 from worker.ledger.figures import Ledger
 from worker.mapping.operation import ulid
 from worker.purchasely.event import event_about, read_event
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import shard_of, shard_person
 from worker.store.appending import append_event
 from worker.store.lane import Lane
 from worker.store.trail import Run, counts, decode_run, encode_record
@@ -271,7 +271,7 @@ def test_how_often_an_event_came_is_counted_and_what_shares_its_id_is_shown(stac
 
     for body in (raw, raw, other, raw):
         found = read_event("0-0", body)
-        shard = shard_of(shard_key(found.payload, stack.parts.integrations.identity("app")), SHARDS)
+        shard = shard_of(shard_person(found.payload, stack.parts.integrations.identity("app")), SHARDS)
         append_event(
             stack.parts.redis, "app", shard, ["production"], found.key, event_about(found.payload), body, 1_814_400
         )

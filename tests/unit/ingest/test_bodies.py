@@ -12,7 +12,7 @@ from config.integrations import default_identity
 from worker.errors import SenderError
 from worker.ingest.bodies import MOST_EVENTS, read_many, read_one
 from worker.purchasely.event import CONFLICT_MARK, event_key, read_event
-from worker.purchasely.person import shard_key, shard_of
+from worker.purchasely.person import shard_of, shard_person
 
 LIMIT = 2000
 SHARDS = 8
@@ -57,7 +57,7 @@ def test_the_identity_is_that_of_the_whole_body(event, layout):
     fields = orjson.loads(body)
     key = event_key(fields, body)
     (taken,) = read_one("app", body, SHARDS, 10_000)
-    assert (taken.key, taken.shard) == (key, shard_of(shard_key(fields, default_identity()) or key, SHARDS))
+    assert (taken.key, taken.shard) == (key, shard_of(shard_person(fields, default_identity()) or key, SHARDS))
 
 
 def test_a_number_beyond_all_machines_is_json():

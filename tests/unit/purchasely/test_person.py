@@ -9,7 +9,7 @@ from config.effective import identity_of
 from config.integrations import default_identity
 from worker.ingest.bodies import read_one
 from worker.purchasely.event import read_event
-from worker.purchasely.person import person_names, shard_key, shard_of, text_id
+from worker.purchasely.person import person_names, shard_of, shard_person, text_id
 
 CHAIN = default_identity()
 
@@ -51,7 +51,7 @@ def test_an_address_in_another_case_is_on_the_same_shard():
 def test_a_placeholder_decides_no_shard(value):
     """Or one shard would have all who are nobody."""
     assert door_shard({"user_id": value, "anonymous_user_id": "A"}) == shard_of("A", 4096)
-    assert shard_key({"user_id": value}, CHAIN) == ""
+    assert shard_person({"user_id": value}, CHAIN) == ""
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_door_and_worker_agree_on_the_shard(value):
         else b'{"customerio_user_id":%d,"event_id":"e"}' % value
     )
     event = read_event("1-0", raw)
-    assert door_shard(raw) == shard_of(shard_key(event.payload, CHAIN) or event.key, 4096)
+    assert door_shard(raw) == shard_of(shard_person(event.payload, CHAIN) or event.key, 4096)
 
 
 def test_the_fields_of_a_chain_name_a_person_too():
