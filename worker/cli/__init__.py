@@ -161,6 +161,9 @@ def main() -> None:
         for line in error.lines:
             say(f"relay: {line}", err=True)
         sys.exit(2)
+    except KeyboardInterrupt:  # before click was asked: it answers the others in the same way
+        say("Aborted!", err=True)
+        sys.exit(1)
     except OSError as fault:
         if not has_no_room(fault):
             raise

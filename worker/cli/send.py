@@ -108,6 +108,13 @@ def send(
         problem = f"after {several(sent.events, 'event')}: {refusal}"
     except ValueError as error:
         problem = f"{file.name}: {error}; sent before it: {several(sent.events, 'event')}"
+    except KeyboardInterrupt:
+        way = (
+            "the same command goes on from there"
+            if notes
+            else "sent again, they are duplicates; --resume notes the place"
+        )
+        problem = f"stopped after {several(sent.events, 'event')}: {way}"
     _show(sent, file.event_id if isinstance(file, _Example) and not problem else "", as_json=as_json)
     if feed.refusals and not problem:
         problem = f"{several(feed.refusals, 'event')} refused: see {refused.name if refused else ''}"

@@ -5,13 +5,17 @@ import hmac
 import http.server
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from tests.support.certificates import Authority
+from tests.support.waiting import until
 from worker.cli.posting import Poster, RefusedError, Sent, route, signing, with_token
 from worker.errors import OperatorError
 
@@ -360,6 +364,23 @@ def test_a_resumed_file_goes_on_where_it_ended(door, send, tmp_path):
     assert send(str(file), "--resume", "--sign", text="").returncode == 0
     assert [body for _, _, body in door.requests] == [b'{"a":1}', b'{"a":2}', b'{"a":2}', b'{"a":3}']
     assert not (tmp_path / "long.ndjson.sent").exists()
+
+
+def test_ctrl_c_says_how_far_it_came(door, tmp_path):
+    """It was "Aborted!": whoever stops a long file wants to know what is there, and whether to send it again."""
+    path = tmp_path / "events.ndjson"
+    notes = Path(f"{path}.sent")
+    path.write_text('{"a": 1}\n' * 1_000)
+    command = [sys.executable, "-c", "from worker.cli import main; main()", "send", str(path), "--url", door.url]
+    env = os.environ | {"MY_TOKEN": "mine"}
+    more = ["--source", "other", "--token-env", "MY_TOKEN", "--rate", "5", "--resume"]
+    with subprocess.Popen([*command, *more], env=env, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: notes.exists() and b"10" in notes.read_bytes(), "two requests; then it waits a second")
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate(timeout=30)
+    assert process.returncode == 1
+    sent = re.search(r"relay: stopped after (\d+) events: the same command goes on from there$", message)
+    assert json.loads(notes.read_text()) == {"events": int(sent[1])}
 
 
 def test_a_csv_file_is_events_by_its_column_map(door, send):
