@@ -86,8 +86,11 @@ def wrapped_text(text: str, width: int, further: str = "") -> list[str]:
 
 
 def show_progress(text: str, *, last: bool) -> None:
-    """A line on standard error that the next one takes the place of."""
-    click.echo(f"\r{plain(text)}", err=True, nl=last)
+    """A line on standard error that the next one takes the place of; where it is no terminal, the last one alone."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{plain(text)}", err=True, nl=last)
+    elif last:
+        click.echo(plain(text), err=True)
 
 
 def _drawn(piece: str | Styled) -> str:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from worker.cli import relay
 from worker.cli.columns import columns
-from worker.cli.printing import Styled, count, say, say_lines, span
+from worker.cli.printing import Styled, count, say, say_lines, show_progress, span
 from worker.cli.streams import prepare_streams
 
 
@@ -130,3 +130,14 @@ def test_an_error_does_not_act_on_the_terminal():
     assert done.exit_code == 2
     assert "\x1b" not in done.output
     assert r"\x1b]0;x\x07" in done.output
+
+
+@pytest.mark.parametrize(
+    ("terminal", "written"), [(True, "\r1 of 2\r2 of 2\n"), (False, "2 of 2\n")], ids=["terminal", "file"]
+)
+def test_progress_is_a_line_that_changes_only_on_a_terminal(monkeypatch, capsys, terminal, written):
+    """In a file or a journal each of its states would be one more piece of the same line."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    show_progress("1 of 2", last=False)
+    show_progress("2 of 2", last=True)
+    assert capsys.readouterr().err == written
