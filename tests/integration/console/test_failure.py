@@ -83,6 +83,7 @@ def test_each_way_that_applies_is_tried_on_its_letters(console, stack):
     assert 'name="name" value="Loyalty Tier Changed"' in page
     assert "Tried on all 5; nothing was sent." in text_of(page)
     assert "What Customer.io says" in page
+    assert "in the last hour 5" in text_of(page)  # the table behind the bars of the list
     assert f"/integrations/production?tab=events&amp;find={NEW}" in page
     assert len(stack.arrived()) == before
 
