@@ -116,6 +116,10 @@ class Desk:
         """The text of a revision; of none, an empty one."""
         return self._parts.revisions.get(number).text if number else ""
 
+    def ran_as(self, text: str) -> int:
+        """The revision that had this text: a file that has it is not published again; 0: it never ran."""
+        return self._parts.revisions.number_of(text)
+
     def seal(self, secret: str) -> str:
         """A `sealed:` reference of a secret.
 

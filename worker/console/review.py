@@ -184,10 +184,12 @@ class DiffPage(Page):
         self._desk = Desk(parts)
 
     def get(self, visit: Visit) -> Reply:
-        """The lines that differ from what is in force."""
+        """The lines that differ from what is in force; of a text that ran before, with one by which it runs again."""
         found = self._desk.open(visit.viewer.login)
         before = self._desk.revision_text(found.head).splitlines(keepends=True)
         after = found.text.splitlines(keepends=True)
+        if after != before and (number := self._desk.ran_as(found.text)):
+            after.insert(0, f"# as revision {number}, again after revision {found.head}\n")
         name = found.owner_file or "integrations.toml"
         lines = difflib.unified_diff(before, after, f"a/{name}", f"b/{name}")
         return Download("change.diff", "".join(lines).encode(), "text/x-diff")

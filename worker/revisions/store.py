@@ -90,6 +90,10 @@ class Revisions:
             raise UnreadableError(f"revision {number} is not kept; `relay config log` lists those that are")
         return _read(raw, number)
 
+    def number_of(self, text: str) -> int:
+        """The revision that had this text, kept or not; 0: it never ran, so a file that has it would be published."""
+        return int(self._ask("HGET", f"digest:{digest_of(text)}") or 0)
+
     def all(self) -> list[Revision]:
         """All revisions kept, newest first; what cannot be read is left out."""
         found = []

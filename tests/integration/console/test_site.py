@@ -10,6 +10,7 @@ import pytest
 from config.roles import Role
 from tests.support.deadstack import event, opened
 from worker.console.live import News
+from worker.revisions.store import digest_of
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = f"{SCRIPT}\x1b[2J\u202e\"'><img src=x onerror=alert(2)>"
@@ -228,6 +229,24 @@ def test_a_file_that_owns_the_configuration_is_changed_elsewhere(console, stack)
     assert "attachment" in diff.headers["Content-Disposition"]
     refused = browser.post("/review", data={"csrf": token(browser), "act": "publish", "hash": "0"})
     assert refused.status_code == 409
+
+
+def test_the_change_back_to_a_former_revision_is_a_text_that_is_published(console, stack):
+    """A file's text is published once: what is taken to the file has a line by which it is another one."""
+    parts, browser = stack.parts, console.browser(Role.OPERATOR)
+    first = parts.live.loaded.revision
+    text = first.text + "\n# changed\n"
+    changed = msgspec.structs.replace(first, text=text, digest=digest_of(text))
+    head = parts.revisions.publish(changed, parts.revisions.head())
+    parts.live.look(force=True)
+    try:
+        assert browser.post(f"/history/{first.number}/back", data={"csrf": token(browser)}).status_code == 303
+        diff = browser.get("/review/change.diff").text
+        assert f"+# as revision {first.number}, again after revision {head}" in diff
+    finally:
+        browser.post("/review", data={"csrf": token(browser), "act": "drop"})
+        parts.revisions.publish(first, head)
+        parts.live.look(force=True)
 
 
 def test_no_file_is_a_spreadsheet(console, stack):

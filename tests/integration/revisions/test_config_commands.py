@@ -185,7 +185,12 @@ def test_where_a_file_owns_nothing_is_applied(relay):
     file = relay.write(text())
     said = relay("config", "apply", file, "--yes", code=2, RELAY_INTEGRATIONS=file)
     assert "owns the configuration (RELAY_INTEGRATIONS)" in said
+    assert "ran before, as revision 1, and no start publishes it again" in relay(
+        "config", "plan", file, RELAY_INTEGRATIONS=file
+    )
+    assert "ran before" not in relay("config", "plan", file)
     assert relay("config", "rollback", "1", "--yes", "--json", RELAY_INTEGRATIONS=file)["revision"] == 3
+    assert "ran before" not in relay("config", "plan", file, RELAY_INTEGRATIONS=file)
 
 
 def test_a_poisoned_store_is_said_in_one_line(relay):

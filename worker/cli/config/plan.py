@@ -69,8 +69,19 @@ def plan(file: Path, since: str, *, with_archive: bool, as_json: bool, offline: 
     else:
         show(found, lines)
         show_keys(keys)
+        _show_once(parts, text)
     if exit_code and (lines or found.changes):
         raise click.exceptions.Exit(1)
+
+
+def _show_once(parts: "Relay", text: str) -> None:
+    """Where a file owns the configuration: that this text ran before, and what to do so that it runs again."""
+    from worker.ledger.figures import Ledger
+
+    number = parts.revisions.number_of(text)
+    if number and text != parts.live.loaded.revision.text and Ledger(parts).owning_file():
+        again = f"change a comment in it, or `relay config rollback {number}`"
+        say(f"this text ran before, as revision {number}, and no start publishes it again: {again}", fg="yellow")
 
 
 def look(
