@@ -64,6 +64,8 @@ def _of_setting(detail: ErrorDetails) -> str:
         "literal_error": f"{quoted(str(given))} is not possible; write {facts.get('expected', '')}".replace("'", ""),
     }
     text = texts.get(kind, detail["msg"].removeprefix("Value error, "))
+    if kind == "int_parsing" and str(given).startswith("tcp://"):
+        text += "; Kubernetes sets it after a Service of that name: write enableServiceLinks: false in the pod's spec"
     return f"RELAY_{where}: {text}" if where else text
 
 

@@ -38,6 +38,17 @@ def test_the_manifests_are_valid(path):
     subprocess.run([BIN / "kubernetes-validate", "--strict", path], check=True, capture_output=True, timeout=60)
 
 
+def test_a_service_of_the_relay_sets_no_variable_of_a_pod():
+    """Each pod gets NAME_PORT=tcp://… of each Service: as RELAY_PORT it kept every process from starting."""
+    parts = [part for path in MANIFESTS for part in documents(path)]
+    given = {
+        f"{part['metadata']['name'].upper().replace('-', '_')}_PORT" for part in parts if part["kind"] == "Service"
+    }
+    assert given & VARIABLES
+    pods = [part["spec"]["template"]["spec"] for part in parts if part["kind"] == "Deployment"]
+    assert [pod["enableServiceLinks"] for pod in pods] == [False] * 4
+
+
 @pytest.mark.skipif(not (BIN / "hadolint").exists(), reason="hadolint has no wheel for this machine")
 def test_the_dockerfile_has_no_finding():
     """Hadolint's."""

@@ -33,6 +33,14 @@ def test_a_variable_is_read_by_its_type(monkeypatch):
     [
         ("SHARDS", "abc", '"abc" is no whole number'),
         ("CONCURRENCY", "1.5", '"1.5" is no whole number'),
+        (
+            "PORT",
+            "tcp://10.0.0.1:80",
+            (
+                '"tcp://10.0.0.1:80" is no whole number; Kubernetes sets it after a Service of that name: '
+                "write enableServiceLinks: false in the pod's spec"
+            ),
+        ),
         ("LEASE_S", "soon", '"soon" is no number'),
         ("LEASE_S", "0", "0 is too little; write 1 or more"),
         ("APPEND_TIMEOUT_S", "0", "0 is too little; write more than 0"),
