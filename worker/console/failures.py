@@ -49,6 +49,7 @@ class FailuresPage(Page):
             "where": where,
             "total": sum(one.count for one in found),
             "quiet_ms": None if found else self._quiet_since(),
+            "held": sorted(self._parts.holds.get(self._parts.integrations.integrations)),
             "may_act": visit.viewer.may(Permission.ACT),
             "saved": saved_files(folder_of(self._parts.settings.data_dir), _UNDOABLE),
         }

@@ -153,6 +153,16 @@ def test_chosen_groups_alone_are_replayed(stack, console):
     assert "replays 54 failed events" in posted(browser, act="replay")
 
 
+def test_what_is_held_is_not_said_to_flow(stack, console):
+    """All other events flow, unless their integration waits."""
+    browser = console.browser(Role.VIEWER)
+    assert "All other events keep flowing." in browser.get("/failures").text
+    stack.parts.holds.hold("production", "operator", 1_790_000_000_000)
+    page = browser.get("/failures").text
+    assert "production is held: all of its events wait." in page
+    assert "keep flowing" not in page
+
+
 def test_who_may_not_act_has_no_form(console):
     """Nor does it work without one."""
     browser = console.browser(Role.EDITOR)
