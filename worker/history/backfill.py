@@ -96,6 +96,7 @@ class Backfill:
         """
         for lane in lanes:
             for _, rows in self._scan.pages([lane.key("events")], self._wanted.span):
+                self._fates.expect(lane, rows[0][0].decode(), rows[-1][0].decode())
                 for entry_id, raw in entries(rows):
                     event = self._read(entry_id, raw)
                     if event is not None and self._is_chosen(lane, event):

@@ -106,14 +106,16 @@ class TrailReader:
         for found in kept:
             if found[1].first <= place <= found[1].last:
                 return found
-        new = self._search(trail_key(lane.shard, lane.integration), place)
-        if new is not None:
-            kept.append(new)
-            del kept[:-_RUNS]
-        return new
+        new = self._search(trail_key(lane.shard, lane.integration), place)[:_RUNS]
+        kept += new  # who asks for one entry asks for the next one then, which is often of the next run
+        del kept[:-_RUNS]
+        return new[0] if new else None
 
-    def _search(self, key: str, place: Place) -> tuple[int, Run] | None:
-        """Bisect the trail: settles come in the order of the entries, and none before its events are received."""
+    def _search(self, key: str, place: Place) -> list[tuple[int, Run]]:
+        """The run that covers a place, with those behind it that were read along; nothing where none does.
+
+        Bisects the trail: settles come in the order of the entries, and none before its events are received.
+        """
         low, high = max(0, place[0] - _CLOCK_MS), time.time_ns() // 1_000_000 + _CLOCK_MS
         while high - low > 1:
             middle = (low + high) // 2
@@ -123,10 +125,11 @@ class TrailReader:
             else:
                 high = middle
         for since_ms in (low, high):
-            for settled_ms, run in self._runs_from(key, since_ms, _PAGE):
+            runs = self._runs_from(key, since_ms, _PAGE)
+            for at, (_, run) in enumerate(runs):
                 if run.last >= place:
-                    return (settled_ms, run) if run.first <= place else None
-        return None
+                    return runs[at:] if run.first <= place else []
+        return []
 
     def _runs_from(self, key: str, since_ms: int, count: int) -> list[tuple[int, Run]]:
         """Runs settled since then; those of a later release are passed over, to the first that can be read."""

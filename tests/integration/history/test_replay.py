@@ -282,3 +282,18 @@ def test_one_event_that_is_off_is_sent_by_its_id(stack, monkeypatch):
     assert stack.account().delivered == 1
     with pytest.raises(OperatorError, match="no integration 'sandbox' takes this event; there are: production"):
         look_at_one(stack.parts, "sandbox", found)
+
+
+def test_a_plan_asks_redis_a_few_times_for_each_settled_request(stack):
+    """Events that came one by one are settled one by one: of each, the trail was bisected anew, some 25 questions."""
+    requests = 30
+    for n in range(requests):
+        stack.deliver(event(1, "RENEWAL_ENABLED", event_id=f"e{n}", n=n))
+
+    def asked():
+        stats = stack.parts.redis.info("commandstats")
+        return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("xrange", "zrange"))
+
+    before = asked()
+    assert plan(stack)[0].already == requests
+    assert asked() - before < 5 * requests
