@@ -51,6 +51,7 @@ class BriefSentinel(Sentinel):
         """
         answers: list[object] = []
         for one in list(self.sentinels):
+            self.sentinels = _moved(self.sentinels, one, last=True)  # until it has answered, which others may not await
             try:
                 answers.append(one.sentinel_masters())
             except (RedisError, OSError) as fault:
@@ -58,8 +59,7 @@ class BriefSentinel(Sentinel):
             finally:
                 one.connection_pool.disconnect(inuse_connections=False)
             if found := _named(answers[-1], service_name):
-                self.sentinels.remove(one)
-                self.sentinels.insert(0, one)
+                self.sentinels = _moved(self.sentinels, one, last=False)
                 return found
         raise _why(answers, service_name)
 
@@ -75,6 +75,7 @@ class AsyncBriefSentinel(AsyncSentinel):
         """
         answers: list[object] = []
         for one in list(self.sentinels):
+            self.sentinels = _moved(self.sentinels, one, last=True)  # until it has answered, which others may not await
             try:
                 answers.append(await one.sentinel_masters())
             except (RedisError, OSError) as fault:
@@ -82,10 +83,15 @@ class AsyncBriefSentinel(AsyncSentinel):
             finally:
                 await one.connection_pool.disconnect(inuse_connections=False)
             if found := _named(answers[-1], service_name):
-                self.sentinels.remove(one)
-                self.sentinels.insert(0, one)
+                self.sentinels = _moved(self.sentinels, one, last=False)
                 return found
         raise _why(answers, service_name)
+
+
+def _moved(all_of_them: Iterable[Any], one: Any, *, last: bool) -> list[Any]:
+    """Them in a new order; a new list, since other threads may be going through the former one."""
+    others = [each for each in all_of_them if each is not one]
+    return [*others, one] if last else [one, *others]
 
 
 def _named(answer: object, service: str) -> tuple[str, int] | None:

@@ -1,6 +1,7 @@
 """Sentinels that name no primary: what of them is wrong is said, and each is asked once."""
 
 import asyncio
+import socket
 import socketserver
 import subprocess
 import threading
@@ -144,3 +145,18 @@ def test_each_sentinel_is_asked_once_for_an_answer():
         assert (first.taken, second.taken) == (2, 2)
         first.shutdown()
         second.shutdown()
+
+
+def test_a_sentinel_that_hangs_is_asked_last_by_who_does_not_wait_for_it(sentinel):
+    """The web door gives a trip less time than the Sentinel has: it began with the same one each time."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        place = f"127.0.0.1:{hanging.getsockname()[1]},127.0.0.1:{sentinel[1]}"
+        chosen = read_address(f"redis+sentinel://{place}/main/0?{LOGIN}", "RELAY_REDIS_URL")
+
+        async def ask():
+            pool = open_async(chosen).connection_pool
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(pool.get_master_address(), 0.3)
+            return await asyncio.wait_for(pool.get_master_address(), 1.5)
+
+        assert asyncio.run(ask())[1] == sentinel[0].port
