@@ -285,7 +285,7 @@ def test_one_event_that_is_off_is_sent_by_its_id(stack, monkeypatch):
 
 
 def test_a_plan_asks_redis_a_few_times_for_each_settled_request(stack):
-    """Events that came one by one are settled one by one: of each, the trail was bisected anew, some 25 questions."""
+    """Events that came one by one are settled one by one: for each, the trail was searched by 20 questions."""
     requests = 30
     for n in range(requests):
         stack.deliver(event(1, "RENEWAL_ENABLED", event_id=f"e{n}", n=n))
