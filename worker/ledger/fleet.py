@@ -88,8 +88,9 @@ class Fleet(msgspec.Struct, frozen=True):
             yield f"{host}: {problem} ({STILL_RUNS.format(self.revision)})"
         for host, file in self.unpublished.items():
             yield (
-                f"{host}: {file} is not what runs (revision {self.revision}): restart a process there to publish it, "
-                "such as beat; where it ran before, change a comment in it first"
+                f"{host}: {file} is not what runs (revision {self.revision}): write what runs into it (relay config "
+                "export), or publish it: restart a process there, such as beat; where it ran before, change a comment "
+                "in it first"
             )
         if self.growing:
             yield f"the growth to {self.growing} shards was broken off: run `relay reshard {self.growing}` again"

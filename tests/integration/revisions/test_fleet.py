@@ -77,7 +77,7 @@ def test_a_file_that_is_not_what_runs_is_said(tmp_path, redis_url):
     file.write_text(text("first"))
     os.utime(file, (1, 1))
     (said,) = begin()
-    assert said.startswith(f"h: {file} is not what runs (revision 2): restart a process there to publish it")
+    assert said.startswith(f"h: {file} is not what runs (revision 2): write what runs into it")
     file.write_text(text("first") + "# once more\n")
     assert begin() == []
     assert made.live.loaded.number == 3
