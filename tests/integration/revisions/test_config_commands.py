@@ -191,6 +191,9 @@ def test_where_a_file_owns_nothing_is_applied(relay):
     assert "ran before" not in relay("config", "plan", file)
     assert relay("config", "rollback", "1", "--yes", "--json", RELAY_INTEGRATIONS=file)["revision"] == 3
     assert "ran before" not in relay("config", "plan", file, RELAY_INTEGRATIONS=file)
+    for number, says in (("3", False), ("2", True)):
+        said = relay("config", "rollback", number, "--yes", RELAY_INTEGRATIONS=file)
+        assert (f"{file} still says otherwise" in said) == says
 
 
 def test_a_poisoned_store_is_said_in_one_line(relay):

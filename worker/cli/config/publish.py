@@ -68,12 +68,13 @@ def rollback(
 ) -> None:
     """Put the content of revision N in force again, as a new revision, through the same plan."""
     from worker.cli.parts import open_parts
+    from worker.revisions.store import digest_of
 
     parts = open_parts()
     text = parts.revisions.get(number).text
     note = message or f"back to revision {number}"
     _Publication(parts, text, f"revision {number}", "rollback", note, by, as_json=as_json).run(since, remove, yes=yes)
-    if parts.settings.integrations is not None and not as_json:
+    if not as_json and parts.on_disk.is_other_than(digest_of(text)):
         say(f"{parts.settings.integrations} still says otherwise: deploy the content of revision {number} there too")
 
 
