@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from worker.process.eventlog import EventLog
+from worker.process.fault_names import fault_name
 
 log = EventLog(__name__)
 
@@ -39,7 +40,7 @@ class Waker:
             try:
                 self._send(*lane)
             except (Exception, SystemExit) as fault:  # noqa: BLE001 - the outermost loop of this thread
-                log.warning("wake_not_sent", integration=lane[0], shard=lane[1], fault=type(fault).__name__)
+                log.warning("wake_not_sent", integration=lane[0], shard=lane[1], fault=fault_name(fault))
 
 
 def send(integration: str, shard: int) -> bool:

@@ -1,7 +1,7 @@
 """Names of faults in the log: of a connection that failed, what it failed at, never a text that may hold an address."""
 
 # What libraries raise for each fault of a connection: the one behind it says more.
-_GENERAL = frozenset({"ConnectionError", "OperationalError"})
+_GENERAL = frozenset({"ConnectionError", "OperationalError", "SchedulingError"})
 
 
 def fault_name(fault: object) -> str:

@@ -38,4 +38,4 @@ class Beat(Scheduler):  # type: ignore[misc] # celery has no types
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except Exception as fault:  # noqa: BLE001 - whatever a broker raises; beat must go on
-            rare_log.warning("round_not_sent", round=entry.name, fault=type(fault).__name__)
+            rare_log.warning("round_not_sent", round=entry.name, fault=fault_name(fault))

@@ -11,6 +11,7 @@ from worker.ledger.figures import Ledger
 from worker.ledger.headroom import watch
 from worker.ledger.sampling import take_sample
 from worker.process.eventlog import EventLog, RareLog
+from worker.process.fault_names import fault_name
 from worker.store.samples import Samples
 from worker.store.turns import Turns
 from worker.tasks.celery_app import app, every_s
@@ -32,7 +33,7 @@ def ask_for(name: str) -> None:
     try:
         app.send_task(entry["task"], retry=False, **entry["options"])
     except OperationalError as fault:
-        rare_log.warning("round_not_sent", round=name, fault=type(fault).__name__)
+        rare_log.warning("round_not_sent", round=name, fault=fault_name(fault))
 
 
 def _is_due(name: str) -> bool:

@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 
 from worker.app import relay
 from worker.process.eventlog import EventLog
+from worker.process.fault_names import fault_name
 from worker.process.instance import new_token
 from worker.replay.claims import Claims
 from worker.store.lane import Lane
@@ -79,7 +80,7 @@ def wake(integration: str, shard: int, *, probe: bool = False) -> bool:
     try:
         deliver.apply_async((integration, shard), {"probe": probe} if probe else {}, retry=False)
     except OperationalError as fault:
-        log.warning("wake_not_sent", integration=integration, shard=shard, fault=type(fault).__name__)
+        log.warning("wake_not_sent", integration=integration, shard=shard, fault=fault_name(fault))
         return False
     return True
 
@@ -100,6 +101,6 @@ def continue_job(job_id: str, token: str, wait_s: float) -> bool:
     try:
         replay.apply_async((job_id, token), countdown=wait_s or None, retry=False)
     except OperationalError as fault:
-        log.warning("job_not_woken", job=job_id, fault=type(fault).__name__)
+        log.warning("job_not_woken", job=job_id, fault=fault_name(fault))
         return False
     return True
