@@ -12,7 +12,7 @@ from rich.text import Text
 
 from worker.cli.demo.table import integrations_table
 from worker.cli.demo.traffic import CONNECTIONS, Traffic
-from worker.cli.printing import count, span
+from worker.cli.printing import count, several, span
 
 _LAST_EVENTS = 4
 
@@ -53,7 +53,8 @@ class Progress:
         sums = {name: sum(item[name] for item in items) for name in ("delivered", "dead", "waiting")}
         traffic = self._traffic
         told = ", ".join(f"{name} {number}" for name, number in sums.items())
-        return f"sent {traffic.sent} of {traffic.total}, accepted {traffic.accepted}, {told}"
+        where = f"in {several(self._integrations, 'integration')} together"  # each counts every event
+        return f"sent {traffic.sent} of {traffic.total}, accepted {traffic.accepted}; {where}: {told}"
 
 
 def _show_people(console: Console, people: list[dict[str, Any]], properties: list[str]) -> None:
