@@ -77,7 +77,8 @@ class Fleet(msgspec.Struct, frozen=True):
         for role in self.absent:
             last = min((one.silent_ms for one in self.processes if one.role == role), default=None)
             seen = f" (the last one has been silent for {last // 1000} s)" if last is not None else ""
-            yield f"no {role} process is alive{seen}; start one"
+            waits = ", or see in the log of one that runs whether it reaches its broker" if role == "worker" else ""
+            yield f"no {role} process is alive{seen}; start one{waits}"
         for one in self.behind:
             runs, right = (number or "none" for number in (one.revision, self.revision))
             yield f"{one.role} {one.host}/{one.pid} runs revision {runs}, not {right}: its log says why"

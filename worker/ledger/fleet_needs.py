@@ -21,7 +21,7 @@ def _of_processes(found: Fleet) -> Iterator[Need]:
             f"absent:{role}",
             "absent",
             f"no {role} process is alive",
-            f"start one (`relay {role}`); its log says why it ended",
+            f"start one (`relay {role}`); the log says why one ended, or that it cannot reach its broker",
             urgent=role != "beat",  # the workers do its rounds meanwhile
         )
     for one in found.behind:

@@ -50,6 +50,16 @@ def test_who_is_missing_behind_or_without_a_secret(parts):
     ]
 
 
+def test_a_worker_that_cannot_reach_its_broker_is_no_ended_one(parts):
+    """It runs, and is not counted before it hears its broker: `start one` alone led nowhere."""
+    for role in ("web", "beat"):
+        parts.processes.beat(process(role))
+    (said,) = Ledger(parts).fleet().messages()
+    assert said == (
+        "no worker process is alive; start one, or see in the log of one that runs whether it reaches its broker"
+    )
+
+
 def test_a_broken_file_is_said_once_a_host(parts):
     """Whatever of that host reads it: the line of the file, and what runs meanwhile."""
     for role in ("web", "worker", "beat"):
