@@ -1,5 +1,6 @@
 """Log format of a process: one line an event, as text or JSON, for a terminal, a file or the journal."""
 
+import io
 import json
 import logging
 import os
@@ -29,6 +30,8 @@ def configure(process: str, level: str = "INFO", form: LogFormat | None = None, 
     """
     out = sys.stderr if stream is None else stream
     chosen: LogFormat = form or ("json" if os.environ.get("RELAY_LOG_FORMAT") == "json" else "text")
+    if chosen == "json" and isinstance(out, io.TextIOWrapper):
+        out.reconfigure(encoding="utf-8")  # as JSON is everywhere (RFC 8259), whatever the locale
     handler = logging.StreamHandler(out)
     handler.setFormatter(_formatter(process, chosen, out, os.environ))
     root = logging.getLogger()

@@ -28,13 +28,22 @@ def made():
     before = root.handlers[:], root.level, warnings.showwarning
     out = io.StringIO()
 
-    def make(form, level="INFO", process="worker-2"):
+    def make(form, level="INFO", process="worker-2", out=out):
         configure(process, level, form, out)
         return out
 
     yield make
     root.handlers[:], root.level, warnings.showwarning = before
     logging.captureWarnings(capture=False)
+
+
+def test_json_is_utf_8_in_every_locale(made):
+    r"""Without UTF-8 it had \\xe9 in it, which no reader of JSON takes."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
+    made("json", out=out)
+    EventLog("worker.x").warning("integration_held", message="café 猫")
+    out.flush()
+    assert json.loads(out.buffer.getvalue())["message"] == "café 猫"
 
 
 def test_an_event_is_one_line(made):
