@@ -52,7 +52,7 @@ def test_the_past_makes_a_new_workspace_equal_to_one_that_was_there_from_the_sta
     later = integration("archived", "archive") + integration("replayed")
     stack.path.write_text(stack.path.read_text() + later.replace("{simulator}", stack.simulator))
     stack.processes["beat"].terminate()
-    stack.processes["beat"].wait(timeout=20)
+    stack.processes["beat"].wait(timeout=60)
     stack.start("beat")  # a process that starts publishes the file; the others take it up
     until(lambda: len(stack.books) == 3, "the new revision is in force")
 

@@ -156,7 +156,7 @@ def test_sigterm_finishes_the_batch_in_hand(stack, whole_group):
     in_the_air(stack)
     pid = stack.processes["worker"].pid
     os.killpg(pid, signal.SIGTERM) if whole_group else os.kill(pid, signal.SIGTERM)
-    assert stack.processes["worker"].wait(timeout=20) == 0
+    assert stack.processes["worker"].wait(timeout=60) == 0
     assert (leases(stack), stack.account.delivered, arrived(stack)) == ([], 2, ids)
     assert not stack.parts.redis.keys("relay:{*}:flight:*")
     assert "worker_stopping how=warm" in stack.log("worker")
@@ -208,7 +208,7 @@ def test_a_worker_that_is_deaf_ends_for_its_supervisor(make_stack):
     until(lambda: len(stack.arrived()) == 1, "it works")
     command = ["celery", "--quiet", "--app", CONTROLLED, "control", "cancel_consumer", "relay"]
     subprocess.run(command, cwd=ROOT, env=stack.env, check=True, capture_output=True, timeout=60)
-    assert stack.processes["worker"].wait(timeout=20) == 75
+    assert stack.processes["worker"].wait(timeout=60) == 75
     assert "worker_unresponsive looks=4" in stack.log("worker")
     ids = send(stack, "SUBSCRIPTION_STARTED")
     stack.start("worker")

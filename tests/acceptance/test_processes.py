@@ -20,7 +20,7 @@ def test_the_processes_as_commands_of_relay(make_stack):
     until(lambda: len(stack.arrived()) == 1, "the event arrives")
     for name in ("web", "beat", "worker"):
         stack.processes[name].send_signal(signal.SIGTERM)
-        assert stack.processes[name].wait(timeout=30) in {0, -signal.SIGTERM if name == "web" else 0}, name
+        assert stack.processes[name].wait(timeout=60) in {0, -signal.SIGTERM if name == "web" else 0}, name
 
 
 def test_senders_with_a_wrong_secret_are_seen_by_the_commands(make_stack):

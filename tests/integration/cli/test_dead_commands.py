@@ -288,7 +288,7 @@ def test_the_curl_command_does_what_the_relay_did(dead):
     letter = dead.letters(reasons=("rejected",))[0]
     env = {"PATH": os.environ["PATH"], "CUSTOMERIO_SITE_ID": "dead-site", "CUSTOMERIO_API_KEY": "dead-key"}
     command = told("dead", "show", letter.id)["curl"].replace("curl ", "curl --noproxy '*' ", 1)
-    ran = subprocess.run(["/bin/sh", "-c", command], env=env, capture_output=True, text=True, timeout=20, check=False)
+    ran = subprocess.run(["/bin/sh", "-c", command], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert "errors" not in ran.stdout, ran.stdout + ran.stderr
     assert [one.name for one in dead.arrived()] == ["BAD"]
 

@@ -377,7 +377,7 @@ def test_ctrl_c_says_how_far_it_came(door, tmp_path):
     with subprocess.Popen([*command, *more], env=env, stderr=subprocess.PIPE, text=True) as process:
         until(lambda: notes.exists() and b"10" in notes.read_bytes(), "two requests; then it waits a second")
         process.send_signal(signal.SIGINT)
-        _, message = process.communicate(timeout=30)
+        _, message = process.communicate(timeout=60)
     assert process.returncode == 1
     sent = re.search(r"relay: stopped after (\d+) events: the same command goes on from there$", message)
     assert json.loads(notes.read_text()) == {"events": int(sent[1])}

@@ -705,7 +705,7 @@ def test_the_command_starts_and_stops():
                 assert said(caller.batch(EVENT)) == SUCCESS
         finally:
             process.send_signal(2)
-        rest = process.communicate(timeout=10)
+        rest = process.communicate(timeout=60)
     assert (process.returncode, rest) == (0, ("", ""))
     assert "sandbox-key" not in json.dumps(said_where)
 
