@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import time
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
@@ -89,6 +91,25 @@ def test_a_suppressed_person_is_filtered_until_removed(parts, silent):
     deliver(parts, lane)
     assert parts.redis.hget(lane.key("ledger"), "delivered") == b"2"
     assert run("suppress", "remove", "nobody")[0] == 1
+
+
+@pytest.fixture
+def tokyo(monkeypatch):
+    """This machine is in Japan."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_who_is_suppressed_is_listed_in_the_zone_of_the_machine(parts):
+    """It was UTC without saying so, while `relay actions` had the machine's time for the same act."""
+    parts.suppressed.add("jeff@example.com")
+    ((person, since_ms),) = parts.suppressed.list().items()
+    there = datetime.fromtimestamp(since_ms / 1000, UTC) + timedelta(hours=9)
+    assert run("suppress", "list") == (0, f"{there:%Y-%m-%d %H:%M:%S}  {person}\n")
 
 
 def test_forgetting_removes_a_person_everywhere_and_nobody_else(parts, silent):
