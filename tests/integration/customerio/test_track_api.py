@@ -199,7 +199,7 @@ SHAPES = [
     (answer(429, b"", "Retry-After: 7"), Answer(429, "429 Reason", retry_after_s=7)),
     (answer(400, b'{"meta":{"error":"bad request"}}'), Answer(400, "bad request")),
     (answer(413, b"<html>", "Content-Type: text/html"), Answer(413, "413 Reason")),
-    (answer(200, gzip.compress(b'{"errors":[]}'), "Content-Encoding: gzip"), Answer(200, "200 Reason")),
+    (answer(200, gzip.compress(b'{"errors":[]}', mtime=0), "Content-Encoding: gzip"), Answer(200, "200 Reason")),
     (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n0\r\n\r\n",
         Answer(200, "200 OK"),
