@@ -13,7 +13,7 @@ from worker.machine.servers import look_at_servers
 
 def rules():
     """The rules of the page, in its own order."""
-    (line,) = blocks("docs/redis.md", "redis")
+    line = blocks("docs/redis.md", "redis")[0]
     return line.removeprefix("ACL SETUSER relay on >PASSWORD ").split()
 
 
