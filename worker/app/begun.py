@@ -1,7 +1,8 @@
-"""Beginning of a process that serves HTTP: its log, its parts and its application, or exit code 2."""
+"""Beginning of a process: its log and its parts, on the configuration in force, or exit code 2."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import redis
@@ -18,8 +19,9 @@ T = TypeVar("T")
 log = EventLog(__name__)
 
 
-def begun(role: Role, build: Callable[[Relay], T]) -> T:
-    """The application that `build` makes of this process's parts; while Redis is away, it says so to who asks it.
+@contextmanager
+def beginning(role: Role) -> Iterator[Relay]:
+    """This process's parts, which begin once they are used as the body has it; Redis may be away.
 
     Raises:
         SystemExit: 2, where settings or the integrations file have an error; the log says which.
@@ -31,7 +33,7 @@ def begun(role: Role, build: Callable[[Relay], T]) -> T:
         configure(role, parts.settings.log_level, parts.settings.log_format)
         for warning in unknown_variables(os.environ):
             log.warning("unknown_variable", message=warning)
-        made = build(parts)
+        yield parts
         parts.begin()
     except OperatorError as error:
         for line in error.lines:
@@ -39,4 +41,14 @@ def begun(role: Role, build: Callable[[Relay], T]) -> T:
         raise SystemExit(2) from None
     except (redis.RedisError, OSError) as fault:
         log.warning("redis_away", fault=fault_name(fault))
-    return made
+
+
+def begun(role: Role, build: Callable[[Relay], T]) -> T:
+    """The application that `build` makes of this process's parts; while Redis is away, it says so to who asks it.
+
+    Raises:
+        SystemExit: as of `beginning`.
+    """
+    with beginning(role) as parts:
+        made = build(parts)
+    return made  # noqa: RET504 - not before the parts have begun

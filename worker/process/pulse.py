@@ -37,7 +37,8 @@ class Pulse:
                 self._step()
                 failed = ""
             except Exception as fault:  # noqa: BLE001 - the outermost loop of this thread
-                if fault_name(fault) != failed:
-                    failed = fault_name(fault)
+                name = fault_name(fault)
+                if name != failed:
+                    failed = name
                     log.warning("pulse_failed", fault=failed)
             self._ended.wait(self._every_s)

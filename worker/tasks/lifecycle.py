@@ -3,20 +3,17 @@
 import atexit
 import os
 
-import redis
 from billiard.process import current_process
 from celery import signals
 from celery.worker import state
 
 import worker.replay.serving  # noqa: F401 - loaded before the fork, so that children share it
-from config.variables import unknown_variables
 from worker.alerts.watchman import watch as watch_alerts
 from worker.app import read_settings, relay
+from worker.app.begun import beginning
 from worker.customerio.spans import close_spans
-from worker.errors import OperatorError
 from worker.process.alive import give_sign, withdraw
 from worker.process.eventlog import EventLog
-from worker.process.fault_names import fault_name
 from worker.process.foreign import QUEUE
 from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in, share_with_children, use_one_arena
@@ -71,21 +68,9 @@ def _begin_beat(**_: object) -> None:
 
 
 def _begin(role: Role) -> None:
-    _log_as(role)
-    for warning in unknown_variables(os.environ):
-        log.warning("unknown_variable", message=warning)
-    parts = relay()
-    parts.role = role
-    if role == "worker":
-        use_one_arena()
-    try:
-        parts.begin()
-    except OperatorError as error:
-        for line in error.lines:
-            log.critical("cannot_start", message=line)
-        raise SystemExit(2) from None
-    except (redis.RedisError, OSError) as fault:
-        log.warning("redis_away", fault=fault_name(fault))  # Celery waits for its broker, the sweep joins
+    with beginning(role):  # while Redis is away, Celery waits for its broker, and the sweep joins
+        if role == "worker":
+            use_one_arena()
 
 
 @signals.worker_before_create_process.connect
