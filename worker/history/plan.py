@@ -107,10 +107,7 @@ def _gather(
     for done, answer in enumerate(answers, 1):
         for name, found in answer.found.items():
             changes[name].add(found)
-        covered.events += answer.coverage.events
-        if answer.coverage.events:
-            covered.first_ms = min(covered.first_ms or answer.coverage.first_ms, answer.coverage.first_ms)
-            covered.last_ms = max(covered.last_ms, answer.coverage.last_ms)
+        covered.add(answer.coverage)
         progress(done, jobs, covered.events)
 
 

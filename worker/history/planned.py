@@ -25,6 +25,13 @@ class Coverage(msgspec.Struct):
     last_ms: int = 0
     asked_since_ms: int = 0
 
+    def add(self, other: "Coverage") -> None:
+        """Add what was looked at elsewhere."""
+        self.events += other.events
+        if other.events:
+            self.first_ms = min(self.first_ms or other.first_ms, other.first_ms)
+            self.last_ms = max(self.last_ms, other.last_ms)
+
 
 class Plan(msgspec.Struct):
     """The effect of a text: against which revision, on which traffic, integration by integration; sources that go."""

@@ -13,16 +13,15 @@ import msgspec
 
 from config.difference import difference
 from config.integrations import Integrations, parse
-from config.secrets import Secrets
 from config.settings import Settings
 from worker.app import Relay
 from worker.errors import OperatorError
-from worker.history.comparison import Comparison, reader
+from worker.history.comparison import reader
 from worker.history.effects import Found
 from worker.history.friction import Friction, friction_of
 from worker.history.plan import KILLED, compare_names, cores, count_left
 from worker.history.planned import Change, Coverage, Plan
-from worker.history.shard_plan import side_of
+from worker.history.shard_plan import comparisons_of, read_sides
 from worker.process import offspring
 from worker.revisions.store import digest_of
 from worker.store.entries import read_range
@@ -164,10 +163,7 @@ def _add_up(plan: Plan, answers: list[_Answer]) -> None:
     for answer in answers:
         for name, found in answer.found.items():
             changes[name].add(found)
-        covered.events += answer.coverage.events
-        covered.last_ms = max(covered.last_ms, answer.coverage.last_ms)
-        if answer.coverage.first_ms:
-            covered.first_ms = min(covered.first_ms or answer.coverage.first_ms, answer.coverage.first_ms)
+        covered.add(answer.coverage)
 
 
 def _look_alone(job: _Job) -> _Answer:
@@ -182,11 +178,8 @@ def _look_alone(job: _Job) -> _Answer:
 def _look(parts: Relay, job: _Job) -> _Answer:
     """Compare the streams' pages, always the newest one of all that are left, until the budget is spent."""
     ends_s = time.monotonic() + job.budget_s
-    both = [
-        parse(text, "", Secrets({}), lenient=True) if text else Integrations({}, {}, (), "")
-        for text in (job.before, job.after)
-    ]
-    comparisons = {stream: _comparisons(parts, job, both, stream) for stream in job.streams}
+    both = read_sides(job.before, job.after)
+    comparisons = {stream: comparisons_of(parts, both, job.names, stream, job.silent) for stream in job.streams}
     at = dict.fromkeys(job.streams, f"{job.until_ms}-18446744073709551615")
     reached = dict.fromkeys(job.streams, job.until_ms)
     coverage = Coverage()
@@ -205,9 +198,7 @@ def _look(parts: Relay, job: _Job) -> _Answer:
             for comparison in comparisons[stream].values():
                 comparison.take(run)
         first_ms, last_ms = (int(entry[0].partition("-")[0]) for entry in (page[0], page[-1]))
-        coverage.events += len(page)
-        coverage.first_ms = min(coverage.first_ms or first_ms, first_ms)
-        coverage.last_ms = max(coverage.last_ms, last_ms)
+        coverage.add(Coverage(len(page), first_ms, last_ms))
         if stream in at:
             at[stream], reached[stream] = f"({page[0][0]}", first_ms
     found: dict[str, Found] = {}
@@ -215,17 +206,6 @@ def _look(parts: Relay, job: _Job) -> _Answer:
         for name, comparison in mine.items():
             found.setdefault(name, Found()).add(comparison.end())
     return _Answer(found, coverage, [reached[stream] for stream in at])
-
-
-def _comparisons(parts: Relay, job: _Job, both: list[Integrations], stream: _Stream) -> dict[str, Comparison]:
-    source, shard = stream
-    found = {}
-    for name in job.names:
-        sides = [side_of(side, name, source) for side in both]
-        if any(sides):
-            old, new = (parts.mapper(side) if side else None for side in sides)
-            found[name] = Comparison(old, new, source, shard, job.silent)
-    return found
 
 
 def _hash(plan: Plan, text_digest: str, friction: Friction) -> str:

@@ -1,6 +1,6 @@
 """A plan's part on one shard: both configurations over its retained events, in a process of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -44,16 +44,8 @@ class ShardAnswer(msgspec.Struct):
 
 def look(job: ShardJob) -> ShardAnswer:
     """Compare one shard; runs in a process of its own."""
-    before, after = (
-        parse(text, "", Secrets({}), lenient=True) if text else Integrations({}, {}, (), "")
-        for text in (job.before, job.after)
-    )
-    parts = Relay(job.chosen)
-    comparisons = {}
-    for name in job.names:
-        sides = [side_of(side, name, job.source) for side in (before, after)]
-        old, new = (parts.mapper(side) if side else None for side in sides)
-        comparisons[name] = Comparison(old, new, job.source, job.shard, job.silent)
+    parts, both = Relay(job.chosen), read_sides(job.before, job.after)
+    comparisons = comparisons_of(parts, both, job.names, (job.source, job.shard), job.silent)
     covered = Coverage()
     for page in _pages(parts, job):
         for at in range(0, len(page), _RUN):
@@ -80,6 +72,32 @@ def _pages(parts: Relay, job: ShardJob) -> Iterator[list[Entry]]:
         if len(page) < PAGE:
             return
         after = f"({page[-1][0]}"
+
+
+def read_sides(before: str, after: str) -> tuple[Integrations, Integrations]:
+    """The configurations of two texts, of which the first may be none; whether their secrets are here is no matter."""
+    old, new = (
+        parse(text, "", Secrets({}), lenient=True) if text else Integrations({}, {}, (), "") for text in (before, after)
+    )
+    return old, new
+
+
+def comparisons_of(
+    parts: Relay,
+    both: tuple[Integrations, Integrations],
+    names: Iterable[str],
+    stream: tuple[str, int],
+    silent: frozenset[str],
+) -> dict[str, Comparison]:
+    """A comparison for each of these integrations that either configuration has of a stream's source."""
+    source, shard = stream
+    found = {}
+    for name in names:
+        sides = [side_of(side, name, source) for side in both]
+        if any(sides):
+            old, new = (parts.mapper(side) if side else None for side in sides)
+            found[name] = Comparison(old, new, source, shard, silent)
+    return found
 
 
 def side_of(integrations: Integrations, name: str, source: str) -> Integration | None:
