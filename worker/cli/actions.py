@@ -1,11 +1,9 @@
 """`relay actions`: who did what, when and why."""
 
-from datetime import datetime
-
 import click
 
 from worker.cli.columns import columns, fitted
-from worker.cli.printing import echo_json, say, terminal_width
+from worker.cli.printing import echo_json, local_time, say, terminal_width
 
 
 @click.command()
@@ -26,7 +24,7 @@ def actions(*, limit: int, after: int, as_json: bool) -> None:
     rows = [["when", "who", "what", "on", "result", "why"]]
     rows += [
         [
-            f"{datetime.fromtimestamp(one.at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}",
+            local_time(one.at_ms),
             one.by,
             one.what,
             one.on,

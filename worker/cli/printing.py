@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import click
@@ -22,6 +23,7 @@ __all__ = [
     "count",
     "echo_items",
     "echo_json",
+    "local_time",
     "note",
     "say",
     "say_hanging",
@@ -83,6 +85,11 @@ def wrapped_text(text: str, width: int, further: str = "") -> list[str]:
     """
     found = textwrap.wrap(text, width, subsequent_indent=further, break_on_hyphens=False, break_long_words=False)
     return found or [""]
+
+
+def local_time(at_ms: int) -> str:
+    """A time (Unix ms) in this machine's zone, to the second: a cell of a list."""
+    return f"{datetime.fromtimestamp(at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def show_progress(text: str, *, last: bool) -> None:

@@ -1,11 +1,9 @@
 """`relay suppress`: the suppression list, people who are sent nothing."""
 
-from datetime import datetime
-
 import click
 
 from worker.cli.acting import BY, WHY, acting
-from worker.cli.printing import echo_json, say_lines
+from worker.cli.printing import echo_json, local_time, say_lines
 
 
 @click.group()
@@ -51,13 +49,8 @@ def list_(*, as_json: bool) -> None:
 
     found = open_parts().suppressed.list()
     items = [{"person": person, "since_ms": since_ms} for person, since_ms in found.items()]
-    lines = [f"{_moment(since_ms)}  {who}" for who, since_ms in found.items()]
+    lines = [f"{local_time(since_ms)}  {who}" for who, since_ms in found.items()]
     _say({"items": items, "next": None}, lines or ["nobody is suppressed"], as_json)
-
-
-def _moment(at_ms: int) -> str:
-    """A time in this machine's zone, as of the other commands."""
-    return f"{datetime.fromtimestamp(at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _say(answer: dict[str, object], lines: list[str], as_json: bool) -> None:

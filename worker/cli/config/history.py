@@ -2,14 +2,13 @@
 
 import difflib
 import sys
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from worker.cli.columns import columns, fitted
 from worker.cli.completing import INTEGRATIONS, REVISIONS
-from worker.cli.printing import arrows, echo_json, say, say_lines, terminal_width
+from worker.cli.printing import arrows, echo_json, local_time, say, say_lines, terminal_width
 from worker.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -31,7 +30,9 @@ def show(number: int | None, *, as_json: bool) -> None:
         return
     state = "in force" if revision.number == head else f"in force is {head}"
     say(f"revision {revision.number} ({state})", bold=True)
-    say(f"{_when(revision)}, by {revision.by or 'unknown'}, {revision.origin}, sha256 {revision.digest[:12]}")
+    say(
+        f"{local_time(revision.at_ms)}, by {revision.by or 'unknown'}, {revision.origin}, sha256 {revision.digest[:12]}"
+    )
     if revision.note:
         say_lines(revision.note)
     say()
@@ -52,7 +53,10 @@ def log(*, limit: int, as_json: bool) -> None:
         echo_json({"items": [_about(one) for one in revisions[:limit]], "next": None})
         return
     rows = [["revision", "when", "by", "from", "sha256", "note"]]
-    rows += [[str(one.number), _when(one), one.by, one.origin, one.digest[:12], one.note] for one in revisions[:limit]]
+    rows += [
+        [str(one.number), local_time(one.at_ms), one.by, one.origin, one.digest[:12], one.note]
+        for one in revisions[:limit]
+    ]
     narrow = fitted(rows, terminal_width(), [4, 3], [(5, 16), (2, 8)])
     for line in columns(narrow) if revisions else ["no revision yet: `relay config apply FILE` makes the first one"]:
         say(line)
@@ -128,7 +132,3 @@ def _about(revision: "Revision") -> dict[str, object]:
         "digest": revision.digest,
         "removed": revision.removed,
     }
-
-
-def _when(revision: "Revision") -> str:
-    return f"{datetime.fromtimestamp(revision.at_ms / 1000).astimezone():%Y-%m-%d %H:%M:%S}"

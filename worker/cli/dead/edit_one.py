@@ -25,6 +25,8 @@ _WHY = {
 
 def edit_one(parts: "Relay", letter_id: str, wanted: "Changes", doer: Doer, *, dry_run: bool, as_json: bool) -> None:
     """Change one letter at once, by hand where no change is given."""
+    from worker.ledger.figures import Ledger
+
     before = read_letters(parts.dead_letters, [letter_id])[0]
     raw = _changed(before, wanted) if wanted else _in_editor(before)
     if raw is None:
@@ -35,7 +37,7 @@ def edit_one(parts: "Relay", letter_id: str, wanted: "Changes", doer: Doer, *, d
         after = _write(parts, before, after)
         paths = ", ".join(after.edits[-1].paths)
         record(parts.redis, doer, "dead edit", f"letter {before.id}", f"changed in {paths}")
-    told = describe(parts, after)
+    told = describe(parts, after, Ledger(parts).owning_file())
     if as_json:
         echo_json(told)
         return

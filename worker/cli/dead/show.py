@@ -36,13 +36,16 @@ def dead_show(which: str, *, full: bool, as_json: bool) -> None:
     Of a GROUP (a number of `relay dead`): which events it is about, and its newest letter. The curl command does by
     hand what the relay did last; it takes the key from $CUSTOMERIO_SITE_ID and $CUSTOMERIO_API_KEY.
     """
+    from worker.ledger.figures import Ledger
+
     parts = open_parts()
     about, letter = _newest(parts, int(which), as_json=as_json) if is_number(which) else ({}, _read(parts, which))
-    told = describe(parts, letter)
+    file = Ledger(parts).owning_file()
+    told = describe(parts, letter, file)
     if as_json:
         echo_json(told | about)
     else:
-        _show(letter, told, _fix(parts, letter, which), full=full)
+        _show(letter, told, _fix(letter, which, file), full=full)
 
 
 def _read(parts: "Relay", letter_id: str) -> "Letter":
@@ -71,18 +74,17 @@ def _newest(parts: "Relay", number: int, *, as_json: bool) -> "tuple[dict[str, A
     return {"group": row(groups[0])}, letters[0]
 
 
-def describe(parts: "Relay", letter: "Letter") -> dict[str, Any]:
-    """A letter and what can be said about it."""
+def describe(parts: "Relay", letter: "Letter", file: str) -> dict[str, Any]:
+    """A letter and what can be said about it; `file` owns the configuration, empty: none does."""
     import msgspec
 
     from worker.dead.advice import advice
     from worker.dead.neighbours import neighbours
-    from worker.ledger.figures import Ledger
 
     before, after = neighbours(parts.redis, letter, parts.integrations.identity(letter.source))
     row: dict[str, Any] = msgspec.to_builtins(letter)
     return row | {
-        "advice": advice(letter.reason, letter.field, Ledger(parts).owning_file()),
+        "advice": advice(letter.reason, letter.field, file),
         "now": _now(parts, letter),
         "previous": before and msgspec.to_builtins(before),
         "next": after and msgspec.to_builtins(after),
@@ -148,10 +150,9 @@ def curl(parts: "Relay", letter: "Letter") -> str:
     )
 
 
-def _fix(parts: "Relay", letter: "Letter", which: str) -> list[tuple[str, str]]:
-    """What to do about it as commands, with the group or letter as it was named; and how a file is published."""
+def _fix(letter: "Letter", which: str, file: str) -> list[tuple[str, str]]:
+    """What to do about it as commands, with the group or letter as it was named; and how `file` is published."""
     from worker.dead.advice import publishing, remedy
-    from worker.ledger.figures import Ledger
 
     cure = remedy(letter.reason, letter.field, which)
     if letter.reason not in _CURED:
@@ -159,7 +160,7 @@ def _fix(parts: "Relay", letter: "Letter", which: str) -> list[tuple[str, str]]:
     then = "" if "replay" in cure else f"; then relay dead replay {which}"
     rows = [("fix", cure.removeprefix("fix it ") + then)]
     if "[" in cure:
-        rows.append(("publish", publishing(Ledger(parts).owning_file())))
+        rows.append(("publish", publishing(file)))
     return rows
 
 
