@@ -119,7 +119,7 @@ def _fail_over(servers: SentinelSet, traffic: Traffic, frozen_s: float, begin: C
 
 
 def _judge(stack: Stack, traffic: Traffic, back_s: list[float]) -> Drill:
-    until(lambda: stack.account.waiting == 0, "nothing waits", within_s=220, every_s=0.5)
+    until(lambda: stack.account.waiting == 0, "nothing waits", within_s=120, every_s=0.5)
     arrived = [one["attributes"]["event_id"] for one in stack.arrived()]
     effects = Counter(arrived)
     until(lambda: not any(stack.parts.redis.keys("relay:{*}:lease:*")), "nobody is at work")

@@ -1,4 +1,8 @@
-"""Sentinels: asked in turn where the primary is, once each, and where none names one, why that is so."""
+"""Sentinels: asked in turn where the primary is, once each, and where none names one, why that is so.
+
+All who ask begin with the same one for as long as it answers: for seconds after a fail-over another may name the
+former primary, and a process that believed both in turn would write to either.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -51,16 +55,19 @@ class BriefSentinel(Sentinel):
         """
         answers: list[object] = []
         for one in list(self.sentinels):
-            self.sentinels = _moved(self.sentinels, one, last=True)  # until it has answered, which others may not await
+            answer: object = None
             try:
-                answers.append(one.sentinel_masters())
+                answer = one.sentinel_masters()
             except (RedisError, OSError) as fault:
                 answers.append(fault)
             finally:
+                if answer is None:  # nor did it for who would not wait: the next one is asked first
+                    self.sentinels = _last(self.sentinels, one)
                 one.connection_pool.disconnect(inuse_connections=False)
-            if found := _named(answers[-1], service_name):
-                self.sentinels = _moved(self.sentinels, one, last=False)
+            if found := _named(answer, service_name):
                 return found
+            if answer is not None:
+                answers.append(answer)
         raise _why(answers, service_name)
 
 
@@ -75,23 +82,25 @@ class AsyncBriefSentinel(AsyncSentinel):
         """
         answers: list[object] = []
         for one in list(self.sentinels):
-            self.sentinels = _moved(self.sentinels, one, last=True)  # until it has answered, which others may not await
+            answer: object = None
             try:
-                answers.append(await one.sentinel_masters())
+                answer = await one.sentinel_masters()
             except (RedisError, OSError) as fault:
                 answers.append(fault)
             finally:
+                if answer is None:  # nor did it for who would not wait: the next one is asked first
+                    self.sentinels = _last(self.sentinels, one)
                 await one.connection_pool.disconnect(inuse_connections=False)
-            if found := _named(answers[-1], service_name):
-                self.sentinels = _moved(self.sentinels, one, last=False)
+            if found := _named(answer, service_name):
                 return found
+            if answer is not None:
+                answers.append(answer)
         raise _why(answers, service_name)
 
 
-def _moved(all_of_them: Iterable[Any], one: Any, *, last: bool) -> list[Any]:
-    """Them in a new order; a new list, since other threads may be going through the former one."""
-    others = [each for each in all_of_them if each is not one]
-    return [*others, one] if last else [one, *others]
+def _last(all_of_them: Iterable[Any], one: Any) -> list[Any]:
+    """Them with this one at the end; a new list, since other threads may be going through the former one."""
+    return [*(each for each in all_of_them if each is not one), one]
 
 
 def _named(answer: object, service: str) -> tuple[str, int] | None:

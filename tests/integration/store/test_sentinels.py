@@ -14,7 +14,7 @@ from config.settings import Settings
 from tests.support.certificates import Authority
 from tests.support.proxy import LossyProxy
 from tests.support.servers import free_port
-from tests.support.waiting import until
+from tests.support.waiting import elapse_async, until
 from worker.machine.servers import look_at_servers
 from worker.process.sentinels import (
     AsyncBriefSentinel,
@@ -160,3 +160,30 @@ def test_a_sentinel_that_hangs_is_asked_last_by_who_does_not_wait_for_it(sentine
             return await asyncio.wait_for(pool.get_master_address(), 1.5)
 
         assert asyncio.run(ask())[1] == sentinel[0].port
+
+
+class Knowing:
+    """A Sentinel that takes a moment to name its primary."""
+
+    def __init__(self, port):
+        self.connection_pool = self
+        self._port = port
+
+    async def sentinel_masters(self):
+        await elapse_async(0.01)
+        up = {"is_master": True, "is_sdown": False, "is_odown": False}
+        return {"main": {"ip": "127.0.0.1", "port": self._port} | up}
+
+    async def disconnect(self, **_):
+        """There is nothing to close."""
+
+
+def test_who_asks_at_once_is_told_the_same():
+    """After a fail-over the second may name the former primary still: the door went to and fro between the two."""
+
+    async def ask():
+        asked = AsyncBriefSentinel([])
+        asked.sentinels = [Knowing(1), Knowing(2), Knowing(3)]
+        return [await asyncio.gather(*(asked.discover_master("main") for _ in range(3))) for _ in range(2)]
+
+    assert asyncio.run(ask()) == [[("127.0.0.1", 1)] * 3] * 2
