@@ -56,6 +56,56 @@ def test_new_events_move_no_row_under_the_pointer(browser, stack):
     tab.context.close()
 
 
+def open_list(browser, stack, login):
+    """A tab with the list of events."""
+    tab = Tab(browser, stack.console).log_in(stack.link("viewer", login))
+    tab.page.goto("/activity")
+    return tab
+
+
+def is_taken_in(tab, before):
+    """Whether the list has an event that it had not."""
+    return lambda: set(keys(tab.page)) - set(before)
+
+
+def test_what_came_before_the_stream_was_open_is_taken_in(browser, stack):
+    """A busy browser opens it a moment late: what came in between was news to nobody, and it waited for good."""
+    other, tab, asked = open_list(browser, stack, "hugo"), open_list(browser, stack, "ida"), []
+
+    def hold(route):
+        asked.append(route)
+
+    tab.page.route("**/live*", hold)
+    tab.page.reload()
+    until(lambda: tab.page.evaluate("1") and asked, "the page asks for the stream")
+    before = keys(tab.page)
+    stack.post([event("ACTIVATE", "customer-0002", NOW_MS, "came-before-the-stream")])
+    until(is_taken_in(other, before), "whoever listened has it", every_s=0.2)
+    assert keys(tab.page) == before
+    asked[0].continue_()
+    until(is_taken_in(tab, before), "the list has it", every_s=0.2)
+    for one in (tab, other):
+        assert one.said == []
+        one.context.close()
+
+
+def test_a_tab_that_is_shown_again_takes_in_what_came_meanwhile(browser, stack):
+    """It listened to nothing while it was hidden."""
+    other, tab = open_list(browser, stack, "hugo"), open_list(browser, stack, "ida")
+    before = keys(tab.page)
+    for hidden in ("true", "false"):
+        tab.page.evaluate(f"Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}})")
+        tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        if hidden == "true":
+            stack.post([event("ACTIVATE", "customer-0002", NOW_MS, "came-while-it-was-hidden")])
+            until(is_taken_in(other, before), "whoever listened has it", every_s=0.2)
+            assert keys(tab.page) == before
+    until(is_taken_in(tab, before), "the list has it", every_s=0.2)
+    for one in (tab, other):
+        assert one.said == []
+        one.context.close()
+
+
 def test_times_are_of_the_readers_zone(browser, stack):
     """On the screen and in the fields that search by time; UTC is in the address, and where the pointer rests."""
     tab = Tab(browser, stack.console, timezone_id="Asia/Kolkata", locale="en-GB").log_in(stack.link("viewer", "emil"))

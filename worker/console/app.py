@@ -13,7 +13,7 @@ from worker.console.access.entry import Access
 from worker.console.access.guard import ClosedApp, Guard
 from worker.console.access.routes import add_routes
 from worker.console.assets import Alive, Assets
-from worker.console.live import LiveRoute
+from worker.console.live import LiveRoute, News
 from worker.console.page import PageRoute
 from worker.console.rendering import Templates
 from worker.console.site import pages
@@ -55,11 +55,12 @@ def build(parts: Relay) -> ClosedApp:
     app.req_options.keep_blank_qs_values = True
     app.add_route("/static/{digest}/{name}", Assets())
     app.add_route("/healthz", Alive())
-    app.add_route("/live", LiveRoute(parts, access))
+    news = News(parts)
+    app.add_route("/live", LiveRoute(news, access))
     for kind in (Exception, falcon.HTTPError):  # Falcon has a handler of its own for the second
         app.add_error_handler(kind, Trouble(templates))
     for address, page in pages(parts).items():
-        app.add_route(address, PageRoute(page, templates, threads))
+        app.add_route(address, PageRoute(page, templates, threads, news.since))
     return app
 
 

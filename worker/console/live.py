@@ -1,4 +1,7 @@
-"""`GET /live`: one stream of server-sent events a tab, which names the regions of pages that are stale."""
+"""`GET /live?since=`: one stream of server-sent events a tab, which names the regions of its page that are stale.
+
+A page says up to which versions it may be of, `since`: what changes between its making and its stream is named too.
+"""
 
 import asyncio
 import hashlib
@@ -47,6 +50,10 @@ class News:
             self._readers -= 1
         return dict(self.versions)
 
+    def since(self) -> str:
+        """The versions that a page which is read from now on has at least: `counts:0f3a activity:77b1`."""
+        return " ".join(f"{name}:{version}" for name, version in self.versions.items())
+
     async def _look(self) -> None:
         while self._readers:
             try:
@@ -74,6 +81,11 @@ class News:
         }
 
 
+def _read_since(text: str) -> dict[str, str]:
+    """What `since` said; what it did not say is stale."""
+    return {name: version for name, _, version in (one.partition(":") for one in text.split())}
+
+
 def _version(*values: object) -> str:
     return hashlib.sha256(msgspec.json.encode(values)).hexdigest()[:16]
 
@@ -83,17 +95,16 @@ class LiveRoute:
 
     permissions: ClassVar = {"GET": Permission.LOOK}
 
-    def __init__(self, parts: Relay, access: Access) -> None:
-        self._news = News(parts)
+    def __init__(self, news: News, access: Access) -> None:
+        self._news = news
         self._access = access
 
     async def on_get(self, req: Request, resp: Response) -> None:
         """Names of stale regions, at most once a look; ends with the session."""
-        resp.sse = self._names(req.context.viewer)
+        resp.sse = self._names(req.context.viewer, _read_since(req.get_param("since", default="")))
         resp.set_header("X-Accel-Buffering", "no")
 
-    async def _names(self, viewer: Viewer) -> AsyncIterator[SSEvent | None]:
-        known = await self._news.wait({}, _SIGN_S)
+    async def _names(self, viewer: Viewer, known: dict[str, str]) -> AsyncIterator[SSEvent | None]:
         yield None
         while await self._access.visitors.is_in(viewer):
             seen = await self._news.wait(known, _SIGN_S)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
@@ -50,12 +51,16 @@ class Page:
 
 
 class PageRoute:
-    """A page at its address. `permissions` names, for each method, what the viewer must be allowed to do."""
+    """A page at its address. `permissions` names, for each method, what the viewer must be allowed to do.
 
-    def __init__(self, page: Page, templates: Templates, threads: Executor) -> None:
+    `since` tells the versions of now, which a page notes before it is read: its stream then tells what changed after.
+    """
+
+    def __init__(self, page: Page, templates: Templates, threads: Executor, since: Callable[[], str]) -> None:
         self._page = page
         self._templates = templates
         self._threads = threads
+        self._since = since
         self.permissions = {"GET": page.sees, "HEAD": page.sees}
         if page.does is not None:
             self.permissions["POST"] = page.does
@@ -81,6 +86,7 @@ class PageRoute:
 
     async def _answer(self, req: Request, resp: Response, act: Any, path: dict[str, str], form: Any) -> None:
         visit = Visit(req.context.viewer, path, _query(req), form)
+        req.context.since = self._since()
         loop = asyncio.get_running_loop()
         try:
             reply = await loop.run_in_executor(self._threads, act, visit)
@@ -109,7 +115,13 @@ class PageRoute:
                 return b""
 
     def _render(self, template: str, facts: Any, visit: Visit, req: Request) -> bytes:
-        always = {"viewer": visit.viewer, "csrf": req.context.csrf, "here": req.path, "notice": _notice(req)}
+        always = {
+            "viewer": visit.viewer,
+            "csrf": req.context.csrf,
+            "since": req.context.since,
+            "here": req.path,
+            "notice": _notice(req),
+        }
         return self._templates.render(template, always | dict(facts))
 
     async def _trouble(self, req: Request, resp: Response, status: int, title: str, text: str) -> None:

@@ -38,6 +38,12 @@ class Trouble:
         if getattr(req.context, "viewer", None) is None:
             resp.data = self._templates.render("shut.html", facts)
         else:
-            always = {"viewer": req.context.viewer, "csrf": req.context.csrf, "here": req.path, "notice": ""}
+            always = {
+                "viewer": req.context.viewer,
+                "csrf": req.context.csrf,
+                "since": "",
+                "here": req.path,
+                "notice": "",
+            }
             resp.data = self._templates.render("trouble.html", always | facts)
         resp.content_type = falcon.MEDIA_HTML

@@ -65,8 +65,9 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
 });
 
-// One stream a tab names the regions that are stale: [data-live="counts"] is then fetched again, from where the page is
-// unless it says [data-from], unless somebody is at work in it. Hidden tabs listen to nothing; where the stream is refused, regions are fetched every 15 s.
+// One stream a tab names the regions that are stale since the page was made ([data-since]): [data-live="counts"] is then
+// fetched again, from where the page is unless it says [data-from], unless somebody is at work in it. Hidden tabs listen
+// to nothing; where the stream is refused, regions are fetched every 15 s.
 let source = null;
 let timer = null;
 
@@ -135,7 +136,7 @@ function listen() {
     clearInterval(timer);
     timer = null;
   } else if (!source) {
-    source = new EventSource("/live");
+    source = new EventSource(`/live?since=${encodeURIComponent(document.body.dataset.since)}`);
     source.onmessage = (event) => {
       if (event.data === "away") return warn(NO_REDIS);
       warn("");
