@@ -69,9 +69,11 @@ class Protocol(DirectProtocol):
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a request that is not whole yet."""
         self._heard, self._ended = True, False
-        self._data = data
+        idle_s, self._data = self.idle_s, data
         super().data_received(data)
         self._data = b""
+        if self.begun_s is None:
+            self._stay_idle(idle_s)
         if self.begun_s is None or self.transport.is_closing():
             return
         CROWD.hold(self, len(data), self.connections)
@@ -82,6 +84,12 @@ class Protocol(DirectProtocol):
             self.refuse(431, "Request header fields too large")
         elif self._bytes > self._most_bytes:
             self.transport.abort()
+
+    def _stay_idle(self, since_s: float | None) -> None:
+        """Blank lines begin no request, and no patience: where nothing else is asked, they change nothing."""
+        is_answered = self.cycle is not None and self.cycle.response_complete
+        if is_answered and self.idle_s is None and self.timeout_keep_alive_task is None:
+            self.idle_s = self.loop.time() if since_s is None else since_s
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""

@@ -133,6 +133,26 @@ def test_a_connection_on_which_nothing_is_asked_any_more_is_closed(door, monkeyp
         assert one.recv(10) == b""
 
 
+@pytest.mark.parametrize(
+    "request_bytes", [webhook(b"{}"), b"GET /healthz HTTP/1.1\r\nHost: d\r\n\r\n"], ids=["event", "get"]
+)
+def test_a_blank_line_behind_an_answer_keeps_no_connection_open(door, monkeypatch, request_bytes):
+    """It begins no request, so that no patience with one would end: ten thousand of them would fill the door."""
+    monkeypatch.setattr(protocol, "_LOOK_S", 0.05)
+    made = protocol.Protocol.connection_made
+
+    def hurry(self, transport):
+        self.timeout_keep_alive = 1
+        made(self, transport)
+
+    monkeypatch.setattr(protocol.Protocol, "connection_made", hurry)
+    with connect(door) as one:
+        one.sendall(request_bytes)
+        assert answers(one, 1).startswith(b"HTTP/1.1 200")
+        one.sendall(b"\r\n")
+        assert one.recv(10) == b""
+
+
 def _noting(made, answer):
     def note(self, *args):
         made.append(self)
