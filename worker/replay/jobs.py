@@ -9,11 +9,12 @@ import msgspec
 import redis
 
 from worker.dead.letter import split_id
+from worker.errors import OperatorError
 from worker.purchasely.payload import read_object
 from worker.purchasely.person import person_names
 from worker.replay.job import NEXT, Job, JobState, read_job, write_job
 from worker.store.keys import JOBS, OPEN_JOBS, job_key, job_part_key
-from worker.store.layout import refuse_while_moving
+from worker.store.layout import read_layout, refuse_while_moving
 
 HISTORY = 200
 # The kind of key that has the events which a job carries.
@@ -36,7 +37,11 @@ class Jobs:
         """Store which letters a job is to replay, in this order, and start it.
 
         `bodies` are events that are in no stream any more: the job carries them until it ends.
+
+        Raises:
+            OperatorError: as of `start_on`.
         """
+        self._refuse_other_lanes()  # nothing is carried for a job that cannot be started
         lanes: dict[tuple[str, int], list[str]] = {}
         for dead_id in ids:
             integration, shard, _ = split_id(dead_id)
@@ -48,9 +53,9 @@ class Jobs:
         """Store what a job has to do on each lane (integration and shard), in this order, and start it.
 
         Raises:
-            OperatorError: the number of shards grows: people are on their way to other lanes.
+            OperatorError: the number of shards grows, or has grown since these lanes were looked up.
         """
-        refuse_while_moving(self._redis)
+        self._refuse_other_lanes()
         keys = []
         for (integration, shard), here in lanes.items():
             key = job_part_key(shard, "replay", integration, job.id)
@@ -63,27 +68,45 @@ class Jobs:
         pipe = self._redis.pipeline(transaction=False)
         for key in keys:
             pipe.persist(key)
+        for name in job.integrations:
+            for shard in range(self._shards):
+                pipe.expire(job_part_key(shard, CARRIED, name, job.id), COUNTS_S)
         pipe.execute()
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(job_key(job.id), mapping=write_job(job))
             pipe.zadd(JOBS, {job.id: job.created_ms})
             pipe.sadd(OPEN_JOBS, job.id)
             pipe.execute()
+        try:
+            self._refuse_other_lanes()
+        except OperatorError:  # a growth waits for jobs, and one that began meanwhile may not have seen this one
+            self.move(job.id, "aborted")
+            self.close(job)
+            raise
         self._forget_oldest()
 
+    def _refuse_other_lanes(self) -> None:
+        """Refuse lanes that were looked up by another layout than the one in force."""
+        refuse_while_moving(self._redis)
+        found = read_layout(self._redis)
+        if found is not None and found.shards != self._shards:
+            raise OperatorError(
+                f"there are {found.shards} shards by now, and were {self._shards} when it was looked up what to send: "
+                "people are elsewhere; do it again"
+            )
+
     def _carry(self, job: Job, bodies: Mapping[str, bytes]) -> None:
-        """Keep what a job carries for as long as any job may take; its end deletes it."""
-        pipe = self._redis.pipeline(transaction=False)
+        """Keep what a job carries, for as long as any job may take once it is started; its end deletes it."""
+        pipe, keys = self._redis.pipeline(transaction=False), set()
         for number, (dead_id, raw) in enumerate(bodies.items(), 1):
             integration, shard, _ = split_id(dead_id)
             key = job_part_key(shard, CARRIED, integration, job.id)
+            keys.add(key)
             pipe.hset(key, dead_id, raw)
             if number % _CHUNK == 0 or number == len(bodies):
+                for one in keys:
+                    pipe.expire(one, PREPARED_S)
                 pipe.execute()
-        for name in job.integrations:
-            for shard in range(self._shards):
-                pipe.expire(job_part_key(shard, CARRIED, name, job.id), COUNTS_S)
-        pipe.execute()
 
     def get(self, job_id: str) -> Job | None:
         """One job with its counts as they are now."""

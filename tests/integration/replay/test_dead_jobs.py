@@ -3,9 +3,11 @@
 import pytest
 
 from tests.support.deadletter import letter
+from worker.errors import OperatorError
 from worker.replay.claims import Claims
 from worker.replay.job import Job
-from worker.replay.jobs import HISTORY, Jobs
+from worker.replay.jobs import HISTORY, PREPARED_S, Jobs
+from worker.store.layout import Layout, write_layout
 
 SHARDS = 4
 
@@ -46,6 +48,56 @@ def test_what_a_job_is_to_do_does_not_expire(jobs, redis_client):
     """The list is bounded in time only until the job runs."""
     jobs.start(job(matched=8), ids(8))
     assert [redis_client.ttl(key) for key in redis_client.keys("*:replay:*")] == [-1] * 4
+
+
+def test_a_job_is_not_started_on_lanes_of_before_a_growth(jobs, redis_client):
+    """What it was to send is of people who are elsewhere now, with their states; nothing is kept of it."""
+    moving = Layout(SHARDS).grown(2 * SHARDS, 5)
+    for layout, said in (
+        (moving, "is growing to 8"),
+        (Layout(2 * SHARDS, 2, moving.former), "8 shards by now, and were 4"),
+    ):
+        write_layout(redis_client, layout)
+        with pytest.raises(OperatorError, match=said):
+            jobs.start(job(matched=8), ids(8), dict.fromkeys(ids(8), b"{}"))
+        assert redis_client.keys("*:replay:*") == redis_client.keys("*:carried:*") == []
+        assert jobs.open() == []
+
+
+def test_a_growth_that_begins_while_a_job_is_started_ends_it(jobs, redis_client):
+    """It waits for the jobs that it sees, and need not have seen this one."""
+
+    class Growing:
+        """The client of the job, while somebody else has the shards grow."""
+
+        def __getattr__(self, name):
+            return getattr(redis_client, name)
+
+        def zadd(self, *args):
+            write_layout(redis_client, Layout(SHARDS).grown(2 * SHARDS, 5))
+            return redis_client.zadd(*args)
+
+    with pytest.raises(OperatorError, match="is growing to 8"):
+        Jobs(Growing(), SHARDS).start(job(matched=8), ids(8), dict.fromkeys(ids(8), b"{}"))
+    assert (jobs.get("replay-1").state, jobs.open()) == ("aborted", [])
+    assert redis_client.keys("*:replay:*") == redis_client.keys("*:carried:*") == []
+
+
+def test_what_was_prepared_for_a_job_that_never_started_is_not_kept(jobs, redis_client):
+    """A command that is killed leaves events of people behind, where no `relay forget` looks for them: for an hour."""
+
+    class Ending:
+        """The client of a command that ends before the job is there."""
+
+        def __getattr__(self, name):
+            return getattr(redis_client, name)
+
+        def zadd(self, *_):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Jobs(Ending(), SHARDS).start(job(matched=8), ids(8), dict.fromkeys(ids(8), b"{}"))
+    assert {0 < redis_client.ttl(key) <= PREPARED_S for key in redis_client.keys("*:carried:*")} == {True}
 
 
 @pytest.mark.parametrize(
