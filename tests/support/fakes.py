@@ -114,9 +114,10 @@ class MemoryShelf:
         if self.held and not probe:
             self.wake = ""
             return "held"
+        self.wake = ""
         if self.lease not in {"", token}:
             return "busy"
-        self.lease, self.wake = token, ""
+        self.lease = token
         flight = self.flight
         if flight.get("token", token) != token:
             flight["deaths"] = flight.get("deaths", 0) + 1

@@ -91,6 +91,14 @@ class TestTake:
         assert streams.take(LANE, token(), 3) == "busy"
         assert snapshot(redis_client) == before
 
+    def test_a_message_that_finds_the_lane_busy_takes_its_mark_along(self, streams, redis_client):
+        """A sweep may mark a lane that was taken since it looked: the mark kept the next event waiting for seconds."""
+        append(redis_client, 1)
+        streams.take(LANE, token(), 3)
+        streams.mark_woken([LANE])
+        assert streams.take(LANE, token(), 3) == "busy"
+        assert not redis_client.exists(LANE.key("wake"))
+
     def test_taking_twice_with_one_token_is_taking_once(self, streams, redis_client):
         """A client that lost the answer asks again: no death is counted."""
         append(redis_client, 2)

@@ -19,10 +19,12 @@ if closed and not opened then
 end
 local cursor = cursor_of(KEYS[4], ARGV[3])
 if not cursor then return redis.error_reply('NOGROUP the stream has no such group') end
+-- Also where the lane is busy: its holder looks again by itself, and a mark that was set while it was at work (a sweep
+-- marks what it saw a moment before) would keep later events waiting for seconds.
+redis.call('DEL', KEYS[2])
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 'busy'
 end
-redis.call('DEL', KEYS[2])
 -- A flight that was never closed belongs to a holder that vanished: killed, out of memory, or stopped for too long. Who
 -- lives takes the crash back (`survive`).
 local former, phase, at = unpack(redis.call('HMGET', KEYS[3], 'token', 'phase', 'alone'))
