@@ -35,8 +35,9 @@ NOT_OURS = {"tests/unit/test_language.py"}
 
 
 def sources() -> list[Path]:
-    """Everything that is read: code, scripts, pages."""
+    """Everything that is read: code, scripts, pages; not the environments that `bench.rivals` makes for itself."""
     found = [path for folder in ("worker", "config", "tests", "bench") for path in ROOT.glob(f"{folder}/**/*")]
+    found = [path for path in found if ".rivals" not in path.parts]
     found += [*ROOT.glob("docs/*.md"), *ROOT.glob("*.md")]
     kinds = {".py", ".lua", ".md", ".toml", ".html", ".js"}
     return sorted(path for path in found if path.suffix in kinds and path.relative_to(ROOT).as_posix() not in NOT_OURS)
