@@ -53,8 +53,8 @@ def test_after_a_kill_the_next_worker_goes_on_within_seconds(stack):
 
 
 def test_a_child_that_is_killed_is_replaced(make_stack):
-    """With processes for lanes the main one starts another; the second child goes on meanwhile."""
-    stack = make_stack(RELAY_POOL="prefork").start()
+    """With processes for lanes the main one starts another and says so; the second child goes on meanwhile."""
+    stack = make_stack(RELAY_POOL="prefork", RELAY_LOG_FORMAT="json").start()
     stack.faults(arm={"slow": {"next": 1}}, slow_s=60)
     ids = send(stack, "ACTIVATE", "SUBSCRIPTION_STARTED")
     in_the_air(stack)
@@ -63,6 +63,10 @@ def test_a_child_that_is_killed_is_replaced(make_stack):
     until(lambda: stack.account.delivered == 2, "all are delivered", within_s=LEASE_S + 15)
     assert arrived(stack) == ids
     assert stack.processes["worker"].poll() is None
+    said = [json.loads(line) for line in stack.log("worker").splitlines()]
+    ends = {line["child"]: line["how"] for line in said if line["event"] == "child_ended"}
+    assert ends == dict.fromkeys(["worker-1", "worker-2"], "signal 9 (SIGKILL)")
+    assert "WorkerLostError" in [line["fault"] for line in said if line["event"] == "task_failed"]
 
 
 def test_the_children_of_a_killed_main_process_end_too(make_stack):

@@ -19,6 +19,7 @@ _QUIET = (
     "celery.bootsteps",
     "celery.worker.consumer.consumer",
     "celery.utils.functional",
+    "multiprocessing",  # billiard's
 )
 # Several lines for each try to reach a collector: `spans_not_sent` says it once.
 _SILENT = ("opentelemetry.exporter", "opentelemetry.sdk")
@@ -59,6 +60,12 @@ _KNOWN: dict[tuple[str, str], Callable[[tuple[object, ...]], Event]] = {
         "broker_away",
         {"address": args[0], "fault": fault_name(args[1]), "message": " ".join(str(args[2]).split())},
     ),
+    # of a pool of processes; `worker-3` is what the child called itself
+    ("multiprocessing", "Process %r pid:%r exited with"): lambda args: Event(
+        "child_ended",
+        {"child": f"worker-{str(args[0]).rpartition('-')[2]}", "child_pid": args[1], "how": args[2]},
+    ),
+    ("celery.worker.request", "Task handler raised error"): lambda _: Event("task_failed", {}),
     ("celery.beat", "beat: Connection error"): lambda args: Event(
         "broker_away", {"fault": fault_name(args[0]), "message": f"Trying again in {args[1]} seconds"}
     ),
@@ -71,6 +78,7 @@ NAMES = frozenset(  # what the log may hold besides the relay's own names
         "broker_connected",
         "worker_ready",
         "worker_stopping",
+        "child_ended",
         "broker_lost",
         "broker_away",
         "task_failed",
@@ -114,6 +122,13 @@ def tame() -> None:
         logger = logging.getLogger(name)
         if _is_news not in logger.filters:
             logger.addFilter(_is_news)
+
+
+def tame_pool() -> None:
+    """The same of the pool of a worker, which by itself writes bare lines: that a child was killed."""
+    from billiard import util  # noqa: PLC0415 - which only workers have
+
+    util.get_logger().propagate = True  # Celery has it made again at each start, without
 
 
 def _is_news(record: logging.LogRecord) -> bool:

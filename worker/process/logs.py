@@ -126,7 +126,8 @@ def _fault(record: logging.LogRecord) -> dict[str, str]:
     """An exception of a record, as far as it may be said."""
     if not record.exc_info or record.exc_info[1] is None:
         return {}
-    kind, at = raised(record.exc_info[1])
+    fault = record.exc_info[1]
+    kind, at = raised(getattr(fault, "exc", fault))  # Celery wraps those of its pool
     return {"fault": kind, "at": at}
 
 

@@ -15,6 +15,7 @@ from worker.customerio.spans import close_spans
 from worker.process.alive import give_sign, withdraw
 from worker.process.eventlog import EventLog
 from worker.process.foreign import QUEUE
+from worker.process.library_logs import tame_pool
 from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in, share_with_children, use_one_arena
 from worker.process.offspring import end_with
@@ -46,6 +47,7 @@ def _log_worker(**_: object) -> None:
 @signals.setup_logging.connect
 def _log_alone(**_: object) -> None:
     """Whoever listens keeps Celery from giving lines a form of its own."""
+    tame_pool()
 
 
 def _log_as(process: str) -> None:

@@ -160,6 +160,13 @@ def test_the_level_is_kept_and_libraries_are_quiet(made):
             ({"name": "relay.trim", "id": "1-2", "exc": "jeff"},),
             "task_failed task=relay.trim id=1-2",
         ),
+        (
+            "multiprocessing",
+            "Process %r pid:%r exited with %r",
+            ("ForkPoolWorker-3", 11357, "signal 9 (SIGKILL)"),
+            'child_ended child=worker-3 child_pid=11357 how="signal 9 (SIGKILL)"',
+        ),
+        ("celery.worker.request", "Task handler raised error: %r", (ValueError("jeff"),), "task_failed"),
     ],
 )
 def test_what_libraries_say_has_static_names(logger, text, args, said):
