@@ -17,6 +17,7 @@ from worker.store.keys import INTEGRATIONS, SHARDS, SOURCES
 from worker.store.lane import Lane, lanes_of
 from worker.store.layout import Layout, find_layout, write_layout
 from worker.store.processes import Role
+from worker.store.samples import Samples
 from worker.store.schema import note_schema
 
 log = EventLog(__name__)
@@ -74,7 +75,8 @@ class JoinedParts(Parts):
         """Make what must exist before events may come: every integration's group on every shard.
 
         A server that does not know the number of shards is new, or was emptied while the web door went on storing:
-        then all that it holds was accepted and offered to no group yet, and groups begin at its first event.
+        then all that it holds was accepted and offered to no group yet, groups begin at its first event, and the
+        samples of the books with nobody's, or what comes before beat's first one would be in none of their differences.
 
         Raises:
             OperatorError: the number of shards is not the one the stored events were spread over, or a newer release
@@ -92,6 +94,7 @@ class JoinedParts(Parts):
             (lane, integrations[lane.integration].start if known else "archive") for lane in self.lanes(of)
         )
         if not known:
+            Samples(self.redis).add({})
             self._note_layout()
         with suppress(redis.exceptions.OutOfMemoryError):  # then a later join writes it
             note_schema(self.redis)

@@ -9,8 +9,10 @@ import pytest
 
 from tests.support.consoledoor import site
 from tests.support.deadstack import event, opened
+from worker.ledger.figures import Ledger
+from worker.ledger.sampling import take_sample
 from worker.store.keys import CERTIFICATES, SAMPLES
-from worker.store.samples import MINUTE_MS, Sample
+from worker.store.samples import MINUTE_MS, Sample, Samples
 
 HOUR_MS = 60 * MINUTE_MS
 
@@ -31,6 +33,23 @@ def sampled(stack, at_ms, **counts):
     stack.parts.redis.xadd(SAMPLES, {"b": kept}, id=f"{at_ms}-1")
 
 
+@pytest.fixture
+def past(stack):
+    """It runs for long: the sample of its beginning is none of these days."""
+    stack.parts.redis.delete(SAMPLES)
+
+
+def test_what_came_before_the_first_sample_of_beat_is_counted(stack):
+    """Up to a minute of it was in no difference between two samples: the figures said 0 for good."""
+    stack.deliver(event(2), event(3))
+    for _ in range(2):
+        with site(stack.parts) as console:
+            page = console.browser("viewer").get("/?span=15m").text
+        assert re.findall(r"<dt>(?:Received|Sent)</dt><dd>(\d+)</dd>", page) == ["3", "3"]
+        take_sample(Samples(stack.parts.redis), Ledger(stack.parts).accounts)
+
+
+@pytest.mark.usefixtures("past")
 def test_growing_failures_and_an_ending_certificate_are_needs(stack):
     """Both are alerted of; the console says the same, and leads to the failures."""
     now_ms = time.time_ns() // 1_000_000 // MINUTE_MS * MINUTE_MS
@@ -46,6 +65,7 @@ def test_growing_failures_and_an_ending_certificate_are_needs(stack):
     assert re.findall(r'href="([^"]+)">Open the worst', page) == listed[:1] == ["/settings"]  # nobody works
 
 
+@pytest.mark.usefixtures("past")
 def test_no_failures_say_since_when(stack):
     """The counts of a week know the last one; what was replayed or discarded since has failed all the same."""
     day_ms = 24 * HOUR_MS
