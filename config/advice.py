@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Literal
 
-from config.catalogue import catalogue
+from config.catalogue import catalogue, family_of
 from config.errors import Finding, Place, dotted, quoted
 from config.never_sent import is_never_sent
 from config.shape import FileTable, IntegrationTable, SourceTable
@@ -19,6 +19,8 @@ def advice(file: FileTable, secrets: Mapping[str, str]) -> Iterator[Finding]:
         for field in table.user_properties:
             if catalogue().user_property(field) is None:
                 yield _unknown((*place, "user_properties", field), "property")
+        for field, text in overwritten(table.user_properties).items():
+            yield Finding((*place, "user_properties", field), text)
         if table.user_properties.get("plan_periodicity") and not file.plans:
             text = 'no plan has a period; add [plans] with lines as monthly = "P1M"'
             yield Finding((*place, "user_properties", "plan_periodicity"), text)
@@ -32,6 +34,20 @@ def advice(file: FileTable, secrets: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding((*place, "base_url"), text)
     yield from _idle_sources(file)
     yield from _twins(file, secrets)
+
+
+def overwritten(properties: Mapping[str, bool | str]) -> dict[str, str]:
+    """The properties whose attribute is one of a family that is sent too, each with what to say of it.
+
+    >>> overwritten({"cumulated_revenue_in_*": True, "plan": "cumulated_revenue_in_eur"})
+    {'plan': '"cumulated_revenue_in_*" sends "cumulated_revenue_in_eur" too, and overwrites it; write another name'}
+    """
+    found = {}
+    for field, name in properties.items():
+        if isinstance(name, str) and name != field and name != family_of(name) and properties.get(family_of(name)):
+            family = quoted(family_of(name))
+            found[field] = f"{family} sends {quoted(name)} too, and overwrites it; write another name"
+    return found
 
 
 def _events(place: Place, table: IntegrationTable) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from config import document
 from config.advice import advice
-from config.errors import Finding
+from config.errors import Finding, dotted
 from config.rules import broken_rules
 from config.shape import FileTable
 from config.wording import findings
@@ -36,3 +36,13 @@ def examine(text: str) -> Examined:
     if file is None or found:
         return Examined(None, tuple(found), ())
     return Examined(file, (), tuple(advice(file, {})))
+
+
+def new_warnings(before: str, after: str) -> list[str]:
+    """What a text is warned of that the one before was not, each with its key.
+
+    Raises:
+        ConfigError: one of them is not TOML.
+    """
+    known = set(examine(before).warnings)
+    return [f"{dotted(place)}: {said}" for place, said in examine(after).warnings if (place, said) not in known]

@@ -47,6 +47,7 @@ def warnings(text):
         ("[integrations.p.user_properties]\nplan_id = true", "11: integrations.p.user_properties.plan_id: not in the catalogue; did you mean plan?"),
         ("[integrations.p.user_properties]\ncumulated_revenues_in_usd = false", "11: integrations.p.user_properties.cumulated_revenues_in_usd: not in the catalogue; did you mean cumulated_revenue_in_*?"),
         ("[integrations.p.user_properties]\nplan_periodicity = true", '11: integrations.p.user_properties.plan_periodicity: no plan has a period; add [plans] with lines as monthly = "P1M"'),
+        ("[integrations.p.user_properties]\n'cumulated_revenue_in_*' = true\nplan = 'cumulated_revenue_in_eur'", '12: integrations.p.user_properties.plan: "cumulated_revenue_in_*" sends "cumulated_revenue_in_eur" too, and overwrites it; write another name'),
         ("[sources.b]\ntokens = ['env:TOKEN']", '10: sources.b: no enabled integration takes its events; write source = "b" in one'),
     ],
 )  # fmt: skip
