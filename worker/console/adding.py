@@ -9,9 +9,9 @@ from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.drafting import Desk
 from worker.console.editing import Edited
-from worker.console.form import Fields
 from worker.console.keyregion import region_of
 from worker.console.page import Page
+from worker.console.rows import Fields
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
 from worker.console.workspaces import add_integration, add_source, duplicate, remove
 from worker.errors import OperatorError
@@ -75,7 +75,7 @@ class AddPage(Page):
             "is_first": not known.integrations,
             "errors": errors,
             "posted": {name: values[-1] for name, values in posted.items() if values},
-            "environments": posted.get("environments", ["PRODUCTION"]),
+            "environments": posted.get("environments", [] if posted else ["PRODUCTION"]),
             "may_add": visit.viewer.may(Permission.SECRETS),
         }
         return Screen("new.html", facts, status)

@@ -1,7 +1,7 @@
 """Edits of an integrations file from a form: one tab at a time, and only what a person changed."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from config.catalogue import catalogue
@@ -9,7 +9,8 @@ from config.examine import examine
 from config.rewrite import Rewrite, UneditableError
 from config.secrets import REFERENCE
 from config.statements import Key
-from worker.console.form import Fields, IntegrationForm, field_of, form_of, overlaid
+from worker.console.form import IntegrationForm, field_of, form_of
+from worker.console.rows import Fields, overlaid
 from worker.errors import OperatorError
 from worker.store.arrivals import Seen
 
@@ -20,6 +21,9 @@ Seal = Callable[[str], str]
 """Makes a `sealed:` reference of a secret; raises OperatorError where there is no key to seal with."""
 
 Change = tuple[Key, dict[str, Any]]
+
+# The field of an event code that is in no row yet.
+NEW_CODE = "events.new.code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,9 @@ def edit(text: str, name: str, tab: Tab, fields: Fields, seal: Seal) -> Edited:
         changes = list(_TABS[tab](form, fields, seal))
     except FieldError as error:
         return Edited(text, {error.field: error.text})
-    return rewritten(text, form.name, form.source, lambda rewrite: _make(rewrite, changes))
+    edited = rewritten(text, form.name, form.source, lambda rewrite: _make(rewrite, changes))
+    of_new = f"events.{value(fields, NEW_CODE)}.name"  # in no row yet: its error is where it was typed
+    return replace(edited, errors={NEW_CODE if at == of_new else at: said for at, said in edited.errors.items()})
 
 
 def rewritten(text: str, name: str, source: str, act: Callable[[Rewrite], object]) -> Edited:
@@ -145,11 +151,11 @@ def _events(form: IntegrationForm, fields: Fields, _seal: Seal) -> Iterator[Chan
             new[row.code] = True
     if every != form.all_events:
         new = {"*": every, **new}
-    code = value(fields, "events.new.code")
+    code = value(fields, NEW_CODE)
     if code:
         name = value(fields, "events.new.name")
         if any(row.code == code for row in form.events) or catalogue().successor(code):
-            raise FieldError("events.new.code", f"{code} is in the list already; change its row")
+            raise FieldError(NEW_CODE, f"{code} is in the list already; change its row")
         new[code] = _switch(code, on=True, name=name)
     yield ("integrations", form.name, "events"), new
 

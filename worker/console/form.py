@@ -4,50 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from config.catalogue import catalogue, family_of
 from config.effective import Integration
 from config.errors import Finding
 from config.examine import examine
 from config.shape import FileTable, IntegrationTable, SourceTable
-from worker.console.naming import OTHER_CODES, code_warnings, name_warnings, renamed_warnings
+from worker.console.rows import EventRow, Fields, PropertyRow, event_rows, every_of, property_rows
 from worker.store.arrivals import Seen
-
-Fields = Mapping[str, list[str]]
-"""A posted form: each field's values in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """One event code of the tab Server events.
-
-    `name` is the name in Customer.io where it is another than the code, else empty; `explicit`: the file has a line
-    about it; `week` and `last_ms` (Unix ms) are of the traffic, None where nothing is known of it.
-    """
-
-    code: str
-    category: str
-    meaning: str
-    on: bool
-    name: str
-    explicit: bool
-    known: bool
-    warnings: tuple[str, ...] = ()
-    week: int | None = None
-    last_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PropertyRow:
-    """One user property; `name` is the attribute where it is another than the property; a `family` keeps its names."""
-
-    property: str
-    meaning: str
-    type: str
-    on: bool
-    name: str
-    known: bool
-    family: bool
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +58,9 @@ class IntegrationForm:
     @property
     def differing(self) -> int:
         """How many rows say something else than the switch for all of them."""
-        return sum(row.explicit and (row.on != self.all_events or bool(row.name)) for row in self.events)
+        return sum(
+            row.sends != self.all_events or (row.sends and row.name not in {"", row.code}) for row in self.events
+        )
 
 
 def form_of(
@@ -128,9 +92,9 @@ def form_of(
         region=table.region,
         site_id=table.site_id,
         api_key=table.api_key,
-        all_events=table.events.get("*") is True,
-        events=tuple(_event_rows(table, seen, posted or {}, running)),
-        properties=tuple(_property_rows(table, posted or {})),
+        all_events=every_of(posted or {}, every=table.events.get("*") is True),
+        events=tuple(event_rows(table, seen, posted or {}, running)),
+        properties=tuple(property_rows(table, posted or {})),
         anonymous=own.anonymous,
         identity=Chain(_tuple(own.id), _tuple(own.email), own.email_like_user_id),
         source_identity=Chain(tuple(chain.id), tuple(chain.email), chain.email_like_user_id),
@@ -154,66 +118,6 @@ def _tables(file: FileTable, name: str) -> tuple[IntegrationTable, SourceTable]:
 
 def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
     return None if values is None else tuple(values)
-
-
-def _event_rows(
-    table: IntegrationTable, seen: Mapping[str, Seen] | None, posted: Fields, running: Integration | None
-) -> Iterator[EventRow]:
-    """A row for each code of the catalogue, of the file and of the traffic."""
-    known, every = catalogue(), table.events.get("*") is True
-    written = {code: to for code, to in table.events.items() if code != "*"}
-    others = [code for code in {**written, **(seen or {})} if code not in known.events and not known.successor(code)]
-    drafts: dict[str, tuple[bool, str, bool]] = {}
-    for code in (*known.events, *sorted(others)):
-        line = next((one for one in (code, *known.predecessors(code)) if one in written), None)
-        to = written[line] if line else every
-        on, name = to is not False, to if isinstance(to, str) and to != code else ""
-        drafts[code] = (*overlaid(posted, f"events.{code}", on=on, name=name), line is not None)
-    sent = {code: name or code for code, (on, name, _) in drafts.items() if on}
-    names = name_warnings(sent)
-    was = {code: now for code in drafts if running is not None and (now := running.sent_name(code)) is not None}
-    stops = renamed_warnings(was, sent, {code: one.events for code, one in (seen or {}).items()})
-    for code, (on, name, explicit) in drafts.items():
-        about, traffic = known.events.get(code), seen.get(code) if seen else None
-        yield EventRow(
-            code=code,
-            category=about.category if about else OTHER_CODES,
-            meaning=about.description if about else "",
-            on=on,
-            name=name,
-            explicit=explicit,
-            known=about is not None,
-            warnings=(*code_warnings(code), *names.get(code, ()), *stops.get(code, ())),
-            week=None if seen is None else traffic.events if traffic else 0,
-            last_ms=traffic.last_ms if traffic else None,
-        )
-
-
-def _property_rows(table: IntegrationTable, posted: Fields) -> Iterator[PropertyRow]:
-    known = catalogue()
-    others = [name for name in table.user_properties if name not in known.user_properties]
-    for name in (*known.user_properties, *others):
-        about = known.user_property(name)
-        to = table.user_properties.get(name, False)
-        sent = to if isinstance(to, str) and to != name else ""
-        on, sent = overlaid(posted, f"properties.{name}", on=to is not False, name=sent)
-        yield PropertyRow(
-            property=name,
-            meaning=about.description if about else "",
-            type=about.type if about else "",
-            on=on,
-            name=sent,
-            known=about is not None,
-            family=name == family_of(name) and "*" in name,
-            warnings=() if about else ("not in the catalogue; check its spelling",),
-        )
-
-
-def overlaid(posted: Fields, row: str, *, on: bool, name: str) -> tuple[bool, str]:
-    """The switch and the name of a row: as posted, if the row was part of what was posted."""
-    if f"{row}.name" not in posted:
-        return on, name
-    return f"{row}.on" in posted, posted[f"{row}.name"][-1].strip()
 
 
 def _warnings(found: tuple[Finding, ...], name: str, source: str) -> Iterator[tuple[str, str]]:

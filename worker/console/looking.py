@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from config.effective import Integration
-from worker.console.editing import Seal, Tab, edit
-from worker.console.form import Fields, IntegrationForm, form_of
+from worker.console.editing import NEW_CODE, Seal, Tab, edit
+from worker.console.form import IntegrationForm, form_of
+from worker.console.rows import Fields
 from worker.console.visit import Screen
 from worker.store.arrivals import Seen
 
@@ -23,12 +24,11 @@ def look(
     """
     errors = edit(text, name, tab, fields, seal).errors
     before = {field: warnings for field, _, warnings in _rows(form_of(text, name, seen, None, running), tab)}
-    rows = [
-        (field, about, errors.get(field, ""), warnings)
-        for field, about, warnings in _rows(form_of(text, name, seen, fields, running), tab)
-    ]
+    typed = form_of(text, name, seen, fields, running)
+    rows = [(field, about, errors.get(field, ""), warnings) for field, about, warnings in _rows(typed, tab)]
     new = [about for field, about, wrong, warnings in rows if wrong or set(warnings) - set(before.get(field, ()))]
-    return Screen("looking.html", {"rows": rows, "new": new})
+    code = errors.get(NEW_CODE, "")
+    return Screen("looking.html", {"rows": rows, "new": new, "tab": tab, "differing": typed.differing, "code": code})
 
 
 def _rows(form: IntegrationForm, tab: Tab) -> Iterator[Row]:

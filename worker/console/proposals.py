@@ -9,7 +9,8 @@ from worker.acts.editing import Tried, try_edit
 from worker.acts.replaying import survey_letters
 from worker.app import Relay
 from worker.console.editing import Edited, edit
-from worker.console.form import Fields, form_of
+from worker.console.form import form_of
+from worker.console.rows import Fields
 from worker.dead.advice import what_is_wrong
 from worker.dead.edits import Changes, read_value
 from worker.dead.letter import Letter

@@ -5,7 +5,7 @@ from typing import Any, Final
 from config.examine import examine
 from config.statements import Key
 from worker.console.editing import Edited, FieldError, Seal, rewritten, secret_of, value
-from worker.console.form import Fields
+from worker.console.rows import Fields
 
 # The form's names are those of the integrations file.
 _SECRETS: Final = ("site_id", "api_key")

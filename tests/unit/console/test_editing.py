@@ -241,7 +241,61 @@ def test_rows_say_while_somebody_types_what_would_happen():
     fields = posted(form_of(EXAMPLE, "production"), "properties", properties__plan__name="ä.b" * 60)
     screen = look(EXAMPLE, "production", "properties", fields, seal, {}, None)
     assert screen.facts["new"] == ["plan"]
-    assert look(EXAMPLE, "production", "people", {}, seal, {}, None).facts == {"rows": [], "new": []}
+    nothing = look(EXAMPLE, "production", "people", {}, seal, {}, None).facts
+    assert (nothing["rows"], nothing["new"]) == ([], [])
+
+
+def test_two_properties_under_one_name_are_said_while_somebody_types():
+    """Where it would not load, with what it says then; where a family would overwrite one, as `relay check` warns."""
+    edits = {"plan": "tier", "store": "tier", "subscription_status": "cumulated_revenue_in_eur"}
+    edits = {f"properties.{name}.name": to for name, to in edits.items()}
+    on = {f"{field.removesuffix('name')}on": "on" for field in edits} | {"properties.cumulated_revenue_in_*.on": "on"}
+    fields = posted(form_of(EXAMPLE, "production"), "properties", **edits, **on)
+    screen = look(EXAMPLE, "production", "properties", fields, seal, {}, None)
+    said = {field: (wrong, warnings) for field, _, wrong, warnings in screen.facts["rows"] if wrong or warnings}
+    assert sorted(said) == ["properties.store.name", "properties.subscription_status.name"]
+    assert said["properties.store.name"][0] == '"tier" already holds the user property plan; write another name'
+    assert "overwrites it; write another name" in said["properties.subscription_status.name"][1][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "differing"),
+    [
+        ({}, 1),
+        ({"events.ACTIVATE.on": None}, 2),
+        ({"events.ACTIVATE.name": "Access"}, 2),
+        ({"events.ACTIVATE.name": "ACTIVATE"}, 1),
+        ({"events.RENEWAL_DISABLED.name": ""}, 0),
+        ({"events.all": None}, -1),
+    ],
+)
+def test_how_many_rows_differ_is_as_typed_and_as_saved(changes, differing):
+    """The count beside the switch for all rows follows what is typed, and is the same once that is saved."""
+    text = TERSE.replace("LOYALTY = true }", 'LOYALTY = true, RENEWAL_DISABLED = "Off", "*" = true }').replace(
+        'SUBSCRIPTION_EXPIRED = "Over", ', ""
+    )
+    fields = posted(form_of(text, "crm"), "events", **changes)
+    codes = len(form_of(text, "crm").events)
+    typed = look(text, "crm", "events", fields, seal, {}, None).facts["differing"]
+    saved_text = edit(text, "crm", "events", fields, seal).text
+    assert typed == form_of(saved_text, "crm").differing == (differing if differing >= 0 else codes)
+
+
+def test_rows_that_the_file_does_not_mention_follow_the_switch_for_all_at_once():
+    """Turned on, they are sent once that is saved: then the count and the warnings say so while it is not."""
+    text = TERSE.replace("LOYALTY = true }", 'RENEWAL_DISABLED = "ACTIVATE" }')
+    fields = posted(form_of(text, "crm"), "events", **{"events.all": "on"})
+    screen = look(text, "crm", "events", fields, seal, {}, None)
+    assert screen.facts["differing"] == form_of(edit(text, "crm", "events", fields, seal).text, "crm").differing == 2
+    assert "ACTIVATE" in screen.facts["new"]
+
+
+def test_a_new_code_that_is_wrong_is_said_where_it_was_typed():
+    """It is in no row yet, so that its error was nowhere on the page."""
+    fields = posted(form_of(EXAMPLE, "production"), "events", **{"events.new.code": "A_NEW_CODE"})
+    fields["events.new.name"] = ["X" * 101]
+    assert list(edit(EXAMPLE, "production", "events", fields, seal).errors) == ["events.new.code"]
+    assert "shorten it" in look(EXAMPLE, "production", "events", fields, seal, {}, None).facts["code"]
 
 
 TEXTS = st.text(max_size=8) | st.sampled_from(
