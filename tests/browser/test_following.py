@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import signal
 
 import pytest
 
@@ -104,6 +105,49 @@ def test_a_tab_that_is_shown_again_takes_in_what_came_meanwhile(browser, stack):
     for one in (tab, other):
         assert one.said == []
         one.context.close()
+
+
+def test_what_waits_is_said_to_be_sent_once_it_is(browser, stack):
+    """The list of events knew of what came only: an event waited there for good. The form says of a hold."""
+    tab, form = open_list(browser, stack, "jana"), Tab(browser, stack.console).log_in(stack.link("viewer", "kim"))
+    form.page.goto("/integrations/production")
+    assert stack.relay("hold", "production", "-m", "new keys").returncode == 0
+    form.page.get_by_role("alert").get_by_text("Paused by an operator").wait_for()
+    stack.post([event("ACTIVATE", "customer-0003", NOW_MS, "waits-for-a-moment")])
+    row = tab.page.locator(ROWS).first
+    row.get_by_text("Waiting").wait_for()
+    form.page.get_by_role("alert").get_by_text("1 event waits").wait_for()
+    assert stack.relay("resume", "production").returncode == 0
+    row.get_by_text("Waiting").wait_for(state="detached")
+    row.locator(".state.good").wait_for()
+    form.page.get_by_role("alert").get_by_text("Paused").wait_for(state="detached")
+    assert "ENABLED" in form.page.inner_text("#badge")
+    for one in (tab, form):
+        assert one.said == []
+        one.context.close()
+
+
+def test_open_pages_say_that_no_worker_is_alive(browser, stack):
+    """Nothing else changes when one ends, and the overview went on saying that nothing needs anybody."""
+    tabs = [Tab(browser, stack.console).log_in(stack.link("viewer", who)) for who in ("lena", "max", "nina")]
+    texts = {
+        "/": "no worker process is alive",
+        "/settings": "no worker process is alive",
+        "/jobs": "No worker is alive",
+    }
+    for tab, address in zip(tabs, texts, strict=True):
+        tab.page.goto(address)
+        assert texts[address] not in tab.page.inner_text("main")
+    stack.kill("worker", signal.SIGTERM)
+    try:
+        for tab, text in zip(tabs, texts.values(), strict=True):
+            tab.page.get_by_text(text).first.wait_for()
+    finally:
+        stack.start("worker")
+    for tab, text in zip(tabs, texts.values(), strict=True):
+        tab.page.get_by_text(text).first.wait_for(state="detached", timeout=60_000)
+        assert tab.said == []
+        tab.context.close()
 
 
 def test_times_are_of_the_readers_zone(browser, stack):

@@ -150,6 +150,26 @@ def test_a_name_that_does_harm_is_warned_of_while_it_is_typed(browser, stack):
     tab.context.close()
 
 
+def test_how_many_rows_differ_follows_what_is_typed(browser, stack):
+    """Beside the switch for all of them, which may be turned itself; a code that has a row is no new one."""
+    tab, hands = people(browser, stack, "editor", "keyboard", "emma")
+    page = tab.page
+    page.goto("/integrations/production?tab=events")
+    said = page.locator('[id="hint-events.all"]')
+    before = said.inner_text()
+    hands.write(page.get_by_label("Name of TRIAL_STARTED in Customer.io"), "Trial begun")
+    said.get_by_text(re.compile("rows? differs? from it")).wait_for()
+    until(lambda: said.inner_text() != before, "the count is another one", every_s=0.1)
+    page.get_by_label("Name of TRIAL_STARTED in Customer.io").fill("")
+    until(lambda: said.inner_text() == before, "it is as it was", every_s=0.1)
+    hands.turn(page.get_by_label("Enable all subscription events"))
+    until(lambda: said.inner_text() != before, "all rows are on, and the switch is off", every_s=0.1)
+    hands.write(page.get_by_label("Another code"), "TRIAL_STARTED")
+    page.get_by_text("TRIAL_STARTED is in the list already").wait_for()
+    assert tab.said == []
+    tab.context.close()
+
+
 def test_two_editors_lose_nothing(browser, stack):
     """Both change one name: the second to publish sees both and chooses; what the first did besides is kept."""
     anna, bert = (Tab(browser, stack.console).log_in(stack.link("operator", who)) for who in ("anna", "bert"))

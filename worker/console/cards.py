@@ -11,6 +11,8 @@ from worker.console.access.roles import Permission
 from worker.console.charts import sparkline
 from worker.console.page import Page
 from worker.console.visit import NoSuchPageError, Redirect, Reply, Screen, Visit
+from worker.console.waiting import wait_of
+from worker.dead.advice import hold_advice
 from worker.ledger.accounts import Account
 from worker.ledger.figures import Ledger
 from worker.ledger.sampling import samples_of
@@ -82,7 +84,14 @@ def badge(integration: Integration, account: Account) -> tuple[str, str]:
     return ("new", "SHADOW") if not integration.send else ("good", "ENABLED")
 
 
-def hold_facts(account: Account, now_ms: int) -> dict[str, Any]:
-    """What is said of a hold."""
+def hold_facts(account: Account, now_ms: int, owner_file: str) -> dict[str, Any]:
+    """What is said of a hold; `owner_file` owns the configuration, empty: none does."""
     hold = account.hold
-    return {} if hold is None else {"lasts_ms": now_ms - hold.since_ms, "due_ms": max(0, hold.next_probe_ms - now_ms)}
+    if hold is None:
+        return {}
+    return {
+        "lasts_ms": now_ms - hold.since_ms,
+        "due_ms": max(0, hold.next_probe_ms - now_ms),
+        "why": wait_of(account.integration, hold).why,
+        "advice": hold_advice(hold.kind, owner_file, hold.status),
+    }

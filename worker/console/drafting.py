@@ -39,6 +39,11 @@ class OpenDraft:
         return self.is_changed and self.base != self.head
 
     @property
+    def until(self) -> str:
+        """Until when nothing is changed by it."""
+        return "until the file that owns the configuration has it" if self.owner_file else "until you publish it"
+
+    @property
     def mark(self) -> str:
         """What a form carries, so that it is known which text it was made of."""
         return f"{self.base}:{self.version}"

@@ -1,6 +1,7 @@
 """One event: as it was received, and what became of it in each integration."""
 
 import re
+from urllib.parse import urlencode
 
 from config.errors import ConfigError
 from config.integrations import Integrations, parse
@@ -10,6 +11,7 @@ from worker.app import Relay
 from worker.console.access.places import local_path
 from worker.console.access.roles import Permission
 from worker.console.drafting import Desk
+from worker.console.jobs import is_going
 from worker.console.page import Page
 from worker.console.personal import personal
 from worker.console.telling import meaning, phrase
@@ -48,6 +50,7 @@ class EventPage(Page):
             "personal": personal(self._parts, visit, "event", ident),
             "meaning": meaning,
             "phrase": phrase,
+            "is_going": is_going(self._parts, visit),
             "now": self._now(found[0], self._parts.integrations) if visit.viewer.may(Permission.ACT) else {},
             "drafted": self._drafted(visit, found[0]),
             "may_act": visit.viewer.may(Permission.ACT),
@@ -63,7 +66,8 @@ class EventPage(Page):
             raise NoSuchPageError("That event is not kept, or there is no such integration.")
         job = send_one(self._parts, name, look_at_one(self._parts, name, found), Doer(visit.viewer.login))
         back = local_path(visit.entered("back")) if visit.entered("back") else f"/events/{ident}"
-        return Redirect(back, f"{job.id} sends it to {name}; this page shows what became of it.")
+        shown = f"{back}{'&' if '?' in back else '?'}{urlencode({'job': job.id})}"
+        return Redirect(shown, f"{job.id} sends it to {name}; this page shows what became of it.")
 
     def _now(self, found: Found, config: Integrations) -> dict[str, tuple[str, str]]:
         """What would become of it now, by integration: the outcome and why."""

@@ -75,9 +75,8 @@ class IntegrationPage(Page):
         said = f"{found} {said}".strip()
         if visit.entered("go") == "review":
             return Redirect("/review", said)
-        saved = (
-            "Saved in your draft; nothing is changed until you publish it." if edited.changed else "Nothing changed."
-        )
+        until = self._desk.open(visit.viewer.login).until
+        saved = f"Saved in your draft; nothing is changed {until}." if edited.changed else "Nothing changed."
         return Redirect(f"/integrations/{name}?tab={tab}", f"{saved} {said}".strip())
 
     def _look(self, visit: Visit, tab: Tab, fields: dict[str, list[str]]) -> Reply:
@@ -104,6 +103,7 @@ class IntegrationPage(Page):
             "tabs": NAMES,
             "revisions": changes_of(self._parts, name) if visit.asked("tab") == "history" else [],
             "errors": errors,
+            "environments": posted.get("environments", []) if posted else form.environments,
             "posted": {field: values[-1] for field, values in posted.items() if values},
             "draft": found,
             "find": visit.asked("find"),
@@ -113,12 +113,13 @@ class IntegrationPage(Page):
             "may_draft": visit.viewer.may(Permission.DRAFT),
             "may_act": visit.viewer.may(Permission.ACT),
             "may_secrets": visit.viewer.may(Permission.SECRETS),
-            **self._live(name, form, config, is_checked=visit.asked("check") == "yes"),
+            **self._live(name, form, found.owner_file, is_checked=visit.asked("check") == "yes"),
         }
         return Screen("integration.html", facts, status)
 
-    def _live(self, name: str, form: IntegrationForm, config: Integrations, *, is_checked: bool) -> dict[str, Any]:
+    def _live(self, name: str, form: IntegrationForm, owner_file: str, *, is_checked: bool) -> dict[str, Any]:
         """What is known of the integration as it runs; nothing of one that is only drafted."""
+        config = self._parts.live.loaded.integrations
         running = config.integrations.get(name)
         if running is None:
             return {
@@ -136,7 +137,7 @@ class IntegrationPage(Page):
             "running": running,
             "badge": badge(running, account),
             "account": account,
-            "hold": hold_facts(account, time.time_ns() // 1_000_000),
+            "hold": hold_facts(account, time.time_ns() // 1_000_000, owner_file),
             "key": next(iter(look_at_keys(only, 5)), None) if is_checked else None,
             "tail": running.api_key[-4:] if len(running.api_key) >= 12 and form.api_key else "",
             "webhook": f"/webhooks/purchasely/{running.source}",

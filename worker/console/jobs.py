@@ -117,6 +117,12 @@ class JobPage(Page):
         return _move(self._parts, visit, visit.path["job"], f"/jobs/{visit.path['job']}")
 
 
+def is_going(parts: Relay, visit: Visit) -> bool:
+    """Whether the job that the address names is not over: what it sends is shown once it is."""
+    job = parts.jobs.get(visit.asked("job")) if visit.asked("job") else None
+    return job is not None and job.state in {"running", "paused"}
+
+
 def job_facts(parts: Relay, job: Job, rates: Rates) -> dict[str, Any]:
     """What is shown of a job wherever it is shown."""
     return {

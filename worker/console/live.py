@@ -5,7 +5,8 @@ A page says up to which versions it may be of, `since`: what changes between its
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import ClassVar
 
 import msgspec
@@ -17,11 +18,14 @@ from worker.console.access.entry import Access
 from worker.console.access.roles import Permission, Viewer
 from worker.errors import OperatorError
 from worker.ledger.figures import Ledger
+from worker.ledger.fleet import Fleet
 
 _LOOK_S = 2.0
 # A stream that is longer than this says nothing new: the session is asked for again, and a proxy sees it is alive.
 _SIGN_S = 10.0
 _JOBS = 10
+# The rate of a job that runs is that of so many seconds before.
+_RATE_S = 10
 # What the stream says instead of regions while Redis does not answer; after it every region is stale.
 AWAY = "away"
 
@@ -68,17 +72,28 @@ class News:
     def _read(self) -> dict[str, str]:
         parts = self._parts
         parts.live.look()
-        accounts = Ledger(parts).accounts()
-        jobs = parts.jobs.page(_JOBS)
+        ledger = Ledger(parts)
+        accounts, fleet, jobs = ledger.accounts(), ledger.fleet(), parts.jobs.page(_JOBS)
+        holds = [(one.integration, one.hold.kind, one.hold.since_ms) for one in accounts if one.hold]
+        workers = sum(one.alive and one.role == "worker" for one in fleet.processes)
+        minute, step = (int(time.time() // s) for s in (60, _RATE_S))
         return {
-            "counts": _version(accounts, parts.live.loaded.number),
-            "activity": _version([(one.integration, one.accepted) for one in accounts]),
-            "failures": _version([(one.integration, one.dead) for one in accounts]),
+            "counts": _version(accounts, parts.live.loaded.number, minute, *_state(fleet)),
+            "holds": _version(holds),
+            "activity": _version([(one.integration, one.accepted, one.waiting) for one in accounts]),
+            "failures": _version([(one.integration, one.dead) for one in accounts], holds),
+            # a job that is stuck has no other rate by itself
             "jobs": _version(
-                [(one.id, one.state, one.left) for one in jobs],
-                [(one.integration, one.hold.since_ms) for one in accounts if one.hold],
+                [(one.id, one.state, one.left, step * (one.state == "running")) for one in jobs], holds, workers
             ),
         }
+
+
+def _state(fleet: Fleet) -> Iterator[object]:
+    """What of the processes is shown, but for how long one is silent."""
+    yield fleet.revision, fleet.unreadable, fleet.growing, len(fleet.behind)
+    for one in fleet.processes:
+        yield one.host, one.pid, one.role, one.alive, one.revision, one.missing, one.broken, one.unpublished
 
 
 def _read_since(text: str) -> dict[str, str]:

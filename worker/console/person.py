@@ -10,6 +10,7 @@ from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.activity import LOOK_S, WHOLE_S, before
 from worker.console.drafting import Desk
+from worker.console.jobs import is_going
 from worker.console.page import Page
 from worker.console.personal import Personal, personal
 from worker.console.rendering import day
@@ -78,6 +79,8 @@ class PersonPage(Page):
             "meaning": meaning,
             "now_is": _now_is,
             "phrase": phrase,
+            "is_going": is_going(self._parts, visit),
+            "is_waiting": any(passed.outcome == "waiting" for one in page.items for passed in one.integrations),
             "sendable": _SENDABLE,
         }
         is_there = page.items or visit.asked("next") or ways["onward"] or facts["is_cut"]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from config.errors import ConfigError
+from config.examine import new_warnings
 from config.integrations import parse
 from worker.acts.publishing import publish, refuse_if_owned_by_file, retire, wait_for_uptake
 from worker.acts.record import Doer
@@ -99,6 +100,7 @@ class ReviewPage(Page):
             "protected": self._protected(found) if not visit.viewer.may(Permission.SECRETS) else (),
             "may_publish": visit.viewer.may(Permission.PUBLISH),
             "may_act": visit.viewer.may(Permission.ACT),
+            "warnings": new_warnings(self._desk.revision_text(found.head), found.text),
             "wrong": wrong,
             "failure": _failure(visit.asked("failure")),
             "personal": personal(self._parts, visit, "activity", "the list"),

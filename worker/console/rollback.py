@@ -26,11 +26,12 @@ class RollbackPage(Page):
     def post(self, visit: Visit) -> Reply:
         """Begin it; where there is a draft, ask first, and do it for who has seen that very draft (`over`)."""
         login, one = visit.viewer.login, find_revision(self._parts, visit.path["number"])
-        head = self._desk.open(login).head
+        found = self._desk.open(login)
+        head = found.head
         mine = self._desk.drafts.get(login)
         in_force = self._desk.revision_text(head)
         if mine and mine.text not in (one.text, in_force) and visit.entered("over") != mine.version:
             facts = {"draft": mine, "lines": lines_of(self._parts, self._desk, mine), "number": one.number}
             return Screen("rollback.html", facts, 409)
         self._desk.start(login, one.text, head, "")
-        return Redirect("/review", f"Your draft is revision {one.number} now. Nothing is changed until you publish it.")
+        return Redirect("/review", f"Your draft is revision {one.number} now. Nothing is changed {found.until}.")

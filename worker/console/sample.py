@@ -28,7 +28,7 @@ class SamplePage(Page):
         config = self._parts.integrations
         one = config.integrations.get(name)
         if one is None:
-            raise NoSuchPageError(f"There is no integration {name} in force; publish your draft first.")
+            raise NoSuchPageError(f"There is no integration {name} in force: a draft of one has no examples.")
         person = visit.asked("person") or _PERSON
         environment: Environment = "PRODUCTION" if "PRODUCTION" in one.environments else "SANDBOX"
         test = make_test_event(config, one.source, code, person, environment)

@@ -41,7 +41,8 @@ class DraftsPage(Page):
         taken = self._desk.take_over(visit.viewer.login, of)
         if taken is None:
             raise NoSuchPageError("This draft is not there any more: it was published or dropped.")
-        return Redirect("/review", f"You have the draft of {of} now; it stays theirs too, until you publish it.")
+        until = self._desk.open(visit.viewer.login).until
+        return Redirect("/review", f"You have the draft of {of} now; it stays theirs too, {until}.")
 
 
 def lines_of(parts: Relay, desk: Desk, draft: Draft) -> list[str]:

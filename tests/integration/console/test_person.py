@@ -112,8 +112,12 @@ def test_an_event_that_is_off_is_sent_by_a_click(console, stack):
     (place,) = re.findall(r'<form method="post" action="(/events/[^"]+)"', page)
     asked = {"csrf": token(operator), "integration": "production", "back": "/people?id=user-1"}
     answer = operator.post(place, data=asked)
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/people?id=user-1")
+    shown = answer.headers["Location"]
+    assert (answer.status_code, shown.partition("&job=")[0]) == (303, "/people?id=user-1")
+    followed = 'id="line" data-live="jobs"'  # until it is sent
+    assert followed in operator.get(shown).text
     stack.work()
+    assert followed not in operator.get(shown).text
     assert [one.name for one in stack.arrived()] == ["SUBSCRIPTION_RENEWED", "TRANSACTION_PROCESSED"]
     page = operator.get("/people?id=user-1").text
     assert "Send this one" not in page

@@ -8,9 +8,13 @@ import msgspec
 import pytest
 
 from config.roles import Role
+from tests.support.consoledoor import text_of
 from tests.support.deadstack import event, opened
+from worker.acts import holding
+from worker.acts.record import Doer
 from worker.console.live import News
 from worker.revisions.store import digest_of
+from worker.store.holds import IntegrationHold
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = f"{SCRIPT}\x1b[2J\u202e\"'><img src=x onerror=alert(2)>"
@@ -249,6 +253,51 @@ def test_the_change_back_to_a_former_revision_is_a_text_that_is_published(consol
         parts.live.look(force=True)
 
 
+def test_the_review_says_what_relay_check_would_warn_of(console):
+    """A property that the revenue of a currency would overwrite: it was published without a word."""
+    browser = console.browser(Role.OPERATOR)
+    page = browser.get("/integrations/production?tab=properties").text
+    rows = {"cumulated_revenue_in_*": "", "plan": "cumulated_revenue_in_eur"}
+    fields = {"csrf": token(browser), "tab": "properties", "go": "review", "mark": mark(page)}
+    fields |= {f"properties.{name}.name": to for name, to in rows.items()}
+    fields |= {f"properties.{name}.on": "on" for name in rows}
+    assert browser.post("/integrations/production?tab=properties", data=fields).status_code == 303
+    review = text_of(browser.get("/review").text)
+    said = 'integrations.production.user_properties.plan: "cumulated_revenue_in_*" sends "cumulated_revenue_in_eur" too'
+    assert said in review
+    assert browser.post("/review", data={"csrf": token(browser), "act": "drop"}).status_code == 303
+
+
+def test_a_switch_that_was_turned_is_still_turned_beside_an_error(console):
+    """What was typed is there again, also the switches, which went back to what they were."""
+    browser = console.browser(Role.OPERATOR)
+    page = browser.get("/integrations/production?tab=events").text
+    assert re.search(r'id="events.all"[^>]* checked', page)
+    fields = {"csrf": token(browser), "tab": "events", "go": "save", "mark": mark(page)}
+    fields |= {"events.TRIAL_STARTED.name": "X" * 101, "events.TRIAL_STARTED.on": "on"}
+    answer = browser.post("/integrations/production?tab=events", data=fields)
+    assert answer.status_code == 422
+    assert not re.search(r'id="events.all"[^>]* checked', answer.text)
+    fields = {"csrf": token(browser), "tab": "advanced", "go": "save", "mark": mark(page), "send.shown": "1"}
+    answer = browser.post("/integrations/production?tab=advanced", data=fields)
+    assert answer.status_code == 422
+    assert not re.search(r'(?:value="PRODUCTION"|id="send")[^>]* checked', answer.text)
+
+
+def test_a_file_that_owns_the_configuration_is_where_a_refused_key_is_corrected(console, stack):
+    """Not "publish it", which is refused there: the key is in a variable, which workers read when they start."""
+    browser = console.browser(Role.OPERATOR)
+    fingerprint = stack.parts.integrations.integrations["production"].fingerprint
+    held = IntegrationHold(stack.parts.holds, "production", fingerprint)
+    held.hold("unauthorized", status=401, message="Unauthorized", probe=False)
+    try:
+        page = text_of(browser.get("/integrations/production").text)
+    finally:
+        held.resume()
+    assert "Correct the variable DEAD_KEY and restart the workers" in page
+    assert "publish it" not in page
+
+
 def test_no_file_is_a_spreadsheet(console, stack):
     """What is downloaded is TOML or a diff, and a name that would be a formula is a quoted text in it."""
     browser = console.browser(Role.OPERATOR)
@@ -298,5 +347,26 @@ def test_an_integration_is_paused(console, stack):
 def test_the_stream_of_news_names_regions_alone(stack):
     """Whoever listens, masked or not: what is stale, and a digest of it; nothing of a person or an event."""
     found = asyncio.run(News(stack.parts).wait({}, 20))
-    assert set(found) == {"counts", "activity", "failures", "jobs"}
+    assert set(found) == {"counts", "holds", "activity", "failures", "jobs"}
     assert all(re.fullmatch("[0-9a-f]{16}", version) for version in found.values())
+
+
+def test_what_a_page_shows_of_the_processes_is_news(stack):
+    """A worker that ends, one that takes up a revision, a hold, an event that is sent: each was shown as before."""
+
+    def stale_after(act):
+        before = asyncio.run(News(stack.parts).wait({}, 20))
+        act()
+        after = asyncio.run(News(stack.parts).wait({}, 20))
+        return {name for name in after if after[name] != before[name]}
+
+    worker = msgspec.structs.replace(stack.parts.process(), role="worker", revision=1)
+    parts = stack.parts
+    assert {"counts", "jobs"} <= stale_after(lambda: parts.processes.beat(worker))
+    taken_up = msgspec.structs.replace(worker, revision=2)
+    assert "counts" in stale_after(lambda: parts.processes.beat(taken_up))
+    assert {"counts", "jobs"} <= stale_after(lambda: parts.processes.leave(taken_up))
+    assert {"holds", "failures"} <= stale_after(lambda: holding.hold(parts, "production", Doer("anna", "new keys")))
+    stack.append(event(7))
+    assert {"holds", "failures"} <= stale_after(lambda: parts.holds.resume("production"))
+    assert "activity" in stale_after(stack.deliver)

@@ -153,17 +153,25 @@ function listen() {
 
 // A page whose regions cannot be fetched says that they are of before; the overview's own last figures say it themselves.
 const NO_REDIS = "Redis does not answer.";
+const LOGGED_OUT = "Your session has ended, and what you typed is not saved: copy it, then open this page again.";
 
 function warn(text) {
   const away = document.querySelector("#away");
   if (!away || document.querySelector(".stale")) return;
   away.querySelector("b").textContent = text;
+  away.querySelector("span").hidden = text === LOGGED_OUT;
   away.hidden = !text;
 }
 
 document.addEventListener("htmx:afterRequest", (event) => {
   const status = event.detail.xhr.status;
-  warn(status === 503 ? NO_REDIS : status > 0 && status < 500 ? "" : "The console does not answer.");
+  warn(status === 503 ? NO_REDIS : status === 401 ? LOGGED_OUT : status > 0 && status < 500 ? "" : "The console does not answer.");
+});
+
+// A session that has ended has the page loaded again, and the log-in shown: not over what somebody typed.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const fields = document.querySelectorAll("main input, main textarea");
+  if (event.detail.xhr.status === 401 && [...fields].some(isEntered)) event.preventDefault();
 });
 
 const AGAIN_MS = 5000;
@@ -175,18 +183,14 @@ async function tryAgain() {
   else setTimeout(tryAgain, AGAIN_MS);
 }
 
-// [data-onward]: a page that shows what was found soon goes on to the whole of it by itself.
-function goOn() {
-  const onward = document.querySelector("a[data-onward]");
-  if (onward) location.replace(onward.href);
-}
-
 document.addEventListener("visibilitychange", listen);
 document.addEventListener("htmx:afterSwap", (event) => localTimes(event.detail.target.parentElement || document));
 document.addEventListener("DOMContentLoaded", () => {
   localTimes(document);
   localFields();
   listen();
-  goOn();
+  // a page that shows what was found soon goes on to the whole of it by itself
+  const onward = document.querySelector("a[data-onward]");
+  if (onward) location.replace(onward.href);
   if (document.querySelector("[data-again]")) setTimeout(tryAgain, AGAIN_MS);
 });
