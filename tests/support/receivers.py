@@ -49,7 +49,7 @@ class HangingReceiver:
         self.answers = answers or threading.Event()
         self._status = status
         self._listener = Listener(self._hang)
-        self.url = _url(self._listener) + "?rto=600&cto=600"
+        self.url = _url(self._listener)
 
     def _hang(self, request: Request) -> int | None:
         body_of(request)

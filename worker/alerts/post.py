@@ -19,6 +19,9 @@ def main() -> int:
     sender = apprise.Apprise()
     if not sender.add(asked["address"]):
         return 3
+    for target in sender:  # by itself apprise gives up after 4 s, and says that it was refused
+        target.socket_connect_timeout = max(target.socket_connect_timeout, asked["patience_s"])
+        target.socket_read_timeout = max(target.socket_read_timeout, asked["patience_s"])
     sent = sender.notify(title=asked["title"], body=asked["body"], notify_type=apprise.NotifyType(asked["kind"]))
     return 0 if sent else 1
 

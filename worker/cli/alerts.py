@@ -46,7 +46,7 @@ def _say(need: "Need") -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def test(*, as_json: bool) -> None:
     """Send a test message to every target of RELAY_ALERT_URLS; exit 1 when one does not take it."""
-    from worker.alerts.targets import Message, read_targets, send
+    from worker.alerts.targets import PATIENCE_S, Message, read_targets, send
     from worker.app import read_settings
     from worker.errors import OperatorError
 
@@ -63,5 +63,6 @@ def test(*, as_json: bool) -> None:
     if as_json:
         echo_json({"items": rows, "next": None})
     for row in () if as_json else rows:
-        say(f"{row['target']}: {row['outcome']}", fg="green" if row["outcome"] == "sent" else "red")
+        said = f"did not answer within {PATIENCE_S:.0f} s" if row["outcome"] == "too slow" else row["outcome"]
+        say(f"{row['target']}: {said}", fg="green" if row["outcome"] == "sent" else "red")
     sys.exit(0 if set(outcomes) == {"sent"} else 1)

@@ -106,6 +106,12 @@ def test_targets_that_hang_are_given_up_together():
         assert send(posts(first.url, second.url), patience_s=2) == ["too slow", "too slow"]
 
 
+def test_a_target_that_hangs_is_not_said_to_refuse():
+    """The library that sends gives up earlier by itself, and then it would be the same as a refusal."""
+    with closing(HangingReceiver()) as hanging:
+        assert send(posts(f"{hanging.url}?rto=0.2&cto=0.2"), patience_s=3) == ["too slow"]
+
+
 def test_a_target_that_hangs_keeps_nobody_from_the_others(receiver):
     """They are sent meanwhile: the one that hangs goes on only once the other one has its message."""
     with closing(HangingReceiver(receiver.taken)) as hanging:
