@@ -108,6 +108,7 @@ def test_the_shards_grow_under_load_whoever_is_killed(stack, moment):
     assert json.loads(stack.parts.redis.get("relay:layout"))["moving"]
     until(lambda: "run `relay reshard 16` again" in wrong(stack), "status says so", within_s=30, every_s=1)
     assert reshard(stack, 16).wait(60) == 0, stack.log("reshard")
+    assert "moved in this run, which went on where the last one ended" in stack.log("reshard")
     until(lambda: traffic.count > 1600, "more came on all shards", within_s=60)
     traffic.end()
     stack.parts.look_at_layout()

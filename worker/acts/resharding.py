@@ -127,7 +127,8 @@ def _steps(parts: Relay, growing: Growing, growth: Growth, doer: Doer) -> Iterat
             growing.begin(growth.to)
         found = growing.step()
         if found.done:
-            result = f"done, {found.states} states and {found.letters} dead letters moved"
+            here = " in this run" if growth.moving else ""
+            result = f"done, {found.states} states and {found.letters} dead letters moved{here}"
             record(parts.redis, doer, "reshard", about, result)
         yield found
 

@@ -58,11 +58,14 @@ def reshard(shards: int, *, yes: bool, dry_run: bool, message: str, by: str | No
     else:
         done = grow(parts, growth, acting(by, message), telling.tell, telling.look)
         telling.end_line()
+    # what a run moved that was broken off is not counted anywhere
+    here = " in this run, which went on where the last one ended" if growth.moving else ""
     lines = [
-        f"{shards} shards; {several(done.states, 'state')} and {several(done.letters, 'dead letter')} moved",
+        f"{shards} shards; {several(done.states, 'state')} and {several(done.letters, 'dead letter')} moved{here}",
         f"set RELAY_SHARDS={shards} wherever it is set; a process that has the former number says so and goes on",
     ]
-    _end({"shards": shards, "done": True, "states": done.states, "letters": done.letters}, lines, as_json)
+    counts = {"states": done.states, "letters": done.letters, "went_on": growth.moving}
+    _end({"shards": shards, "done": True, **counts}, lines, as_json)
 
 
 def told(growth: "Growth") -> list[str]:
