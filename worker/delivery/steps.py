@@ -29,6 +29,7 @@ class LeaseRun:
         self._taken = taken
         self._caution = Caution(taken)
         self._search = Search()
+        self._served = ""  # whose event was taken ahead of its turn
         self._queue = self._requests.queued(taken.entries)
         self._cursor = taken.cursor
         self.probe = probe
@@ -176,14 +177,16 @@ class LeaseRun:
         if self._caution.events:
             return None
         served: bool | None = None
-        for witness in witnesses(self._requests.decide(self._queue[: self._requests.size])):
+        for witness in witnesses(self._requests.decide(self._queue[: self._requests.size]), self._served):
             request = self._requests.compose([witness])
             if not request.composed.operations:
                 continue
             self._requests.send(request, self._lease, once=True)
             served = request.answer is not None and request.judge() == "settle" and not request.refused_alone
             if served:
+                self._served = witness.who.digest
                 return True
+        self._served = ""
         return served
 
     def _note(self, phase: Phase) -> None:

@@ -250,6 +250,14 @@ def test_an_event_that_is_refused_with_nobody_to_compare_is_buried_a_few_times()
         assert len(bench.shelf.dead) == dead
 
 
+def test_people_whose_events_are_all_refused_do_not_hide_one_who_is_served():
+    """Ten people in front, all by one sender's mistake: whoever waits behind them shows that others are served."""
+    raws = [*(raw_event(REFUSED, n, f"p{n % 10}") for n in range(12)), raw_event(GOOD, 12, "somebody else")]
+    bench = Bench(raws, api=MemoryCustomerio(refused={REFUSED}))
+    assert bench.run() == "empty"
+    assert (len(bench.shelf.dead), bench.api.events) == (12, [f"{GOOD}-12"])
+
+
 def test_a_refusal_that_customer_io_would_not_write_buries_nobody_alone():
     """A proxy's page with a 400, lane after lane with one event each: they are held, and sent when it is gone."""
     for _ in range(6):

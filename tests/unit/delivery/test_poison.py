@@ -70,7 +70,7 @@ def test_halving_finds_the_one(events, data):
     assert search.events == 0
 
 
-def test_witnesses_are_the_first_events_of_three_other_people():
+def test_witnesses_are_first_events_of_three_other_people_from_all_of_the_queue():
     """Not of the person whose event failed, nor events that are not sent."""
     mapper = Mapper(integration())
     people = ["ada", "ada", "bob", "bob", "cy", "di", "eve"]
@@ -78,5 +78,6 @@ def test_witnesses_are_the_first_events_of_three_other_people():
         mapper.decide(read_event(f"{n}-0", raw_event("E", n, person)), 1_760_000_000_000)
         for n, person in enumerate(people)
     ]
-    found = list(witnesses([sent[0], Filtered("event_off"), *sent[1:]]))
-    assert found == [sent[2], sent[4], sent[5]]
+    assert witnesses([sent[0], Filtered("event_off"), *sent[1:]]) == [sent[2], sent[5], sent[6]]
+    assert witnesses(sent, sent[4].who.digest) == [sent[4]], "who was served a moment ago is asked about again"
+    assert witnesses([sent[0], Filtered("event_off"), *sent[1:6]]) == [sent[2], sent[4], sent[5]]
