@@ -29,6 +29,7 @@ _WHY = {
     "loading": ": it reads its files after a start",
     "timeout": ": it does not answer in time",
     "connection": ": there is no connection to it",
+    "sentinel": ": no Sentinel says where it is",
     "memory": ": its memory is full",
     "disk": ": it cannot write to its disk",
     "layout": ": the number of its shards changes",

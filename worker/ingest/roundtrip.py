@@ -11,6 +11,7 @@ from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.exceptions import ResponseError
 
 from worker.errors import NotStoredError
+from worker.process.sentinels import is_of_sentinels
 
 # A command in Redis's protocol, in pieces: the number of its arguments, then each with its length. Encoded by the
 # caller: redis-py encodes argument by argument, which took more time than all the rest of an append.
@@ -175,6 +176,8 @@ def refusal(fault: BaseException) -> str:
     """A fixed code for why Redis did not store."""
     if isinstance(fault, NotStoredError):
         return fault.reason
+    if is_of_sentinels(fault):
+        return "sentinel"
     for kinds, word in _KINDS:
         if isinstance(fault, kinds):
             return word

@@ -4,12 +4,15 @@ All who ask begin with the same one for as long as it answers: for seconds after
 former primary, and a process that believed both in turn would write to either.
 """
 
+import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.sentinel import MasterNotFoundError, Sentinel
+
+_ASKING: Final = "a Sentinel was asked"
 
 
 class NoPrimaryError(MasterNotFoundError):
@@ -87,6 +90,9 @@ class AsyncBriefSentinel(AsyncSentinel):
                 answer = await one.sentinel_masters()
             except (RedisError, OSError) as fault:
                 answers.append(fault)
+            except asyncio.CancelledError as leaving:
+                leaving.args = (_ASKING,)
+                raise
             finally:
                 if answer is None:  # nor did it for who would not wait: the next one is asked first
                     self.sentinels = _last(self.sentinels, one)
@@ -96,6 +102,14 @@ class AsyncBriefSentinel(AsyncSentinel):
             if answer is not None:
                 answers.append(answer)
         raise _why(answers, service_name)
+
+
+def is_of_sentinels(fault: BaseException) -> bool:
+    """Whether there is no primary for want of Sentinels: they name none, or a time ended while one was asked."""
+    behind = fault.__cause__ if isinstance(fault, TimeoutError) else None
+    return isinstance(fault, NoPrimaryError) or (
+        isinstance(behind, asyncio.CancelledError) and behind.args == (_ASKING,)
+    )
 
 
 def _last(all_of_them: Iterable[Any], one: Any) -> list[Any]:

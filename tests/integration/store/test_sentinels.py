@@ -15,6 +15,7 @@ from tests.support.certificates import Authority
 from tests.support.proxy import LossyProxy
 from tests.support.servers import free_port
 from tests.support.waiting import elapse_async, until
+from worker.ingest.roundtrip import Line, refusal
 from worker.machine.servers import look_at_servers
 from worker.process.sentinels import (
     AsyncBriefSentinel,
@@ -160,6 +161,22 @@ def test_a_sentinel_that_hangs_is_asked_last_by_who_does_not_wait_for_it(sentine
             return await asyncio.wait_for(pool.get_master_address(), 1.5)
 
         assert asyncio.run(ask())[1] == sentinel[0].port
+
+
+def test_who_waited_for_a_sentinel_says_so():
+    """The door's reason for its 503 was `timeout`, as if Redis itself were slow."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        chosen = read_address(f"redis+sentinel://127.0.0.1:{hanging.getsockname()[1]}/main/0", "RELAY_REDIS_URL")
+
+        async def take():
+            async with asyncio.timeout(0.3):
+                await Line(open_async(chosen)).take()
+
+        with pytest.raises(TimeoutError) as raised:
+            asyncio.run(take())
+    assert refusal(raised.value) == "sentinel"
+    assert refusal(TimeoutError()) == "timeout"
+    assert refusal(SentinelsAwayError()) == "sentinel"
 
 
 class Knowing:
