@@ -204,7 +204,8 @@ def _why(item: dict[str, Any], now_ms: int) -> str:
             return f"Held by an operator{f': {hold.message}' if hold.message else ''}."
         case "dead_limit":
             return f"Too many failed events{f': {hold.message}' if hold.message else ''}."
-    return f"{hold.kind}{f': {hold.message}' if hold.message else ''}{test}."
+    what = "What is stored of a person cannot be read" if hold.kind == "unknown_state" else hold.kind
+    return f"{what}{f': {hold.message}' if hold.message else ''}{test}."
 
 
 def _fix(item: dict[str, Any], file: str) -> list[str]:
@@ -212,4 +213,5 @@ def _fix(item: dict[str, Any], file: str) -> list[str]:
     hold = item["hold"]
     steps = hold_steps(hold.kind, item["integration"], item["key"] or "its api_key", file, hold.status)
     note = hold_note(hold.kind, item["key"])
-    return [f"Fix: {steps}" if steps else hold_advice(hold.kind, file, hold.status), *filter(None, [note])]
+    said = f"Fix: {steps}" if steps else hold_advice(hold.kind, file, hold.status, item["integration"])
+    return [said, *filter(None, [note])]

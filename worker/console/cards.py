@@ -93,5 +93,5 @@ def hold_facts(account: Account, now_ms: int, owner_file: str) -> dict[str, Any]
         "lasts_ms": now_ms - hold.since_ms,
         "due_ms": max(0, hold.next_probe_ms - now_ms),
         "why": wait_of(account.integration, hold).why,
-        "advice": hold_advice(hold.kind, owner_file, hold.status),
+        "advice": hold_advice(hold.kind, owner_file, hold.status, account.integration),
     }

@@ -25,7 +25,7 @@ _WHY: Final[Mapping[HoldKind, str]] = {
     "unreachable": "Customer.io does not answer",
     "misdirected": "something else answers at its address",
     "dead_limit": "it has as many failed events as it may have",
-    "unknown_state": "a newer release has written what is stored of a person",
+    "unknown_state": "what is stored of a person cannot be read",
     "operator": "somebody paused it",
 }
 _ENDS: Final[Mapping[HoldKind, str]] = {
@@ -33,7 +33,7 @@ _ENDS: Final[Mapping[HoldKind, str]] = {
     "unreachable": "The job goes on by itself once Customer.io answers.",
     "misdirected": "Correct the region or the address: the job goes on by itself.",
     "dead_limit": "Replay or discard failed events: the job goes on by itself once there is room.",
-    "unknown_state": "Run the newer release again: the job goes on by itself.",
+    "unknown_state": "Open the integration: it says which state it is, and what to do.",
     "operator": "It goes on when the integration is resumed.",
 }
 _WHY_BY_NAME: Final[dict[str, str]] = {str(kind): text for kind, text in _WHY.items()}

@@ -82,8 +82,9 @@ HOLDS: Final[dict[HoldKind, str]] = {
     ),
     "dead_limit": "Too many dead letters: replay or discard some; it resumes by itself once there is room.",
     "unknown_state": (
-        "A newer release has written what is stored of a person, or it is damaged: run that release again; it resumes "
-        "by itself. Nothing is buried for it."
+        "What is stored of a person cannot be read. If a newer release wrote it, run that release again: it resumes by "
+        "itself. If it is damaged, relay resume {name} --rebuild makes it again from the events that are kept. Nothing "
+        "is buried for it."
     ),
     "operator": "Somebody held it on purpose: relay resume ends it.",
 }
@@ -94,7 +95,7 @@ _STEPS: Final[dict[HoldKind, str]] = {
     "unreachable": "wait, it resumes by itself; or see to the network · relay resume {name}",
     "misdirected": "relay check · correct region or base_url · {publish} · relay resume {name}",
     "dead_limit": "relay dead · replay or discard some; it resumes by itself",
-    "unknown_state": "run the newer release again; it resumes by itself",
+    "unknown_state": "run the newer release again · damaged: relay resume {name} --rebuild",
     "operator": "relay resume {name}",
 }
 
@@ -175,10 +176,10 @@ def is_refused(kind: str, status: int) -> bool:
     return kind == "unreachable" and status in _REFUSED
 
 
-def hold_advice(kind: str, file: str, status: int = 0) -> str:
-    """What to do about a hold, in a sentence; `file` owns the configuration, empty: none does."""
+def hold_advice(kind: str, file: str, status: int = 0, name: str = "NAME") -> str:
+    """What to do about a hold of an integration, in a sentence; `file` owns the configuration, empty: none does."""
     text = _REFUSED_ADVICE if is_refused(kind, status) else _HOLDS_BY_NAME.get(kind, "see docs/runbook.md")
-    return text.format(publish=publishing(file))
+    return text.format(publish=publishing(file), name=name)
 
 
 def hold_steps(kind: str, name: str, key: str, file: str, status: int = 0) -> str:

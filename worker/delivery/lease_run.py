@@ -44,6 +44,6 @@ class Delivery:
             log.info("batch_abandoned", integration=lane.integration, shard=lane.shard)
             return run.release()
         except UnknownStateError as error:
-            parts.gate.hold("unknown_state", status=0, message=str(error), probe=run.probe)
+            parts.gate.hold("unknown_state", status=0, message=f"shard {lane.shard}: {error}", probe=run.probe)
             run.release(mark=False)
             return "held"

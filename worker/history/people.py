@@ -1,5 +1,6 @@
 """People an integration knows: those whose states are kept, and whether they can be identified again."""
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -31,10 +32,17 @@ class Known(msgspec.Struct):
 
 def known_people(client: redis.Redis, integration: Integration, shards: int, person: str = "") -> Known:
     """Everyone an integration has a state of; only those with this identifier, if one is given."""
-    server: Any = client
     found = Known()
+    for shard, digest, blob in states_of(client, integration.name, shards):
+        _sort(found, shard, digest, blob, person)
+    return found
+
+
+def states_of(client: redis.Redis, integration: str, shards: int) -> Iterator[tuple[int, str, bytes | None]]:
+    """Every state of an integration: its shard, the name it is stored under, its bytes (None: gone meanwhile)."""
+    server: Any = client
     for shard in range(shards):
-        prefix = person_key(shard, integration.name, "")
+        prefix = person_key(shard, integration, "")
         pattern = "".join(f"[{sign}]" if sign in "*?[]" else sign for sign in prefix) + "*"
         seen: set[bytes] = set()  # SCAN may give a key twice
         keys = server_of(client, prefix).scan_iter(match=pattern, count=_PAGE)
@@ -42,8 +50,7 @@ def known_people(client: redis.Redis, integration: Integration, shards: int, per
             new = sorted(set(page) - seen)
             seen.update(new)
             for key, blob in zip(new, server.mget(new) if new else [], strict=True):
-                _sort(found, shard, key.decode().removeprefix(prefix), blob, person)
-    return found
+                yield shard, key.decode().removeprefix(prefix), blob
 
 
 def _sort(found: Known, shard: int, digest: str, blob: bytes | None, person: str) -> None:

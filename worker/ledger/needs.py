@@ -66,12 +66,14 @@ def _hold(account: Account, now_ms: int, file: str) -> Need | None:
         return None
     by_hand = hold.by == "operator"
     why = "by an operator" if by_hand else f"{hold.kind}{f' (answer {hold.status})' if hold.status else ''}"
+    if hold.kind == "unknown_state":
+        why = f"{hold.kind} ({hold.message})"  # our own words: which state it is
     waiting = several(account.waiting, "event")
     return Need(
         f"held:{name}",
         "held",
         f"{name} is held for {span(lasted_ms)}: {why}; {waiting} wait{'s' if account.waiting == 1 else ''}",
-        hold_advice(hold.kind, file, hold.status),
+        hold_advice(hold.kind, file, hold.status, name),
         name,
         hold.since_ms,
         urgent=not by_hand,

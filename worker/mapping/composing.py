@@ -74,7 +74,8 @@ class Composer:
                 who = decision.who
                 known = people.get(who.digest)
                 if known is None:
-                    known = people[who.digest] = _Known(who, decode(states.get(who.digest)), len(operations))
+                    person = decode(states.get(who.digest), who.digest)
+                    known = people[who.digest] = _Known(who, person, len(operations))
                     operations.append(None)
                 if absorb(known.person, facts) or decision.again:
                     known.note(decision, position)
@@ -127,7 +128,7 @@ class Composer:
         told: list[str] = []
         operations = []
         for digest, blob in states.items():
-            person = decode(blob)
+            person = decode(blob, digest)
             attributes = person_attributes(self._properties(person), self._integration)
             if not person.who or isinstance(attributes, Dead) or not attributes:
                 continue

@@ -48,8 +48,8 @@ _DECODER = msgspec.msgpack.Decoder(Person)
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 
-def decode(blob: bytes | None) -> Person:
-    """The stored state; None is a person never seen.
+def decode(blob: bytes | None, digest: str = "") -> Person:
+    """The stored state; None is a person never seen. `digest` is what it is stored under, for the error.
 
     Raises:
         UnknownStateError: the bytes are no state, or one that a newer release wrote.
@@ -59,10 +59,22 @@ def decode(blob: bytes | None) -> Person:
     try:
         person = _DECODER.decode(blob)
     except msgspec.DecodeError as error:
-        raise UnknownStateError(f"not the state of a person: {error}") from error
-    if person.version != VERSION:
-        raise UnknownStateError(f"state of a person in version {person.version}, known is {VERSION}")
-    return person
+        why = str(error)
+    else:
+        if person.version == VERSION:
+            return person
+        why = f"version {person.version}, known is {VERSION}"
+    what = "of a newer release" if is_newer(blob) else "damaged"
+    raise UnknownStateError(f"{f'the state {digest}'.rstrip()} is {what} ({why})")
+
+
+def is_newer(blob: bytes) -> bool:
+    """Whether a state that cannot be read says that a newer release wrote it; else it is damaged."""
+    try:
+        version = msgspec.msgpack.decode(blob, type=list)[0]
+    except (msgspec.DecodeError, IndexError):
+        return False
+    return type(version) is int and version > VERSION
 
 
 def encode(person: Person) -> bytes:

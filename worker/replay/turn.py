@@ -115,7 +115,7 @@ class Replay:
             # What is in flight is abandoned unsettled: sent again by the next turn, it has no second effect.
             return self._settle("stopped", token, [], {}, turn.search)
         except UnknownStateError as error:
-            self._gate.hold("unknown_state", status=0, message=str(error), probe=probe)
+            self._gate.hold("unknown_state", status=0, message=f"shard {self._lane.shard}: {error}", probe=probe)
             return self._settle("held", token, [], {}, turn.search)
 
     def _serve(self, turn: Turn, token: str, lease: Lease, *, probe: bool) -> Ended:

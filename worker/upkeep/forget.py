@@ -102,7 +102,7 @@ def _left(parts: Relay, name: str, waiting: int, letters: int, unreadable: int) 
         Left(
             "states that this release cannot read",
             unreadable,
-            "a newer release wrote them, or they are damaged; run this again with that release",
+            "run this again with the newer release that wrote them, or after `relay resume NAME --rebuild` if damaged",
         ),
         Left("entry of the suppression list", listed, "it keeps them from being sent; `relay suppress remove` ends it"),
     ]

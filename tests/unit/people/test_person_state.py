@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.payloads import DAY_MS, HISTORIES, START_MS, event, history, payload
 from worker.people.facts import read_facts
-from worker.people.person import LIMIT, VERSION, Person, absorb, decode, encode
+from worker.people.person import LIMIT, VERSION, Person, absorb, decode, encode, is_newer
 from worker.people.properties import properties
 
 
@@ -37,15 +37,19 @@ def test_nobody_seen_is_an_empty_person():
 )
 def test_bytes_that_are_no_state_are_an_error(blob):
     """A state that cannot be read is never taken for a person never seen."""
-    with pytest.raises(ValueError, match="not the state of a person"):
-        decode(blob)
+    with pytest.raises(ValueError, match="the state 00ff is damaged"):
+        decode(blob, "00ff")
+    assert not is_newer(blob)
 
 
 def test_a_state_of_a_newer_release_is_an_error():
     """After a rollback a newer state is refused, not cut down."""
     blob = encode(Person(version=VERSION + 1))
-    with pytest.raises(ValueError, match=f"version {VERSION + 1}"):
+    with pytest.raises(ValueError, match=rf"the state is of a newer release \(version {VERSION + 1}, known is"):
         decode(blob)
+    other = msgspec.msgpack.encode([VERSION + 1, "another form"])
+    with pytest.raises(ValueError, match="is of a newer release"):
+        decode(other)
 
 
 def test_a_state_may_grow_at_its_end():

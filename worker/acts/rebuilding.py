@@ -1,0 +1,114 @@
+"""Rebuild states of people that are damaged, from the events that are kept."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from worker.acts.record import Doer, record
+from worker.app import Relay
+from worker.errors import OperatorError, UnknownStateError
+from worker.history.people import states_of
+from worker.history.scan import Scan
+from worker.mapping.mapper import Mapper
+from worker.people.person import decode, is_newer
+from worker.purchasely.event import read_event
+from worker.store.entry_id import order
+from worker.store.keys import person_key
+from worker.store.lane import Lane
+from worker.store.layout import refuse_while_moving
+from worker.upkeep.lane_leases import hold_lanes
+
+
+class Rebuilt(msgspec.Struct, frozen=True):
+    """A state that was damaged: `shard` and `state` are what its hold names; of how many kept events it is made now.
+
+    Of none it was deleted: the person begins again with their next event.
+    """
+
+    shard: int
+    state: str
+    events: int
+
+
+class Rebuilding(msgspec.Struct, frozen=True):
+    """What was rebuilt; `newer` states are of a newer release, and were left."""
+
+    rebuilt: list[Rebuilt]
+    newer: int
+
+
+def rebuild(parts: Relay, integration: str, doer: Doer, sleep: Callable[[float], None] = time.sleep) -> Rebuilding:
+    """Put the damaged states of an integration's people together again from the events that were settled and are kept.
+
+    A state is a join of events, so their order does not matter; what older events said is lost.
+
+    Raises:
+        OperatorError: there is no such integration, a lane stayed busy, or people are on their way to new shards.
+    """
+    refuse_while_moving(parts.redis)
+    chosen = parts.integrations.integrations.get(integration)
+    if chosen is None:
+        names = ", ".join(parts.integrations.integrations) or "none"
+        raise OperatorError(f"no integration is called {integration}; there are: {names}")
+    damaged, newer = _unreadable(parts, integration)
+    lanes = [Lane(chosen.source, integration, shard) for shard in range(parts.settings.shards)]
+    with hold_lanes(parts, [lane for lane in lanes if lane.shard in {shard for shard, _ in damaged}], sleep):
+        damaged, newer = _unreadable(parts, integration)  # nobody writes them now
+        played, events = _play(parts, parts.mapper(chosen), lanes, {digest for _, digest in damaged})
+        for shard, digest in sorted(damaged):
+            key, state = person_key(shard, integration, digest), played.get(digest)
+            if state is None:
+                parts.redis.delete(key)
+            else:
+                parts.redis.set(key, state, ex=parts.settings.person_ttl_s)
+    done = Rebuilding([Rebuilt(shard, digest, events.get(digest, 0)) for shard, digest in sorted(damaged)], newer)
+    record(parts.redis, doer, "rebuild", integration, f"{len(damaged)} states rebuilt, {newer} of a newer release left")
+    return done
+
+
+def _unreadable(parts: Relay, integration: str) -> tuple[set[tuple[int, str]], int]:
+    """Shards and names of the damaged states; how many are of a newer release."""
+    damaged, newer = set(), 0
+    for shard, digest, blob in states_of(parts.redis, integration, parts.settings.shards):
+        try:
+            decode(blob)
+        except UnknownStateError:
+            if is_newer(blob or b""):
+                newer += 1
+            else:
+                damaged.add((shard, digest))
+    return damaged, newer
+
+
+def _play(
+    parts: Relay, mapper: Mapper, lanes: list[Lane], digests: set[str]
+) -> tuple[Mapping[str, bytes], Mapping[str, int]]:
+    """States of these people by the kept events that are settled, and of how many events each is."""
+    states: dict[str, bytes] = {}
+    events: dict[str, int] = {}
+    suppressed, now_ms = frozenset(parts.suppressed.people()), time.time_ns() // 1_000_000
+    for lane in lanes if digests else ():  # they may have been on another shard before
+        cursor = _cursor(parts, lane)
+        for _, (entry_id, raw) in Scan(parts.redis).matching([lane.key("events")], ()):
+            if order(entry_id) > cursor:
+                break  # Customer.io hears of what waits when that is delivered
+            try:
+                decision = mapper.decide(read_event(entry_id, raw), now_ms, suppressed)
+                digest = mapper.person_of(decision) or ""
+                if digest in digests:
+                    states |= mapper.compose([decision], states).people
+                    events[digest] = events.get(digest, 0) + 1
+            except Exception:  # noqa: BLE001, S112 - an event that the mapping fails at gave nothing before either
+                continue
+    return states, events
+
+
+def _cursor(parts: Relay, lane: Lane) -> tuple[int, int]:
+    """The last entry that is settled on a lane."""
+    server: Any = parts.redis
+    for group in server.xinfo_groups(lane.key("events")):
+        if group["name"].decode() == lane.integration:
+            return order(group["last-delivered-id"].decode())
+    return 0, 0
