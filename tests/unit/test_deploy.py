@@ -24,6 +24,7 @@ DEPLOY = ROOT / "deploy"
 BIN = Path(sys.executable).parent
 MANIFESTS = sorted(path for path in (DEPLOY / "kubernetes").glob("*.yaml") if path.name != "worker-scaling.yaml")
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+TEMPLATES = [path for path in UNITS if path.stem.endswith("@")]
 VARIABLES = {f"RELAY_{name.upper()}" for name in Settings.model_fields}
 
 
@@ -68,7 +69,7 @@ def test_the_image_copies_what_the_wheel_is_built_from():
     assert {*project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"], project["project"]["readme"]} <= names
 
 
-@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in UNITS if path not in TEMPLATES], ids=lambda path: path.stem)
 def test_the_units_run_the_procfiles_processes(path):
     """With time to stop in, and without a restart when a setting is wrong."""
     name = path.stem.removeprefix("relay-")
@@ -81,6 +82,16 @@ def test_the_units_run_the_procfiles_processes(path):
     assert name in _COMMANDS
     assert service["RestartPreventExitStatus"] == "2"
     assert float(service["TimeoutStopSec"]) > GRACE_S[name]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_template_is_its_unit_but_for_what_its_instance_is_called(path):
+    """What is set for the one process holds for the further ones."""
+    plain = path.with_name(path.name.replace("@", "")).read_text().splitlines()
+    added = [line for line in path.read_text().splitlines() if line not in plain]
+    assert [line.partition("=")[0] for line in added if not line.startswith("#")] == ["Description", "ExecStart"]
+    (start,) = [line for line in plain if line.startswith("ExecStart=")]
+    assert added[-1].endswith(start.removeprefix("ExecStart="))
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
