@@ -56,6 +56,8 @@ def due(needs: Sequence[Need], known: Mapping[str, Sent], now_ms: int, quiet: Qu
     seen: dict[str, Sent] = {}
     for need in needs:
         was = known.get(need.key, Sent(now_ms))
+        if was.since_ms > now_ms:  # noted by a host whose clock is ahead, or before this one was set back
+            was = msgspec.structs.replace(was, since_ms=now_ms)
         seen[need.key] = msgspec.structs.replace(was, gone_ms=0, message=need.message)
         stage = _stage(now_ms - was.since_ms)
         worsened = need.urgent and not was.urgent and was.stages > 0
@@ -67,7 +69,7 @@ def due(needs: Sequence[Need], known: Mapping[str, Sent], now_ms: int, quiet: Qu
         was = known[key]
         if not was.stages:
             continue  # nobody heard of it
-        seen[key] = msgspec.structs.replace(was, gone_ms=was.gone_ms or now_ms)
+        seen[key] = msgspec.structs.replace(was, gone_ms=min(was.gone_ms or now_ms, now_ms))
         if now_ms - seen[key].gone_ms >= _STEADY_MS and (was.urgent or not is_quiet):
             over[key] = seen[key]
     return Due(now, dict(sorted(over.items(), key=lambda one: one[1].since_ms)), seen)

@@ -98,7 +98,8 @@ class Watchman:
     def _round(self, target: Target, needs: list[Need], now_ms: int) -> _Round:
         was = self._record.known(target.digest)
         found = due(needs, was, now_ms, self._quiet)
-        waits = now_ms < self._refused.get(target.digest, (0, 0))[1]
+        # longer than it ever waits: the clock was set back
+        waits = 0 < self._refused.get(target.digest, (0, 0))[1] - now_ms <= _RETRY_MOST_MS
         return _Round(target, was, found, [] if waits else _messages(self._parts.settings.alert_name, found, now_ms))
 
     def _note(self, one: _Round, now_ms: int) -> None:

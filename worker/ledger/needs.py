@@ -62,8 +62,10 @@ def needs(
 def _hold(account: Account, now_ms: int, file: str) -> Need | None:
     hold, name = account.hold, account.integration
     lasted_ms = now_ms - hold.since_ms if hold else 0
-    if hold is None or (hold.kind == "unreachable" and lasted_ms < PATIENCE_MS):
+    # a hold of the future is of a host whose clock is ahead: it may have lasted for long
+    if hold is None or (hold.kind == "unreachable" and -PATIENCE_MS < lasted_ms < PATIENCE_MS):
         return None
+    lasted_ms = max(0, lasted_ms)
     by_hand = hold.by == "operator"
     why = "by an operator" if by_hand else f"{hold.kind}{f' (answer {hold.status})' if hold.status else ''}"
     if hold.kind == "unknown_state":

@@ -196,6 +196,22 @@ def test_a_target_that_goes_on_refusing_is_tried_less_and_less_often(stack):
     assert tries[10:] == [2025]
 
 
+def test_a_clock_that_is_set_back_does_not_keep_a_target_from_its_messages(stack):
+    """One that refused was to be tried again a quarter of a minute later, which is two hours later now."""
+    tries = []
+
+    def refuse(posts, _is_leaving, ended):
+        tries.append(at_ms)
+        for position in range(len(posts)):
+            ended(position, "refused")
+
+    watchman = Watchman(stack.parts, read_targets("json://127.0.0.1:1/"), refuse)
+    back_ms = T0 - 120 * MINUTE
+    for at_ms in (T0, T0 + MINUTE, back_ms, back_ms + MINUTE):
+        watchman.tell([HELD], at_ms)
+    assert tries == [T0 + MINUTE, back_ms + MINUTE]
+
+
 def test_targets_that_are_no_longer_set_are_forgotten(stack, receiver):
     """Nothing is kept for ever."""
     Watchman(stack.parts, read_targets("json://127.0.0.1:1/")).tell([HELD], T0)

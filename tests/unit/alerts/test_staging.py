@@ -50,6 +50,19 @@ def test_first_an_hour_a_day_and_the_end():
     assert target.known == {}
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_asleep():
+    """What a host noted whose clock was two hours ahead would count as new for two hours, on every other one."""
+    target = Target()
+    target.look(T0 + 2 * HOUR, HELD)
+    for n in range(3):
+        target.look(T0 + n * MINUTE, HELD)
+    assert target.log == [(MINUTE, "held:production", 1)]
+    target.look(T0 + 2 * HOUR)
+    for n in range(3, 6):
+        target.look(T0 + n * MINUTE)
+    assert target.log[1:] == [(4 * MINUTE, "over", "production is held")]
+
+
 def test_what_is_gone_within_a_minute_disturbs_nobody():
     """A restart, or a reading between two steps."""
     target = Target()

@@ -54,6 +54,9 @@ def test_where_all_is_well_nobody_is_needed():
 def test_a_destination_that_is_away_for_a_moment_needs_nobody():
     """It comes back by itself; after five minutes somebody should know."""
     assert needs(figures(accounts=held("unreachable", NOW_MS - MINUTE_MS)), [], NOW_MS) == []
+    assert needs(figures(accounts=held("unreachable", NOW_MS + MINUTE_MS)), [], NOW_MS) == []
+    (need,) = needs(figures(accounts=held("unreachable", NOW_MS + 120 * MINUTE_MS)), [], NOW_MS)
+    assert need.message.startswith("production is held for 0"), "by a host whose clock is ahead"
     (need,) = needs(figures(accounts=held("unreachable", NOW_MS - 6 * MINUTE_MS)), [], NOW_MS)
     assert (need.key, need.kind, need.integration, need.urgent) == ("held:production", "held", "production", True)
     assert need.message == "production is held for 6 min: unreachable (answer 503); 2 events wait"
