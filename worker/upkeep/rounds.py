@@ -1,6 +1,5 @@
 """Rounds of beat: sweep, trim, relieve, with the parts of a process."""
 
-import time
 from contextlib import suppress
 from functools import cached_property
 
@@ -14,7 +13,7 @@ from worker.store.archive_state import ArchiveRecord
 from worker.store.lane import Lane
 from worker.upkeep.retire import Retirement
 from worker.upkeep.sweep import Backlog, Sweep
-from worker.upkeep.trim import relieve, trim
+from worker.upkeep.trim import relieve, server_ms, trim
 
 log = EventLog(__name__)
 
@@ -57,7 +56,7 @@ class Rounds:
     def trim(self) -> int:
         """Drop what every group is past and the retention no longer asks for; how many events."""
         self.retirement.retire()
-        oldest_ms = time.time_ns() // 1_000_000 - self._settings.retention_s * 1000
+        oldest_ms = server_ms(self._redis) - self._settings.retention_s * 1000
         sources = self.retirement.sources()
         archive, is_open = self._archive()
         if not is_open:

@@ -6,7 +6,6 @@ memory that ingest may fill, the oldest tenth of the past goes at each look, rat
 Where there is an archive, nothing goes that it does not have, and what goes by age goes by whole hours.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -27,6 +26,13 @@ PRESSED = 0.9
 _STEP = 0.1
 
 Place = tuple[int, int]
+
+
+def server_ms(client: redis.Redis) -> int:
+    """Now by Redis's clock, Unix milliseconds. Entries have its times: by a host's clock that is ahead all were old."""
+    server: Any = client
+    seconds, micros = server.time()
+    return int(seconds) * 1000 + int(micros) // 1000
 
 
 def trim(
@@ -56,7 +62,7 @@ def relieve(
     limit = most * max_memory_percent / 100
     if not limit or used < limit * PRESSED:
         return 0
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = server_ms(client)
     oldest_ms = _oldest_settled_ms(client, sources, shards) or now_ms
     cut_ms = oldest_ms + max(1, int((now_ms - oldest_ms) * _STEP))
     if archive is not None:

@@ -1,6 +1,7 @@
 """Retention by time and by memory: what is settled goes, what waits never does, and the trail goes with its events."""
 
 import os
+import time
 
 import pytest
 
@@ -57,6 +58,15 @@ def test_a_full_server_gives_up_the_past_before_it_refuses_the_next_event(parts)
     kept = [one.decode() for one, _ in parts.redis.xrange(lane.key("events"))]
     assert kept[-500:] == ids[1500:]
     assert kept == ids[-len(kept) :]
+
+
+def test_a_host_whose_clock_is_ahead_trims_nothing_early(parts, monkeypatch):
+    """By its own clock, a month ahead, all that was settled would be older than the retention."""
+    (lane,) = parts.lanes()
+    settle(parts, lane, append(parts, lane, *[b"{}"] * 500))
+    ahead_ns = time.time_ns() + 30 * 86_400 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: ahead_ns)
+    assert (Rounds(parts).trim(), parts.redis.xlen(lane.key("events"))) == (0, 500)
 
 
 def test_nothing_settled_means_nothing_is_dropped(parts):
