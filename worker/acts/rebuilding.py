@@ -13,6 +13,7 @@ from worker.history.people import states_of
 from worker.history.scan import Scan
 from worker.mapping.mapper import Mapper
 from worker.people.person import decode, is_newer
+from worker.process.wording import several
 from worker.purchasely.event import read_event
 from worker.store.entry_id import order
 from worker.store.keys import person_key
@@ -64,7 +65,13 @@ def rebuild(parts: Relay, integration: str, doer: Doer, sleep: Callable[[float],
             else:
                 parts.redis.set(key, state, ex=parts.settings.person_ttl_s)
     done = Rebuilding([Rebuilt(shard, digest, events.get(digest, 0)) for shard, digest in sorted(damaged)], newer)
-    record(parts.redis, doer, "rebuild", integration, f"{len(damaged)} states rebuilt, {newer} of a newer release left")
+    record(
+        parts.redis,
+        doer,
+        "rebuild",
+        integration,
+        f"{several(len(damaged), 'state')} rebuilt, {newer} of a newer release left",
+    )
     return done
 
 

@@ -49,6 +49,7 @@ def resume(integration: str, message: str, by: str | None, *, rebuilds: bool, as
 
     parts, doer = open_parts(), acting(by, message)
     rebuilt = _rebuild(parts, integration, doer, as_json=as_json) if rebuilds else {}
+    has_rebuilt = bool(rebuilt.get("rebuilt"))
     done = resume_integration(parts, integration, doer)
     held = done.was_held
     if as_json:
@@ -57,19 +58,19 @@ def resume(integration: str, message: str, by: str | None, *, rebuilds: bool, as
         late = "" if done.woken == done.backlogs else "; the broker did not take every wake-up, the next sweep will"
         backlog = f"{several(done.backlogs, 'shard')} with a backlog" if done.backlogs else "nothing waits"
         say(f"{integration} {'is resumed' if held else 'was not held'}; {backlog}{late}")
-    if not held:
+    if not held and not has_rebuilt:  # what waits for nothing else, a probe may have resumed by then
         raise click.exceptions.Exit(1)
 
 
 def _rebuild(parts: "Relay", integration: str, doer: "Doer", *, as_json: bool) -> dict[str, Any]:
-    """Make what is damaged again, and say of what; for JSON, the same."""
+    """Make what is damaged again, say of what, and return it as JSON has it."""
     import msgspec
 
     from worker.acts.rebuilding import rebuild
 
     done = rebuild(parts, integration, doer)
+    built: dict[str, Any] = msgspec.to_builtins(done)
     if as_json:
-        built: dict[str, Any] = msgspec.to_builtins(done)
         return built
     for one in done.rebuilt:
         made = f"made again from {several(one.events, 'kept event')}"
@@ -78,4 +79,4 @@ def _rebuild(parts: "Relay", integration: str, doer: "Doer", *, as_json: bool) -
         say(f"no state of {integration} is damaged")
     if done.newer:
         say(f"{several(done.newer, 'state')} of a newer release left: run that release")
-    return {}
+    return built

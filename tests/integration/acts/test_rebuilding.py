@@ -77,6 +77,11 @@ def test_a_damaged_state_is_what_it_was_after_its_rebuilding(stack):
     done = json.loads(relay(stack, "resume", "production", "--rebuild", "--json"))
     assert done["rebuilt"] == [{"shard": shard, "state": digest, "events": 2}]
     assert stack.parts.redis.get(key) == before[key]
+    damage(stack)
+    assert f"shard {shard}, state {digest}: made again from 2 kept events" in relay(
+        stack, "resume", "production", "--rebuild"
+    )
+    assert stack.parts.redis.get(key) == before[key]
     assert 0 < stack.parts.redis.ttl(key) <= stack.settings.person_ttl_s
     stack.deliver()
     account = stack.account()
