@@ -33,14 +33,15 @@ def beginning(role: Role) -> Iterator[Relay]:
         configure(role, parts.settings.log_level, parts.settings.log_format)
         for warning in unknown_variables(os.environ):
             log.warning("unknown_variable", message=warning)
-        yield parts
-        parts.begin()
+        yield parts  # a fault of the body is none of Redis
+        try:
+            parts.begin()
+        except (redis.RedisError, OSError) as fault:
+            log.warning("redis_away", fault=fault_name(fault))
     except OperatorError as error:
         for line in error.lines:
             log.critical("cannot_start", message=line)
         raise SystemExit(2) from None
-    except (redis.RedisError, OSError) as fault:
-        log.warning("redis_away", fault=fault_name(fault))
 
 
 def begun(role: Role, build: Callable[[Relay], T]) -> T:

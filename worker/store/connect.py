@@ -81,21 +81,32 @@ def find_url(chosen: Settings) -> str:
     """RELAY_REDIS_URL, else the server that `relay up` left the address of in the data folder.
 
     Raises:
-        OperatorError: neither is there.
+        OperatorError: neither is there, or it cannot be read.
     """
     if chosen.redis_url:
         return chosen.redis_url
     address = address_file(chosen.data_dir)
-    if address.is_file():
+    try:
         return address.read_text("utf-8").strip()
-    raise OperatorError(
-        f"no Redis: set RELAY_REDIS_URL, or start `relay up`, which writes {address} (folder: RELAY_DATA_DIR)"
-    )
+    except (FileNotFoundError, NotADirectoryError):
+        raise OperatorError(
+            f"no Redis: set RELAY_REDIS_URL, or start `relay up`, which writes {address} (folder: RELAY_DATA_DIR)"
+        ) from None
+    except (OSError, ValueError) as fault:
+        why = getattr(fault, "strerror", "") or type(fault).__name__
+        raise OperatorError(
+            f"{address} cannot be read ({why}): run this as the user who runs `relay up`, or set RELAY_REDIS_URL"
+        ) from None
 
 
 def has_address(chosen: Settings) -> bool:
-    """Whether a Redis is named at all."""
-    return bool(chosen.redis_url) or address_file(chosen.data_dir).is_file()
+    """Whether a Redis is named at all, even where its name cannot be read."""
+    try:
+        return bool(chosen.redis_url) or bool(address_file(chosen.data_dir).lstat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def address_file(data_dir: Path) -> Path:

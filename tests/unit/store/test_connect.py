@@ -6,8 +6,23 @@ from config.settings import Settings
 from worker.errors import OperatorError
 from worker.store.address import Address, read_address
 from worker.store.broker import find_broker
+from worker.store.connect import find_url, has_address
 
 SECRET = "h1dden"
+
+
+def test_an_address_that_may_not_be_read_is_said(tmp_path):
+    """`relay up` runs as another user: its folder is for itself alone. It was a traceback."""
+    left, chosen = tmp_path / "redis.url", Settings(redis_url="", data_dir=tmp_path)
+    assert not has_address(chosen)
+    left.symlink_to(left)  # whoever runs the tests may read all others
+    with pytest.raises(OperatorError, match=r"redis\.url cannot be read \(Too many levels.*run this as the user"):
+        find_url(chosen)
+    assert has_address(chosen)
+    left.unlink()
+    left.write_bytes(b"\xff")
+    with pytest.raises(OperatorError, match=r"redis\.url cannot be read \(UnicodeDecodeError\)"):
+        find_url(chosen)
 
 
 def read(url):
