@@ -36,10 +36,18 @@ def redis_may_be_away() -> Iterator[None]:
         # without its text, which may hold a key
         word = word_of(fault)
         rare_log.error("redis_refused", error=word[:20] if word.isupper() else type(fault).__name__)
-        with suppress(redis.RedisError, OSError, AttributeError):
-            if is_demoted(fault):
-                relay().redis.connection_pool.disconnect(inuse_connections=False)  # another may be the primary now
-            else:
-                relay().join()  # Redis answers, but not with our keys: it was emptied
+        _meet_again(fault)
     except (redis.RedisError, OSError) as fault:
         rare_log.warning("redis_away", fault=fault_name(fault))
+
+
+def _meet_again(refusal: redis.ResponseError) -> None:
+    """What helps where Redis refuses: another may be the primary now, or it was emptied and is joined again."""
+    try:
+        with suppress(redis.RedisError, OSError, AttributeError):
+            if is_demoted(refusal):
+                relay().redis.connection_pool.disconnect(inuse_connections=False)
+            else:
+                relay().join()
+    except OperatorError as error:  # it is another one, which this release or these settings would misread
+        log.critical("cannot_serve", message=error)
