@@ -27,8 +27,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     `status` is the HTTP status, 0 for a network fault or an answer that is not understood; `message` says what happened
     in Customer.io's words or ours; `retry_after_s` is how long it asks to wait (0: it does not); `took_ms` the time it
-    took. `foreign`: it refuses what was sent in a form that the Track API does not have, so something on the way may
-    have answered.
+    took. `foreign`: it refuses what was sent in a form that the Track API does not have, or is a page for JSON, so
+    something else may have answered.
     """
 
     status: int
@@ -64,7 +64,7 @@ def classify(status: int, headers: Mapping[str, str], content: bytes, took_ms: i
         retry_after_s = _retry_after_s(headers.get("Retry-After"))
         errors = _item_errors(status, found, headers, content) if status in {200, 207} else ()
     except _NotUnderstoodError as odd:
-        return Answer(0, f"{status} {odd}", took_ms=took_ms)
+        return Answer(0, f"{status} {odd}", took_ms=took_ms, foreign=bool(content.strip()) and found is _UNREADABLE)
     except Exception as fault:  # noqa: BLE001 - whatever a stranger answers must not end a batch
         return Answer(0, f"{status} with an answer that cannot be read ({type(fault).__name__})", took_ms=took_ms)
     return Answer(status, message, errors, retry_after_s, took_ms, _is_foreign(status, found))

@@ -97,7 +97,8 @@ def hold(gate: Gate, request: Request, lease: Lease, *, probe: bool) -> None:
     """
     lease.check()
     answer = request.answer or Answer(0)
-    gate.hold(hold_kind(answer.status), status=answer.status, message=answer.message, probe=probe)
+    kind = "misdirected" if answer.foreign and not answer.status else hold_kind(answer.status)
+    gate.hold(kind, status=answer.status, message=answer.message, probe=probe)
 
 
 def hold_kind(status: int) -> HoldKind:

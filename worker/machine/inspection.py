@@ -68,12 +68,12 @@ def judge_key(integration: Integration, answer: Region) -> Fact:
         return Fact(
             "customer.io", name, "ok", f"the key works, region {answer.region}, workspace {answer.workspace}{where}"
         )
-    if answer.status == 200 and own_host:
+    if answer.region and own_host:
         text = f'the key belongs to a workspace in region "{answer.region}", not "{integration.region}"'
         line = integration.lines.get(f"integrations.{name}.region")
         at = f" (line {line} of the file)" if line else ""
         return Fact("customer.io", name, "wrong", text, f'write region = "{answer.region}"{at}')
-    if answer.status == 200:
+    if answer.region:
         text = f'the workspace is in region "{answer.region}", the file says "{integration.region}"{where}'
         return Fact(
             "customer.io", name, "warning", text, f'write region = "{answer.region}"; base_url decides where events go'

@@ -31,8 +31,8 @@ TABLE = [
     (200, b" \n", Answer(200, "200 Some Reason", took_ms=5)),
     (207, b'{"errors":[]}', Answer(207, "207 Some Reason", took_ms=5)),
     # a page of a proxy says nothing of the items
-    (200, b"<html>Welcome</html>", Answer(0, "200 with a body that is not JSON", took_ms=5)),
-    (207, b"<html>", Answer(0, "207 with a body that is not JSON", took_ms=5)),
+    (200, b"<html>Welcome</html>", Answer(0, "200 with a body that is not JSON", took_ms=5, foreign=True)),
+    (207, b"<html>", Answer(0, "207 with a body that is not JSON", took_ms=5, foreign=True)),
     (207, b"", Answer(0, "207 with a body that is not JSON", took_ms=5)),
     # errors that name their item
     (

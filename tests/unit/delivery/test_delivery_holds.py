@@ -43,6 +43,18 @@ def test_a_destination_at_fault_holds_the_integration(status, kind, requests):
     assert len(bench.api.requests) == requests
 
 
+def test_a_page_in_place_of_an_answer_is_misdirected():
+    """With 200 too: it is tried again first, as a proxy may say so for a moment; then somebody should look."""
+    bench = Bench(RAWS)
+    bench.api.answers = [Answer(0, "200 with a body that is not JSON", foreign=True)] * 10
+    assert bench.run() == "held"
+    assert [one["kind"] for one in bench.holds] == ["misdirected"]
+    assert len(bench.api.requests) == 4
+    bench.api.answers = []
+    assert bench.run(probe=True) == "empty"
+    assert len(bench.api.events) == 10
+
+
 def test_a_probe_that_fails_costs_one_small_request():
     """A probe sends three events, once, and says that it was one."""
     bench = Bench(RAWS)

@@ -61,6 +61,7 @@ def test_with_a_base_url_the_region_is_only_a_word():
         (Region(0, message="no answer in time"), "no answer: no answer in time", "network"),
         (Region(301, message="301: redirected"), "does not answer as Customer.io", "base_url and region"),
         (Region(404, message="404 Not Found"), "does not answer as Customer.io", "base_url and region"),
+        (Region(200, message="200 OK"), "does not answer as Customer.io: 200 OK", "base_url and region"),
     ],
 )
 def test_a_key_that_does_not_work_is_wrong_with_a_remedy(answer, message, remedy):
