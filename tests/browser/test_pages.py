@@ -26,6 +26,7 @@ PAGES = {
     "nothing-found": "/activity?code=NOTHING",
     "activity-searched": "/activity?person=customer-0003&from=2026-01-01T00:00&to=never",
     "person": "/people?id=customer-0003",
+    "person-of-a-long-name": "/people?id=customer-0000",
     "nobody": "/people?id=nobody",
     "failures": "/failures",
     "failures-ignored": "/failures?mark=ignored",

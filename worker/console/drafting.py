@@ -66,6 +66,15 @@ class Desk:
             return OpenDraft(loaded.revision.text, loaded.number, loaded.number, "", file)
         return OpenDraft(draft.text, draft.base, loaded.number, draft.version, file, draft.of)
 
+    def text_of(self, login: str, mark: str) -> tuple[str, int]:
+        """The text that a form was made of, and the revision that it is based on.
+
+        Raises:
+            OperatorError: the form is too old.
+        """
+        base, version = _read(mark)
+        return self._text(login, base, version), base
+
     def edit(self, login: str, mark: str, act: Callable[[str], Edited]) -> tuple[Edited, str]:
         """Edit the text that a form was made of, and save it as the draft; what to tell besides, empty: nothing.
 

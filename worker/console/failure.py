@@ -13,13 +13,14 @@ from worker.acts.replaying import Chosen, replay_letters, survey_letters
 from worker.app import Relay
 from worker.console.access.roles import Permission
 from worker.console.drafting import Desk
-from worker.console.failures import discarded, find_group, remedy_of, title
+from worker.console.failures import discarded, find_group, title
 from worker.console.history import find_revision
 from worker.console.jobs import Rates, job_facts
 from worker.console.next_step import TRIED, meant, newest
 from worker.console.page import Page
 from worker.console.personal import personal
 from worker.console.proposals import changes_of, outcomes, rename, try_field
+from worker.console.remedies import remedy_of
 from worker.console.visit import NoSuchPageError, NotAllowedError, Redirect, Reply, Screen, Visit
 from worker.console.waiting import wait_of
 from worker.console.ways import Asked, Ways, chosen

@@ -81,8 +81,12 @@ class IntegrationPage(Page):
 
     def _look(self, visit: Visit, tab: Tab, fields: dict[str, list[str]]) -> Reply:
         """What is to be said of a tab's rows as they were typed; nothing is kept."""
-        name, config = visit.path["name"], self._parts.live.loaded.integrations
-        text, running = self._desk.open(visit.viewer.login).text, config.integrations.get(name)
+        self._parts.live.look()
+        name, loaded = visit.path["name"], self._parts.live.loaded
+        config = loaded.integrations
+        text, base = self._desk.text_of(visit.viewer.login, visit.entered("mark"))
+        # what somebody else published meanwhile is not what this form would change: the review joins the two
+        running = config.integrations.get(name) if base == loaded.number else None
         try:
             return look(text, name, tab, fields, self._desk.seal, self._seen(name, config), running)
         except KeyError:

@@ -4,10 +4,10 @@ import time
 
 from worker.acts.replaying import survey_letters
 from worker.app import Relay
-from worker.console.failures import remedy_of
 from worker.console.page import Page
 from worker.console.personal import personal
 from worker.console.proposals import outcomes
+from worker.console.remedies import remedy_of
 from worker.console.visit import NoSuchPageError, Reply, Screen, Visit
 from worker.dead.groups import Group
 from worker.dead.letter import received_of

@@ -298,6 +298,22 @@ def test_a_file_that_owns_the_configuration_is_where_a_refused_key_is_corrected(
     assert "publish it" not in page
 
 
+def test_what_somebody_else_published_is_not_said_of_a_form_of_before(console, stack):
+    """Rows were compared with what came into force meanwhile, as if who types would change that."""
+    parts, browser = stack.parts, console.browser(Role.OPERATOR)
+    page = browser.get("/integrations/production?tab=events").text
+    first, head = parts.live.loaded.revision, parts.revisions.head()
+    text = first.text.replace('"*" = true', '"*" = true\nTRIAL_STARTED = "Trial"')
+    parts.revisions.publish(msgspec.structs.replace(first, text=text, digest=digest_of(text)), head)
+    parts.live.look(force=True)
+    fields = {"csrf": token(browser), "tab": "events", "go": "look", "mark": mark(page), "events.all": "on"}
+    fields |= {"events.ACTIVATE.name": "", "events.ACTIVATE.on": "on"}
+    said = text_of(browser.post("/integrations/production?tab=events", data=fields).text)
+    assert "Every row follows it." in said
+    shown = browser.get(f"/published/{head}").text
+    assert shown.index('data-live="counts"') < shown.index("<h1>") < shown.index("not in force any more")
+
+
 def test_no_file_is_a_spreadsheet(console, stack):
     """What is downloaded is TOML or a diff, and a name that would be a formula is a quoted text in it."""
     browser = console.browser(Role.OPERATOR)

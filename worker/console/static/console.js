@@ -5,7 +5,8 @@
 const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
-function localTimes(root) {
+// What the page, or a region that was fetched, has for who has a script.
+function finish(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
@@ -14,6 +15,7 @@ function localTimes(root) {
   }
   for (const bar of root.querySelectorAll("[data-at]"))
     bar.firstChild.textContent = `${zone.format(Number(bar.dataset.at))}: ${bar.dataset.said}`;
+  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
 }
 
 // Fields of a time hold UTC in the address, the reader's own zone on the screen.
@@ -57,7 +59,6 @@ document.addEventListener("input", (event) => {
 });
 
 // [data-copy="#element"]: copies its text; without this script the button is not there.
-for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -184,9 +185,9 @@ async function tryAgain() {
 }
 
 document.addEventListener("visibilitychange", listen);
-document.addEventListener("htmx:afterSwap", (event) => localTimes(event.detail.target.parentElement || document));
+document.addEventListener("htmx:afterSwap", (event) => finish(event.detail.target.parentElement || document));
 document.addEventListener("DOMContentLoaded", () => {
-  localTimes(document);
+  finish(document);
   localFields();
   listen();
   // a page that shows what was found soon goes on to the whole of it by itself
