@@ -25,6 +25,7 @@ _BROKER_CONNECTIONS = 8
 
 guard()
 app = Celery("relay")
+app.Task.Request = "worker.tasks.expiry:Request"
 app.conf.update(
     task_default_queue=QUEUE,
     task_ignore_result=True,

@@ -17,7 +17,7 @@ from worker.tasks.running import IN_HAND, STOP, redis_may_be_away
 
 log = EventLog(__name__)
 
-# Old messages need not be served, but clocks differ: a worker whose clock is ahead would drop all there are.
+# Old messages need not be served; a host that sends them may have a clock that is behind.
 _MESSAGE_LIFE_S = 600
 
 
