@@ -52,7 +52,7 @@ def needs(
         *fleet_needs(figures.fleet),
         *_bounds(figures),
         _archive(figures),
-        *_trends(trends),
+        *_trends(trends, figures.accounts),
         *_refusals(refused),
         *_certificates(certificates, now_ms),
     ]
@@ -144,9 +144,11 @@ def _archive(figures: Figures) -> Need | None:
     return Need("archive", "archive", message, advice, since_ms=state.failing_since_ms)
 
 
-def _trends(trends: Mapping[str, Trend]) -> Iterator[Need]:
+def _trends(trends: Mapping[str, Trend], accounts: Iterable[Account]) -> Iterator[Need]:
+    # what was replayed or discarded since needs nobody
+    open_ones = {one.integration for one in accounts if one.dead or one.properties}
     for name, trend in trends.items():
-        if trend.failed:
+        if trend.failed and name in open_ones:
             share = trend.failed * 100 // trend.settled
             yield Need(
                 f"failing:{name}",

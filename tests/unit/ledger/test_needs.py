@@ -149,11 +149,19 @@ def test_the_urgent_come_first():
     assert [need.key for need in found] == ["absent:worker", "held:production"]
 
 
+def test_what_failed_and_is_solved_needs_nobody():
+    """Its dead letters were replayed or discarded: for the rest of the hour it was still to be done, with no way to."""
+    trends = {"production": Trend(failed=30, settled=300)}
+    assert needs(figures(), [], NOW_MS, trends) == []
+    rejected = [Account("production", "app", enabled=True, accepted=5, delivered=5, properties=1)]
+    assert [need.kind for need in needs(figures(accounts=rejected), [], NOW_MS, trends)] == ["failing"]
+
+
 def test_trends_and_certificates_are_needs():
     """Failures that grow, silence, and a certificate that ends within three weeks."""
     day_ms = 86_400_000
     found = needs(
-        figures(),
+        figures(accounts=[Account("production", "app", enabled=True, accepted=35, delivered=5, dead=30)]),
         [],
         NOW_MS,
         {"production": Trend(failed=30, settled=300), "quiet": Trend(silent_h=6), "well": Trend()},
