@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -46,8 +47,13 @@ class Claims:
 
     def drop(self, job_id: str, token: str) -> None:
         """Release the claim, if it is still this token's."""
-        if self._redis.get(job_key(job_id, "lease")) == token.encode():
-            self._redis.delete(job_key(job_id, "lease"))
+        key = job_key(job_id, "lease")
+        with self._redis.pipeline(transaction=True) as pipe, suppress(redis.WatchError):
+            pipe.watch(key)
+            if pipe.get(key) == token.encode():
+                pipe.multi()
+                pipe.delete(key)
+                pipe.execute()
 
     def claimed(self, ids: Iterable[str]) -> set[str]:
         """Which of these jobs a chain of tasks works on."""
