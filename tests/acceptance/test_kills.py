@@ -260,7 +260,7 @@ def test_an_event_in_the_hands_of_frozen_workers_is_not_buried(make_stack):
         process = psutil.Process(stack.spawn(name, command).pid)
         until(lambda: process.status() == psutil.STATUS_STOPPED, "it is frozen")  # noqa: B023 - awaited here
     stack.spawn("worker", command)
-    until(lambda: "crashes_uncertain integration=production" in stack.log("worker"), "nothing is certain")
+    until(lambda: "crashes_uncertain integration=production" in stack.log("worker"), "nothing is certain", 120)
     freeze.unlink()
     assert (stack.account.dead, stack.account.delivered) == (0, 0)
     for name in frozen:

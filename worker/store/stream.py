@@ -151,7 +151,7 @@ class Streams:
         replies = self._exchange(commands, look)
         if isinstance(replies[0], redis.exceptions.NoScriptError):
             self._redis.script_load(self._settle_text)
-            replies = self._exchange(commands)
+            replies = self._exchange([*commands, *([("MGET", *wanted)] if wanted else [])])
         if not _raised(replies)[0]:
             raise LeaseLostError(f"{lane.integration} on shard {lane.shard}")
         states = dict(zip(wanted, replies[-1], strict=True)) if len(replies) > len(commands) else {}
