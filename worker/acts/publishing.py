@@ -10,6 +10,7 @@ from worker.app import Relay
 from worker.errors import OperatorError
 from worker.ledger.fleet import fleet
 from worker.revisions.store import Origin, Revision, digest_of
+from worker.store.clock import server_ms
 from worker.store.processes import Process
 from worker.upkeep.rounds import Rounds
 
@@ -52,9 +53,9 @@ def publish(parts: Relay, text: str, origin: Origin, expected: int, removed: Seq
     Raises:
         MovedError: another revision came into force meanwhile.
     """
-    seconds, micros = parts.redis.time()
-    at_ms = int(seconds) * 1000 + int(micros) // 1000
-    revision = Revision(text, digest_of(text), doer.by, at_ms, doer.why, origin, removed=tuple(removed))
+    revision = Revision(
+        text, digest_of(text), doer.by, server_ms(parts.redis), doer.why, origin, removed=tuple(removed)
+    )
     number = parts.revisions.publish(revision, expected)
     what = "config rollback" if origin == "rollback" else "config apply"
     record(parts.redis, doer, what, f"revision {number}", f"in force, after revision {expected}")

@@ -56,7 +56,11 @@ def rebuild(parts: Relay, integration: str, doer: Doer, sleep: Callable[[float],
     damaged, newer = _unreadable(parts, integration)
     lanes = [Lane(chosen.source, integration, shard) for shard in range(parts.settings.shards)]
     with hold_lanes(parts, [lane for lane in lanes if lane.shard in {shard for shard, _ in damaged}], sleep):
-        damaged, newer = _unreadable(parts, integration)  # nobody writes them now
+        damaged = {
+            (shard, digest)  # still, now that nobody writes them
+            for shard, digest in damaged
+            if _is_damaged(parts.streams.states([person_key(shard, integration, digest)])[0])
+        }
         played, events = _play(parts, parts.mapper(chosen), lanes, {digest for _, digest in damaged})
         for shard, digest in sorted(damaged):
             key, state = person_key(shard, integration, digest), played.get(digest)
@@ -79,14 +83,20 @@ def _unreadable(parts: Relay, integration: str) -> tuple[set[tuple[int, str]], i
     """Shards and names of the damaged states; how many are of a newer release."""
     damaged, newer = set(), 0
     for shard, digest, blob in states_of(parts.redis, integration, parts.settings.shards):
-        try:
-            decode(blob)
-        except UnknownStateError:
-            if is_newer(blob or b""):
-                newer += 1
-            else:
-                damaged.add((shard, digest))
+        if _is_damaged(blob):
+            damaged.add((shard, digest))
+        elif is_newer(blob or b""):
+            newer += 1
     return damaged, newer
+
+
+def _is_damaged(blob: bytes | None) -> bool:
+    """Whether a state cannot be read, and no newer release wrote it."""
+    try:
+        decode(blob)
+    except UnknownStateError:
+        return not is_newer(blob or b"")
+    return False
 
 
 def _play(

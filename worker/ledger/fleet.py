@@ -8,6 +8,7 @@ import redis
 from worker.errors import OperatorError
 from worker.process.wording import several
 from worker.revisions.store import Revisions
+from worker.store.clock import server_ms
 from worker.store.layout import broken_off
 from worker.store.processes import Process, Processes
 
@@ -106,8 +107,7 @@ def _secrets(number: int) -> str:
 def fleet(client: redis.Redis, alive: Processes, revisions: Revisions) -> Fleet:
     """The processes as of now."""
     processes = alive.all()
-    seconds, micros = client.time()
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    now_ms = server_ms(client)
     try:
         head = revisions.head()
         since_ms = revisions.get(head).at_ms if head else 0

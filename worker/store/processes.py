@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 import redis
 
+from worker.store.clock import server_ms
 from worker.store.keys import PROCESSES
 from worker.store.scripts import script
 
@@ -75,8 +76,7 @@ class Processes:
 
     def all(self) -> list[Process]:
         """All processes with a heartbeat within the last hour, by role, host and pid."""
-        seconds, micros = self._redis.time()
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        now_ms = server_ms(self._redis)
         found, gone = [], []
         for field, beat_ms, process in self._read():
             silent_ms = max(0, now_ms - beat_ms)

@@ -8,6 +8,7 @@ import redis
 from worker.process.eventlog import EventLog
 from worker.revisions.live import Loaded
 from worker.revisions.store import Revisions
+from worker.store.clock import server_ms
 from worker.store.keys import INTEGRATIONS, SOURCES, hold_key, shard_key
 
 log = EventLog(__name__)
@@ -43,7 +44,7 @@ class Retirement:
         if not number or number != self._revisions.head():
             return []
         gone = self._names(INTEGRATIONS) - self._config.integrations.keys()
-        age_ms = self._now_ms() - self._loaded.revision.at_ms
+        age_ms = server_ms(self._redis) - self._loaded.revision.at_ms
         if not gone or (0 <= age_ms < GRACE_MS and not at_once):
             return []
         groups = list(self._groups(self.sources(), gone))
@@ -80,10 +81,6 @@ class Retirement:
 
     def _names(self, key: str) -> set[str]:
         return {name.decode() for name in self._redis.smembers(key)}
-
-    def _now_ms(self) -> int:
-        seconds, micros = self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
 
     def _groups(self, of: Iterable[str], names: set[str] | None = None) -> Iterator[tuple[str, str]]:
         """The groups of these names (None: all) on every stream of these sources: key and name."""

@@ -10,10 +10,11 @@ from worker.errors import OperatorError
 from worker.process.eventlog import EventLog
 from worker.store.archive import Archive
 from worker.store.archive_state import ArchiveRecord
+from worker.store.clock import server_ms
 from worker.store.lane import Lane
 from worker.upkeep.retire import Retirement
 from worker.upkeep.sweep import Backlog, Sweep
-from worker.upkeep.trim import relieve, server_ms, trim
+from worker.upkeep.trim import relieve, trim
 
 log = EventLog(__name__)
 

@@ -13,6 +13,7 @@ import redis
 
 from worker.process.eventlog import EventLog
 from worker.store.archive import HOUR_MS, Archive
+from worker.store.clock import server_ms
 from worker.store.entry_id import order
 from worker.store.keys import shard_key
 from worker.store.memory import read_memory
@@ -26,13 +27,6 @@ PRESSED = 0.9
 _STEP = 0.1
 
 Place = tuple[int, int]
-
-
-def server_ms(client: redis.Redis) -> int:
-    """Now by Redis's clock, Unix milliseconds. Entries have its times: by a host's clock that is ahead all were old."""
-    server: Any = client
-    seconds, micros = server.time()
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 def trim(
