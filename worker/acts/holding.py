@@ -4,9 +4,9 @@ import time
 
 import msgspec
 
+from worker.acts.named import named_integration
 from worker.acts.record import Doer, record
 from worker.app import Relay
-from worker.errors import OperatorError
 from worker.store.lane import Lane
 from worker.store.stream import WAKE_MS
 from worker.upkeep.rounds import Rounds
@@ -28,7 +28,7 @@ def hold(parts: Relay, integration: str, doer: Doer) -> None:
     Raises:
         OperatorError: there is no such integration.
     """
-    _check(parts, integration)
+    named_integration(parts, integration)
     parts.holds.hold(integration, "operator", time.time_ns() // 1_000_000, message=doer.why[:_MESSAGE_LIMIT])
     record(parts.redis, doer, "hold", integration, "held")
 
@@ -41,7 +41,7 @@ def resume(parts: Relay, integration: str, doer: Doer) -> Resumed:
     """
     from worker.tasks import wake  # noqa: PLC0415 - makes Celery's application
 
-    _check(parts, integration)
+    named_integration(parts, integration)
     held = parts.holds.resume(integration)
     record(parts.redis, doer, "resume", integration, "resumed" if held else "was not held")
     lanes = _mark_backlogs(parts, integration)
@@ -61,10 +61,3 @@ def _mark_backlogs(parts: Relay, integration: str) -> list[Lane]:
         else:
             parts.redis.delete(backlog.lane.key("wake"))
     return [backlog.lane for backlog in found if backlog.waiting]
-
-
-def _check(parts: Relay, integration: str) -> None:
-    """Raise unless the name is right."""
-    if integration not in parts.integrations.integrations:
-        names = ", ".join(parts.integrations.integrations) or "none"
-        raise OperatorError(f"no integration is called {integration}; there are: {names}")

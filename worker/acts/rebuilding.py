@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
+from worker.acts.named import named_integration
 from worker.acts.record import Doer, record
 from worker.app import Relay
-from worker.errors import OperatorError, UnknownStateError
+from worker.errors import UnknownStateError
 from worker.history.people import states_of
 from worker.history.scan import Scan
 from worker.mapping.mapper import Mapper
@@ -49,10 +50,7 @@ def rebuild(parts: Relay, integration: str, doer: Doer, sleep: Callable[[float],
         OperatorError: there is no such integration, a lane stayed busy, or people are on their way to new shards.
     """
     refuse_while_moving(parts.redis)
-    chosen = parts.integrations.integrations.get(integration)
-    if chosen is None:
-        names = ", ".join(parts.integrations.integrations) or "none"
-        raise OperatorError(f"no integration is called {integration}; there are: {names}")
+    chosen = named_integration(parts, integration)
     damaged, newer = _unreadable(parts, integration)
     lanes = [Lane(chosen.source, integration, shard) for shard in range(parts.settings.shards)]
     with hold_lanes(parts, [lane for lane in lanes if lane.shard in {shard for shard, _ in damaged}], sleep):

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from config.integrations import Integration, Integrations
+from worker.acts.named import named_integration
 from worker.acts.record import Doer, record
 from worker.app import Relay
 from worker.dead.fates import Fates
@@ -52,10 +53,7 @@ def look_back(parts: Relay, name: str, wanted: Wanted, archived: Archive | None 
     Raises:
         OperatorError: there is no such integration, or it is in shadow.
     """
-    known = parts.integrations.integrations.get(name)
-    if known is None:
-        there = ", ".join(parts.integrations.integrations) or "none"
-        raise OperatorError(f"no integration {name!r}; there are: {there}")
+    known = named_integration(parts, name)
     refuse_in_shadow(known)
     scan, fates = Scan(parts.redis), Fates(parts.redis)
     if archived is not None:

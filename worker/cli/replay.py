@@ -80,6 +80,7 @@ def replay(
     Runs as a job of the workers, behind live events, in each person's order; Ctrl-C ends only the watching. ULIDs stay:
     what Customer.io has is not repeated. Exit 1 when events failed or the job was aborted.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    from worker.acts.named import named_integration
     from worker.acts.replaying import look_back, replay_events
     from worker.history.backfill import Wanted
 
@@ -90,9 +91,7 @@ def replay(
         _send_one(parts, name, ident, Running(dry_run, yes, wait, as_json, None), acting(by, message))
         return
     wanted = Wanted(_span(since, until), frozenset(events), person, cast("Only", only))
-    known = parts.integrations.integrations
-    if name not in known:
-        raise click.UsageError(f"no integration {name!r}; there are: {', '.join(known) or 'none'}")
+    named_integration(parts, name)
     with busy("reading what is retained", quiet=as_json):
         work, chosen = look_back(parts, name, wanted, archive(parts, with_archive=with_archive))
     plan = work.plan

@@ -48,15 +48,13 @@ def resync(
 
     No event is sent. Runs as a job of the workers, behind live events; Ctrl-C ends only the watching.
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
+    from worker.acts.named import named_integration
     from worker.acts.replaying import refuse_in_shadow
     from worker.acts.replaying import resync as resync_people
     from worker.history.people import known_people
 
     parts = open_parts()
-    integration = parts.integrations.integrations.get(name)
-    if integration is None:
-        there = ", ".join(parts.integrations.integrations) or "none"
-        raise click.UsageError(f"no integration {name!r}; there are: {there}")
+    integration = named_integration(parts, name)
     refuse_in_shadow(integration)
     with busy("reading who is known", quiet=as_json):
         known = known_people(parts.redis, integration, parts.settings.shards, person)

@@ -114,6 +114,6 @@ def test_a_state_of_a_newer_release_is_left(stack):
 
 
 def test_an_integration_that_there_is_not_is_refused(stack):
-    """With those that there are."""
-    with pytest.raises(OperatorError, match="there are: production"):
+    """With those that there are, as every act says it."""
+    with pytest.raises(OperatorError, match="no integration is called prod; there are: production$"):
         rebuild(stack.parts, "prod", Doer("me"))
