@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 
@@ -17,6 +16,7 @@ from worker.people.person import decode, is_newer
 from worker.process.wording import several
 from worker.purchasely.event import read_event
 from worker.store.entry_id import order
+from worker.store.groups import read_cursors
 from worker.store.keys import person_key
 from worker.store.lane import Lane
 from worker.store.layout import refuse_while_moving
@@ -105,7 +105,7 @@ def _play(
     events: dict[str, int] = {}
     suppressed, now_ms = frozenset(parts.suppressed.people()), time.time_ns() // 1_000_000
     for lane in lanes if digests else ():  # they may have been on another shard before
-        cursor = _cursor(parts, lane)
+        cursor = read_cursors(parts.redis, lane.key("events")).get(lane.integration, (0, 0))
         for _, (entry_id, raw) in Scan(parts.redis).matching([lane.key("events")], ()):
             if order(entry_id) > cursor:
                 break  # Customer.io hears of what waits when that is delivered
@@ -118,12 +118,3 @@ def _play(
             except Exception:  # noqa: BLE001, S112 - an event that the mapping fails at gave nothing before either
                 continue
     return states, events
-
-
-def _cursor(parts: Relay, lane: Lane) -> tuple[int, int]:
-    """The last entry that is settled on a lane."""
-    server: Any = parts.redis
-    for group in server.xinfo_groups(lane.key("events")):
-        if group["name"].decode() == lane.integration:
-            return order(group["last-delivered-id"].decode())
-    return 0, 0

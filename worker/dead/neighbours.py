@@ -15,6 +15,7 @@ from worker.purchasely.payload import read_object
 from worker.purchasely.person import shard_person
 from worker.store.entries import read_range
 from worker.store.entry_id import order
+from worker.store.groups import read_cursors
 from worker.store.lane import Lane
 
 # How far to search in each direction; a person's events are seldom far apart, and a search must be quick.
@@ -96,8 +97,7 @@ def _neighbour(server: Any, lane: Lane, entry: str, payload: dict[str, Any]) -> 
     if record is not None and not decode_letter(record).settled:
         became = "dead"
     else:
-        groups = server.xinfo_groups(lane.key("events")) if server.exists(lane.key("events")) else []
-        for group in groups:
-            if group["name"].decode() == lane.integration and order(entry) > order(group["last-delivered-id"]):
-                became = "waiting"
+        cursor = read_cursors(server, lane.key("events")).get(lane.integration)
+        if cursor is not None and order(entry) > cursor:
+            became = "waiting"
     return Neighbour(entry, name if isinstance(name, str) else "", event_time(payload)[0], became)

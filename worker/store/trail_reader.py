@@ -11,6 +11,7 @@ import redis
 from worker.store.entries import entries
 from worker.store.entry_id import order
 from worker.store.exchange import Exchange
+from worker.store.groups import cursors
 from worker.store.lane import Lane
 from worker.store.trail import (
     Change,
@@ -84,14 +85,9 @@ class TrailReader:
     def cursors(self, stream: str) -> dict[str, Place]:
         """Where each group of a stream is; nothing where there is no stream."""
         try:
-            groups: Any = self.ask("XINFO", "GROUPS", stream)
+            return cursors(self.ask("XINFO", "GROUPS", stream))
         except redis.ResponseError:
             return {}
-        found = {}
-        for group in groups:
-            fields = dict(zip(group[::2], group[1::2], strict=True))
-            found[fields[b"name"].decode()] = order(fields[b"last-delivered-id"])
-        return found
 
     def ask(self, *command: Any) -> Any:
         """One command's raw reply."""

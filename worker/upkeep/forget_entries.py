@@ -12,6 +12,7 @@ from worker.purchasely.payload import read_object
 from worker.purchasely.person import other_names, person_names
 from worker.store.entries import read_range
 from worker.store.entry_id import order
+from worker.store.groups import read_cursors
 from worker.store.keys import SOURCES, shard_key
 from worker.store.lane import Lane
 from worker.store.lease import Lease
@@ -51,14 +52,9 @@ def streams(parts: Relay) -> Iterator[Stream]:
     for source in sorted({*parts.integrations.sources, *(one.decode() for one in once)}):
         configured = [one.name for one in parts.integrations.of_source(source)]
         for shard in range(parts.settings.shards):
-            known = [group["name"].decode() for group in _groups(parts, shard_key(shard, "events", source))]
+            known = read_cursors(parts.redis, shard_key(shard, "events", source))
             lanes = [Lane(source, name, shard) for name in dict.fromkeys((*configured, *known))]
             yield Stream(source, shard, lanes, fields)
-
-
-def _groups(parts: Relay, stream: str) -> list[dict[str, Any]]:
-    server: Any = parts.redis
-    return list(server.xinfo_groups(stream)) if server.exists(stream) else []
 
 
 def person_fields(parts: Relay) -> frozenset[str]:
@@ -78,7 +74,7 @@ def forget_entries(
     """
     known = parts.integrations.integrations
     integrations = [known[lane.integration] for lane in stream.lanes if lane.integration in known]
-    settled = min((order(group["last-delivered-id"]) for group in _groups(parts, stream.key)), default=None)
+    settled = min(read_cursors(parts.redis, stream.key).values(), default=None)
     for page in _pages(parts, stream.key):
         own, others = [], []
         for entry_id, payload in page:

@@ -18,6 +18,7 @@ from worker.dead.filters import Filter
 from worker.store.cluster import Cluster
 from worker.store.copied import write_copied
 from worker.store.entry_id import order
+from worker.store.groups import cursors
 from worker.store.keys import LAYOUT, SOURCES, copied_key, layout_key, shard_key
 from worker.store.lane import Lane
 from worker.store.layout import (
@@ -127,7 +128,7 @@ class Growing:
         for name, source, shard in sorted(parents):
             mine = next((one for one in groups[source, shard] if one["name"].decode() == name), None)
             barrier = order(barriers[source, shard])
-            if mine is None or order(mine["last-delivered-id"].decode()) < barrier:
+            if mine is None or cursors([mine])[name] < barrier:
                 late.setdefault(name, []).append(int(mine["lag"] or 0) if mine else 0)
         for name, lags in late.items():
             yield Behind(name, len(lags), sum(lags), name in held)

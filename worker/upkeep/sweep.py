@@ -9,6 +9,7 @@ import redis
 
 from config.integrations import Integrations
 from worker.process.eventlog import EventLog
+from worker.store.groups import is_missing
 from worker.store.holds import Hold, Holds
 from worker.store.keys import shard_key
 from worker.store.lane import Lane, lanes_of
@@ -119,7 +120,7 @@ def read_backlogs(client: redis.Redis, lanes: Sequence[Lane]) -> tuple[list[Back
         pipe.exists(lane.key("hold"))
     replies = pipe.execute(raise_on_error=False)
     for reply in replies:
-        if isinstance(reply, redis.RedisError) and not _is_missing(reply):
+        if isinstance(reply, redis.RedisError) and not is_missing(reply):
             raise reply
     groups = {
         stream: {group["name"].decode(): group for group in reply} if isinstance(reply, list) else {}
@@ -136,8 +137,3 @@ def read_backlogs(client: redis.Redis, lanes: Sequence[Lane]) -> tuple[list[Back
         ago_ms = WAKE_MS - wake_ttl_ms if wake_ttl_ms > 0 else -1
         states.append(Backlog(lane, waiting, bool(leased), ago_ms, bool(held)))
     return states, len(states) == len(lanes)
-
-
-def _is_missing(reply: redis.RedisError) -> bool:
-    """Whether Redis says that a stream is not there."""
-    return "no such key" in str(reply).lower()

@@ -6,7 +6,7 @@ memory that ingest may fill, the oldest tenth of the past goes at each look, rat
 Where there is an archive, nothing goes that it does not have, and what goes by age goes by whole hours.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import redis
@@ -15,9 +15,11 @@ from worker.process.eventlog import EventLog
 from worker.store.archive import HOUR_MS, Archive
 from worker.store.clock import server_ms
 from worker.store.entry_id import order
+from worker.store.groups import cursors, read_cursors
 from worker.store.keys import shard_key
 from worker.store.memory import read_memory
 from worker.store.scripts import Call, call_all
+from worker.store.trail import Place
 from worker.upkeep.archive import Archiving
 
 log = EventLog(__name__)
@@ -25,8 +27,6 @@ log = EventLog(__name__)
 # Of the memory that ingest may fill: past this share the past is shortened.
 PRESSED = 0.9
 _STEP = 0.1
-
-Place = tuple[int, int]
 
 
 def trim(
@@ -81,7 +81,7 @@ def _oldest_settled_ms(client: redis.Redis, sources: list[str], shards: int) -> 
         for one in (rows, groups) if rows else (rows,):
             if isinstance(one, Exception):
                 raise one
-        if rows and (place := order(rows[0][0])) < _limit(_cursors(groups), place[0] + 1):
+        if rows and (place := order(rows[0][0])) < _limit(cursors(groups), place[0] + 1):
             found.append(place[0])
     return min(found, default=None)
 
@@ -112,13 +112,7 @@ def _trim_all(
 
 def _groups_of(client: redis.Redis, shard: int, source: str) -> dict[str, Place]:
     """Every group of a stream, and the last entry that it is past."""
-    server: Any = client
-    key = shard_key(shard, "events", source)
-    return _cursors(server.xinfo_groups(key) if server.exists(key) else ())
-
-
-def _cursors(groups: Iterable[Mapping[str, Any]]) -> dict[str, Place]:
-    return {group["name"].decode(): order(group["last-delivered-id"]) for group in groups}
+    return read_cursors(client, shard_key(shard, "events", source))
 
 
 def _limit(found: Mapping[str, Place], oldest_ms: int) -> Place:

@@ -14,7 +14,8 @@ from worker.acts.rebuilding import Rebuilt, rebuild
 from worker.acts.record import Doer
 from worker.errors import OperatorError
 from worker.ledger.figures import Ledger
-from worker.people.person import VERSION
+from worker.people.person import VERSION, decode
+from worker.store.lane import Lane
 
 DAMAGED = b"\x93\x01\x02"
 
@@ -115,5 +116,16 @@ def test_a_state_of_a_newer_release_is_left(stack):
 
 def test_an_integration_that_there_is_not_is_refused(stack):
     """With those that there are, as every act says it."""
-    with pytest.raises(OperatorError, match="no integration is called prod; there are: production$"):
+    with pytest.raises(OperatorError, match=r"is called prod; there are: production$"):
         rebuild(stack.parts, "prod", Doer("me"))
+
+
+def test_a_stream_that_is_gone_has_no_events_to_rebuild_from(stack):
+    """Where somebody deleted one, the others are read all the same."""
+    key, shard, digest = damage(stack)
+    for stream in stack.parts.redis.scan_iter("relay:{*}:events:app"):
+        if stream.decode() != Lane("app", "production", shard).key("events"):
+            stack.parts.redis.delete(stream)
+    done = rebuild(stack.parts, "production", Doer("me"))
+    assert [one.state for one in done.rebuilt] == [digest]
+    decode(stack.parts.redis.get(key))
