@@ -206,6 +206,21 @@ def test_a_full_server_does_not_end_the_workers(make_stack):
         stack.parts.redis.config_set("maxmemory", 0)
 
 
+def test_a_worker_that_starts_while_a_server_is_full_drains_it(make_stack):
+    """Celery declares its queue first, which a full server refuses: that ended every worker that was started again."""
+    stack = make_stack(RELAY_BATCH_EVENTS="10").start("simulator", "web")
+    ids = send(stack, 80)
+    until(lambda: stack.broker.llen("relay") == 4, "every lane has its message")
+    stack.parts.redis.config_set("maxmemory", 1)
+    try:
+        stack.start_as("worker", "worker", concurrency=1)
+        until(lambda: stack.account.delivered == 80, "everything drains")
+        assert arrived(stack) == sorted(ids)
+        assert stack.processes["worker"].poll() is None
+    finally:
+        stack.parts.redis.config_set("maxmemory", 0)
+
+
 def test_a_flapping_broker_does_not_deafen_the_worker(stack):
     """Connections cut again and again: the worker goes on, or its watchdog ends it for another to start."""
     ids = []

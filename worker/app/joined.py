@@ -94,7 +94,8 @@ class JoinedParts(Parts):
             (lane, integrations[lane.integration].start if known else "archive") for lane in self.lanes(of)
         )
         if not known:
-            Samples(self.redis).add({})
+            with suppress(redis.exceptions.OutOfMemoryError):  # then nothing can be stored before the next one either
+                Samples(self.redis).add({})
             self._note_layout()
         with suppress(redis.exceptions.OutOfMemoryError):  # then a later join writes it
             note_schema(self.redis)

@@ -55,11 +55,21 @@ class Relay(JoinedParts):
 
     def _beat(self) -> None:
         """One beat of the pulse."""
+        try:
+            self._look()
+        except redis.exceptions.OutOfMemoryError:  # it is alive for all that, and tries again
+            self._speak()
+            raise
+        self._speak()
+
+    def _look(self) -> None:
         if self._begun:
             self.look_at_layout()
             self.live.look()
         else:
             self.begin()
+
+    def _speak(self) -> None:
         self.holders.speak()
         self.processes.beat(self.process())
         self._hand_on()

@@ -1,6 +1,7 @@
 """Messages on the broker's queue that are not ours: dropped and said in the log, never the end of a worker."""
 
 import base64
+from contextlib import suppress
 from queue import Empty
 from typing import Any
 
@@ -21,9 +22,30 @@ _BODY_LIMIT_BYTES = 10_000  # an integration and a shard, or a job and its token
 
 
 class _Surviving:
-    """Of a channel: its reader survives what it cannot read, which to kombu is the end of the worker."""
+    """Of a channel: it survives what it cannot read, and a full server, either of which to kombu ends the worker."""
 
     connection_errors: tuple[type[BaseException], ...]
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        channel: Any = super()
+        with suppress(redis.exceptions.OutOfMemoryError):  # the one binding that there is need not be read
+            channel._queue_bind(exchange, routing_key, pattern, queue)  # noqa: SLF001 - it is ours
+
+    def get_table(self, exchange: str) -> list[tuple[str, str, str]]:
+        """The bindings of an exchange; that of our own, whatever a full or emptied server has of it."""
+        channel: Any = super()
+        return channel.get_table(exchange) or ([(QUEUE, "", QUEUE)] if exchange == QUEUE else [])
+
+    def _size(self, queue: str) -> int:
+        """Without a transaction, in which a full server refuses even to count."""
+        itself: Any = self
+        with itself.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            for priority in itself.priority_steps:
+                pipe.llen(itself._q_for_pri(queue, priority))  # noqa: SLF001 - as above
+            return sum(pipe.execute())
+
+    def _has_queue(self, queue: str, **_: Any) -> bool:
+        return self._size(queue) > 0
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

@@ -6,8 +6,10 @@ import redis
 from tests.support.fakes import raw_event
 from tests.support.parts import append, make_parts
 from worker.ledger.figures import Ledger
+from worker.process.foreign import guard
 from worker.process.stop import Stop
-from worker.store.keys import person_key
+from worker.store.broker import count_messages, declare_queue
+from worker.store.keys import SHARDS, person_key
 from worker.store.settling import Burial, Settlement
 from worker.upkeep.rounds import Rounds
 
@@ -68,3 +70,31 @@ def test_a_delivery_that_fails_holds_without_leaving_its_lease(parts):
     assert len(waits_s) == parts.settings.request_attempts - 1, "as many attempts as always, none for Redis"
     assert not parts.redis.exists(lane.key("lease"), lane.key("flight"))
     assert parts.holds.get(["production"])["production"].kind == "unreachable"
+
+
+def test_who_begins_on_a_new_server_that_is_full_is_alive_and_joins_it_later(tmp_path, own_redis):
+    """It could write down nothing of what it needs, and looked as if it did not run."""
+    server = own_redis()
+    made = make_parts(tmp_path, server.url)
+    fill_up(made)
+    step = made.pulse._step
+    for _ in range(2):
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            step()
+    assert [one.role for one in made.processes.all() if one.alive] == ["command"]
+    made.redis.config_set("maxmemory", 0)
+    step()
+    assert made.redis.get(SHARDS) == b"2"
+    made.end()
+    made.redis.close()
+
+
+def test_the_queue_of_a_broker_that_is_full_is_declared_and_counted(tmp_path, own_redis):
+    """Its one binding is known without the server: what a worker does at its start, and `relay check`."""
+    server = own_redis()
+    made = make_parts(tmp_path, server.url)
+    guard()
+    fill_up(made)
+    declare_queue(made.broker, "relay", 5)
+    assert count_messages(made.broker, "relay", 5) == 0
+    made.redis.close()
