@@ -131,7 +131,7 @@ def _lines(found: "Progress") -> "Iterator[str]":
     if found.processes:
         yield f"has yet to take the number up: {', '.join(found.processes)}"
     if found.copying:
-        yield "replicas have yet to get what was moved"
+        yield "replicas have yet to get what was moved, from the server that stays the primary"
     if found.jobs:
         yield f"jobs that were begun before have yet to end: {', '.join(found.jobs)}"
 

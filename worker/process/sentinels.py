@@ -13,6 +13,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 _ASKING: Final = "a Sentinel was asked"
+_UNSETTLED = frozenset({"s_down", "o_down", "failover_in_progress"})
 
 
 class NoPrimaryError(MasterNotFoundError):
@@ -73,6 +74,20 @@ class BriefSentinel(Sentinel):
                 answers.append(answer)
         raise _why(answers, service_name)
 
+    def are_settled_on(self, service_name: str, run_id: str, *, alone: bool) -> bool:
+        """Whether this server is the primary and stays it: all who answer name it, and none is replacing it.
+
+        One that is `alone`, without a replica where they know of some, may just have been replaced, or may be before
+        others have followed it.
+        """
+        states = [found[service_name] for one in list(self.sentinels) if service_name in (found := _states(one))]
+        return bool(states) and all(
+            state["runid"] == run_id
+            and not _UNSETTLED & set(state["flags"].split(","))
+            and not (alone and state["num-slaves"])
+            for state in states
+        )
+
 
 class AsyncBriefSentinel(AsyncSentinel):
     """The same, for the web door."""
@@ -115,6 +130,17 @@ def is_of_sentinels(fault: BaseException) -> bool:
 def _last(all_of_them: Iterable[Any], one: Any) -> list[Any]:
     """Them with this one at the end; a new list, since other threads may be going through the former one."""
     return [*(each for each in all_of_them if each is not one), one]
+
+
+def _states(sentinel: Any) -> dict[str, dict[str, Any]]:
+    """What one says of each service; nothing, where it does not answer."""
+    try:
+        found: dict[str, dict[str, Any]] = sentinel.sentinel_masters()
+    except (RedisError, OSError):
+        return {}
+    finally:
+        sentinel.connection_pool.disconnect(inuse_connections=False)
+    return found
 
 
 def _named(answer: object, service: str) -> tuple[str, int] | None:

@@ -18,7 +18,8 @@ Write = tuple[str, ...]
 def write_copied(client: redis.Redis, writes: Iterable[Write], within_ms: int = _WITHIN_MS) -> bool:
     """Execute these writes; whether they, and all that was written to the same servers before, are copied.
 
-    A server without replicas, or one that knows no WAIT, is not waited for.
+    A server without replicas, or one that knows no WAIT, is not waited for. What was written to a server that
+    Sentinels are replacing is not copied, whatever replica had it.
 
     Raises:
         redis.RedisError: a server did not answer, or refused a write.
@@ -38,7 +39,8 @@ def _is_copied(node: redis.Redis, writes: list[Write], within_ms: int) -> bool:
         pipe.execute_command(*write)
     pipe.execute_command("WAITAOF", 1, 0, within_ms)
     pipe.wait(0 if alone else 1, within_ms)  # on the connection of the writes: it waits for what that one wrote
-    *done, _, confirmed = pipe.execute(raise_on_error=False)
+    pipe.info("server")
+    *done, _, confirmed, server = pipe.execute(raise_on_error=False)
     for reply in done:
         if isinstance(reply, Exception):
             raise reply
@@ -46,7 +48,21 @@ def _is_copied(node: redis.Redis, writes: list[Write], within_ms: int) -> bool:
         return not str(confirmed).startswith("UNBLOCKED")  # it is a primary no more
     if isinstance(confirmed, Exception):
         raise confirmed
-    return alone or int(confirmed) > 0
+    return (alone or int(confirmed) > 0) and _stays(node, server, alone)
+
+
+def _stays(node: redis.Redis, server: Any, alone: bool) -> bool:
+    """Whether the Sentinels, where there are any, let this server be the primary: asked after a replica had it all."""
+    pool: Any = node.connection_pool
+    sentinels = getattr(pool, "sentinel_manager", None)
+    if sentinels is None:
+        return True
+    if isinstance(server, Exception):
+        raise server
+    settled: bool = sentinels.are_settled_on(pool.service_name, server["run_id"], alone=alone)
+    if not settled:
+        pool.disconnect(inuse_connections=False)  # the next one asks where the primary is
+    return settled
 
 
 def _is_alone(node: redis.Redis) -> bool:
