@@ -105,6 +105,7 @@ class Relay(JoinedParts):
             since_ms=self.live.since_ms,
             owner="file" if self.settings.integrations else "store",
             missing=len(loaded.integrations.unresolved),
+            unserved=tuple(one.name for one in loaded.integrations.integrations.values() if one.unresolved),
             shards=self.layout.shards,
             instance=instance(),
             broken=next(iter(self.on_disk.problems()), ""),

@@ -111,6 +111,7 @@ def _process(one: "Process", found: "Fleet") -> dict[str, Any]:
         "since_ms": one.since_ms,
         "owner": one.owner,
         "missing_secrets": one.missing,
+        "unserved": one.unserved,
         "alive": one.alive,
         "behind": one in found.behind,
         "silent_ms": one.silent_ms,
@@ -144,12 +145,19 @@ def _recent(account: "Account", former: "Sample | None") -> dict[str, int] | Non
     }
 
 
+def _state(account: "Account") -> str:
+    if account.hold:
+        return "held"
+    if not account.enabled:
+        return "off"
+    return "unserved" if account.unserved else "live" if account.send else "shadow"
+
+
 def _item(account: "Account", delays: "Delays | None", former: "Sample | None") -> dict[str, Any]:
-    state = "held" if account.hold else "off" if not account.enabled else "live" if account.send else "shadow"
     return {
         "integration": account.integration,
         "source": account.source,
-        "state": state,
+        "state": _state(account),
         "hold": account.hold,
         "waiting": account.waiting,
         "oldest_waiting_ms": account.oldest_ms,

@@ -17,8 +17,9 @@ from worker.process.plain import plain
 from worker.process.wording import per_s
 from worker.store.refusals import Refused
 
-COLOURS = {"live": "green", "held": "red", "off": "dim", "shadow": "cyan"}
-_MARKS = {"live": "● live", "held": "■ paused", "off": "○ off", "shadow": "◐ shadow"}
+COLOURS = {"live": "green", "held": "red", "off": "dim", "shadow": "cyan", "unserved": "red"}
+_MARKS = {"live": "● live", "held": "■ paused", "off": "○ off", "shadow": "◐ shadow", "unserved": "■ not served"}
+_UNSERVED = "No worker has its secret. Fix: set it where the workers run and restart them; their log names it."
 _HEAD = ["INTEGRATION", "STATE", "LAST 15 MIN", "DELAY p50/p99", "WAITING", "FAILED", ""]
 _RECENT, _DELAY, _ARROW = 2, 3, 6
 # As `sender_refused` in docs/logs.md.
@@ -75,6 +76,8 @@ def _table(state: dict[str, Any], width: int, now_ms: int, rates: Rates) -> Iter
         if item["hold"]:
             yield Text(_wrapped(_why(item, now_ms), width), style="red")
             yield from (Text(_wrapped(said, width)) for said in _fix(item, file))
+        elif item["state"] == "unserved":
+            yield Text(_wrapped(_UNSERVED, width), style="red")
     if len(narrow[0]) < len(_HEAD) and any(item["dead"] for item in items):
         yield text("→ relay dead: what failed, and what to do about it")
 

@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from config.effective import Integration
 from worker.acts import holding
 from worker.acts.record import Doer
 from worker.app import Relay
@@ -73,15 +72,17 @@ class IntegrationsPage(Page):
                 raise NoSuchPageError("There is no such action.")
 
 
-def badge(integration: Integration, account: Account) -> tuple[str, str]:
+def badge(account: Account) -> tuple[str, str]:
     """The kind and the word of an integration's state."""
-    if not integration.enabled:
+    if not account.enabled:
         return "off", "DISABLED"
     if account.hold and account.hold.kind == "unauthorized":
         return "bad", "KEY REFUSED"
     if account.hold:
         return "warn", "PAUSED"
-    return ("new", "SHADOW") if not integration.send else ("good", "ENABLED")
+    if account.unserved:
+        return "bad", "NOT SERVED"
+    return ("good", "ENABLED") if account.send else ("new", "SHADOW")
 
 
 def hold_facts(account: Account, now_ms: int, owner_file: str) -> dict[str, Any]:

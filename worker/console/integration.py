@@ -139,7 +139,7 @@ class IntegrationPage(Page):
         only = Integrations(config.sources, {name: running}, (), config.path)
         return {
             "running": running,
-            "badge": badge(running, account),
+            "badge": badge(account),
             "account": account,
             "hold": hold_facts(account, time.time_ns() // 1_000_000, owner_file),
             "key": next(iter(look_at_keys(only, 5)), None) if is_checked else None,

@@ -73,8 +73,10 @@ class News:
         parts = self._parts
         parts.live.look()
         ledger = Ledger(parts)
-        accounts, fleet, jobs = ledger.accounts(), ledger.fleet(), parts.jobs.page(_JOBS)
-        holds = [(one.integration, one.hold.kind, one.hold.since_ms) for one in accounts if one.hold]
+        fleet, jobs = ledger.fleet(), parts.jobs.page(_JOBS)
+        accounts = ledger.accounts(found=fleet)
+        holds: list[object] = [(one.integration, one.hold.kind, one.hold.since_ms) for one in accounts if one.hold]
+        holds += [one.integration for one in accounts if one.unserved]
         workers = sum(one.alive and one.role == "worker" for one in fleet.processes)
         minute, step = (int(time.time() // s) for s in (60, _RATE_S))
         return {

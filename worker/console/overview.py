@@ -7,6 +7,7 @@ import redis
 
 from worker.app import Relay
 from worker.console.access.roles import Permission
+from worker.console.cards import badge
 from worker.console.charts import bars
 from worker.console.fresh import Fresh
 from worker.console.page import Page
@@ -71,6 +72,7 @@ class OverviewPage(Page):
             "delays": ledger.delays(),
             "span": span,
             "spans": SPANS,
+            "state_of": badge,
             "sources": list(self._parts.integrations.sources),
             "past": figures.past,
             "fleet": figures.fleet,

@@ -1,7 +1,7 @@
 """The books: for each integration what was accepted, delivered, filtered, buried, and what still waits."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -22,7 +22,7 @@ class Account(msgspec.Struct):
     `latency_ms` are the milliseconds of all.
     `properties` are dead letters about what an event says of its person; the event itself counts as delivered (or
     filtered), so they are no part of the sum. `send` false: it is in shadow, and `filtered` has what would have been
-    sent under `shadow`.
+    sent under `shadow`. `unserved`: no worker has its secret.
     """
 
     integration: str
@@ -39,6 +39,7 @@ class Account(msgspec.Struct):
     latency: dict[str, int] = {}
     properties: int = 0
     latency_ms: int = 0
+    unserved: bool = False
 
     @property
     def unaccounted(self) -> int:
@@ -46,11 +47,15 @@ class Account(msgspec.Struct):
         return unaccounted(self.accepted, self.delivered, sum(self.filtered.values()), self.dead, self.waiting)
 
 
-def accounts(tallies: Tallies, config: Integrations, holds: Mapping[str, Hold]) -> list[Account]:
-    """The accounts of all integrations, from the tallies of all shards; `holds` are theirs."""
+def accounts(
+    tallies: Tallies, config: Integrations, holds: Mapping[str, Hold], unserved: Collection[str] = ()
+) -> list[Account]:
+    """The accounts of all integrations, from the tallies of all shards; `holds` are theirs, `unserved` some of them."""
     now_ms = time.time_ns() // 1_000_000
     found = {
-        one.name: Account(one.name, one.source, one.enabled, one.send, holds.get(one.name))
+        one.name: Account(
+            one.name, one.source, one.enabled, one.send, holds.get(one.name), unserved=one.name in unserved
+        )
         for one in config.integrations.values()
     }
     for one in tallies.values():

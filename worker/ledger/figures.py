@@ -12,7 +12,7 @@ from worker.app import Relay
 from worker.dead.filters import Filter
 from worker.ledger.accounts import Account, accounts, intake
 from worker.ledger.audit import Audit, Finding, audit
-from worker.ledger.fleet import Fleet, fleet
+from worker.ledger.fleet import Fleet, fleet, unserved
 from worker.ledger.headroom import Bound, bounds
 from worker.ledger.metrics import Figures
 from worker.ledger.need import Need
@@ -52,10 +52,12 @@ class Ledger:
         """What every shard holds, in one round trip."""
         return tally_all(self._redis, self._parts.integrations, self._settings.shards)
 
-    def accounts(self, tallies: Tallies | None = None) -> list[Account]:
-        """Every integration's account; of these tallies, if there are any."""
+    def accounts(self, tallies: Tallies | None = None, found: Fleet | None = None) -> list[Account]:
+        """Every integration's account; of these tallies and processes, if they are read already."""
         config = self._parts.integrations
-        return accounts(tallies or self.tallies(), config, self._holds.get(config.integrations))
+        processes = found.processes if found else self._processes.all()
+        holds = self._holds.get(config.integrations)
+        return accounts(tallies or self.tallies(), config, holds, unserved(processes))
 
     def delays(self) -> dict[str, Delays]:
         """How long each integration's deliveries took lately."""
@@ -84,8 +86,9 @@ class Ledger:
         dead: dict[str, int] = {}
         for group in (group for one in tallies.values() for group in one.groups):
             dead[group.name] = dead.get(group.name, 0) + group.letters
+        found = self.fleet()
         return Figures(
-            intake(tallies), self.accounts(tallies), self.bounds(dead), self.fleet(), past(self._redis, tallies)
+            intake(tallies), self.accounts(tallies, found), self.bounds(dead), found, past(self._redis, tallies)
         )
 
     def needs(self) -> list[Need]:

@@ -1,6 +1,6 @@
 """Fleet: which processes run, which revision each of them runs, and what is wrong with that."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import redis
@@ -85,7 +85,8 @@ class Fleet(msgspec.Struct, frozen=True):
             yield f"{one.role} {one.host}/{one.pid} runs revision {runs}, not {right}: its log says why"
         for one in self.processes:
             if one.alive and one.missing and one.role != "child":
-                yield f"{one.role} {one.host}/{one.pid} misses {_secrets(one.missing)}"
+                its_log = f"its log names {'it' if one.missing == 1 else 'them'}"
+                yield f"{one.role} {one.host}/{one.pid} misses {secrets_of(one)}: {its_log}"
         for host, problem in self.broken.items():
             yield f"{host}: {problem} ({STILL_RUNS.format(self.revision)})"
         for host, file in self.unpublished.items():
@@ -100,8 +101,16 @@ class Fleet(msgspec.Struct, frozen=True):
             yield "some processes have RELAY_INTEGRATIONS and some have not: set it everywhere, or nowhere"
 
 
-def _secrets(number: int) -> str:
-    return f"{several(number, 'secret')}: its log names {'it' if number == 1 else 'them'}"
+def secrets_of(process: Process) -> str:
+    """What a process misses, and what it does not serve for that."""
+    missing = several(process.missing, "secret")
+    return f"{missing} and does not serve {' and '.join(process.unserved)}" if process.unserved else missing
+
+
+def unserved(processes: Iterable[Process]) -> frozenset[str]:
+    """The integrations that no living worker serves, since each of them misses a secret; none where none is alive."""
+    by_worker = [frozenset(one.unserved) for one in processes if one.alive and one.role == "worker"]
+    return frozenset.intersection(*by_worker) if by_worker else frozenset()
 
 
 def fleet(client: redis.Redis, alive: Processes, revisions: Revisions) -> Fleet:

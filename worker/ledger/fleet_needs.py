@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from worker.ledger.fleet import STILL_RUNS, Fleet
+from worker.ledger.fleet import STILL_RUNS, Fleet, secrets_of
 from worker.ledger.need import Need
-from worker.process.wording import several
 
 
 def fleet_needs(found: Fleet) -> Iterator[Need]:
@@ -36,7 +35,7 @@ def _of_processes(found: Fleet) -> Iterator[Need]:
             yield Need(
                 f"config:secrets:{one.role}:{one.host}",
                 "config",
-                f"{one.role} on {one.host} misses {several(one.missing, 'secret')}",
+                f"{one.role} on {one.host} misses {secrets_of(one)}",
                 "its log names them (secret_missing); set them there and restart it",
                 urgent=True,
             )

@@ -23,11 +23,11 @@ _OWN_BEATS = 60
 class Process(msgspec.Struct, frozen=True):
     """A process: its host, pid and role, its version, the revision it runs and since when (Unix ms).
 
-    `owner` is who it takes its configuration from, `missing` how many secrets of it are missing there, `shards` how
-    many shards it serves (0: it does not say), `instance` a name that no other process ever has. `broken` is the first
-    error of its integrations file as that is now (empty: none), `unpublished` that file where it has another text than
-    the revision (empty: it has not). `silent_ms` is how long ago it was last alive, by
-    Redis's clock.
+    `owner` is who it takes its configuration from, `missing` how many secrets of it are missing there, `unserved` the
+    integrations that it does not serve for that, `shards` how many shards it serves (0: it does not say), `instance` a
+    name that no other process ever has. `broken` is the first error of its integrations file as that is now (empty:
+    none), `unpublished` that file where it has another text than the revision (empty: it has not). `silent_ms` is how
+    long ago it was last alive, by Redis's clock.
     """
 
     host: str
@@ -43,6 +43,7 @@ class Process(msgspec.Struct, frozen=True):
     instance: str = ""
     broken: str = ""
     unpublished: str = ""
+    unserved: tuple[str, ...] = ()
 
     @property
     def alive(self) -> bool:

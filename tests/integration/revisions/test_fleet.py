@@ -1,15 +1,21 @@
 """Who runs what: heartbeats, and what is said of them."""
 
+import io
 import os
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from config.settings import Settings
 from tests.integration.revisions.conftest import revision, text
 from worker.app import Relay
+from worker.cli.status import read
+from worker.cli.status_picture import picture
+from worker.console.cards import badge
 from worker.ledger.figures import Ledger
 from worker.ledger.metrics import render
+from worker.store.clock import server_ms
 from worker.store.keys import PROCESSES
 from worker.store.processes import Process
 
@@ -38,14 +44,14 @@ def test_all_is_well(parts):
 def test_who_is_missing_behind_or_without_a_secret(parts):
     """A line each: a role nobody fills, a process on another revision, secrets that are missing, two owners."""
     parts.processes.beat(process("web", 0))
-    parts.processes.beat(process("worker", missing=2, owner="file"))
+    parts.processes.beat(process("worker", missing=2, unserved=("production", "sandbox"), owner="file"))
     parts.redis.hset(
         PROCESSES, "h/9/beat", b'100000 {"host":"h","pid":9,"role":"beat","version":"1","revision":1,"since_ms":0}'
     )
     assert list(Ledger(parts).fleet().messages()) == [
         "no beat process is alive; start one",
         "web h/7 runs revision none, not 1: its log says why",
-        "worker h/7 misses 2 secrets: its log names them",
+        "worker h/7 misses 2 secrets and does not serve production and sandbox: its log names them",
         "some processes have RELAY_INTEGRATIONS and some have not: set it everywhere, or nowhere",
     ]
 
@@ -122,3 +128,33 @@ def test_one_host_exports_what_is_of_all(parts):
     assert [found.leads(host) for host in ("a", "b", "c")] == [True, True, False]
     assert b"relay_exporter 0.0" in render(None)
     assert b"relay_config_revision" not in render(None)
+
+
+def test_an_integration_that_no_worker_serves_is_not_called_live(parts):
+    """Each worker misses its secret; while one has it, or does not say (a former release), it is live."""
+
+    def drawn():
+        console = Console(width=100, file=io.StringIO())
+        console.print(picture(read(parts), 100))
+        return console.file.getvalue()
+
+    def states():
+        return [read(parts)["items"][0]["state"], badge(Ledger(parts).accounts()[0])[1]]
+
+    name = next(iter(parts.integrations.integrations))
+    parts.processes.beat(process("worker", pid=1, missing=1, unserved=(name,)))
+    parts.processes.beat(process("web", pid=2))
+    assert states() == ["unserved", "NOT SERVED"]
+    assert "No worker has its secret." in drawn()
+    former = b'{"host":"h","pid":3,"role":"worker","version":"1","revision":1,"since_ms":0,"missing":1}'
+    parts.redis.hset(PROCESSES, "h/3/worker", b"%d %b" % (server_ms(parts.redis), former))
+    assert states() == ["live", "ENABLED"]
+    assert "No worker has its secret." not in drawn()
+
+
+def test_a_process_says_what_it_does_not_serve(tmp_path, redis_url):
+    """By name, in its heartbeat."""
+    made = Relay(Settings(redis_url=redis_url, data_dir=tmp_path, shards=2))
+    made.revisions.publish(revision(text("first", "NO_SUCH_KEY")), 0)
+    assert (made.process().missing > 0, made.process().unserved) == (True, ("first",))
+    made.redis.close()
