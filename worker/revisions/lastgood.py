@@ -1,5 +1,6 @@
 """The last good revision on disk, for a process that starts while Redis is away or holds what it cannot read."""
 
+import errno
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ class LastGood:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "config.json"
+        self._said = ""
 
     def read(self) -> Revision | None:
         """The revision, if there is one that can be read."""
@@ -31,4 +33,12 @@ class LastGood:
             with private_file(self._path) as file:
                 file.write(msgspec.json.encode(revision))
         except OSError as fault:
-            log.info("config_not_kept", fault=type(fault).__name__)
+            self._say(errno.errorcode.get(fault.errno or 0, type(fault).__name__))
+        else:
+            self._said = ""
+
+    def _say(self, cause: str) -> None:
+        """Log why there is no copy, once for each cause."""
+        if cause != self._said:
+            self._said = cause
+            log.warning("config_not_kept", fault=cause)
