@@ -124,6 +124,15 @@ def test_the_plan_counts_what_would_change(relay):
     assert relay.parts.revisions.head() == 1
 
 
+def test_what_is_warned_of_first_now_is_in_the_plan(relay):
+    """As the console's review has it; what runs already was warned of, and is not repeated."""
+    relay.apply(text().replace('"*" = true', '"*" = true\nACTIVATEE = true'))
+    new = relay.write(text().replace('"*" = true', '"*" = true\nACTIVATEE = true\nSUBSCRIPTION_STRATED = true'))
+    (line,) = relay("config", "plan", new, "--json", "--offline")["warnings"]
+    assert line.startswith("integrations.production.events.SUBSCRIPTION_STRATED: ")
+    assert f"warning: {line}" in " ".join(relay("config", "plan", new, "--offline").split())
+
+
 def test_other_spaces_are_no_other_attributes(relay):
     """The bytes differ where attributes are written again; only events that have the excluded field count."""
     relay.apply(text())

@@ -65,10 +65,11 @@ def plan(file: Path, since: str, *, with_archive: bool, as_json: bool, offline: 
     if as_json:
         from worker.history.planned import plan_dict
 
-        echo_json({**plan_dict(found), "difference": lines, "keys": keys})
+        echo_json({**plan_dict(found), "difference": lines, "keys": keys, "warnings": warned_of(parts, text)})
     else:
         show(found, lines)
         show_keys(keys)
+        show_warnings(parts, text)
         _show_once(parts, text)
     if exit_code and (lines or found.changes):
         raise click.exceptions.Exit(1)
@@ -135,6 +136,19 @@ def show_keys(keys: "list[Fact]") -> None:
         colour = {"ok": None, "warning": "yellow", "wrong": "red"}[fact.level]
         remedy = f"; {fact.remedy}" if fact.remedy else ""
         say(f"key of {fact.subject}: {fact.text}{remedy}", fg=colour)
+
+
+def warned_of(parts: "Relay", text: str) -> list[str]:
+    """What a text is warned of that what runs is not."""
+    from config.examine import new_warnings
+
+    return new_warnings(parts.live.loaded.revision.text, text)
+
+
+def show_warnings(parts: "Relay", text: str) -> None:
+    """The same, for people."""
+    for line in warned_of(parts, text):
+        say(f"warning: {line}", fg="yellow")
 
 
 def show(found: "Plan", lines: list[str]) -> None:

@@ -8,7 +8,7 @@ import click
 
 from worker.cli.acting import BY, WHY, acting
 from worker.cli.completing import REVISIONS
-from worker.cli.config.plan import SINCE, ask_keys, look, show, show_keys
+from worker.cli.config.plan import SINCE, ask_keys, look, show, show_keys, show_warnings
 from worker.cli.printing import count, echo_json, say
 from worker.errors import OperatorError
 
@@ -100,6 +100,7 @@ class _Publication:
         if not self._as_json:
             show(plan, lines)
             show_keys(ask_keys(self._parts, plan, self._text, self._path))
+            show_warnings(self._parts, self._text)
         if self._parts.live.loaded.revision.text == self._text and plan.revision:
             if self._as_json:
                 echo_json({"revision": plan.revision, "published": False})
