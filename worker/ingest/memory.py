@@ -98,10 +98,11 @@ class Memory:
         unanswered = self._unanswered.get(lane, 0)
         known = self.heights.get(lane, 0) + unanswered
         if height > known:
-            unanswered = min(unanswered + max(0, height - new - known), on_the_way)
+            unanswered += max(0, height - new - known)
         else:
             unanswered = max(0, unanswered - new)  # an answer that a later one has overtaken
-        self._unanswered[lane] = unanswered
+        # of a trip that broke off, its events come again, and are answered as known ones
+        self._unanswered[lane] = unanswered = min(unanswered, on_the_way)
         self.heights[lane] = max(height, known) - unanswered
 
     def enter(self, lane: InLane, era: bytes, height: int) -> None:
