@@ -19,12 +19,16 @@ _MOST_LEFT = 8
 
 
 class Kept(NamedTuple):
-    """Events of one lane that were stored by one script: when (monotonic s), how many, their encoded arguments."""
+    """Events of one lane that were stored by one script: when (monotonic s), how many, their encoded arguments.
+
+    `origin` is the lane that they were answered for, where that is another one.
+    """
 
     at_s: float
     lane: InLane
     events: int
     pieces: bytes
+    origin: InLane | None = None
 
 
 class Memory:

@@ -7,6 +7,7 @@ is taken for one. Data that is gone from the same server (FLUSHALL, an evicted s
 
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -44,6 +45,9 @@ class Appends(Protocol):
 
     def id_tables(self, lane: InLane) -> list[str]:
         """The tables of the ids that are known."""
+
+    def reaches(self, lane: InLane) -> bool:
+        """Whether the keys of a lane are on this server."""
 
 
 class Recall:
@@ -158,7 +162,7 @@ class Recall:
         return [items[index] for index in sorted(found)]
 
     async def _append(self, connection: Any, items: Sequence[Kept]) -> None:
-        left = list(items)
+        left, missed = list(items), Counter[InLane]()
         while left:
             size, count = 0, 0
             while count < len(left) and (not count or size + len(left[count].pieces) < _BYTES_AT_ONCE):
@@ -167,8 +171,21 @@ class Recall:
             commands = [self._appends.append_again(item, self._mode(item.lane)) for item in some]
             for item, reply in zip(some, await exchange(connection, commands), strict=True):
                 if _usable(reply):
-                    self._restored += reply.count(b"1", 0, item.events)
+                    missed[item.origin or item.lane] += reply.count(b"1", 0, item.events)
                     self._memory.note_height(item.lane, read_height(reply), 0, 0)
+        self._restored += missed.total()
+        await self._count(connection, missed)
+
+    async def _count(self, connection: Any, missed: Counter[InLane]) -> None:
+        """Note how much came back of what each lane was answered for: so much it lost, see `era.lua`."""
+        commands = [
+            _command("HINCRBY", shard_key(lane[1], "intake", lane[0]), "returned", events)
+            for lane, events in missed.items()
+            if events and self._appends.reaches(lane)
+        ]
+        for reply in await exchange(connection, commands) if commands else ():
+            if isinstance(reply, ResponseError):
+                _usable(reply)
 
     def _mode(self, lane: InLane) -> int:
         return _STREAM_LOST if self._memory.eras.get(lane, b"").endswith(_STREAM_ALONE) else _ALL_LOST

@@ -24,8 +24,8 @@ def spread_pieces(source: str, pieces: Sequence[bytes], shard_of: ShardOf) -> di
 def spread_kept(item: Kept, shard_of: ShardOf) -> list[Kept]:
     """What is remembered, by the lanes of now, and as if it were of now."""
     lanes = spread_pieces(item.lane[0], split_pieces(item), shard_of)
-    now_s = time.monotonic()
-    return [Kept(now_s, lane, len(pieces) // PIECES, b"".join(pieces)) for lane, pieces in lanes.items()]
+    now_s, origin = time.monotonic(), item.origin or item.lane
+    return [Kept(now_s, lane, len(pieces) // PIECES, b"".join(pieces), origin) for lane, pieces in lanes.items()]
 
 
 def split_pieces(item: Kept) -> list[bytes]:

@@ -249,6 +249,10 @@ class Storing:
         """The tables of the ids that are known just now."""
         return [*self._tables(lane, "ids"), *self._tables_before(lane)]
 
+    def reaches(self, lane: InLane) -> bool:
+        """Whether the keys of a lane are on this server."""
+        return not self._in_cluster or lane[1] in self._shards
+
     def _tables_before(self, lane: InLane) -> list[str]:
         """Those of the shards where this one's people were before; a script of a cluster reads none of others."""
         source, shard = lane

@@ -7,7 +7,7 @@ relay:{S}:events:<source>            stream  b = the bytes received; retention; 
 relay:{S}:ids:<source>:<bucket>      hash    16-byte digest of an event id -> 4 bytes of what the event is about; a
                                              field more for each further thing; the dedup window; expires
 relay:{S}:seen:<source>:<bucket>     set     the ids alone, as earlier releases kept them; read only; expires
-relay:{S}:intake:<source>            hash    accepted, duplicates, conflicting, lost, restored; 5 fields; nobody
+relay:{S}:intake:<source>            hash    accepted, duplicates, conflicting, lost, restored, returned; 6; nobody
 relay:{S}:era:<source>               hash    since when no event was lost: era, server, base, counted; 4 fields; nobody
 relay:{S}:lease:<integration>        string  token of its holder; 1; expires, or its holder
 relay:{S}:wake:<integration>         string  a wake-up is on its way; 1; expires, or `take`

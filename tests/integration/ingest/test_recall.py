@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.door import make_parts, running
 from tests.support.waiting import elapse, until
+from worker.ingest.memory import Memory
 
 pytestmark = pytest.mark.usefixtures("environ")
 
@@ -121,6 +122,20 @@ def test_several_doors_count_a_loss_once(tmp_path, own_redis):
             sent += send(door, f"new{number}-", 10)
         until(lambda: names(doors[0]) == sorted(sent), "all came back", within_s=10)
         assert counts(doors[0]) == (30, 30)
+
+
+def test_what_came_back_is_counted_though_no_height_had_it(tmp_path, own_redis, monkeypatch):
+    """Of what else is in a stream a door leaves out as much as it has under way itself: another one had answered it."""
+    monkeypatch.setattr(Memory, "note_height", lambda *_: None)
+    server = own_redis()
+    with ExitStack() as stack:
+        doors = [stack.enter_context(running(make_parts(tmp_path, server.url))) for _ in range(2)]
+        sent = [name for number, door in enumerate(doors) for name in send(door, f"old{number}-", 10)]
+        back_up(server)
+        sent += [name for number, door in enumerate(doors) for name in send(door, f"young{number}-", 10)]
+        restore(server)
+        until(lambda: names(doors[0]) == sorted(sent), "all came back", within_s=10)
+        until(lambda: counts(doors[0]) == (20, 20), "all of it is counted")
 
 
 def test_a_stream_that_alone_is_gone_is_filled_again(tmp_path, own_redis):

@@ -30,6 +30,12 @@ class Place:
         )
         return era.decode(), height, lost
 
+    def bring_back(self, events):
+        """So many events come again from a door's memory."""
+        self.take(events)
+        for field in ("restored", "returned"):
+            self._client.hincrby(self._key("intake"), field, events)
+
     def _key(self, kind):
         return f"relay:{{0}}:{kind}:{self._server}"
 
@@ -56,3 +62,16 @@ def test_a_server_that_was_left_and_is_met_again_lacks_what_came_elsewhere(redis
     second.take(5)
     assert first.compare(now, 115, left=era) == (era, 115, 5)
     assert first.compare(now, 115, left=era) == (era, 115, 0)
+
+
+def test_what_comes_back_was_lost(redis_client):
+    """Whatever the heights said: of ten events six were another door's, and under way for all that this one knew."""
+    first, second = Place(redis_client, "first", 100), Place(redis_client, "second", 90)
+    era, _, _ = first.compare("", 0)
+    now, height, lost = second.compare(era, 94)
+    assert (height, lost) == (94, 4)
+    second.bring_back(3)
+    assert second.compare(now, 94)[1:] == (94, 0)
+    second.bring_back(7)
+    assert second.compare(now, 94)[1:] == (100, 6)
+    assert second.compare(era, 100)[1:] == (100, 0)

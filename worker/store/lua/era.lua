@@ -47,4 +47,12 @@ if known ~= era then
     now = now + lost
   end
 end
+-- What a door appended again was lost for sure, also where no door knew the stream to be so high: what a door has under way
+-- is in none of its heights, and may in truth be what another door had answered.
+local more = count('returned') - count('lost')
+if more > 0 then
+  call('HINCRBY', KEYS[1], 'counted', more)
+  call('HINCRBY', KEYS[2], 'lost', more)
+  lost, now = lost + more, now + more
+end
 return {era, now, lost, tonumber(base)}
