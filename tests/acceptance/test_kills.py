@@ -63,10 +63,9 @@ def test_a_child_that_is_killed_is_replaced(make_stack):
     until(lambda: stack.account.delivered == 2, "all are delivered", within_s=LEASE_S + 15)
     assert arrived(stack) == ids
     assert stack.processes["worker"].poll() is None
-    said = [json.loads(line) for line in stack.log("worker").splitlines()]
-    ends = {line["child"]: line["how"] for line in said if line["event"] == "child_ended"}
-    assert ends == dict.fromkeys(["worker-1", "worker-2"], "signal 9 (SIGKILL)")
-    assert "WorkerLostError" in [line["fault"] for line in said if line["event"] == "task_failed"]
+    ends = dict.fromkeys(["worker-1", "worker-2"], "signal 9 (SIGKILL)")
+    until(lambda: {one["child"]: one["how"] for one in logged(stack, "child_ended")} == ends, "it says of both")
+    assert "WorkerLostError" in [one["fault"] for one in logged(stack, "task_failed")]
 
 
 def test_the_children_of_a_killed_main_process_end_too(make_stack):
@@ -267,6 +266,12 @@ def test_an_event_in_the_hands_of_frozen_workers_is_not_buried(make_stack):
         os.kill(stack.processes[name].pid, signal.SIGCONT)
     until(lambda: stack.account.delivered == 2, "both are delivered", within_s=30)
     assert (stack.account.dead, arrived(stack), stack.findings) == (0, ids, [])
+
+
+def logged(stack, event):
+    """What a worker that logs in JSON has said of an event, in whole lines."""
+    whole, _, _ = stack.log("worker").rpartition("\n")
+    return [line for text in whole.splitlines() if (line := json.loads(text))["event"] == event]
 
 
 def _is_connected(pid, port):

@@ -107,10 +107,9 @@ def connect_broker(broker: Broker, wait_s: float) -> Any:
 
     from worker.process.foreign import guard  # noqa: PLC0415 - likewise
 
-    if broker.address is not None and broker.address.sentinels:
-        guard()  # which asks the Sentinels as the relay does
     options = dict(broker.options)
     if broker.address is not None:
+        guard()  # kombu keeps the transport that it finds first; this one counts on a full server too
         options |= {"socket_timeout": wait_s, "socket_connect_timeout": wait_s}
     make: Any = Connection  # kombu has no types
     try:
