@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+from tests.support.waiting import elapse
 from worker.mapping.mapper import Mapper
 from worker.tasks import app
 
@@ -16,6 +17,8 @@ _decide = Mapper.decide
 def _decide_or_freeze(self, event, *rest):
     if event.name == "FREEZER" and _FREEZE.exists():
         os.kill(os.getpid(), signal.SIGSTOP)
+        while _FREEZE.exists():  # this thread may go on for a moment, until another one has taken the signal
+            elapse(0.01)
     return _decide(self, event, *rest)
 
 
