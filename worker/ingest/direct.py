@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from worker.errors import NotStoredError
 from worker.ingest.asgi import Frame, Headers, Route, stored
+from worker.ingest.hosts import check_host
 from worker.ingest.joined import Joined
 from worker.ingest.problems import Answer
 
@@ -110,15 +111,18 @@ class DirectProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Wait for the body, or let uvicorn begin."""
         self._named = named = dict(self.headers)
+        version = self.parser.get_http_version()
         if (
             not self._is_direct
             or self.parser.get_method() != b"POST"
             or len(named) != len(self.headers)
             or not _UNUSUAL.isdisjoint(named)
-            or self.parser.get_http_version() != "1.1"
+            or version != "1.1"
+            or b"host" not in named
             or (self.cycle is not None and not self.cycle.response_complete)
             or self.flow.write_paused
         ):
+            check_host(self.headers, version)
             self._to_uvicorn()
             return
         self._route = self.frame.route_of(self.url)

@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 from config.settings import settings
 from worker.ingest.crowd import CROWD
 from worker.ingest.direct import DirectProtocol
+from worker.ingest.hosts import why
 from worker.ingest.problems import problem
 from worker.ingest.upgrade import Rest, head_of_body
 
@@ -157,20 +158,20 @@ class Protocol(DirectProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's message is not a problem document
-        """What is no HTTP at all; the answer to a whole request before it comes first, and is the last."""
+        """What is no HTTP, or has no clear `Host`; a whole request before it is answered first, and is the last."""
         if self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
-            self.refuse(400, "Bad request")
+            self.refuse(400, "Bad request", detail=why(sys.exc_info()[1]))
 
-    def refuse(self, status: int, title: str, retry_after_s: int = 0) -> None:
+    def refuse(self, status: int, title: str, retry_after_s: int = 0, detail: str = "") -> None:
         """Answer, unless an answer is under way, and close."""
         if self.transport.is_closing():
             return
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.abort()
             return
-        body = problem(status, title).body
+        body = problem(status, title, detail).body
         head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         if retry_after_s:
             head = b"retry-after: %d\r\n%b" % (retry_after_s, head)

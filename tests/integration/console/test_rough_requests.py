@@ -58,6 +58,18 @@ def test_an_endless_header_is_not_kept(console):
         assert heard(one).startswith(b"HTTP/1.1 431")
 
 
+@pytest.mark.parametrize("hosts", ["", "Host: 127.0.0.1\r\nHost: evil.example\r\n"], ids=["none", "two"])
+def test_a_request_has_one_host(console, hosts):
+    """Whoever is in front may go by another of two; the page that lives without a guard is no exception."""
+    port = int(console.url.rpartition(":")[2])
+    for path in ("/login", "/healthz"):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as one:
+            one.sendall(f"GET {path} HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n".encode())
+            answer = heard(one)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"a request has one Host header" in answer
+
+
 def token_of(browser):
     """The token of the forms, and the mark of the draft."""
     text = browser.get("/integrations/production?tab=events").text

@@ -205,6 +205,38 @@ def test_what_is_no_http_is_refused(door, request_bytes):
     assert door.stored() == []
 
 
+@pytest.mark.parametrize("path", ["/v1/events/app", "/webhooks/purchasely/app", "/healthz", "/nothing"])
+@pytest.mark.parametrize("hosts", [b"", b"Host: d\r\nhost: d\r\n", b"HOST: d\r\nHost: evil\r\n"], ids=repr)
+def test_a_request_has_one_host(door, path, hosts):
+    """Two, or in HTTP/1.1 none, were taken: whoever is in front may go by another one (RFC 9112, section 3.2)."""
+    body = b'{"event_id":"a"}'
+    lines = [f"{name}: {value}" for name, value in signed(body).items()] + [f"Content-Length: {len(body)}"]
+    raw = bearer(path, *lines).replace(b"Host: door\r\n", hosts) + body
+    reply = door.raw(raw)
+    assert status_of(reply) == 400
+    assert b'"detail":"a request has one Host header; send it once"' in reply
+    assert b"application/problem+json" in reply
+    assert door.stored() == []
+
+
+def test_a_request_of_http_1_0_needs_no_host(door):
+    """Some that look whether a server lives send none; two are too many there as well."""
+    assert status_of(door.raw(b"GET /healthz HTTP/1.0\r\n\r\n")) == 200
+    assert status_of(door.raw(b"GET /healthz HTTP/1.0\r\nHost: d\r\nHost: d\r\n\r\n")) == 400
+
+
+def test_a_request_with_two_hosts_behind_another_is_not_taken(door):
+    """The one before it is answered, and its connection ends; so it is where both asked for another protocol."""
+    first, second = bearer("/v1/events/app", "Content-Length: 16"), bearer("/v1/events/app", "Content-Length: 16")
+    first = first.replace(b"Connection: close\r\n", b"")
+    double = second.replace(b"Host: door\r\n", b"Host: door\r\nHost: door\r\n")
+    for begin in (first + b'{"event_id":"a"}', asking(b'{"event_id":"b"}')):
+        reply = door.raw(begin + double + b'{"event_id":"c"}')
+        assert reply.startswith(b"HTTP/1.1 200"), reply
+        assert reply.count(b"HTTP/1.1 ") == 1, reply
+    assert sorted(door.stored()) == [b'{"event_id":"a"}', b'{"event_id":"b"}']
+
+
 def test_a_websocket_is_not_offered(door):
     """The request is one like any other."""
     reply = door.raw(
