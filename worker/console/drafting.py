@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from config.integrations import Integrations, parse
 from worker.app import Relay
 from worker.console.drafts import Draft, DraftMovedError, Drafts
 from worker.console.editing import Edited
@@ -65,6 +66,14 @@ class Desk:
         if draft is None:
             return OpenDraft(loaded.revision.text, loaded.number, loaded.number, "", file)
         return OpenDraft(draft.text, draft.base, loaded.number, draft.version, file, draft.of)
+
+    def read(self, draft: OpenDraft) -> Integrations:
+        """The configuration that a draft would be.
+
+        Raises:
+            ConfigError: its text has errors, a line each.
+        """
+        return parse(draft.text, "the draft", self._parts.secrets, lenient=True)
 
     def text_of(self, login: str, mark: str) -> tuple[str, int]:
         """The text that a form was made of, and the revision that it is based on.

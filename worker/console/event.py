@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlencode
 
 from config.errors import ConfigError
-from config.integrations import Integrations, parse
+from config.integrations import Integrations
 from worker.acts.record import Doer
 from worker.acts.replaying import look_at_one, send_one
 from worker.app import Relay
@@ -83,6 +83,6 @@ class EventPage(Page):
         if not draft.is_changed or not visit.viewer.may(Permission.ACT):
             return {}
         try:
-            return self._now(found, parse(draft.text, "the draft", self._parts.secrets, lenient=True))
+            return self._now(found, self._desk.read(draft))
         except ConfigError:
             return {}

@@ -3,7 +3,6 @@
 from urllib.parse import urlencode
 
 from config.errors import ConfigError
-from config.integrations import parse
 from worker.acts import people
 from worker.acts.record import Doer
 from worker.app import Relay
@@ -94,10 +93,9 @@ class PersonPage(Page):
         if not visit.asked("draft"):
             return ""
         try:
-            read = parse(draft.text, "the draft", self._parts.secrets, lenient=True)
+            return Draft.beside(self._parts, self._desk.read(draft))
         except ConfigError as error:
             return str(error)
-        return Draft.beside(self._parts, read)
 
     def post(self, visit: Visit) -> Reply:
         """Suppress, end it, or forget (the identifier is typed once more)."""

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from config.errors import ConfigError
 from config.examine import new_warnings
-from config.integrations import parse
 from worker.acts.publishing import publish, refuse_if_owned_by_file, retire, wait_for_uptake
 from worker.acts.record import Doer
 from worker.acts.replaying import resync
@@ -112,7 +111,7 @@ class ReviewPage(Page):
 
     def _beside(self, visit: Visit, found: OpenDraft, preview: Preview) -> dict[str, Any]:
         """What does not follow from the past: the keys of what changes, what waits for it, and what stays as it is."""
-        draft, running = parse(found.text, "the draft", self._parts.secrets, lenient=True), self._parts.live.loaded
+        draft, running = self._desk.read(found), self._parts.live.loaded
         touched = [change.integration for change in preview.plan.changes]
         is_trusted = visit.viewer.may(Permission.SECRETS) and not found.of
         accounts = Ledger(self._parts).accounts() if running is not EMPTY else []

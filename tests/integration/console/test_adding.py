@@ -14,6 +14,7 @@ from config.settings import Settings
 from tests.support.consoledoor import site
 from tests.support.deadstack import KEY, SITE, opened
 from worker.app import Relay
+from worker.console.drafting import Desk
 from worker.console.drafts import Drafts
 from worker.history.preview import make_preview
 from worker.revisions.seal import new_key
@@ -200,6 +201,54 @@ def test_an_example_is_shown_as_customer_io_gets_it(stack):
         assert "<script>alert" not in strange.text
         assert browser.get("/integrations/nobody/events/ACTIVATE").status_code == 404
         assert browser.get(f"/integrations/production/events/ACTIVATE?person={'x' * 151}").status_code == 409
+
+
+def draft(stack, *changes):
+    """Anna's draft: what is in force, with these changes."""
+    text = stack.parts.live.loaded.revision.text
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    Desk(stack.parts).start("anna", text, stack.parts.live.loaded.number)
+
+
+def test_an_example_says_whether_the_draft_is_in_it(stack):
+    """It was of what is in force, also for who came to it from the rows of their draft, and did not say so."""
+    place = "/integrations/production/events/RENEWAL_DISABLED"
+    with site(stack.parts) as console:
+        editor, operator = console.browser(Role.EDITOR), console.browser(Role.OPERATOR)
+        assert "your draft" not in editor.get(place).text.lower()
+        assert f'href="{place}"' in editor.get("/integrations/production?tab=events").text
+        draft(stack, ('"*" = true', '"*" = true\nRENEWAL_DISABLED = "Renewal off"'))
+        assert f'href="{place}?draft=yes"' in editor.get("/integrations/production?tab=events").text
+        plain = unescape(editor.get(f"{place}?person=anna").text)
+        assert "As in force, without your draft." in plain
+        assert '"name": "RENEWAL_DISABLED"' in plain
+        assert f'href="{place}?person=anna&draft=yes"' in plain
+        mine = unescape(editor.get(f"{place}?person=anna&draft=yes").text)
+        assert "With your draft, which is not in force yet." in mine
+        assert '"name": "Renewal off"' in mine
+        assert '<input type="hidden" name="draft" value="yes">' in mine
+        assert "It is sent as in force, without your draft." in operator.get(f"{place}?draft=yes").text
+        assert "your draft" not in console.browser(Role.VIEWER).get(f"{place}?draft=yes").text.lower()
+
+
+def test_an_example_of_an_integration_that_is_only_drafted(stack):
+    """As the draft has it, and nothing to send; one that the draft leaves out, or breaks, is as in force."""
+    place = "/integrations/{}/events/ACTIVATE"
+    with site(stack.parts) as console:
+        operator = console.browser(Role.OPERATOR)
+        draft(stack, ("integrations.production", "integrations.next"))
+        page = operator.get(place.format("next"))
+        assert page.status_code == 200
+        assert "With your draft, which is not in force yet." in page.text
+        assert "As in force" not in page.text
+        assert "Send a test event" not in page.text
+        assert "As in force. Your draft has no production." in operator.get(place.format("production")).text
+        draft(stack, ('region = "', 'region = "x'))
+        broken = operator.get(f"{place.format('production')}?draft=yes").text
+        assert "Your draft has errors, so this is as in force" in broken
+        assert operator.get(place.format("next")).status_code == 404
 
 
 def test_an_example_says_nothing_of_who_is_named(stack):
