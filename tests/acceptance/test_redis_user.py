@@ -1,14 +1,18 @@
 """The relay as a Redis user with the rules of docs/redis.md, and with less."""
 
+import re
+from pathlib import Path
+
 import pytest
 import redis
 
 from config.settings import Settings
 from tests.support.pages import blocks
 from tests.support.payloads import payload
+from tests.support.servers import OwnRedis, installed
 from tests.support.stack import Stack
 from tests.support.waiting import until
-from worker.machine.servers import look_at_servers
+from worker.machine.servers import PERMISSIONS, look_at_servers
 
 
 def rules():
@@ -90,6 +94,8 @@ def test_a_user_without_info_is_served(server, tmp_path):
         (("-hincrby",), "the command HINCRBY"),
         (("-brpop",), "the command BRPOP"),
         (("-time",), "the command TIME"),
+        (("-hmget",), "the command HMGET"),
+        (("-zremrangebyscore",), "the command ZREMRANGEBYSCORE"),
         (("-evalsha",), "the command EVALSHA"),
     ],
 )
@@ -99,6 +105,30 @@ def test_check_names_what_is_missing(server, added, text):
     assert len(wrong) == 1
     assert text in wrong[0].text
     assert "docs/redis.md" in wrong[0].remedy
+
+
+def test_check_names_what_redis_7_0_refuses(tmp_path):
+    """Within a script it refuses in a sentence of its own: each command that was missing was called ok."""
+    server = OwnRedis(tmp_path / "redis", {}, installed("redis-server"))
+    server.start()
+    try:
+        for missing in ("xadd", "del"):
+            facts = look_at_servers(Settings(redis_url=user(server, f"-{missing}")))
+            (wrong,) = [fact.text for fact in facts if fact.level == "wrong"]
+            assert f"(this user may not: the command {missing.upper()}); ingest answers 503" in wrong
+    finally:
+        server.stop()
+
+
+def test_check_tries_each_command_of_the_scripts():
+    """A script that is to use another one is not forgotten."""
+    used = {
+        found
+        for script in Path("worker/store/lua").glob("*.lua")
+        for found in re.findall(r"\bp?call\(\s*('[A-Z]+'(?:, '(?:CREATE|SETID|GROUPS|STREAM)')?)", script.read_text())
+    }
+    assert used
+    assert [command for command in sorted(used) if f"{{{command}" not in PERMISSIONS] == []
 
 
 def test_check_leaves_nothing_behind(server):

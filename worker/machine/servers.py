@@ -98,21 +98,27 @@ def _options(address: Address) -> Iterator[Fact]:
 
 
 # What the scripts and commands use, each in a form that leaves nothing behind.
-_PERMISSIONS = """
+PERMISSIONS = """
 local key = KEYS[1]
 local tries = {
-  {'GET', key}, {'EXISTS', key}, {'SET', key, 1, 'XX'}, {'PEXPIRE', key, 1}, {'DEL', key}, {'TIME'},
-  {'HGET', key, 1}, {'HDEL', key, 1}, {'HINCRBY', key, 1, 1}, {'HSET', key, 1, 1}, {'HKEYS', key}, {'DEL', key},
-  {'ZREM', key, 1}, {'ZADD', key, 1, 1}, {'ZRANGE', key, 0, 0}, {'DEL', key},
-  {'LPUSH', key, 1}, {'LTRIM', key, 1, 0}, {'DEL', key}, {'SADD', key, 1}, {'SREM', key, 1}, {'DEL', key},
+  {'GET', key}, {'EXISTS', key}, {'SET', key, 1, 'XX'}, {'EXPIRE', key, 1}, {'PEXPIRE', key, 1}, {'TTL', key},
+  {'DEL', key}, {'TIME'},
+  {'HGET', key, 1}, {'HMGET', key, 1}, {'HGETALL', key}, {'HEXISTS', key, 1}, {'HLEN', key}, {'HKEYS', key},
+  {'HDEL', key, 1}, {'HINCRBY', key, 1, 1}, {'HSET', key, 1, 1}, {'HSETNX', key, 1, 1}, {'DEL', key},
+  {'ZREM', key, 1}, {'ZADD', key, 1, 1}, {'ZCARD', key}, {'ZRANGE', key, 0, 0}, {'ZRANGEBYSCORE', key, 0, 0},
+  {'ZREMRANGEBYSCORE', key, 0, 0}, {'DEL', key},
+  {'LPUSH', key, 1}, {'LTRIM', key, 1, 0}, {'DEL', key},
+  {'SADD', key, 1}, {'SMISMEMBER', key, 1}, {'SREM', key, 1}, {'DEL', key},
   {'XADD', key, 'NOMKSTREAM', '*', 1, 1}, {'XRANGE', key, '-', '+', 'COUNT', 1}, {'XDEL', key, '1-1'},
-  {'XLEN', key}, {'XTRIM', key, 'MAXLEN', 0}, {'XINFO', 'GROUPS', key}, {'XGROUP', 'DESTROY', key, 1}, {'DEL', key},
+  {'XLEN', key}, {'XTRIM', key, 'MAXLEN', 0}, {'XINFO', 'GROUPS', key}, {'XINFO', 'STREAM', key},
+  {'XGROUP', 'CREATE', key, 1, 0}, {'XGROUP', 'SETID', key, 1, 0}, {'XGROUP', 'DESTROY', key, 1}, {'DEL', key},
 }
 for _, command in ipairs(tries) do
   local answer = redis.pcall(unpack(command))
   if type(answer) == 'table' and answer.err then
     local why = answer.err
-    if why:find('NOPERM') or why:find('ACL failure') or why:find('permission') then
+    -- the last one is Redis 7.0's, which does not say what it refuses
+    if why:find('NOPERM') or why:find('ACL failure') or why:find('permission') or why:find('user executing') then
       return command[1]
     end
   end
@@ -128,7 +134,7 @@ def ask_permissions(client: redis.Redis) -> None:
         redis.exceptions.NoPermissionError: a command or the keys are refused.
     """
     try:
-        script = client.script_load(_PERMISSIONS)
+        script = client.script_load(PERMISSIONS)
         answer: Any = client.evalsha(script, 1, "relay:check")
     except redis.exceptions.ReadOnlyError:
         return  # a replica, which another fact says
