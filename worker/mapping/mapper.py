@@ -32,6 +32,9 @@ LATE_MS = 72 * 3600 * 1000
 # How event codes are spelt: webhook version 2 has one under another name.
 _CODE = re.compile(r"[A-Z]+(_[A-Z]+)+")
 
+# Of the name of a payload's field, in characters: it goes into lists and pages.
+_FIELD_KEPT = 100
+
 
 class Mapper:
     """The mapping of one integration; `clock_tolerance_ms`: how far ahead a sender's clock may be."""
@@ -246,4 +249,6 @@ def _too_large(event: Event, name: bytes, size_bytes: int) -> Dead | None:
 
 
 def _largest_field(payload: dict[str, Any]) -> str:
-    return max(payload, key=lambda field: len(write_object({field: payload[field]})))
+    """Its name, which is the sender's to choose, and may be what is large."""
+    largest = max(payload, key=lambda field: len(write_object({field: payload[field]})))
+    return largest if len(largest) <= _FIELD_KEPT else largest[:_FIELD_KEPT] + "…"

@@ -85,3 +85,10 @@ def test_the_stage_that_stopped_an_event_is_the_last(fields, stage, why):
     last = explained(**fields)["stages"][-1]
     assert (last["stage"], last["result"]) == (stage, "stopped")
     assert why in last["why"]
+
+
+def test_the_name_of_a_field_may_be_what_is_too_large():
+    """Its beginning is named: a name of 200 kB made the list of failures two million pixels wide."""
+    one = explained(**{"k" * 40_000: 1})
+    assert (one["outcome"], one["reason"]) == ("dead", "too_large")
+    assert one["field"] == "k" * 100 + "…"
