@@ -73,7 +73,9 @@ class Settings(BaseSettings):
         0, ge=0, le=100, description="How many replicas of Redis must confirm an event before its 200; 0: none."
     )
     replicas_ack_disk: bool = Field(
-        False, description="They confirm what is on their disks (WAITAOF), rather than what is in their memory (WAIT)."
+        False,
+        description="They confirm what is on their disks (WAITAOF), rather than what is in their memory (WAIT); with "
+        "appendfsync everysec a 200 can take a second.",
     )
 
     retention_s: int = Field(259_200, ge=0, description="How long settled events stay in the stream, seconds.")

@@ -159,8 +159,8 @@ class Storing:
         """The replies of one round trip, and whether replicas have confirmed it, where they are waited for."""
         if self._confirmation is None:
             return await round_trip(self._line, commands), True
-        *replies, reply = await round_trip(self._line, [*commands, self._confirmation.command])
-        return replies, self._confirmation.is_given(reply)
+        replies = await round_trip(self._line, [*commands, *self._confirmation.commands])
+        return replies[: len(commands)], self._confirmation.is_given(replies[-1])
 
     def _note_reply(self, lane: InLane, pieces: list[bytes], reply: Any, height: int) -> tuple[Any, bool]:
         """Remember what is stored; make an error of what proves nothing; whether to stay with these connections.
