@@ -83,7 +83,8 @@ def reason(fault: Exception) -> str:
     fault = _refusal(fault) or fault
     if isinstance(fault, NoPrimaryError) and type(fault) in _BY_SENTINELS:
         said = _BY_SENTINELS[type(fault)][0]
-        return f"{said}: {reason(fault.__cause__)}" if isinstance(fault.__cause__, Exception) else said
+        cause = fault.__cause__  # of one that another process raised, Python's own with the traceback
+        return f"{said}: {reason(cause)}" if isinstance(cause, (redis.RedisError, OSError)) else said
     if isinstance(fault, exceptions.NoPermissionError):
         return f"this user may not: {_forbidden(str(fault))}"
     if isinstance(fault, redis.AuthenticationError):
