@@ -139,11 +139,11 @@ class Live:
         """The configuration to run instead of the present one, if any."""
         if self._revisions is None:
             return None
-        head = self._revisions.head()
+        head, is_known = self._revisions.in_force(known.revision)
         if head < known.number == self._seen:
             self._restore(self._revisions, known.revision, head)
             return None
-        if head == known.number and not self._secrets.changed():
+        if is_known and not self._secrets.changed():
             self._seen = head
             return None
         if head == 0:  # what is known is from the disk or a file: it may belong to another Redis

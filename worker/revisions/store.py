@@ -79,6 +79,18 @@ class Revisions:
         """
         return _number(self._raw_head())
 
+    def in_force(self, known: Revision) -> tuple[int, bool]:
+        """The number in force, and whether a known revision is what has it.
+
+        A number may be given twice: a fail-over loses the revision that had it, and the next one gets it.
+
+        Raises:
+            UnreadableError: something else is there.
+        """
+        head, of_text = self._ask("HMGET", "head", f"digest:{known.digest}")
+        number = _number(head)
+        return number, number == known.number and (not number or of_text == head)
+
     def get(self, number: int) -> Revision:
         """A revision.
 

@@ -41,7 +41,7 @@ class Retirement:
         has an integration leaves them to be looked at.
         """
         number = self._loaded.number
-        if not number or number != self._revisions.head():
+        if not number or self._revisions.in_force(self._loaded.revision) != (number, True):
             return []
         gone = self._names(INTEGRATIONS) - self._config.integrations.keys()
         age_ms = server_ms(self._redis) - self._loaded.revision.at_ms

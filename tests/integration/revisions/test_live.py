@@ -107,6 +107,20 @@ def test_what_redis_has_lost_is_published_again(host, revisions, redis_client):
     assert one.number == 2
 
 
+def test_a_number_that_was_given_again_is_another_revision(host, revisions, redis_client):
+    """Lost in a fail-over, the next one published before anybody looked: all run what Redis has, not what it had."""
+    one, other = host().start(text()), host().start()
+    lost = revision(text("lost"))
+    revisions.publish(lost, 1)
+    one.look()
+    redis_client.hdel(REVISIONS, "2", f"digest:{lost.digest}")
+    redis_client.hset(REVISIONS, "head", "1")
+    assert revisions.publish(revision(text("next")), 1) == 2
+    assert (one.look(), other.look()) == (True, True)
+    assert one.names == other.names == ["next"]
+    assert not one.look()
+
+
 def test_a_store_without_a_configuration_is_waited_for(host, revisions):
     """Nobody owns a file and Redis has none: nothing is served until the first one is applied."""
     one = host().start()
@@ -124,6 +138,9 @@ def test_redis_away_at_the_start(host, tmp_path, revisions):
         def head(self):
             raise redis.ConnectionError
 
+        def in_force(self, _):
+            raise redis.ConnectionError
+
     one.revisions, one.file = Away(), None
     one.start()
     assert (one.number, one.names) == (1, ["production"])
@@ -137,6 +154,9 @@ def test_what_was_on_disk_is_not_forced_upon_another_redis(host, revisions, redi
 
     class Away:
         def head(self):
+            raise redis.ConnectionError
+
+        def in_force(self, _):
             raise redis.ConnectionError
 
     one.revisions, one.file = Away(), None

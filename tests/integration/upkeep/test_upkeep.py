@@ -7,6 +7,7 @@ from tests.support.parts import append, make_parts
 from worker.errors import OperatorError
 from worker.ledger.figures import Ledger
 from worker.revisions.store import Revision, digest_of
+from worker.store.keys import REVISIONS
 from worker.store.settling import Settlement
 from worker.upkeep.rounds import Rounds
 
@@ -158,4 +159,23 @@ def test_a_removed_source_leaves_nothing(tmp_path, redis_url):
     assert parts.redis.keys("*:events:app") == []
     assert {name.decode() for name in parts.redis.smembers("relay:sources")} == {"other"}
     assert "production" in parts.known_integrations(), "nobody gave its name: dead letters and books stay"
+    parts.redis.close()
+
+
+def test_who_runs_a_revision_that_was_lost_gives_nothing_up(tmp_path, redis_url):
+    """A fail-over lost it, and its number is that of another one, which still has the integration: what waits stays."""
+    parts = make_parts(tmp_path, redis_url, "production", "second", shards=1, data_dir=tmp_path)
+    parts.role = "worker"
+    parts.begin()
+    text = parts.live.loaded.revision.text
+    lost = text.replace("integrations.second", "integrations.third")
+    parts.revisions.publish(Revision(lost, digest_of(lost), "a test", 1), 1)
+    assert parts.live.look(force=True)
+    parts.redis.hdel(REVISIONS, "2", f"digest:{digest_of(lost)}")
+    parts.redis.hset(REVISIONS, "head", "1")
+    again = f"# another\n{text}"
+    assert parts.revisions.publish(Revision(again, digest_of(again), "a test", 1), 1) == 2
+    Rounds(parts).trim()
+    (events,) = parts.redis.keys("*:events:app")
+    assert {group["name"] for group in parts.redis.xinfo_groups(events)} >= {b"production", b"second"}
     parts.redis.close()
