@@ -4,11 +4,13 @@ import time
 from collections.abc import Sequence
 
 import msgspec
+import redis
 
 from worker.acts.record import Doer, record
 from worker.app import Relay
 from worker.errors import OperatorError
 from worker.ledger.fleet import fleet
+from worker.process.fault_names import fault_name
 from worker.revisions.store import Origin, Revision, digest_of
 from worker.store.clock import server_ms
 from worker.store.processes import Process
@@ -70,12 +72,32 @@ def uptake(parts: Relay, number: int) -> Uptake:
 
 
 def wait_for_uptake(parts: Relay, number: int, within_s: float = TAKEN_UP_WITHIN_S) -> Uptake:
-    """Wait until every live process runs it, so long at most."""
+    """Wait until every live process runs it, so long at most; a fail-over in the meantime is waited for as well.
+
+    Raises:
+        OperatorError: Redis does not answer, so nobody knows who runs it.
+    """
     ends = time.monotonic() + within_s
-    while (seen := uptake(parts, number)).behind and time.monotonic() < ends:
+    while True:
+        seen, fault = _uptake(parts, number)
+        if (seen is not None and not seen.behind) or time.monotonic() >= ends:
+            break
         time.sleep(0.1)
+    if seen is None:
+        raise OperatorError(
+            f"revision {number} was published, but Redis does not answer since ({fault}): when it does, "
+            "`relay config log` says whether it is in force, and `relay status` who runs it"
+        )
     parts.live.look(force=True)
     return seen
+
+
+def _uptake(parts: Relay, number: int) -> tuple[Uptake | None, str]:
+    """Who runs it; or None, and why that is not known just now."""
+    try:
+        return uptake(parts, number), ""
+    except (redis.RedisError, OSError) as fault:
+        return None, fault_name(fault)
 
 
 def retire(parts: Relay) -> list[str]:

@@ -1,0 +1,38 @@
+"""Who runs what was published, while Redis goes away and comes back."""
+
+import threading
+
+import pytest
+
+from tests.support.parts import make_parts
+from worker.acts.publishing import wait_for_uptake
+from worker.errors import OperatorError
+
+
+@pytest.fixture
+def server(own_redis):
+    return own_redis()
+
+
+@pytest.fixture
+def parts(tmp_path, server):
+    made = make_parts(tmp_path, server.url)
+    made.begin()
+    yield made
+    made.redis.close()
+
+
+def test_a_fail_over_behind_a_publication_is_waited_for(parts, server):
+    """All that was said was that Redis does not serve, as if nothing had been published."""
+    server.kill()
+    back = threading.Timer(1.0, server.start)
+    back.start()
+    assert wait_for_uptake(parts, 1, 30.0).behind == []
+    back.join()
+
+
+def test_redis_stays_away_behind_a_publication(parts, server):
+    """What is known is said: that it was published, under which number, and where to look."""
+    server.kill()
+    with pytest.raises(OperatorError, match="revision 1 was published, but Redis does not answer since"):
+        wait_for_uptake(parts, 1, 0.1)
