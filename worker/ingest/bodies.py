@@ -199,7 +199,7 @@ def _read(raw: bytes, identity: Identity, where: str, position: int | None) -> P
     """The fields that identify an event; the rest is only checked to be JSON.
 
     The fast decoder accepts the same JSON as the strict one, as long as it is plain ASCII and flat (as Purchasely's
-    is; their depth limits differ), except for a number that no machine holds (1e999): the worker refuses that event.
+    is; their depth limits differ).
     """
     # compared by character code: half the time of a search for bytes
     if raw.isascii() and _BACKSLASH not in raw and _BRACKET not in raw and raw.find(_BRACE, 1) < 0:

@@ -95,7 +95,8 @@ def attributes(event: Event, sizes: str) -> Stage:
     """What of the payload is sent."""
     left_out = sorted(field for field in event.fields() if is_never_sent(field))
     also = f"; never sent: {', '.join(left_out)}" if left_out else ""
-    return Stage("attributes", f"{sizes}{also}{'; half a character was replaced' if event.repaired else ''}")
+    replaced = "; half a character, or a number too large to be one, was replaced" if event.repaired else ""
+    return Stage("attributes", f"{sizes}{also}{replaced}")
 
 
 def state() -> Stage:

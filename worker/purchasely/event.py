@@ -32,8 +32,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     `payload` is what the bytes say, as a struct when they could be read in one pass, else as a dictionary.
     `name` is empty when the payload has no usable `event_name`; `time_ms` is None when it carries no time at all, or
     one that cannot be read (then `time_fault` says why). `key` identifies the event: see `event_key`. `ulid` is set for
-    an event that was edited: the identity it had as it was received. `repaired`: half a surrogate pair was replaced in
-    `raw`.
+    an event that was edited: the identity it had as it was received. `repaired`: half a surrogate pair, or a
+    number that no machine holds, was replaced in `raw`.
     """
 
     entry_id: str

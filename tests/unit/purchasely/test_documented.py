@@ -170,7 +170,6 @@ def test_every_code_as_documented_takes_the_fast_way(code):
         b'{"plan":"a"} x',
         b'{"plan":"a",}',
         b'{"plan":"\xed\xa0\x80"}',
-        b'{"amount_in_eur":1e400}',
         b'{"amount_in_eur":NaN}',
         b'{"amount_in_eur":01}',
         b"\xef\xbb\xbf{}",

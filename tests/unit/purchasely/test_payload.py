@@ -33,9 +33,32 @@ def test_an_event_with_half_a_pair_is_read_and_says_so():
     assert not read_event("1-0", b'{"event_name":"E"}').repaired
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 400, "9" * 5000, "1.5E+400"])
+def test_a_number_that_no_machine_holds_is_read_as_text(number):
+    """It was a dead letter that blamed a stranger who writes to Redis; what only looks like one stays as it is."""
+    event = read_event(
+        "1-0", b'{"event_name":"E","a":[%b,{"b":%b}],"c":"\\"1e999, 1e999","d":1e308,"e":-0}' % ((number.encode(),) * 2)
+    )
+    assert event.payload["a"] == [number, {"b": number}]
+    assert (event.payload["c"], event.payload["d"], event.repaired) == ('"1e999, 1e999', 1e308, True)
+    assert orjson.loads(event.raw) == event.payload
+
+
 def test_what_is_no_json_stays_none():
     """A replacement is no licence."""
-    for raw in (rb'{"plan":"\ud83d}', b"{", b'{"a":NaN}', b"[]", b'{"a":"\xed\xa0\xbd"}'):
+    numbers = (
+        b"+1e999",
+        b"01e999",
+        b"0" + b"1" * 400,
+        b".1e999",
+        b"1.e999",
+        b"--1e999",
+        b"1e999x",
+        b"1e9991.1",
+        b"-Infinity",
+    )
+    none = (rb'{"plan":"\ud83d}', b"{", b'{"a":NaN}', b"[]", b'{"a":"\xed\xa0\xbd"}', b"{1e999:1}", b'{"a":1e999,"b}')
+    for raw in (*none, *(b'{"a":%b}' % number for number in numbers)):
         with pytest.raises(ValueError, match=r"."):
             read_object(raw)
 
