@@ -31,9 +31,9 @@ _YES = ord("1")
 class Appender:
     """Coalesces appends: while a round trip is under way, what comes in is gathered for the next.
 
-    It leaves when the last has returned, or, where Redis is far away, right behind it. What a sender posts in order is
-    stored in order: the events that one request has for a lane go in one script, or one after the other. `wake` is
-    called with (integration, shard) for each idle lane that got something, and must not block.
+    It leaves when the last has returned, or, where Redis is far away or enough waits, right behind it. What a sender
+    posts in order is stored in order: the events that one request has for a lane go in one script, or one after the
+    other. `wake` is called with (integration, shard) for each idle lane that got something, and must not block.
     """
 
     def __init__(
@@ -120,7 +120,6 @@ class Appender:
         return post
 
     def _leave(self) -> None:
-        self._departure.begin()
         if trip := self._board():
             self._travellers.add(asyncio.get_running_loop().create_task(self._travel(trip)))
 
@@ -198,6 +197,7 @@ class Appender:
 
     def _board(self) -> Trip | None:
         """What the next trip carries; None: nothing, or something else has to be done first, and boards afterwards."""
+        self._departure.begin()
         if self._move.is_due:
             self._move.begin()
             return None
