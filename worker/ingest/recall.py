@@ -28,6 +28,7 @@ _LANES_AT_ONCE = 32
 _ITEMS_AT_ONCE = 500
 _NAMES_AT_ONCE = 2000  # arguments that Lua can unpack are bounded
 _BYTES_AT_ONCE = 1 << 20
+_MOST_NAMES = 8
 # Behind an era in which only a stream was lost, and ids say nothing of it.
 _STREAM_ALONE = b" stream"
 # The script's modes: ids went with the stream, or were left behind.
@@ -65,6 +66,8 @@ class Recall:
         self._lanes: list[InLane] = []
         self._turn = 0
         self._name: bytes | None = None
+        self._process = b""
+        self._names: tuple[bytes, ...] = ()  # of this process before: what it has is its own all the same
         self._unopened: list[InLane] = []
         self._is_over = False
         self._position = 0
@@ -88,6 +91,7 @@ class Recall:
             redis.RedisError: it answers no more.
         """
         if self._name is None or server.name != self._name or not server.name:
+            self._recognize(server)
             self._begin(server.name, is_over=self._name is not None and not server.name)
         if self._is_restoring:
             await self._restore(connection)
@@ -102,6 +106,7 @@ class Recall:
         server = await read_server(connection)
         server.check()
         if (server.name and server.name != self._name) or self._memory.behind:
+            self._recognize(server)
             self._begin(server.name)
         turn, self._turn = self._turn, self._turn + _LANES_AT_ONCE
         some = self._lanes[turn : turn + _LANES_AT_ONCE]
@@ -120,6 +125,14 @@ class Recall:
             return await self._compare(connection, lanes)
         except NoScriptError:
             return True
+
+    def _recognize(self, server: Server) -> None:
+        """Note which names this server had: a replica that came to it changes its name, and nothing that it has."""
+        if not server.process or server.process != self._process:
+            self._names = ()
+        elif self._name and server.name != self._name:
+            self._names = (self._name, *self._names)[:_MOST_NAMES]
+        self._process = server.process
 
     def _begin(self, name: bytes | None, *, is_over: bool = False) -> None:
         self._name = name
@@ -200,7 +213,8 @@ class Recall:
             era, height = known.get((source, shard), b""), heights.get((source, shard), 0)
             behind = self._memory.behind.get((source, shard), "")
             left = b" ".join(self._memory.left.get((source, shard), ())).decode()
-            arguments = ((self._name or b"").decode(), name, era.decode(), height, over, behind, left)
+            names_before = b" ".join(self._names).decode()
+            arguments = ((self._name or b"").decode(), name, era.decode(), height, over, behind, left, names_before)
             commands.append(_command("EVALSHA", self._era_sha, len(keys), *keys, *arguments))
         is_behind = False
         for lane, reply in zip(lanes, await exchange(connection, commands), strict=True):

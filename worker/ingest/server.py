@@ -16,10 +16,12 @@ _REPLICA = frozenset({"slave", "replica"})
 class Server(msgspec.Struct, frozen=True):
     """What INFO says. `name` changes with the process and with its history (another primary); empty: it does not say.
 
+    `process` stays when a replica comes to it, which is a new history as well; empty: it was a replica before.
     `used_bytes` of `most_bytes` memory is in use; without a limit, `most_bytes` is 0.
     """
 
     name: bytes = b""
+    process: bytes = b""
     role: str = "master"
     used_bytes: int = 0
     most_bytes: int = 0
@@ -54,7 +56,9 @@ async def read_server(connection: Any) -> Server:
     try:
         run, history = found.get("run_id", ""), found.get("master_replid", "")
         name = hashlib.blake2b(f"{run} {history}".encode(), digest_size=8).hexdigest().encode() if run else b""
-        return Server(name, found.get("role", "master"), int(found["used_memory"]), int(found.get("maxmemory", 0)))
+        process = run.encode() if set(found.get("master_replid2", "")) == {"0"} else b""
+        used, most = int(found["used_memory"]), int(found.get("maxmemory", 0))
+        return Server(name, process, found.get("role", "master"), used, most)
     except (KeyError, ValueError):
         await connection.disconnect()
         raise NotStoredError("unexpected_reply") from None

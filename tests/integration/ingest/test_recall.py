@@ -1,5 +1,6 @@
 """A Redis that lost what was answered with 200: the door appends it again, and counts what is gone for good."""
 
+import logging
 import shutil
 from contextlib import ExitStack
 
@@ -122,6 +123,30 @@ def test_several_doors_count_a_loss_once(tmp_path, own_redis):
             sent += send(door, f"new{number}-", 10)
         until(lambda: names(doors[0]) == sorted(sent), "all came back", within_s=10)
         assert counts(doors[0]) == (30, 30)
+
+
+def test_a_replica_that_comes_to_a_server_loses_nothing(tmp_path, own_redis, caplog):
+    """It is another replication id. What came through a door that had yet to see it was counted as lost."""
+    server = own_redis()
+    with ExitStack() as stack:
+        doors = []
+        for number in range(4):
+            doors.append(stack.enter_context(running(make_parts(tmp_path, server.url))))
+            send(doors[-1], f"first{number}-", 10)
+            elapse(0.2)  # each looks once a second, not all of them at once
+        own_redis(replicaof=f"127.0.0.1 {server.port}")
+        caplog.set_level(logging.INFO)
+        rounds = iter(range(10_000))
+
+        def has_been_seen():
+            turn = next(rounds)
+            for number, door in enumerate(doors):
+                send(door, f"{turn}-{number}-", 10)
+            return sum(caplog.text.count(name) for name in ("redis_changed", "redis_lost_writes")) >= len(doors)
+
+        until(has_been_seen, "all have seen it", within_s=20)
+        assert counts(doors[0]) == (0, 0)
+        assert "redis_lost_writes" not in caplog.text
 
 
 def test_what_came_back_is_counted_though_no_height_had_it(tmp_path, own_redis, monkeypatch):

@@ -21,12 +21,13 @@ class Place:
             self._client.xadd(self._key("events"), {"b": "x"})
         self._client.hincrby(self._key("intake"), "accepted", events)
 
-    def compare(self, known, height, left=""):
+    def compare(self, known, height, left="", name="", before=""):
         """The era, the height, and how many events are missed and were not counted yet."""
         keys = [self._key(kind) for kind in ("era", "intake", "events")]
-        name = f"era-{next(_NAMES)}"
+        new = f"era-{next(_NAMES)}"
+        server = name or self._server
         era, height, lost, _ = self._client.eval(
-            script("era"), 3, *keys, self._server, name, known, height, "0", "", left
+            script("era"), 3, *keys, server, new, known, height, "0", "", left, before
         )
         return era.decode(), height, lost
 
@@ -62,6 +63,16 @@ def test_a_server_that_was_left_and_is_met_again_lacks_what_came_elsewhere(redis
     second.take(5)
     assert first.compare(now, 115, left=era) == (era, 115, 5)
     assert first.compare(now, 115, left=era) == (era, 115, 0)
+
+
+def test_a_server_that_a_replica_came_to_is_the_same(redis_client):
+    """A door that has yet to see its new name goes on as before: what it appends meanwhile was counted as lost."""
+    place = Place(redis_client, "server", 100)
+    era, _, _ = place.compare("", 0)
+    assert place.compare(era, 100, name="renamed", before="older server") == (era, 100, 0)
+    place.take(20)
+    assert place.compare(era, 120, name="renamed", before="server") == (era, 120, 0)
+    assert place.compare(era, 120, name="another", before="server")[0] != era
 
 
 def test_what_comes_back_was_lost(redis_client):

@@ -7,7 +7,8 @@
 -- ARGV  server ('' when it cannot be distinguished), a name for a new era, the era that the door knows ('' for none),
 --       the height of the stream by then, '1' when whatever era there is has ended,
 --       where the stream was found below that: its height before the door's next events ('' otherwise),
---       eras that the door knew before that one, with ' ' between
+--       eras that the door knew before that one, with ' ' between,
+--       names that this server had before, when it had all that it has now, likewise
 -- Returns {era, height, lost events that were counted just now, height at its begin};
 --         an era with ' stream' at its end is one in which ids say nothing of the stream.
 local call = redis.call
@@ -30,7 +31,13 @@ if alone then
   call('HSET', KEYS[2], 'accepted', added)
 end
 local behind = tonumber(ARGV[6])
-if not era or alone or ARGV[5] == '1' or (behind and era == known) or (server ~= '' and server ~= former) then
+local is_other = server ~= '' and server ~= former
+if is_other and former and former ~= '' and string.find(' ' .. ARGV[8] .. ' ', ' ' .. former .. ' ', 1, true) then
+  -- a door that has yet to look goes on in this era: what it appends is not missing
+  is_other = false
+  call('HSET', KEYS[1], 'server', server)
+end
+if not era or alone or ARGV[5] == '1' or (behind and era == known) or is_other then
   era, base, counted = alone and name .. ' stream' or name, math.min(now, behind or now), 0
   call('HSET', KEYS[1], 'era', era, 'server', server, 'base', base, 'counted', counted)
 end
