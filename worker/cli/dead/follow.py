@@ -2,11 +2,13 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
 from worker.cli.printing import count, note, say
+from worker.errors import OperatorError
 from worker.process.plain import plain
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 _LOOK_S = 0.25
 _LINE_EVERY_S = 5.0
 _IDLE_S = 10.0
+# A fail-over, or a restart with the files of a day, is waited for so long.
+_AWAY_S = 120.0
 
 
 def find_job(jobs: "Jobs", job_id: str) -> "Job":
@@ -42,7 +46,11 @@ def ending(job: "Job") -> int:
 
 
 def follow(jobs: "Jobs", job_id: str, *, quiet: bool) -> "Job":
-    """Watch a job until it has ended and is summed up; Ctrl-C ends the watching, not the job."""
+    """Watch a job until it has ended and is summed up; Ctrl-C ends the watching, not the job.
+
+    Raises:
+        OperatorError: as of `_look`.
+    """
     try:
         if quiet or not sys.stdout.isatty():
             job = _follow_lines(jobs, job_id, quiet=quiet)
@@ -67,25 +75,57 @@ def _news(job: "Job", idle_s: float) -> str:
     return "is a worker running? (relay status)" if idle_s > _IDLE_S else ""
 
 
+def _look(jobs: "Jobs", job_id: str, tell: Callable[[str], None]) -> "Job":
+    """The job as it is now; Redis may be away for a while: the job goes on by itself.
+
+    Raises:
+        OperatorError: it stayed away, or has lost the job.
+    """
+    from redis.exceptions import ReadOnlyError
+
+    from worker.process.fault_names import fault_name
+    from worker.store.spread import ELSEWHERE
+
+    ends = time.monotonic() + _AWAY_S
+    while True:
+        try:
+            job = jobs.get(job_id)
+        except (*ELSEWHERE, ReadOnlyError, OSError) as fault:
+            why = f"Redis does not serve ({fault_name(fault)}); job {job_id} goes on when it does"
+            if time.monotonic() >= ends:
+                raise OperatorError(f"{why}: relay jobs show {job_id} --wait") from None
+            tell(why)
+            time.sleep(_LOOK_S)
+            continue
+        if job is None:
+            raise OperatorError(f"Redis has lost the job {job_id}, in a fail-over or a restart: start it again")
+        return job
+
+
 def _follow_lines(jobs: "Jobs", job_id: str, *, quiet: bool) -> "Job":
     told_s, left, changed_s = time.monotonic(), -1, time.monotonic()
+
+    def tell(news: str) -> None:
+        nonlocal told_s
+        if not quiet and time.monotonic() - told_s > _LINE_EVERY_S:
+            told_s = time.monotonic()
+            note(news)
+
     while True:
-        job = find_job(jobs, job_id)
+        job = _look(jobs, job_id, tell)
         now = time.monotonic()
         if job.left != left:
             left, changed_s = job.left, now
         if job.closed:
             return job
-        if not quiet and now - told_s > _LINE_EVERY_S:
-            told_s = now
-            note(f"{count(job.matched - job.left)} of {count(job.matched)}  {_news(job, now - changed_s)}".rstrip())
+        tell(f"{count(job.matched - job.left)} of {count(job.matched)}  {_news(job, now - changed_s)}".rstrip())
         time.sleep(_LOOK_S)
 
 
 def _follow_bar(jobs: "Jobs", job_id: str) -> "Job":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    job, left, changed_s = find_job(jobs, job_id), -1, time.monotonic()
+    job, left, changed_s = _look(jobs, job_id, lambda _: None), -1, time.monotonic()
     name, news = (TextColumn(field, markup=False) for field in ("{task.description}", "{task.fields[news]}"))
     with Progress(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), news) as progress:
         task = progress.add_task(plain(job_id), total=job.matched, news="")
@@ -95,6 +135,6 @@ def _follow_bar(jobs: "Jobs", job_id: str) -> "Job":
                 left, changed_s = job.left, now
             progress.update(task, completed=job.matched - job.left, news=plain(_news(job, now - changed_s)))
             time.sleep(_LOOK_S)
-            job = find_job(jobs, job_id)
+            job = _look(jobs, job_id, lambda news: progress.update(task, news=plain(news)))
         progress.update(task, completed=job.matched - job.left, news="")
     return job
