@@ -1,12 +1,15 @@
 """Rebuild states of people that are damaged, from the events that are kept."""
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 
 import msgspec
 
+from config.integrations import Integration
 from worker.acts.named import named_integration
 from worker.acts.record import Doer, record
+from worker.acts.resharding import alone
 from worker.app import Relay
 from worker.errors import UnknownStateError
 from worker.history.people import states_of
@@ -19,7 +22,8 @@ from worker.store.entry_id import order
 from worker.store.groups import read_cursors
 from worker.store.keys import person_key
 from worker.store.lane import Lane
-from worker.store.layout import refuse_while_moving
+from worker.store.layout import closed_lanes
+from worker.store.lease import Lease
 from worker.upkeep.lane_leases import hold_lanes
 
 
@@ -44,37 +48,43 @@ class Rebuilding(msgspec.Struct, frozen=True):
 def rebuild(parts: Relay, integration: str, doer: Doer, sleep: Callable[[float], None] = time.sleep) -> Rebuilding:
     """Put the damaged states of an integration's people together again from the events that were settled and are kept.
 
-    A state is a join of events, so their order does not matter; what older events said is lost.
+    A state is a join of events, so their order does not matter; what older events said is lost. Nobody moves states
+    meanwhile; a growth that was broken off may go on only after it, since what is held is waited for.
 
     Raises:
-        OperatorError: there is no such integration, a lane stayed busy, or people are on their way to new shards.
+        OperatorError: there is no such integration, a lane stayed busy, or the number of shards grows just now.
     """
-    refuse_while_moving(parts.redis)
     chosen = named_integration(parts, integration)
+    with alone(parts, uuid.uuid4().hex, sleep) as lease:
+        lease.check()
+        parts.look_at_layout()
+        done = _rebuild(parts, chosen, sleep, lease)
+    built = several(len(done.rebuilt), "state")
+    record(parts.redis, doer, "rebuild", integration, f"{built} rebuilt, {done.newer} of a newer release left")
+    return done
+
+
+def _rebuild(parts: Relay, chosen: Integration, sleep: Callable[[float], None], lease: Lease) -> Rebuilding:
+    integration = chosen.name
     damaged, newer = _unreadable(parts, integration)
     lanes = [Lane(chosen.source, integration, shard) for shard in range(parts.settings.shards)]
-    with hold_lanes(parts, [lane for lane in lanes if lane.shard in {shard for shard, _ in damaged}], sleep):
+    mine = [lane for lane in lanes if lane.shard in {shard for shard, _ in damaged}]
+    closed = closed_lanes(parts.redis, mine)  # nobody serves them
+    with hold_lanes(parts, [lane for lane in mine if lane not in closed], sleep):
         damaged = {
             (shard, digest)  # still, now that nobody writes them
             for shard, digest in damaged
             if _is_damaged(parts.streams.states([person_key(shard, integration, digest)])[0])
         }
         played, events = _play(parts, parts.mapper(chosen), lanes, {digest for _, digest in damaged})
+        lease.check()
         for shard, digest in sorted(damaged):
             key, state = person_key(shard, integration, digest), played.get(digest)
             if state is None:
                 parts.redis.delete(key)
             else:
                 parts.redis.set(key, state, ex=parts.settings.person_ttl_s)
-    done = Rebuilding([Rebuilt(shard, digest, events.get(digest, 0)) for shard, digest in sorted(damaged)], newer)
-    record(
-        parts.redis,
-        doer,
-        "rebuild",
-        integration,
-        f"{several(len(damaged), 'state')} rebuilt, {newer} of a newer release left",
-    )
-    return done
+    return Rebuilding([Rebuilt(shard, digest, events.get(digest, 0)) for shard, digest in sorted(damaged)], newer)
 
 
 def _unreadable(parts: Relay, integration: str) -> tuple[set[tuple[int, str]], int]:

@@ -99,7 +99,7 @@ def reshard(
     away_since_s = None
     while True:
         try:
-            with _hold(parts, token, sleep) as lease:
+            with alone(parts, token, sleep) as lease:
                 for found in _steps(parts, growing, growth, doer):
                     away_since_s = None
                     if found.done:
@@ -143,15 +143,22 @@ def _check_number(shards: int, to: int) -> None:
 
 
 @contextmanager
-def _hold(parts: Relay, token: str, sleep: Callable[[float], None]) -> Iterator[Lease]:
-    """The lease on growing; that of a command that was killed is waited for, one's own is taken up again."""
+def alone(parts: Relay, token: str, sleep: Callable[[float], None]) -> Iterator[Lease]:
+    """The lease on growing; that of a command that was killed is waited for, one's own is taken up again.
+
+    Raises:
+        OperatorError: another process is at it.
+    """
     life_ms = int(_LEASE_S * 1000)
     ends_s = time.monotonic() + 2 * _LEASE_S
     since_s = time.monotonic()
     renew = partial(parts.redis.register_script(script("renew")), keys=[LAYOUT_LEASE], args=[token, life_ms])
     while not parts.redis.set(LAYOUT_LEASE, token, nx=True, px=life_ms) and not renew():
         if time.monotonic() > ends_s:
-            raise OperatorError("another `relay reshard` is at work")
+            raise OperatorError(
+                "a `relay reshard` is at work: wait for it, or end it (Ctrl-C) and run it again afterwards; "
+                "it goes on where it ended"
+            )
         sleep(_PAUSE_S)
         since_s = time.monotonic()
     with Lease(lambda: bool(renew()), _LEASE_S, _PATIENCE_S, since_s) as lease:

@@ -9,13 +9,15 @@ import orjson
 import pytest
 import redis
 
+import worker.acts.resharding as resharding_module
 import worker.upkeep.growing as growing_module
 from tests.support.deadstack import event, opened
 from tests.support.servers import OwnRedis
 from tests.support.waiting import until
+from worker.acts.rebuilding import rebuild
 from worker.acts.record import Doer
 from worker.acts.replaying import look_back, new_job
-from worker.acts.resharding import look_ahead, reshard
+from worker.acts.resharding import alone, look_ahead, reshard
 from worker.dead.letter import event_of, identity_of
 from worker.errors import OperatorError
 from worker.history.backfill import Wanted
@@ -269,6 +271,33 @@ def test_a_hold_is_one_on_new_shards_too(stack):
     stack.parts.holds.hold("production", "operator", 1)
     assert growing.step().done
     assert all(stack.parts.redis.exists(lane.key("hold")) for lane in stack.parts.lanes())
+
+
+def test_a_damaged_state_that_a_growth_waits_for_is_made_again(stack):
+    """It held its integration, which the growth waited for, and was only to be made again when that had ended."""
+    key = stack.parts.redis.keys("relay:{*}:person:production:*")[0]
+    stack.parts.redis.set(key, b"damaged")
+    sooner, _ = ({"plan": plan, "event_created_at_ms": at_ms} for plan, at_ms in SECOND_AND_THIRD)
+    stack.append(*(event(number, "ACTIVATE", **sooner) for number in PEOPLE))
+    growing = Growing(stack.parts)
+    growing.begin(12)
+    growing.step()
+    stack.deliver()
+    assert growing.step().behind[0].held
+    assert len(rebuild(stack.parts, "production", Doer("me")).rebuilt) == 1
+    stack.parts.holds.resume("production")
+    stack.deliver()
+    assert growing.step().done
+    assert states(stack) == {f"user-{number}": [home(number)] for number in PEOPLE}
+    assert plans(stack) == {"second"}
+
+
+def test_nothing_is_made_again_while_a_growth_moves_states(stack, monkeypatch):
+    """The command on growing is named, and what to do with it."""
+    with alone(stack.parts, "another", lambda _: None):
+        monkeypatch.setattr(resharding_module, "_LEASE_S", 0.1)
+        with pytest.raises(OperatorError, match="a `relay reshard` is at work: wait for it, or end it"):
+            rebuild(stack.parts, "production", Doer("me"))
 
 
 def test_jobs_end_first_and_none_begins_meanwhile(stack):
