@@ -33,7 +33,7 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     worker_prefetch_multiplier=1,
-    worker_consumer="worker.process.consumer:Consumer",
+    worker_consumer="worker.tasks.consumer:Consumer",
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,  # in a child our log lines would be sent round in a circle, and lost
     worker_send_task_events=False,

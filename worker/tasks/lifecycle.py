@@ -20,7 +20,7 @@ from worker.process.logs import configure, write_now
 from worker.process.memory import settle_in, share_with_children, use_one_arena
 from worker.process.offspring import end_with
 from worker.process.pulse import Pulse
-from worker.process.watchdog import Watchdog
+from worker.process.watchdog import EXIT_DEAF, Watchdog
 from worker.store.broker import BrokerAwayError, count_messages
 from worker.store.processes import Role
 from worker.store.turns import Turns
@@ -120,8 +120,14 @@ def _watch(**_: object) -> None:
         chosen.watchdog_s,
         ages_s=IN_HAND.ages_s,
         hangs_s=celery_app.HANGS_S,
-        stop=STOP.ask,
+        stop=_stop_soon,
     ).start()
+
+
+def _stop_soon() -> None:
+    """Stop as on a signal: what a worker that is to end took from the broker, it would only send again."""
+    STOP.ask()
+    state.should_stop = EXIT_DEAF
 
 
 def _look_after_alerts() -> None:

@@ -38,7 +38,8 @@ def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
     lane = Lane(known.source, integration, shard)
     with STOP, redis_may_be_away():
         if STOP.asked():
-            return  # this process is about to end: the next sweep finds the lane another one
+            wake(integration, shard, probe=probe)  # this process is about to end: another one is to have the lane
+            return
         parts.check_once()
         while parts.delivery(lane, STOP).run(new_token(), probe=probe) == "more":
             if wake(integration, shard) or STOP.asked():
@@ -54,7 +55,8 @@ def replay(job_id: str, token: str) -> None:
         return
     with STOP, redis_may_be_away():
         if STOP.asked():
-            return  # this process is about to end: the claim expires, and a sweep wakes the job
+            continue_job(job_id, token, 0)  # as above
+            return
         relay().check_once()
         following = relay().job_run(job_id, wake, STOP).run(token)
         if following is not None:
