@@ -9,6 +9,7 @@ from tests.support.consolestack import console_stack, event
 from tests.support.deadseed import seed
 from tests.support.hands import Mouse, people
 from tests.support.waiting import until
+from worker.store.sessions import Sessions
 
 pytestmark = needs_chromium
 
@@ -167,6 +168,31 @@ def test_how_many_rows_differ_follows_what_is_typed(browser, stack):
     hands.write(page.get_by_label("Another code"), "TRIAL_STARTED")
     page.get_by_text("TRIAL_STARTED is in the list already").wait_for()
     assert tab.said == []
+    tab.context.close()
+
+
+def test_what_was_typed_outlives_the_session(browser, stack):
+    """Saved after the session had ended it was gone; now it is sent again after the log-in, in another tab."""
+    tab, hands = people(browser, stack, "editor", "keyboard", "edith")
+    page = tab.page
+    page.goto("/integrations/production?tab=events")
+    hands.write(page.get_by_label("Name of TRIAL_STARTED in Customer.io"), "Written before lunch")
+    sessions = Sessions(stack.parts.redis)
+    (mine,) = [one.session_id for one in sessions.list() if one.session.login == "edith"]
+    sessions.end(mine)
+    hands.press(page.get_by_role("button", name="Save draft"))
+    assert "What you entered is still here" in page.inner_text("main")
+    for dark, width in ((False, 1280), (True, 320)):
+        tab.show(dark=dark, width=width)
+        assert (tab.barriers(), tab.sideways()) == ([], 0)
+    tab.page = tab.context.new_page()
+    tab.log_in(stack.link("editor", "edith"))
+    tab.page = page
+    page.bring_to_front()
+    for asked in ("Is it still what you want?", "This is your draft"):
+        hands.press(page.get_by_role("button", name="Send it again"))
+        assert asked in page.inner_text("main")
+    assert page.get_by_label("Name of TRIAL_STARTED in Customer.io").input_value() == "Written before lunch"
     tab.context.close()
 
 

@@ -1,5 +1,6 @@
 """The guard of the console, attacked from outside."""
 
+import html
 import re
 
 import pytest
@@ -129,6 +130,41 @@ def test_a_form_without_the_token_of_its_session_changes_nothing(console):
         assert anna.post("/act", data=fields).status_code == 403
     assert anna.post("/act", headers={"X-CSRF-Token": ""}, data={"csrf": anna.csrf()}).status_code == 403
     assert anna.post("/act", headers={"X-CSRF-Token": anna.csrf()}).status_code == 200
+
+
+def inside(answer):
+    """Where the form of a page leads, and its hidden fields."""
+    (place,) = re.findall(r'<form method="post" action="([^"]+)">', answer.text)
+    return place, [
+        (name, html.unescape(value)) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', answer.text)
+    ]
+
+
+def test_what_was_entered_outlives_the_session(console):
+    """A form that was open for too long was lost with all that was typed: it is sent again after the log-in."""
+    anna = console.browser(Role.OPERATOR)
+    typed = [("name", 'Ren<e>"wed'), ("tag", "a"), ("tag", "b"), ("empty", "")]
+    token = anna.csrf()
+    anna.post("/logout", data={"csrf": token})
+    for _ in range(2):  # pressed too early, it is there still
+        refused = anna.post("/act?x=1", data=[*typed, ("csrf", token)])
+        assert refused.status_code == 401
+        assert inside(refused) == ("/act?x=1", typed)
+    assert anna.post(console.link()).status_code == 303
+    place, fields = inside(refused)
+    asked = anna.post(place, data=fields)
+    assert (asked.status_code, asked.headers["Cache-Control"]) == (403, "no-store")
+    place, fields = inside(asked)
+    assert fields[:-1] == typed
+    assert anna.post(place, data=fields).json() == {"done": "anna"}
+
+
+def test_a_stranger_gets_no_large_form_back(console):
+    """Nor anything that is no form."""
+    stranger = console.browser()
+    for body in ({"data": {"x": "y" * 200_000}}, {"json": {"x": "y"}}, {}):
+        answer = stranger.post("/act", **body)
+        assert (answer.status_code, "<form" in answer.text) == (401, False)
 
 
 def test_nothing_is_changed_by_a_get(console):

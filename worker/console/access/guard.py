@@ -10,7 +10,7 @@ from falcon.asgi import Request, Response
 
 from worker.console.access.cookies import SESSION, read_cookie
 from worker.console.access.entry import Access
-from worker.console.access.forms import read_form
+from worker.console.access.forms import entered, may_be_kept, read_form
 from worker.console.access.places import is_own, local_path
 from worker.console.access.proxy import NotTheProxyError
 from worker.console.access.roles import Permission
@@ -60,9 +60,9 @@ class Guard:
             if is_entry:
                 self._access.is_too_fast(req, resp)
             elif visitor is None:
-                self._ask(req, resp)
+                await self._ask(req, resp)
             else:
-                await self._allow(req, getattr(resource, "permissions", {}), visitor)
+                await self._allow(req, resp, getattr(resource, "permissions", {}), visitor)
         except _ShutError as shut:
             self._access.shut(resp, *shut.args, may_repeat=req.method in _READS)
 
@@ -99,22 +99,32 @@ class Guard:
         except AwayError:
             raise _ShutError(503, "Redis does not answer", _AWAY) from None
 
-    @staticmethod
-    async def _allow(req: Request, permissions: dict[str, Permission], visitor: Visitor) -> None:
+    async def _allow(self, req: Request, resp: Response, permissions: dict[str, Permission], visitor: Visitor) -> None:
         needed = permissions.get(req.method)
         if needed is None:
             raise falcon.HTTPMethodNotAllowed(sorted(permissions))
         if not visitor.viewer.may(needed):
             raise _ShutError(403, "Not for you", _not_for(visitor.viewer.role, needed))
         if req.method == "POST" and not await _carries(req, visitor.csrf):
-            raise _ShutError(403, "An old page", _OLD)
+            await self._offer_again(req, resp, 403, "An old page", _OLD, visitor.csrf)
 
-    def _ask(self, req: Request, resp: Response) -> None:
+    async def _offer_again(
+        self, req: Request, resp: Response, status: int, title: str, text: str, csrf: str = ""
+    ) -> None:
+        """Refuse what was sent, with all that was entered: it can be sent once more, `csrf` or not, by a press."""
+        if req.get_header("X-CSRF-Token") is not None or req.get_header("HX-Request") is not None:  # has its page still
+            raise _ShutError(status, title, text)
+        fields = entered(await read_form(req))
+        self._access.show(resp, "again.html", status, title=title, text=text, to=_here(req), fields=fields, csrf=csrf)
+
+    async def _ask(self, req: Request, resp: Response) -> None:
         """Send somebody to the log-in: a page there; what a page fetches has the page loaded again."""
         here = _here(req)
         if req.get_header("HX-Request") is not None:
             resp.status = falcon.HTTP_401
             resp.set_header("HX-Refresh", "true")
+        elif req.method == "POST" and may_be_kept(req):
+            await self._offer_again(req, resp, 401, "Logged out", _ENDED)
         elif req.method == "POST" or is_live(req):
             self._access.shut(resp, 401, "Logged out", "Your session has ended. Open the console again to log in.")
         elif req.get_header("Sec-Fetch-Site") == "cross-site" and not read_cookie(req, SESSION):
@@ -186,4 +196,5 @@ def _no_role(login: str) -> str:
 _FOREIGN = "This request did not come from a page of the console. If it did, the proxy in front changes Host or Origin."
 _SPOOFED = "The headers of the log-in came without the secret of the proxy, or twice. Open the console by way of it."
 _AWAY = "Nobody can be logged in, and nothing can be changed, until it does."
-_OLD = "The page was open when your session began or ended. Open it again, and repeat what you did."
+_OLD = "The page was open when your session began or ended, so nothing was done yet. Is it still what you want?"
+_ENDED = "Your session has ended, and nothing was done. What you entered is still here: log in, then send it again."

@@ -154,7 +154,7 @@ function listen() {
 
 // A page whose regions cannot be fetched says that they are of before; the overview's own last figures say it themselves.
 const NO_REDIS = "Redis does not answer.";
-const LOGGED_OUT = "Your session has ended, and what you typed is not saved: copy it, then open this page again.";
+const LOGGED_OUT = "Your session has ended. What you typed is still here: log in in another tab, then save it.";
 
 function warn(text) {
   const away = document.querySelector("#away");
