@@ -75,7 +75,7 @@ def wait_for_uptake(parts: Relay, number: int, within_s: float = TAKEN_UP_WITHIN
     """Wait until every live process runs it, so long at most; a fail-over in the meantime is waited for as well.
 
     Raises:
-        OperatorError: Redis does not answer, so nobody knows who runs it.
+        OperatorError: Redis does not answer, so nobody knows who runs it; or has lost it.
     """
     ends = time.monotonic() + within_s
     while True:
@@ -87,6 +87,10 @@ def wait_for_uptake(parts: Relay, number: int, within_s: float = TAKEN_UP_WITHIN
         raise OperatorError(
             f"revision {number} was published, but Redis does not answer since ({fault}): when it does, "
             "`relay config log` says whether it is in force, and `relay status` who runs it"
+        )
+    if seen.behind and parts.revisions.head() < number:
+        raise OperatorError(
+            f"Redis has lost revision {number} in a fail-over, before any process ran it: publish it again"
         )
     parts.live.look(force=True)
     return seen
