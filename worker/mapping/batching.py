@@ -21,11 +21,6 @@ def request_body(operations: Sequence[Operation]) -> bytes:
     return b"".join(pieces)
 
 
-def fits(operations: Sequence[Operation]) -> bool:
-    """Whether the operations are within one request, commas and wrapper included."""
-    return request_size_bytes(operations) <= REQUEST_LIMIT_BYTES
-
-
 def request_size_bytes(operations: Sequence[Operation]) -> int:
     """The length of `request_body`, without making it."""
     commas = max(0, len(operations) - 1)
