@@ -4,10 +4,9 @@ import tomllib
 from typing import Any
 
 from config.errors import ConfigError
-from config.integrations import parse
 from worker.app import Relay
 from worker.console.access.roles import Permission
-from worker.console.drafting import Desk
+from worker.console.drafting import Desk, read_draft
 from worker.console.editing import Edited
 from worker.console.keyregion import region_of
 from worker.console.page import Page
@@ -59,7 +58,7 @@ class AddPage(Page):
     def _region(self, text: str, name: str) -> tuple[str, dict[str, str]]:
         """The region that Customer.io has for the new key; or what is wrong, by field."""
         try:
-            one = parse(text, "the draft", self._parts.secrets, lenient=True).integrations[name]
+            one = read_draft(self._parts, text).integrations[name]
         except (ConfigError, KeyError):
             return "", {"region": "choose the region: it cannot be asked for here"}
         if one.unresolved:

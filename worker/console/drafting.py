@@ -73,7 +73,7 @@ class Desk:
         Raises:
             ConfigError: its text has errors, a line each.
         """
-        return parse(draft.text, "the draft", self._parts.secrets, lenient=True)
+        return read_draft(self._parts, draft.text)
 
     def text_of(self, login: str, mark: str) -> tuple[str, int]:
         """The text that a form was made of, and the revision that it is based on.
@@ -171,6 +171,15 @@ class Desk:
         if not lost:
             return "Joined with what you changed in another tab."
         return f"Changed in another tab as well, and kept as it is there: {lost}."
+
+
+def read_draft(parts: Relay, text: str) -> Integrations:
+    """The configuration that the text of a draft would be; secrets that this process has not are left open.
+
+    Raises:
+        ConfigError: the text has errors, a line each.
+    """
+    return parse(text, "the draft", parts.secrets, lenient=True)
 
 
 def _read(mark: str) -> tuple[int, str]:

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from config.effective import Integration
 from config.errors import ConfigError
-from config.integrations import parse
 from config.rewrite import Rewrite, UneditableError
 from config.shape import REGION_URLS
 from worker.app import Relay
+from worker.console.drafting import read_draft
 from worker.console.editing import Edited
 from worker.customerio.track_api import TrackApi
 
@@ -49,7 +49,7 @@ def with_region(parts: Relay, before: str, edited: Edited, name: str, *, is_trus
     if edited.errors or was == now:
         return edited, ""
     try:
-        one = parse(edited.text, "the draft", parts.secrets, lenient=True).integrations[name]
+        one = read_draft(parts, edited.text).integrations[name]
     except (ConfigError, KeyError):
         return edited, ""
     running = parts.integrations.integrations.get(name)

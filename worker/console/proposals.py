@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from config.errors import ConfigError
-from config.integrations import parse
 from worker.acts.editing import Tried, try_edit
 from worker.acts.replaying import survey_letters
 from worker.app import Relay
+from worker.console.drafting import read_draft
 from worker.console.editing import Edited, edit
 from worker.console.form import form_of
 from worker.console.rows import Fields
@@ -49,7 +49,7 @@ def try_text(parts: Relay, letters: Iterable[Letter], edited: Edited, states: St
     if edited.errors:
         return Proposal(wrong=next(iter(edited.errors.values())))
     try:
-        config = parse(edited.text, "the draft", parts.secrets, lenient=True)
+        config = read_draft(parts, edited.text)
     except ConfigError as error:
         return Proposal(wrong=str(error))
     survey, _ = survey_letters(parts, letters, config=config, states=states)
