@@ -23,44 +23,8 @@ class MetricsPort:
     def __init__(
         self, host: str, port: int, read: Callable[[], bytes], is_allowed: Callable[[bytes | None], bool]
     ) -> None:
-        lock = threading.Lock()  # one reading at a time
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = _PATIENCE_S
-            server_version = "relay"
-            sys_version = ""
-
-            def do_GET(self) -> None:
-                header = self.headers.get("Authorization")
-                if self.path.partition("?")[0] != "/metrics":
-                    self.send_error(404)
-                elif not is_allowed(header.encode("latin-1") if header else None):
-                    self.send_error(401)
-                else:
-                    self._serve()
-
-            def _serve(self) -> None:
-                if not lock.acquire(timeout=_PATIENCE_S):
-                    self.send_error(503)
-                    return
-                try:
-                    body = read()
-                except Exception:  # noqa: BLE001 - Redis is away, or hangs
-                    self.send_error(503)
-                    return
-                finally:
-                    lock.release()
-                self.send_response(200)
-                self.send_header("Content-Type", CONTENT_TYPE)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """Scrapes are no news."""
-
         try:
-            self._server = _Server((host, port), Handler)
+            self._server = _Server((host, port), read, is_allowed)
         except OSError as fault:
             raise OperatorError(
                 f"RELAY_METRICS_PORT: cannot listen on {host}:{port} ({fault.strerror}); choose another port"
@@ -81,9 +45,49 @@ class MetricsPort:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(
+        self, address: tuple[str, int], read: Callable[[], bytes], is_allowed: Callable[[bytes | None], bool]
+    ) -> None:
+        self.read, self.is_allowed = read, is_allowed
+        self.reading = threading.Lock()  # one at a time
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, handler)
+        super().__init__(address, _Handler)
 
     def handle_error(self, *_: Any) -> None:
         """A scraper that hung up."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = _PATIENCE_S
+    server_version = "relay"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        header = self.headers.get("Authorization")
+        if self.path.partition("?")[0] != "/metrics":
+            self.send_error(404)
+        elif not self.server.is_allowed(header.encode("latin-1") if header else None):
+            self.send_error(401)
+        else:
+            self._serve()
+
+    def _serve(self) -> None:
+        if not self.server.reading.acquire(timeout=_PATIENCE_S):
+            self.send_error(503)
+            return
+        try:
+            body = self.server.read()
+        except Exception:  # noqa: BLE001 - Redis is away, or hangs
+            self.send_error(503)
+            return
+        finally:
+            self.server.reading.release()
+        self.send_response(200)
+        self.send_header("Content-Type", CONTENT_TYPE)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Scrapes are no news."""
