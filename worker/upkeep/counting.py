@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,6 +20,10 @@ PAGE: Final = 500
 _NAME_BYTES: Final = 100
 # How long what is read is looked up again may be: texts are the sender's to choose.
 _KEPT: Final = 200
+
+
+_Stream = tuple[str, int]
+"""A source and a shard."""
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -42,21 +46,13 @@ def count_codes(
     """Count what came since the last time, oldest first; how many events. What the budget leaves is next time's."""
     exchange, arrivals, ends = Exchange(client), Arrivals(client), clock() + budget_s
     counted = 0
-    at: dict[tuple[str, int], str] = {}
+    at: dict[_Stream, str] = {}
     for source in sources:
         cursors = arrivals.cursors(source)
         at.update({(source, shard): cursors.get(shard, "") for shard in range(shards)})
     while at:
-        asked = list(at)
-        firsts = [f"({cursor}" if cursor else "-" for cursor in at.values()]
-        calls = [
-            ("XRANGE", shard_key(shard, "events", source), first, "+", "COUNT", PAGE)
-            for (source, shard), first in zip(asked, firsts, strict=True)
-        ]
-        for (source, shard), rows in zip(asked, exchange(calls), strict=True):
+        for (source, shard), rows in _pages(exchange, at):
             was = at.pop((source, shard))
-            if isinstance(rows, Exception):
-                raise rows
             if not rows:
                 continue
             now = rows[-1][0].decode()
@@ -68,6 +64,18 @@ def count_codes(
         if clock() > ends:
             break
     return counted
+
+
+def _pages(exchange: Exchange, at: dict[_Stream, str]) -> Iterator[tuple[_Stream, list[Any]]]:
+    """The next entries of each stream, as Redis gives them, behind where it was counted to (empty: from its first)."""
+    calls = [
+        ("XRANGE", shard_key(shard, "events", source), f"({cursor}" if cursor else "-", "+", "COUNT", PAGE)
+        for (source, shard), cursor in at.items()
+    ]
+    for stream, rows in zip(list(at), exchange(calls), strict=True):
+        if isinstance(rows, Exception):
+            raise rows
+        yield stream, rows
 
 
 def _counts(page: Sequence[Entry]) -> tuple[dict[int, dict[Coded, int]], dict[Coded, int]]:

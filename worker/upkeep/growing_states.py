@@ -5,7 +5,7 @@ of its own, a state that does not say whose it is), every shard that may be aske
 keeps it: a state is a join of events, so a copy that nobody asks for does no harm.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -47,15 +47,14 @@ def move_states(
             pipe.get(key)
             pipe.pttl(key)
         replies = pipe.execute()
-        gone, to = [], set()
+        gone: list[bytes] = []
+        to: set[int] = set()
         for ((name, shard, digest), key), blob, life_ms in zip(page, replies[::2], replies[1::2], strict=True):
             if blob is None:
                 continue
             homes = homes_of(blob, shard, layout, integrations.get(name))
-            for home in homes:
-                if home != shard:
-                    to.add(home)
-                    pipe.set(person_key(home, name, digest), blob, px=life_ms if life_ms > 0 else None)
+            _copy(pipe, (name, shard, digest), blob, life_ms, homes)
+            to.update(home for home in homes if home != shard)
             if shard not in homes:
                 gone.append(key)
         pipe.execute()
@@ -66,6 +65,14 @@ def move_states(
         moved += len(gone)
         progress(moved)
     return moved
+
+
+def _copy(pipe: Any, place: Place, blob: bytes, life_ms: int, homes: Iterable[int]) -> None:
+    """Write a state, with what is left of its life, on each of the shards that it is not on."""
+    name, shard, digest = place
+    for home in homes:
+        if home != shard:
+            pipe.set(person_key(home, name, digest), blob, px=life_ms if life_ms > 0 else None)
 
 
 def homes_of(blob: bytes, shard: int, layout: Layout, integration: Integration | None) -> list[int]:

@@ -69,31 +69,32 @@ class Sweep:
         # lanes take precedence.
         random.shuffle(found)
         holds = self._holds.get({backlog.lane.integration for backlog in found if backlog.held})
-        now_ms = time.time_ns() // 1_000_000
         woken_lately_ms = int(self._every_s * 2000)
         wakes: list[tuple[Lane, bool]] = []
         probed: set[str] = set()
         for backlog in found:
             lane = backlog.lane
-            if backlog.held:
-                if lane.integration not in holds:
-                    # The record is gone but this shard's mark is not: a resume was cut short.
-                    self._redis.delete(lane.key("hold"))
-                elif self._is_over(lane.integration, holds[lane.integration]):
-                    if self._holds.resume(lane.integration):
-                        log.info("integration_resumed", integration=lane.integration, why="another_key_or_address")
-                elif lane.integration not in probed and not backlog.leased:
+            if backlog.held and not self._ended(lane, holds.get(lane.integration)):
+                if lane.integration not in probed and not backlog.leased:
                     probed.add(lane.integration)
-                    if self._holds.claim_probe(lane.integration, now_ms, self._claim_ms):
+                    if self._holds.claim_probe(lane.integration, time.time_ns() // 1_000_000, self._claim_ms):
                         wakes.append((lane, True))
-                    continue
-                else:
-                    continue
-            if backlog.leased or 0 <= backlog.woken_ms_ago < woken_lately_ms:
-                continue
-            wakes.append((lane, False))
+            elif not backlog.leased and not 0 <= backlog.woken_ms_ago < woken_lately_ms:
+                wakes.append((lane, False))
         self._streams.mark_woken([lane for lane, probe in wakes if not probe])
         return wakes
+
+    def _ended(self, lane: Lane, hold: Hold | None) -> bool:
+        """Whether the hold of a lane is over, or its record gone; then the lane is as any other."""
+        if hold is None:
+            # The record is gone but this shard's mark is not: a resume was cut short.
+            self._redis.delete(lane.key("hold"))
+            return True
+        if not self._is_over(lane.integration, hold):
+            return False
+        if self._holds.resume(lane.integration):
+            log.info("integration_resumed", integration=lane.integration, why="another_key_or_address")
+        return True
 
     def backlogs(self) -> list[Backlog]:
         """The state of every lane; groups that are missing are made, and found at the next look."""
