@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import redis
 from redis.client import Pipeline
-from redis.exceptions import AskError, ClusterDownError, TryAgainError, WatchError
+from redis.exceptions import AskError, ClusterDownError, NoScriptError, TryAgainError, WatchError
 
 from worker.store.topology import slot_of_all
 
@@ -59,16 +59,27 @@ class Together(Pipeline):
             stack = list(self.command_stack)
             if not stack:
                 return []
-            for one in self.scripts:
-                self._cluster.script_load(one.script)
+            self._load()
             if self._atomic:
                 return list(self._cluster.following(self._slot, lambda node: _at_once(node, stack, raise_on_error)))
             replies = self._cluster.together(stack)
+            # of a node that was found on the way, in place of one that has ended
+            lacking = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+            if lacking and self.scripts:
+                self._load()
+                again = self._cluster.together([stack[index] for index in lacking])
+                for index, reply in zip(lacking, again, strict=True):
+                    replies[index] = reply
             if raise_on_error:
                 self.raise_first_error(stack, replies)  # type: ignore[no-untyped-call]
             return replies
         finally:
             self.reset()
+
+    def _load(self) -> None:
+        """Have every node know the scripts, as far as the nodes are known."""
+        for one in self.scripts:
+            self._cluster.script_load(one.script)
 
     def _execute_watched(self, raise_on_error: bool) -> list[Any]:
         try:

@@ -118,6 +118,21 @@ def test_another_primary_takes_over(cluster, client):
     assert len(client.mget(KEYS)) == 12
 
 
+def test_a_pipeline_that_finds_another_primary_has_its_scripts_known_there(cluster, client):
+    """They were loaded on the nodes that were known before: a worker that began then said that Redis is away."""
+    script = client.register_script("return redis.call('INCR', KEYS[1])")
+    assert script(keys=[KEYS[0]]) == 1
+    former = cluster.primary_of(KEYS[0])
+    place = cluster.nodes.index(former) + 3  # its replica
+    with redis.Redis(port=cluster.nodes[place].port) as other:
+        other.execute_command("CLUSTER", "FAILOVER")
+    until(lambda: cluster.primary_of(KEYS[0]) is cluster.nodes[place], "its replica took over")
+    pipe = client.pipeline(transaction=False)
+    for key in KEYS:
+        script(keys=[key], client=pipe)
+    assert pipe.execute() == [2, *[1] * 11]
+
+
 def test_a_cluster_needs_a_broker_of_its_own():
     """Celery's messages cannot be carried by one; the message says what to set."""
     with pytest.raises(OperatorError, match="RELAY_BROKER_URL is not set: a Redis Cluster cannot carry"):
