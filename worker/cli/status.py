@@ -55,6 +55,7 @@ def status(*, watch: bool, every_s: float, as_json: bool) -> None:
 def read(parts: "Relay") -> dict[str, Any]:
     """The state of everything, as `--json` prints it."""
     from worker.ledger.figures import Ledger
+    from worker.ledger.fleet_needs import BROKER_AWAY
     from worker.ledger.headroom import near
     from worker.ledger.losses import read_loss
     from worker.revisions.live import EMPTY, NO_CONFIG
@@ -66,6 +67,8 @@ def read(parts: "Relay") -> dict[str, Any]:
     figures = None if parts.live.loaded is EMPTY else ledger.figures()
     found = figures.fleet if figures else ledger.fleet()
     wrong = list(found.messages())
+    if figures and figures.broker:
+        wrong.append(f"{BROKER_AWAY.format(fault=figures.broker)}; `relay check` asks it")
     fleet = {
         "revision": found.revision,
         "processes": [_process(one, found) for one in found.processes],

@@ -17,7 +17,7 @@ from worker.ledger.headroom import Bound, bounds
 from worker.ledger.metrics import Figures
 from worker.ledger.need import Need
 from worker.ledger.needs import needs
-from worker.ledger.operation import Operation, read_counters, read_leases, read_queue
+from worker.ledger.operation import Operation, broker_fault, read_counters, read_leases, read_queue
 from worker.ledger.past import past
 from worker.ledger.recent import Delays, recent_delays
 from worker.ledger.trends import Trend, trend
@@ -87,8 +87,14 @@ class Ledger:
         for group in (group for one in tallies.values() for group in one.groups):
             dead[group.name] = dead.get(group.name, 0) + group.letters
         found = self.fleet()
+        each = self.accounts(tallies, found)
         return Figures(
-            intake(tallies), self.accounts(tallies, found), self.bounds(dead), found, past(self._redis, tallies)
+            intake(tallies),
+            each,
+            self.bounds(dead),
+            found,
+            past(self._redis, tallies),
+            broker=broker_fault(self._parts.broker, each),
         )
 
     def needs(self) -> list[Need]:

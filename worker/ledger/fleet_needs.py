@@ -1,13 +1,24 @@
-"""Needs of the processes: one that is absent, runs another revision, misses a secret, or has a broken file."""
+"""Needs of the processes and the broker: one that is absent, another revision, a missing secret, a broken file."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from worker.ledger.fleet import STILL_RUNS, Fleet, secrets_of
 from worker.ledger.need import Need
 
+BROKER_AWAY: Final = "the broker does not answer ({fault}): no worker hears of the events that wait"
 
-def fleet_needs(found: Fleet) -> Iterator[Need]:
-    """Those of one look at the heartbeats."""
+
+def fleet_needs(found: Fleet, broker: str = "") -> Iterator[Need]:
+    """Those of one look at the heartbeats; `broker`: why it does not answer, empty: it does."""
+    if broker:
+        yield Need(
+            "absent:broker",
+            "absent",
+            BROKER_AWAY.format(fault=broker),
+            "start it, or correct RELAY_BROKER_URL (`relay check` asks it); what waits is delivered then, in order",
+            urgent=True,
+        )
     yield from _of_processes(found)
     yield from _of_all(found)
 

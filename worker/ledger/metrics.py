@@ -22,7 +22,10 @@ from worker.store.settling import LATENCY_BOUNDS_MS
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What is exported: the intake of each source, every integration's account, the bounds, processes, the past."""
+    """What is exported: the intake of each source, every integration's account, the bounds, processes, the past.
+
+    `broker`: why it carries no wake-up while events wait; empty: it does.
+    """
 
     intake: dict[str, dict[str, int]]
     accounts: list[Account]
@@ -30,6 +33,7 @@ class Figures(msgspec.Struct, frozen=True):
     fleet: Fleet
     past: Past
     operation: Operation = Operation()
+    broker: str = ""
 
 
 def render(figures: Figures | None) -> bytes:

@@ -46,10 +46,10 @@ def needs(
     """
     found = [
         *(_hold(account, now_ms, file) for account in figures.accounts),
-        *(_late(account) for account in figures.accounts),
+        *(_late(account) for account in figures.accounts if not figures.broker),
         *_losses(figures.intake),
         *_books(findings),
-        *fleet_needs(figures.fleet),
+        *fleet_needs(figures.fleet, figures.broker),
         *_bounds(figures),
         _archive(figures),
         *_trends(trends, figures.accounts),

@@ -72,6 +72,15 @@ def test_what_ends_a_hold_says_where_the_configuration_is_changed():
     assert owned.fleet.owning_file == "the integrations file on host"
 
 
+def test_a_broker_that_is_away_is_what_is_said_of_all_that_waits():
+    """More workers would not help, as was advised of each integration after ten minutes."""
+    behind = Account("production", "app", enabled=True, accepted=9, delivered=7, waiting=2, oldest_ms=10 * MINUTE_MS)
+    (need,) = needs(figures(accounts=[behind], broker="ConnectionRefusedError"), [], NOW_MS)
+    assert (need.key, need.kind, need.urgent) == ("absent:broker", "absent", True)
+    assert "the broker does not answer (ConnectionRefusedError)" in need.message
+    assert "RELAY_BROKER_URL" in need.advice
+
+
 def test_who_is_far_behind_and_not_held_needs_somebody():
     """Workers are missing or too few; a hold is a need of its own, and what is off sends nothing."""
     behind = Account("production", "app", enabled=True, accepted=9, delivered=7, waiting=2, oldest_ms=10 * MINUTE_MS)
