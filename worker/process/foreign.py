@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import redis
-from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
 
 from worker.process.broker_link import Link, SecureLink, SecureSentinelLink, SentinelLink
@@ -21,10 +21,27 @@ TASKS = frozenset({"relay.deliver", "relay.replay", "relay.sweep", "relay.trim",
 _BODY_LIMIT_BYTES = 10_000  # an integration and a shard, or a job and its token
 
 
+class _InHand(virtual.QoS):
+    """Messages that are worked on, and not yet acknowledged."""
+
+    def restore_unacked(self) -> list[Any]:
+        """Put them back when the connection ends; those that the broker does not take are the next sweep's.
+
+        Kombu writes those to a file in the temporary folder, which nobody reads.
+        """
+        super().restore_unacked()  # type: ignore[no-untyped-call]
+        return []
+
+
 class _Surviving:
     """Of a channel: it survives what it cannot read, and a full server, either of which to kombu ends the worker."""
 
     connection_errors: tuple[type[BaseException], ...]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        itself: Any = self
+        itself.QoS = _InHand
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         channel: Any = super()
