@@ -25,7 +25,10 @@ _MESSAGE_LIFE_S = 600
 def deliver(integration: str, shard: int, *, probe: bool = False) -> None:
     """Deliver what waits for an integration on a shard, and ask to be called again if the budget did not suffice."""
     parts = relay()
-    if not _are(str, integration) or not _are(int, shard) or not _is_shard(shard):
+    is_there = _are(str, integration) and _are(int, shard) and _is_shard(shard)
+    if is_there is None:
+        return  # that Redis is away is said by then, and the next sweep asks again
+    if not is_there:
         log.warning("foreign_message_dropped", task="deliver")
         return
     known = parts.integrations.integrations.get(integration)
@@ -63,13 +66,16 @@ def replay(job_id: str, token: str) -> None:
             continue_job(job_id, *following)
 
 
-def _is_shard(shard: int) -> bool:
-    """Whether there is such a shard; there may be more of them since this process looked."""
-    if shard >= relay().settings.shards:
-        with redis_may_be_away():
-            relay().check_once()
-            relay().look_at_layout()
-    return 0 <= shard < relay().settings.shards
+def _is_shard(shard: int) -> bool | None:
+    """Whether there is such a shard; there may be more of them since this process looked. None: nobody knows now."""
+    if shard < relay().settings.shards:
+        return shard >= 0
+    has_looked = False
+    with redis_may_be_away():
+        relay().check_once()
+        relay().look_at_layout()
+        has_looked = True
+    return shard < relay().settings.shards if has_looked else None
 
 
 def _are(kind: type, *values: object) -> bool:
