@@ -1,9 +1,6 @@
 """One round trip of appends: the script's calls, lane by lane, and their replies."""
 
 import asyncio
-import functools
-import hashlib
-import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,18 +11,15 @@ from redis import exceptions
 from redis.exceptions import NoScriptError, RedisError
 
 from worker.errors import NotStoredError
-from worker.ingest.arguments import ARGUMENTS, PIECES
+from worker.ingest.arguments import PIECES
+from worker.ingest.calls import Calls
 from worker.ingest.confirmation import Confirmation
 from worker.ingest.memory import InLane, Kept, Memory
 from worker.ingest.recall import Recall
-from worker.ingest.roundtrip import Command, Line, encode, refusal, round_trip
+from worker.ingest.roundtrip import Command, Line, refusal, round_trip
 from worker.ingest.server import Server, read_server
 from worker.ingest.spreading import ShardOf, spread_kept
-from worker.purchasely.event import CONFLICT_MARK
-from worker.store.dedup import bucket_s, tables
-from worker.store.keys import layout_key, shard_key
 from worker.store.layout import Layout
-from worker.store.scripts import script
 
 _LOOK_S = 1.0
 # Whoever answers so has lost its primacy, or its replicas: the next trip asks again who has it.
@@ -52,20 +46,15 @@ class Storing:
     ) -> None:
         self._confirmation = confirmation
         self._memory = memory
-        self._layout = layout
+        self._calls = Calls(wake_ms=wake_ms, dedup_window_s=dedup_window_s, layout=layout, in_cluster=in_cluster)
         self._in_cluster = in_cluster
-        self._window_s = dedup_window_s
         self._shard_of: ShardOf | None = None
         self._resized_s = 0.0
         self._give = give
         self._shards: Sequence[int] = range(layout.shards)
         self._prepare = prepare
-        self._wake_ms = wake_ms
-        self._bucket_s = bucket_s(dedup_window_s)
         self._max_memory_percent = max_memory_percent
-        self._text = script("append")
-        self._sha = hashlib.sha1(self._text.encode()).hexdigest()  # noqa: S324 - the name Redis gives a script
-        self._recall = Recall(memory, self, self._text)
+        self._recall = Recall(memory, self, self._calls.text)
         self._recalling = asyncio.Lock()  # it serves one caller at a time, and trips are several
         self._line = Line(client, self._meet)
         self._looked_s = -_LOOK_S
@@ -73,10 +62,10 @@ class Storing:
         self._on_the_way: Counter[InLane] = Counter()  # events of trips that are under way
         self.adopt(integrations_of)
 
-    def adopt(self, integrations_of: dict[str, tuple[str, ...]]) -> None:
-        """Check the wake and hold marks of these integrations from the next trip on."""
+    def adopt(self, integrations_of: dict[str, tuple[str, ...]], layout: Layout | None = None) -> None:
+        """Check the wake and hold marks of these integrations from the next trip on, by this layout or as before."""
         self._integrations_of = integrations_of
-        self._prefixes: dict[InLane, tuple[int, tuple[int, bytes]]] = {}
+        self._calls.adopt(integrations_of, layout)
         self._recall.adopt((source, shard) for source in integrations_of for shard in self._shards)
 
     def serve(self, shards: Sequence[int]) -> None:
@@ -89,9 +78,9 @@ class Storing:
     async def resize(self, layout: Layout, shard_of: ShardOf) -> None:
         """Store by another layout from the next trip on, and what is to be appended again too; no trip is under way."""
         async with self._recalling:
-            self._layout, self._shard_of, self._resized_s = layout, shard_of, time.monotonic()
+            self._shard_of, self._resized_s = shard_of, time.monotonic()
             self._shards = range(layout.shards)
-            self.adopt(self._integrations_of)
+            self.adopt(self._integrations_of, layout)
 
     def at_home(self, items: Sequence[Kept]) -> list[Kept]:
         """What is remembered by the lanes of now, without what is of other servers: those are given it."""
@@ -125,7 +114,7 @@ class Storing:
         await self.look()
         if self._memory_full:
             raise NotStoredError("memory")
-        commands = [self._command(lane, pieces) for lane, pieces in lanes]
+        commands = [self._calls.append(lane, pieces) for lane, pieces in lanes]
         heights = [self._memory.heights.get(lane, 0) for lane, _ in lanes]
         for lane, pieces in lanes:
             self._on_the_way[lane] += len(pieces) // PIECES
@@ -141,8 +130,7 @@ class Storing:
         replies, is_confirmed = await self._send(commands)
         missing = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if missing:
-            load: Command = [b"*3\r\n", encode(["SCRIPT", "LOAD", self._text])]
-            again, is_confirmed = await self._send([load, *(commands[index] for index in missing)])
+            again, is_confirmed = await self._send([self._calls.load(), *(commands[index] for index in missing)])
             for index, reply in zip(missing, again[1:], strict=True):
                 replies[index] = reply
         is_clean = True
@@ -169,7 +157,7 @@ class Storing:
         """
         events = len(pieces) // PIECES
         if type(reply) is bytes:
-            found = _answer_form(events, len(self._integrations_of[lane[0]])).fullmatch(reply)
+            found = self._calls.answer_form(lane, events).fullmatch(reply)
             if found is None:
                 return NotStoredError("unexpected_reply"), False
             if events:
@@ -241,61 +229,13 @@ class Storing:
         self._memory_full = server.is_over(self._max_memory_percent)
 
     def append_again(self, kept: Kept, mode: int) -> Command:
-        """The script's call for what is remembered; a sweep finds it, so it wakes nobody."""
-        count, prefix = self._made(kept.lane, (), mode)
-        return [b"*%d\r\n" % (count + kept.events * ARGUMENTS), prefix, kept.pieces, b"\r\n"]
+        """The script's call for what is remembered."""
+        return self._calls.append_again(kept, mode)
 
     def id_tables(self, lane: InLane) -> list[str]:
         """The tables of the ids that are known just now."""
-        return [*self._tables(lane, "ids"), *self._tables_before(lane)]
+        return self._calls.id_tables(lane)
 
     def reaches(self, lane: InLane) -> bool:
         """Whether the keys of a lane are on this server."""
         return not self._in_cluster or lane[1] in self._shards
-
-    def _tables_before(self, lane: InLane) -> list[str]:
-        """Those of the shards where this one's people were before; a script of a cluster reads none of others."""
-        source, shard = lane
-        others = () if self._in_cluster else self._layout.relatives(shard, 2 * self._window_s)
-        return [table for other in others for table in self._tables((source, other), "ids")]
-
-    def _tables(self, lane: InLane, kind: str) -> list[str]:
-        source, shard = lane
-        return tables(shard, kind, source, int(time.time()) // self._bucket_s)
-
-    def _command(self, lane: InLane, pieces: list[bytes]) -> Command:
-        """The script's call, in Redis's protocol."""
-        arguments, prefix = self._prefix(lane)
-        return [b"*%d\r\n" % (arguments + len(pieces) // PIECES * ARGUMENTS), prefix, *pieces, b"\r\n"]
-
-    def _prefix(self, lane: InLane) -> tuple[int, bytes]:
-        """A lane's command before its events, without its last line's end, and the number of its arguments.
-
-        Made once for each table of ids.
-        """
-        bucket = int(time.time()) // self._bucket_s
-        known = self._prefixes.get(lane)
-        if known is not None and known[0] == bucket:
-            return known[1]
-        made = self._made(lane, self._integrations_of.get(lane[0], ()), 0)
-        self._prefixes[lane] = (bucket, made)
-        return made
-
-    def _made(self, lane: InLane, integrations: Sequence[str], mode: int) -> tuple[int, bytes]:
-        source, shard = lane
-        keys = [shard_key(shard, "events", source)]
-        keys += [table for kind in ("ids", "seen") for table in self._tables(lane, kind)]
-        keys += [shard_key(shard, "intake", source), layout_key(shard)]
-        for integration in integrations:
-            keys += [shard_key(shard, kind, integration) for kind in ("lease", "wake", "hold")]
-        keys += self._tables_before(lane)
-        settings: list[str | int] = [self._bucket_s * 3, self._wake_ms, len(integrations), CONFLICT_MARK.decode()]
-        settings += [self._layout.epoch, mode]
-        return 3 + len(keys) + len(settings), encode(["EVALSHA", self._sha, len(keys), *keys, *settings])[:-2]
-
-
-@functools.lru_cache(maxsize=1024)
-def _answer_form(events: int, integrations: int) -> re.Pattern[bytes]:
-    """The form of `append.lua`'s answer: behind its marks the height of the stream, and its last entry."""
-    tail = rb" (\d+) (?:\d+-\d+)?" if events else b""
-    return re.compile(rb"[01]{%d}%b" % (events + integrations, tail))
