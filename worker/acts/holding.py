@@ -1,36 +1,54 @@
 """Hold and resume an integration, on an operator's word."""
 
 import time
+from collections.abc import Callable
 
 import msgspec
+import redis
 
 from worker.acts.named import named_integration
 from worker.acts.record import Doer, record
 from worker.app import Relay
+from worker.store.copied import write_copied
+from worker.store.keys import copied_key, hold_key
 from worker.store.lane import Lane
 from worker.store.stream import WAKE_MS
 from worker.upkeep.rounds import Rounds
 
 _MESSAGE_LIMIT = 300
+_COPIED_WITHIN_S = 10.0
+# What a server says, or does not, that another one replaces just now.
+_REPLACED = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError)
 
 
 class Resumed(msgspec.Struct, frozen=True):
-    """What a resume did: whether the integration was held, its shards with a backlog, how many were woken."""
+    """What a resume did: whether the integration was held, its shards with a backlog, how many were woken.
+
+    `copied`: whether a replica has it, where there is one; if not, a fail-over may undo it.
+    """
 
     was_held: bool
     backlogs: int
     woken: int
+    copied: bool
 
 
-def hold(parts: Relay, integration: str, doer: Doer) -> None:
+def hold(parts: Relay, integration: str, doer: Doer) -> bool:
     """Hold an integration: its events wait, in order, until it is resumed. No probe ends it.
+
+    Returns whether a replica has the hold, where there is one; if not, a fail-over may undo it.
 
     Raises:
         OperatorError: there is no such integration.
     """
+
+    def act() -> None:
+        parts.holds.hold(integration, "operator", time.time_ns() // 1_000_000, message=doer.why[:_MESSAGE_LIMIT])
+
     named_integration(parts, integration)
-    parts.holds.hold(integration, "operator", time.time_ns() // 1_000_000, message=doer.why[:_MESSAGE_LIMIT])
+    copied = _until_copied(parts, integration, act)
     record(parts.redis, doer, "hold", integration, "held")
+    return copied
 
 
 def resume(parts: Relay, integration: str, doer: Doer) -> Resumed:
@@ -41,11 +59,38 @@ def resume(parts: Relay, integration: str, doer: Doer) -> Resumed:
     """
     from worker.tasks import wake  # noqa: PLC0415 - makes Celery's application
 
+    held = False
+
+    def act() -> None:
+        nonlocal held
+        held = parts.holds.resume(integration) or held
+
     named_integration(parts, integration)
-    held = parts.holds.resume(integration)
+    copied = _until_copied(parts, integration, act)
     record(parts.redis, doer, "resume", integration, "resumed" if held else "was not held")
     lanes = _mark_backlogs(parts, integration)
-    return Resumed(held, len(lanes), sum(wake(lane.integration, lane.shard) for lane in lanes))
+    return Resumed(held, len(lanes), sum(wake(lane.integration, lane.shard) for lane in lanes), copied)
+
+
+def _until_copied(parts: Relay, integration: str, act: Callable[[], None]) -> bool:
+    """Act, and again where a server that others replace took it; whether a replica has it, where there is one.
+
+    Raises:
+        redis.RedisError: no server took it in time, or one refused it.
+    """
+    ends = time.monotonic() + _COPIED_WITHIN_S
+    write = ("SET", copied_key(hold_key(integration)), "1", "PX", "60000")
+    while True:
+        try:
+            act()
+            if write_copied(parts.redis, [write]):
+                return True
+        except _REPLACED:
+            if time.monotonic() >= ends:
+                raise
+        if time.monotonic() >= ends:
+            return False
+        time.sleep(0.1)
 
 
 def _mark_backlogs(parts: Relay, integration: str) -> list[Lane]:

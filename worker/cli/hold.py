@@ -26,11 +26,11 @@ def hold(integration: str, message: str, by: str | None, *, as_json: bool) -> No
     from worker.acts.holding import hold as hold_integration
     from worker.cli.parts import open_parts
 
-    hold_integration(open_parts(), integration, acting(by, message))
+    copied = hold_integration(open_parts(), integration, acting(by, message))
     if as_json:
-        echo_json({"integration": integration, "held": True})
+        echo_json({"integration": integration, "held": True, "copied": copied})
     else:
-        say(f"{integration} is held; `relay resume {integration}` ends it")
+        say(f"{integration} is held; `relay resume {integration}` ends it{_undone(copied=copied)}")
 
 
 @click.command()
@@ -53,13 +53,18 @@ def resume(integration: str, message: str, by: str | None, *, rebuilds: bool, as
     done = resume_integration(parts, integration, doer)
     held = done.was_held
     if as_json:
-        echo_json({"integration": integration, "was_held": held, "woken": done.woken, **rebuilt})
+        echo_json({"integration": integration, "was_held": held, "woken": done.woken, "copied": done.copied, **rebuilt})
     else:
         late = "" if done.woken == done.backlogs else "; the broker did not take every wake-up, the next sweep will"
         backlog = f"{several(done.backlogs, 'shard')} with a backlog" if done.backlogs else "nothing waits"
-        say(f"{integration} {'is resumed' if held else 'was not held'}; {backlog}{late}")
+        say(f"{integration} {'is resumed' if held else 'was not held'}; {backlog}{late}{_undone(copied=done.copied)}")
     if not held and not has_rebuilt:  # what waits for nothing else, a probe may have resumed by then
         raise click.exceptions.Exit(1)
+
+
+def _undone(*, copied: bool) -> str:
+    """What is said when no replica has what was done yet."""
+    return "" if copied else "; no replica of Redis has this yet: after a fail-over look at `relay status`"
 
 
 def _rebuild(parts: "Relay", integration: str, doer: "Doer", *, as_json: bool) -> dict[str, Any]:

@@ -63,13 +63,19 @@ class IntegrationsPage(Page):
         back = f"/integrations/{name}" if visit.entered("back") else "/integrations"
         match visit.entered("act"):
             case "pause":
-                holding.hold(self._parts, name, doer)
-                return Redirect(back, f"{name} is paused: its events wait, in order, until you resume it.")
+                copied = holding.hold(self._parts, name, doer)
+                said = f"{name} is paused: its events wait, in order, until you resume it."
+                return Redirect(back, said + _undone(copied=copied))
             case "resume":
                 done = holding.resume(self._parts, name, doer)
-                return Redirect(back, f"{name} is resumed." if done.was_held else f"{name} was not paused.")
+                said = f"{name} is resumed." if done.was_held else f"{name} was not paused."
+                return Redirect(back, said + _undone(copied=done.copied))
             case _:
                 raise NoSuchPageError("There is no such action.")
+
+
+def _undone(*, copied: bool) -> str:
+    return "" if copied else " No replica of Redis has this yet: after a fail-over look here again."
 
 
 def badge(account: Account) -> tuple[str, str]:

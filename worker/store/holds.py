@@ -93,8 +93,12 @@ class Holds:
             self._mark_shards(integration)
 
     def _mark_shards(self, integration: str) -> None:
+        self.mark([(integration, shard) for shard in range(self._shards)])
+
+    def mark(self, lanes: Iterable[tuple[str, int]]) -> None:
+        """Mark these shards of integrations that are held."""
         pipe = self._redis.pipeline(transaction=False)
-        for shard in range(self._shards):
+        for integration, shard in lanes:
             self._mark(keys=[shard_key(shard, "hold", integration)], args=[0], client=pipe)
         pipe.execute()
 

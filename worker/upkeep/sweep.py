@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import redis
@@ -60,7 +60,10 @@ class Sweep:
 
     def wakes(self) -> list[tuple[Lane, bool]]:
         """The lanes to wake now, each with whether it is a probe of a held integration."""
-        found = [backlog for backlog in self.backlogs() if backlog.waiting]
+        everything = self.backlogs()
+        holds = self._holds.get({backlog.lane.integration for backlog in everything})
+        self._mark_again(everything, holds)
+        found = [backlog for backlog in everything if backlog.waiting]
         if self._layout is not None and self._layout.moving:
             new = [backlog.lane for backlog in found if backlog.lane.shard in self._layout.children]
             closed = set(closed_lanes(self._redis, new))
@@ -68,13 +71,13 @@ class Sweep:
         # A hold must not depend on one lane, whose first event may be what the destination fails at; nor do the first
         # lanes take precedence.
         random.shuffle(found)
-        holds = self._holds.get({backlog.lane.integration for backlog in found if backlog.held})
         woken_lately_ms = int(self._every_s * 2000)
         wakes: list[tuple[Lane, bool]] = []
         probed: set[str] = set()
         for backlog in found:
             lane = backlog.lane
-            if backlog.held and not self._ended(lane, holds.get(lane.integration)):
+            hold = holds.get(lane.integration)
+            if (hold is not None or backlog.held) and not self._ended(lane, hold):
                 if lane.integration not in probed and not backlog.leased:
                     probed.add(lane.integration)
                     if self._holds.claim_probe(lane.integration, time.time_ns() // 1_000_000, self._claim_ms):
@@ -83,6 +86,11 @@ class Sweep:
                 wakes.append((lane, False))
         self._streams.mark_woken([lane for lane, probe in wakes if not probe])
         return wakes
+
+    def _mark_again(self, found: Sequence[Backlog], holds: Mapping[str, Hold]) -> None:
+        """Mark the lanes of held integrations whose marks a server lost in a fail-over."""
+        lost = [one.lane for one in found if not one.held and one.lane.integration in holds]
+        self._holds.mark((lane.integration, lane.shard) for lane in lost)
 
     def _ended(self, lane: Lane, hold: Hold | None) -> bool:
         """Whether the hold of a lane is over, or its record gone; then the lane is as any other."""

@@ -205,7 +205,7 @@ def test_hold_and_resume(parts):
     resumed = run(parts, "resume", "production", "--json")
     assert (resumed.returncode, json.loads(resumed.stdout)) == (
         0,
-        {"integration": "production", "was_held": True, "woken": 2},
+        {"integration": "production", "was_held": True, "woken": 2, "copied": True},
     )
     again = run(parts, "resume", "production")
     assert (again.returncode, again.stdout.split(";")[0]) == (1, "production was not held")

@@ -122,6 +122,16 @@ def test_probes_take_turns_among_the_shards(parts):
     assert tried == {0, 1}
 
 
+def test_marks_that_a_fail_over_lost_are_set_again(parts):
+    """A node of a cluster had them, the hold is on another one: its shards were served meanwhile."""
+    lanes = lanes_of(parts, "production")
+    append(parts, lanes[0], b"{}")
+    hold(parts, "operator")
+    parts.redis.delete(*[lane.key("hold") for lane in lanes])
+    assert [lane for lane, _ in Rounds(parts).sweep() if lane.integration == "production"] == []
+    assert marks(parts, "production") == [True, True]
+
+
 def test_a_resume_that_was_cut_short_is_finished(parts):
     """A shard whose mark is there without a record delivers again after one sweep."""
     (lane, _) = lanes_of(parts, "production")
