@@ -81,7 +81,6 @@ def machine(tmp_path):
     made.stop()
 
 
-@pytest.mark.timeout(120)
 def test_backup_and_move_of_a_server_with_tls(machine, tmp_path):
     """The file of the machine names the old server to the end; who exports the new one gets the new one."""
     old, new = machine.server("old", PASSWORD), machine.server("new", "new")
