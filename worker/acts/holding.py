@@ -1,10 +1,11 @@
 """Hold and resume an integration, on an operator's word."""
 
+import secrets
 import time
 from collections.abc import Callable
 
 import msgspec
-import redis
+from redis.exceptions import ReadOnlyError
 
 from worker.acts.named import named_integration
 from worker.acts.record import Doer, record
@@ -12,13 +13,15 @@ from worker.app import Relay
 from worker.store.copied import write_copied
 from worker.store.keys import copied_key, hold_key
 from worker.store.lane import Lane
-from worker.store.stream import WAKE_MS
+from worker.store.scripts import script
+from worker.store.spread import ELSEWHERE
 from worker.upkeep.rounds import Rounds
 
 _MESSAGE_LIMIT = 300
 _COPIED_WITHIN_S = 10.0
+_TOKEN_MS = 60_000
 # What a server says, or does not, that another one replaces just now.
-_REPLACED = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError)
+_REPLACED = (*ELSEWHERE, ReadOnlyError)
 
 
 class Resumed(msgspec.Struct, frozen=True):
@@ -63,7 +66,7 @@ def resume(parts: Relay, integration: str, doer: Doer) -> Resumed:
 
     def act() -> None:
         nonlocal held
-        held = parts.holds.resume(integration) or held
+        held = parts.holds.resume(integration, "operator") or held
 
     named_integration(parts, integration)
     copied = _until_copied(parts, integration, act)
@@ -73,17 +76,25 @@ def resume(parts: Relay, integration: str, doer: Doer) -> Resumed:
 
 
 def _until_copied(parts: Relay, integration: str, act: Callable[[], None]) -> bool:
-    """Act, and again where a server that others replace took it; whether a replica has it, where there is one.
+    """Act, and again where that is gone with the server that took it; whether a replica has it, where there is one.
 
     Raises:
         redis.RedisError: no server took it in time, or one refused it.
     """
+    key, token = copied_key(hold_key(integration)), secrets.token_hex(8)
+    mark = parts.redis.register_script(script("mark"))
     ends = time.monotonic() + _COPIED_WITHIN_S
-    write = ("SET", copied_key(hold_key(integration)), "1", "PX", "60000")
+
+    def is_done() -> bool:
+        return bool(parts.redis.get(key) == token.encode())
+
     while True:
         try:
-            act()
-            if write_copied(parts.redis, [write]):
+            if not is_done():
+                act()
+                mark(keys=[key], args=[_TOKEN_MS, token])
+            # Another server may have taken over in between: one that has the token has what was done before it.
+            if write_copied(parts.redis, [("PEXPIRE", key, str(_TOKEN_MS))], blind=True) and is_done():
                 return True
         except _REPLACED:
             if time.monotonic() >= ends:
@@ -101,8 +112,8 @@ def _mark_backlogs(parts: Relay, integration: str) -> list[Lane]:
         if backlog.lane.integration == integration and not backlog.leased
     ]
     for backlog in found:
-        if backlog.waiting:
-            parts.redis.set(backlog.lane.key("wake"), "1", px=WAKE_MS)
-        else:
+        if not backlog.waiting:
             parts.redis.delete(backlog.lane.key("wake"))
-    return [backlog.lane for backlog in found if backlog.waiting]
+    lanes = [backlog.lane for backlog in found if backlog.waiting]
+    parts.streams.mark_woken(lanes)
+    return lanes

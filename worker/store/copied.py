@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from worker.store.cluster import Cluster
 from worker.store.topology import slot_of
@@ -15,11 +15,14 @@ Write = tuple[str, ...]
 """A command that writes, with its key behind its name."""
 
 
-def write_copied(client: redis.Redis, writes: Iterable[Write], within_ms: int = _WITHIN_MS) -> bool:
+def write_copied(
+    client: redis.Redis, writes: Iterable[Write], within_ms: int = _WITHIN_MS, *, blind: bool = False
+) -> bool:
     """Execute these writes; whether they, and all that was written to the same servers before, are copied.
 
     A server without replicas, or one that knows no WAIT, is not waited for. What was written to a server that
-    Sentinels are replacing is not copied, whatever replica had it.
+    Sentinels are replacing is not copied, whatever replica had it. A server that does not say whether it has replicas,
+    since the relay's user may not ask (INFO), has some; with `blind` none.
 
     Raises:
         redis.RedisError: a server did not answer, or refused a write.
@@ -28,12 +31,12 @@ def write_copied(client: redis.Redis, writes: Iterable[Write], within_ms: int = 
     for write in writes:
         node = client.node_of(slot_of(write[1])) if isinstance(client, Cluster) else client
         by_node.setdefault(node, []).append(write)
-    found = [_is_copied(node, mine, within_ms) for node, mine in by_node.items()]
+    found = [_is_copied(node, mine, within_ms, blind=blind) for node, mine in by_node.items()]
     return all(found)
 
 
-def _is_copied(node: redis.Redis, writes: list[Write], within_ms: int) -> bool:
-    alone = _is_alone(node)
+def _is_copied(node: redis.Redis, writes: list[Write], within_ms: int, *, blind: bool) -> bool:
+    alone = _is_alone(node, blind=blind)
     pipe: Any = node.pipeline(transaction=False)
     for write in writes:
         pipe.execute_command(*write)
@@ -57,6 +60,8 @@ def _stays(node: redis.Redis, server: Any, alone: bool) -> bool:
     sentinels = getattr(pool, "sentinel_manager", None)
     if sentinels is None:
         return True
+    if isinstance(server, NoPermissionError) and alone:
+        return True
     if isinstance(server, Exception):
         raise server
     settled: bool = sentinels.are_settled_on(pool.service_name, server["run_id"], alone=alone)
@@ -65,9 +70,9 @@ def _stays(node: redis.Redis, server: Any, alone: bool) -> bool:
     return settled
 
 
-def _is_alone(node: redis.Redis) -> bool:
+def _is_alone(node: redis.Redis, *, blind: bool) -> bool:
     try:
         said: Any = node.info("replication")
     except ResponseError:
-        return False  # it does not say, so a replica is asked for
+        return blind
     return not said.get("connected_slaves")

@@ -53,6 +53,7 @@ class Holds:
         self._longest_ms = longest_ms
         self._hold = client.register_script(script("hold"))
         self._claim = client.register_script(script("claim"))
+        self._resume = client.register_script(script("resume"))
         self._mark = client.register_script(script("mark"))
 
     def hold(
@@ -102,13 +103,16 @@ class Holds:
             self._mark(keys=[shard_key(shard, "hold", integration)], args=[0], client=pipe)
         pipe.execute()
 
-    def resume(self, integration: str) -> bool:
-        """End a hold; False when there was none."""
+    def resume(self, integration: str, by: Literal["relay", "operator"] = "relay") -> bool:
+        """End a hold; False when there was none, or when it is an operator's and the relay would end it."""
+        ended = self._resume(keys=[hold_key(integration)], args=[by])
+        if ended < 0:
+            return False
         pipe = self._redis.pipeline(transaction=False)
-        pipe.delete(hold_key(integration))
         for shard in range(self._shards):
             pipe.delete(shard_key(shard, "hold", integration))
-        return bool(pipe.execute()[0])
+        pipe.execute()
+        return bool(ended)
 
     def get(self, integrations: Iterable[str]) -> dict[str, Hold]:
         """The holds of those integrations that are held."""

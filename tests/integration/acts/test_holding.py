@@ -14,7 +14,7 @@ from worker.acts import holding
 from worker.acts.holding import hold, resume
 from worker.acts.record import Doer
 from worker.store.copied import write_copied
-from worker.store.keys import hold_key
+from worker.store.keys import copied_key, hold_key
 
 ANN = Doer("ann", "new workspace")
 
@@ -44,15 +44,7 @@ def is_held(parts):
 
 def test_a_hold_that_a_fail_over_lost_is_made_again(parts, monkeypatch):
     """The command had said that it was held, and a second later it was not."""
-    lost = iter([True])
-
-    def fails_over(client, writes):
-        if next(lost, False):
-            parts.redis.delete(hold_key("production"))
-            return False
-        return write_copied(client, writes)
-
-    monkeypatch.setattr(holding, "write_copied", fails_over)
+    fail_over(monkeypatch, lambda: parts.redis.delete(*parts.redis.keys("relay:*hold*")))
     assert hold(parts, "production", ANN)
     assert is_held(parts)
 
@@ -60,17 +52,37 @@ def test_a_hold_that_a_fail_over_lost_is_made_again(parts, monkeypatch):
 def test_a_resume_that_a_fail_over_lost_is_made_again(parts, monkeypatch):
     """The new server still had it held; that it was held before is what is said."""
     parts.holds.hold("production", "operator", 1)
-    lost = iter([True])
+    kept = parts.redis.dump(hold_key("production"))
 
-    def fails_over(client, writes):
-        if next(lost, False):
-            parts.holds.hold("production", "operator", 1)
-            return False
-        return write_copied(client, writes)
+    def lose():
+        parts.redis.delete(copied_key(hold_key("production")))
+        parts.redis.restore(hold_key("production"), 0, kept)
 
-    monkeypatch.setattr(holding, "write_copied", fails_over)
+    fail_over(monkeypatch, lose)
     done = resume(parts, "production", ANN)
     assert (done.was_held, done.copied, is_held(parts)) == (True, True, False)
+
+
+def test_what_a_colleague_does_meanwhile_stays(parts, monkeypatch):
+    """A replica that lags is waited for; the act is not done again over what was done since."""
+    parts.holds.hold("production", "operator", 1)
+    fail_over(monkeypatch, lambda: parts.holds.hold("production", "operator", 2), copied=False)
+    assert resume(parts, "production", ANN).copied
+    assert is_held(parts)
+
+
+def fail_over(monkeypatch, lose, *, copied=True):
+    """Have this lost after it was copied, or seemed to be, for the first time."""
+    first = iter([True])
+
+    def fails_over(client, writes, **how):
+        is_first = next(first, False)
+        done = write_copied(client, writes, **how)
+        if is_first:
+            lose()
+        return done and (copied or not is_first)
+
+    monkeypatch.setattr(holding, "write_copied", fails_over)
 
 
 def test_a_fail_over_before_a_hold_is_waited_for(parts, server):
@@ -81,6 +93,17 @@ def test_a_fail_over_before_a_hold_is_waited_for(parts, server):
     assert hold(parts, "production", ANN)
     assert is_held(parts)
     back.join()
+
+
+def test_a_node_of_a_cluster_is_killed_behind_a_hold(tmp_path, own_cluster, monkeypatch):
+    """Its replica takes over within seconds, in which the cluster serves nobody."""
+    cluster = own_cluster()
+    parts = make_parts(tmp_path, cluster.url)
+    parts.begin()
+    fail_over(monkeypatch, cluster.primary_of(hold_key("production")).kill, copied=False)
+    assert hold(parts, "production", ANN)
+    assert is_held(parts)
+    parts.redis.close()
 
 
 def test_a_replica_that_does_not_follow_is_said(parts, server, own_redis, monkeypatch):
@@ -97,3 +120,23 @@ def test_a_replica_that_does_not_follow_is_said(parts, server, own_redis, monkey
     finally:
         replica.send_signal(signal.SIGCONT)
     assert resume(parts, "production", ANN).copied
+
+
+def test_a_user_who_may_not_ask_for_replicas(tmp_path, server):
+    """The smallest rules may leave INFO out: who holds then waits for nothing."""
+    with redis.Redis(port=server.port) as there:
+        smallest = [
+            "resetkeys",
+            "~relay*",
+            "+@read",
+            "+@write",
+            "+@scripting",
+            "+@connection",
+            "+@transaction",
+            "+time",
+        ]
+        there.execute_command("ACL", "SETUSER", "relay", "on", ">secret", *smallest, "-@dangerous")
+    parts = make_parts(tmp_path, server.url.replace("://", "://relay:secret@"))
+    assert hold(parts, "production", ANN)
+    assert resume(parts, "production", ANN).copied
+    parts.redis.close()

@@ -1,10 +1,15 @@
 """A server whose memory is full: nothing new is stored, and what is stored drains."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import redis
 
 from tests.support.fakes import raw_event
 from tests.support.parts import append, make_parts
+from worker.acts.holding import Resumed, hold, resume
+from worker.acts.record import Doer
 from worker.ledger.figures import Ledger
 from worker.process.foreign import guard
 from worker.process.stop import Stop
@@ -57,6 +62,16 @@ def test_holds_and_sweeps_work(parts):
     assert parts.holds.resume("production")
     assert {lane.shard for lane, _ in Rounds(parts).sweep()} == {0, 1}
     parts.join()
+
+
+def test_an_operator_holds_and_resumes(parts, monkeypatch):
+    """Done, and said to have failed: neither recorded nor woken."""
+    for lane in parts.lanes():
+        append(parts, lane, b"{}")
+    fill_up(parts)
+    monkeypatch.setitem(sys.modules, "worker.tasks", SimpleNamespace(wake=lambda *_: True))
+    assert hold(parts, "production", Doer("ann"))
+    assert resume(parts, "production", Doer("ann")) == Resumed(was_held=True, backlogs=2, woken=2, copied=True)
 
 
 def test_a_delivery_that_fails_holds_without_leaving_its_lease(parts):

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.support.parts import append, make_parts
-from worker.store.holds import Hold
+from worker.store.holds import Hold, IntegrationHold
 from worker.upkeep.rounds import Rounds
 
 NOW_MS = 1_800_000_000_000
@@ -122,14 +122,25 @@ def test_probes_take_turns_among_the_shards(parts):
     assert tried == {0, 1}
 
 
-def test_marks_that_a_fail_over_lost_are_set_again(parts):
+@pytest.mark.parametrize(("kind", "probes"), [("operator", []), ("unreachable", [True])])
+def test_marks_that_a_fail_over_lost_are_set_again(parts, kind, probes):
     """A node of a cluster had them, the hold is on another one: its shards were served meanwhile."""
     lanes = lanes_of(parts, "production")
     append(parts, lanes[0], b"{}")
-    hold(parts, "operator")
+    hold(parts, kind, now_ms=1)
     parts.redis.delete(*[lane.key("hold") for lane in lanes])
-    assert [lane for lane, _ in Rounds(parts).sweep() if lane.integration == "production"] == []
+    assert [probe for lane, probe in Rounds(parts).sweep() if lane.integration == "production"] == probes
     assert marks(parts, "production") == [True, True]
+
+
+def test_a_probe_that_was_under_way_leaves_an_operators_hold(parts):
+    """It succeeds after the operator's word; the hold was gone, and what should wait was sent."""
+    hold(parts, "unreachable")
+    by_worker = IntegrationHold(parts.holds, "production", "")
+    held = hold(parts, "operator", message="maintenance")
+    by_worker.resume()
+    assert (parts.holds.get(["production"]), marks(parts, "production")) == ({"production": held}, [True, True])
+    assert parts.holds.resume("production", "operator")
 
 
 def test_a_resume_that_was_cut_short_is_finished(parts):
