@@ -384,5 +384,5 @@ def test_what_a_page_shows_of_the_processes_is_news(stack):
     assert {"counts", "jobs"} <= stale_after(lambda: parts.processes.leave(taken_up))
     assert {"holds", "failures"} <= stale_after(lambda: holding.hold(parts, "production", Doer("anna", "new keys")))
     stack.append(event(7))
-    assert {"holds", "failures"} <= stale_after(lambda: parts.holds.resume("production"))
+    assert {"holds", "failures"} <= stale_after(lambda: parts.holds.resume("production", "operator"))
     assert "activity" in stale_after(stack.deliver)

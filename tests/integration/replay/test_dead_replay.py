@@ -191,7 +191,7 @@ def test_what_an_operator_holds_no_job_touches(dead):
     dead.work(within_s=0.5)
     assert dead.job(job_id).left == 1
     assert dead.arrived() == []
-    dead.parts.holds.resume("production")
+    dead.parts.holds.resume("production", "operator")
     dead.work()
     assert dead.job(job_id).counts == {"delivered": 1}
 

@@ -266,7 +266,7 @@ def test_a_hold_is_one_on_new_shards_too(stack):
     growing.begin(12)
     found = growing.step()
     assert (found.opened, found.behind[0].held) == (0, True)
-    stack.parts.holds.resume("production")
+    stack.parts.holds.resume("production", "operator")
     stack.deliver()
     stack.parts.holds.hold("production", "operator", 1)
     assert growing.step().done
@@ -285,7 +285,7 @@ def test_a_damaged_state_that_a_growth_waits_for_is_made_again(stack):
     stack.deliver()
     assert growing.step().behind[0].held
     assert len(rebuild(stack.parts, "production", Doer("me")).rebuilt) == 1
-    stack.parts.holds.resume("production")
+    stack.parts.holds.resume("production", "operator")
     stack.deliver()
     assert growing.step().done
     assert states(stack) == {f"user-{number}": [home(number)] for number in PEOPLE}
