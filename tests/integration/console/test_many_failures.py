@@ -24,13 +24,18 @@ def stack(tmp_path: Path, redis_url, customerio):
 
 
 def asked(stack, browser, place):
-    """How many commands and bytes of answers a page costs Redis, and its text."""
-    redis = stack.parts.redis
-    redis.config_resetstat()
-    page = browser.get(place)
-    assert page.status_code == 200
-    commands = sum(one["calls"] for name, one in redis.info("commandstats").items() if "config" not in name)
-    return commands, redis.info("stats")["total_net_output_bytes"], text_of(page.text)
+    """How many commands and bytes of answers a page costs Redis, and its text.
+
+    The least of three times: what the console asks by itself meanwhile, each second, counts with them.
+    """
+    redis, costs = stack.parts.redis, []
+    for _ in range(3):
+        redis.config_resetstat()
+        page = browser.get(place)
+        assert page.status_code == 200
+        commands = sum(one["calls"] for name, one in redis.info("commandstats").items() if "config" not in name)
+        costs.append((commands, redis.info("stats")["total_net_output_bytes"]))
+    return *min(costs), text_of(page.text)
 
 
 @pytest.mark.parametrize("place", BOUNDS)
