@@ -19,7 +19,7 @@ from worker.upkeep.rounds import Rounds
 
 _MESSAGE_LIMIT = 300
 _COPIED_WITHIN_S = 10.0
-_TOKEN_MS = 60_000
+_MINE_MS = 60_000
 # What a server says, or does not, that another one replaces just now.
 _REPLACED = (*ELSEWHERE, ReadOnlyError)
 
@@ -81,20 +81,16 @@ def _until_copied(parts: Relay, integration: str, act: Callable[[], None]) -> bo
     Raises:
         redis.RedisError: no server took it in time, or one refused it.
     """
-    key, token = copied_key(hold_key(integration)), secrets.token_hex(8)
+    mine = f"{copied_key(hold_key(integration))}:{secrets.token_hex(8)}"  # a colleague may act meanwhile
     mark = parts.redis.register_script(script("mark"))
     ends = time.monotonic() + _COPIED_WITHIN_S
-
-    def is_done() -> bool:
-        return bool(parts.redis.get(key) == token.encode())
-
     while True:
         try:
-            if not is_done():
+            if not parts.redis.exists(mine):
                 act()
-                mark(keys=[key], args=[_TOKEN_MS, token])
-            # Another server may have taken over in between: one that has the token has what was done before it.
-            if write_copied(parts.redis, [("PEXPIRE", key, str(_TOKEN_MS))], blind=True) and is_done():
+                mark(keys=[mine], args=[_MINE_MS])
+            # Another server may have taken over in between: one that has this key has what was done before it.
+            if write_copied(parts.redis, [("PEXPIRE", mine, str(_MINE_MS))], blind=True) and parts.redis.exists(mine):
                 return True
         except _REPLACED:
             if time.monotonic() >= ends:

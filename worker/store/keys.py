@@ -76,8 +76,8 @@ relay:{S}:layout                     hash    the epoch whose appends the shard t
                                              open:<integration>, barrier:<source>; some 10 fields; nobody
 relay:layout                         string  how many shards there are and were, epoch, whether events move; 1; nobody
 relay:layout:lease                   string  token of who has the shards grow; 1; expires, or its holder
-relay:copied:{S}                     string  written to see that replicas follow; S, 1 (`{relay:layout}`) and one a
-                                             hold (`{relay:hold:<integration>}`); 1 min
+relay:copied:{S}                     string  written to see that replicas follow; S or 1 (`{relay:layout}`), and one for
+                                             each hold or resume (`{relay:hold:<integration>}:<random>`); 1 min
 relay:shards                         string  how many shards there are, for earlier releases; 1; nobody
 relay:schema                         string  version of all these formats (`schema`); 1; nobody
 """

@@ -14,22 +14,9 @@ from worker.acts import holding
 from worker.acts.holding import hold, resume
 from worker.acts.record import Doer
 from worker.store.copied import write_copied
-from worker.store.keys import copied_key, hold_key
+from worker.store.keys import hold_key
 
 ANN = Doer("ann", "new workspace")
-
-
-@pytest.fixture
-def server(own_redis):
-    return own_redis()
-
-
-@pytest.fixture
-def parts(tmp_path, server):
-    made = make_parts(tmp_path, server.url)
-    made.begin()
-    yield made
-    made.redis.close()
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +42,7 @@ def test_a_resume_that_a_fail_over_lost_is_made_again(parts, monkeypatch):
     kept = parts.redis.dump(hold_key("production"))
 
     def lose():
-        parts.redis.delete(copied_key(hold_key("production")))
+        parts.redis.delete(*parts.redis.keys("relay:copied:*"))
         parts.redis.restore(hold_key("production"), 0, kept)
 
     fail_over(monkeypatch, lose)
@@ -66,7 +53,7 @@ def test_a_resume_that_a_fail_over_lost_is_made_again(parts, monkeypatch):
 def test_what_a_colleague_does_meanwhile_stays(parts, monkeypatch):
     """A replica that lags is waited for; the act is not done again over what was done since."""
     parts.holds.hold("production", "operator", 1)
-    fail_over(monkeypatch, lambda: parts.holds.hold("production", "operator", 2), copied=False)
+    fail_over(monkeypatch, lambda: hold(parts, "production", Doer("ben")), copied=False)
     assert resume(parts, "production", ANN).copied
     assert is_held(parts)
 

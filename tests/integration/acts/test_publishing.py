@@ -4,25 +4,11 @@ import threading
 
 import pytest
 
-from tests.support.parts import make_parts
 from worker.acts.publishing import publish, wait_for_uptake
 from worker.acts.record import Doer
 from worker.errors import OperatorError
 from worker.store.keys import REVISIONS
 from worker.store.processes import Process
-
-
-@pytest.fixture
-def server(own_redis):
-    return own_redis()
-
-
-@pytest.fixture
-def parts(tmp_path, server):
-    made = make_parts(tmp_path, server.url)
-    made.begin()
-    yield made
-    made.redis.close()
 
 
 def test_a_fail_over_behind_a_publication_is_waited_for(parts, server):
