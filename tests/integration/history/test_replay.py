@@ -192,7 +192,7 @@ def test_a_replay_of_events_waits_while_there_are_too_many_dead_letters(stack):
     stack.deliver(event(1))
     stack.parts.holds.hold("production", "dead_limit", 1)
     assert replay(stack, plan(stack, only="all")[1]).left == 1
-    stack.parts.holds.resume("production", "operator")
+    stack.parts.holds.resume("production")
     stack.work()
     assert len(stack.arrived()) == 1
 
