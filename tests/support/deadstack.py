@@ -83,6 +83,7 @@ class DeadStack:
             "hold_longest_s": 0.1,
             "request_attempts": 1,
             "lease_s": 1,
+            "budget_s": 60.0,  # one run ends with what waited, on a slow machine too
         }
         self.settings = Settings(redis_url=redis_url, integrations=self.path, **{**fast, **chosen})
         self.stop = Stop()

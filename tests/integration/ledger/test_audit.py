@@ -33,7 +33,7 @@ def parts(tmp_path, redis_url, monkeypatch):
         table = INTEGRATION.format(name="production", base_url=url)
         table = table.replace('"*" = true', '"*" = true\nOFF = false')
         path.write_text(FILE.format(integrations=table).replace("env:PATH", "env:T_KEY"))
-        parts = Relay(Settings(redis_url=redis_url, integrations=path, shards=2, data_dir=tmp_path))
+        parts = Relay(Settings(redis_url=redis_url, integrations=path, shards=2, data_dir=tmp_path, budget_s=60))
         parts.join()
         for lane in parts.lanes():
             store(parts, lane, *[raw_event(name, at) for at, name in enumerate(["A", "OFF", "B", REFUSED, "C"])])
