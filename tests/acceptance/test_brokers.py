@@ -100,7 +100,7 @@ def test_a_rabbitmq_without_the_virtual_host_is_waited_for(make_rabbit, make_sta
     rabbit = make_rabbit()
     stack = make_stack(f"{rabbit.url[:-1]}later").start()
     for name in ("worker", "beat"):
-        until(lambda name=name: "broker_away" in stack.log(name), "it says so", within_s=30)
+        until(lambda name=name: "broker_away" in stack.log(name), "it says so")
         assert "fault=NotAllowed" in stack.log(name)
     elapse(6)
     for name in ("worker", "beat"):

@@ -84,7 +84,7 @@ def test_a_dead_destination_stops_only_its_own_integration(make_stack, dead):
         stack.start("simulator", "web", "beat").start_as("worker", "worker", concurrency=1)
         for start in range(0, 100, 20):
             stack.post([payload("ACTIVATE", user_id=f"user-{n}") for n in range(start, start + 20)])
-        until(lambda: stack.account.delivered == 100, "all are delivered", within_s=20)
+        until(lambda: stack.account.delivered == 100, "all are delivered", within_s=40)
         until(lambda: stack.books["second"].hold, "the dead one is held")
         second = stack.books["second"]
         assert (second.waiting, second.dead, second.hold.kind) == (100, 0, "unreachable")

@@ -264,7 +264,7 @@ def test_an_event_in_the_hands_of_frozen_workers_is_not_buried(make_stack):
     assert (stack.account.dead, stack.account.delivered) == (0, 0)
     for name in frozen:
         os.kill(stack.processes[name].pid, signal.SIGCONT)
-    until(lambda: stack.account.delivered == 2, "both are delivered", within_s=30)
+    until(lambda: stack.account.delivered == 2, "both are delivered")
     assert (stack.account.dead, arrived(stack), stack.findings) == (0, ids, [])
 
 

@@ -106,13 +106,13 @@ def test_the_shards_grow_under_load_whoever_is_killed(stack, moment):
     stack.start_as("worker", "worker", concurrency=4)
     until(lambda: traffic.count > 800, "more came", within_s=60)
     assert json.loads(stack.parts.redis.get("relay:layout"))["moving"]
-    until(lambda: "run `relay reshard 16` again" in wrong(stack), "status says so", within_s=30, every_s=1)
+    until(lambda: "run `relay reshard 16` again" in wrong(stack), "status says so", every_s=1)
     assert reshard(stack, 16).wait(60) == 0, stack.log("reshard")
     assert "moved in this run, which went on where the last one ended" in stack.log("reshard")
     until(lambda: traffic.count > 1600, "more came on all shards", within_s=60)
     traffic.end()
     stack.parts.look_at_layout()
-    until(lambda: stack.account.waiting == 0, "all is delivered", within_s=30)
+    until(lambda: stack.account.waiting == 0, "all is delivered")
     assert set(traffic.answers) == {200}
     assert arrived(stack) == traffic.sent
     plans = {person["attributes"]["plan"] for person in people(stack)}
@@ -141,7 +141,7 @@ def test_who_starts_with_another_number_afterwards(stack):
     events = [payload("ACTIVATE", user_id=f"user-{number}") for number in range(PEOPLE)]
     assert stack.post(events).json() == {"accepted": PEOPLE, "duplicates": 0}
     stack.parts.look_at_layout()
-    until(lambda: stack.account.delivered == PEOPLE, "all are delivered", within_s=30)
+    until(lambda: stack.account.delivered == PEOPLE, "all are delivered")
     assert "RELAY_SHARDS is 4; set it to 8" in stack.log("worker")
     assert "reshard" in stack.relay("actions").stdout
     stack.env["RELAY_SHARDS"] = "6"

@@ -55,7 +55,7 @@ class SentinelSet:
 
     def primary(self) -> OwnRedis:
         """The server that the Sentinels name; whoever it is, it must take writes."""
-        return until(self._primary, "the Sentinels agree on a primary", within_s=30)
+        return until(self._primary, "the Sentinels agree on a primary")
 
     def _primary(self) -> OwnRedis | None:
         named = set()

@@ -67,7 +67,7 @@ class OwnRedis:
             command += [f"--{name.replace('_', '-')}", value]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        until(self._answers, "the server answers", within_s=15)
+        until(self._answers, "the server answers")
 
     def _answers(self) -> bool:
         try:

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(found: Callable[[], T], what: str, within_s: float = 30, every_s: float = 0.05) -> T:
+def until(found: Callable[[], T], what: str, within_s: float = 60, every_s: float = 0.05) -> T:
     """The first true answer of `found`; fails, saying what was waited for and the last answer, when time is up."""
     ends = time.monotonic() + within_s
     while True:

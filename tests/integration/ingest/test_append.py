@@ -316,7 +316,7 @@ def test_a_long_queue_on_a_slow_server_is_given_up_in_time(run, monkeypatch):
     """What would need too many trips fails early; who came later and needs one is served."""
 
     async def slow(client, commands):
-        await elapse_async(0.06)
+        await elapse_async(0.24)
         return await round_trip(client, commands)
 
     async def scenario(bench):
@@ -325,14 +325,14 @@ def test_a_long_queue_on_a_slow_server_is_given_up_in_time(run, monkeypatch):
         monkeypatch.setattr("worker.ingest.store_events.round_trip", slow)
         began_s = loop.time()
         long = asyncio.create_task(bench.append(*(event(f"n{n}") for n in range(3000))))
-        await elapse_async(0.1)
+        await elapse_async(0.4)
         late = asyncio.create_task(bench.append(event("late")))
         with pytest.raises(NotStoredError, match="timeout"):
             await long
-        assert loop.time() - began_s < 0.3
+        assert loop.time() - began_s < 1.2
         assert await late == 1
 
-    run(scenario, timeout_s=0.3)
+    run(scenario, timeout_s=1.2)
 
 
 def test_nobody_waits_for_ever_on_a_mistake_of_ours(run, monkeypatch, caplog):
@@ -376,24 +376,24 @@ def test_a_silent_server_is_given_up_in_time(run):
     async def scenario(bench):
         loop = asyncio.get_running_loop()
         await bench.append(event("warm"))
-        await bench.client.client_pause(400, all=False)
+        await bench.client.client_pause(1600, all=False)
         began_s = loop.time()
         first = asyncio.create_task(bench.append(event("first")))
-        await elapse_async(0.05)
+        await elapse_async(0.2)
         second = asyncio.create_task(bench.append(event("second")))
         results = await asyncio.gather(first, second, return_exceptions=True)
         assert [one.reason for one in results] == ["timeout", "timeout"]
-        assert loop.time() - began_s < 0.39
+        assert loop.time() - began_s < 1.56
         with contextlib.suppress(NotStoredError):
             await bench.append(event("third"))
-        await elapse_async(0.3)
+        await elapse_async(1.2)
         # the server may have read them before it was given up: then they are stored, once
         counts = [await bench.append(event(name)) for name in ("first", "second", "third")]
         stored = await bench.stored()
         assert sorted(stored) == ["first", "second", "third", "warm"]
         assert all(count in {0, 1} for count in counts)
 
-    run(scenario, timeout_s=0.3)
+    run(scenario, timeout_s=1.2)
 
 
 def test_a_full_server_is_left_its_reserve(run):

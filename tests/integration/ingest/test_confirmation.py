@@ -32,7 +32,7 @@ def test_a_200_waits_for_the_replica(tmp_path, pair, on_disk):
     with running(make_parts(tmp_path, first.url, **chosen)) as door:
         until(lambda: in_step(door), "the replica follows")
         # its append-only file is written again after the first copy, and confirms nothing until then
-        until(lambda: door.webhook(event("a")).status == 200, "it confirms", within_s=10)
+        until(lambda: door.webhook(event("a")).status == 200, "it confirms")
         os.kill(second.pid, signal.SIGSTOP)
         try:
             for _ in range(2):
@@ -41,7 +41,7 @@ def test_a_200_waits_for_the_replica(tmp_path, pair, on_disk):
                 assert "too few of its replicas" in answer.json["detail"]
         finally:
             os.kill(second.pid, signal.SIGCONT)
-        until(lambda: door.webhook(event("b")).status == 200, "it confirms", within_s=10)
+        until(lambda: door.webhook(event("b")).status == 200, "it confirms")
         assert len(door.stored()) == 2
 
 

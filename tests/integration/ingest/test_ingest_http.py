@@ -474,4 +474,4 @@ def test_who_hangs_up_after_sending_has_sent(door):
         with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
             body = b'{"event_id":"%d"}' % number
             one.sendall(bearer("/v1/events/app", f"Content-Length: {len(body)}") + body)
-    until(lambda: len(door.stored()) == 10, "all are stored", within_s=5)
+    until(lambda: len(door.stored()) == 10, "all are stored")

@@ -127,8 +127,8 @@ def test_what_the_door_remembers_comes_back_by_the_layout_in_force(tmp_path, own
         shutil.rmtree(server.folder)
         server.folder.with_suffix(".old").rename(server.folder)
         server.start()
-        until(lambda: door.ask("GET", "/readyz").status == 200, "it is ready again", within_s=20)
-        until(lambda: f"young-{PEOPLE[-1]}" in by_person(door), "all are there again", within_s=20)
+        until(lambda: door.ask("GET", "/readyz").status == 200, "it is ready again")
+        until(lambda: f"young-{PEOPLE[-1]}" in by_person(door), "all are there again")
         found = stored(door)
         assert sorted(name for names in found.values() for name in names) == sorted(
             [f"old-{user}" for user in PEOPLE]
@@ -145,7 +145,7 @@ def test_a_server_that_was_emptied_has_as_many_shards_again(door, tmp_path):
     begin(door, tmp_path)
     door.post([event("b", PEOPLE[0])])
     door.redis.flushall()
-    until(lambda: len(by_person(door)) == 41, "all are there again", within_s=20)
+    until(lambda: len(by_person(door)) == 41, "all are there again")
     assert read_layout(door.redis).shards == 12
     place = by_person(door)
     assert {user: place[f"a-{user}"] for user in PEOPLE} == {user: shard_of(user, 12) for user in PEOPLE}

@@ -211,7 +211,7 @@ def replicas_known(ports):
 def test_sentinels_are_asked_for_the_primary_by_every_client(sentinels):
     """Commands, web door and Celery find the primary; after its death they find the one that took its place."""
     first, second, ports = sentinels
-    until(lambda: replicas_known(ports), "the Sentinels know each other", within_s=40)
+    until(lambda: replicas_known(ports), "the Sentinels know each other")
     asked = ",".join(f"127.0.0.1:{port}" for port in ports)
     settings = Settings(redis_url=f"redis+sentinel://{asked}/main/3")
     found = serve(settings)
@@ -222,7 +222,7 @@ def test_sentinels_are_asked_for_the_primary_by_every_client(sentinels):
         with redis.Redis(port=second.port) as client:
             return client.info("replication")["role"] == "master"
 
-    until(took_over, "the replica is the primary", within_s=40)
+    until(took_over, "the replica is the primary")
 
     def serves():
         try:
@@ -230,5 +230,5 @@ def test_sentinels_are_asked_for_the_primary_by_every_client(sentinels):
         except (redis.RedisError, KombuError, OSError):
             return None
 
-    found = until(serves, "everything is served by it", within_s=40)
+    found = until(serves, "everything is served by it")
     assert found["redis address"] == found["broker address"] == "ok"
