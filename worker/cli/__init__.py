@@ -175,9 +175,20 @@ def main() -> None:
             raise
         from worker.machine.faults import reason, remedy
 
-        cure = remedy(fault, "RELAY_REDIS_URL")
+        cure = remedy(fault, "RELAY_REDIS_URL", moves=_redis_moves())
         say(f"relay: Redis does not serve ({reason(fault)}): {cure}; `relay check` says more", err=True)
         sys.exit(2)
+
+
+def _redis_moves() -> bool:
+    """Whether another server takes over for one that does not serve."""
+    from worker.app.process import read_settings
+    from worker.store.connect import find_address
+
+    try:
+        return find_address(read_settings()).moves
+    except OperatorError:
+        return False
 
 
 def _warn_of_variables() -> None:

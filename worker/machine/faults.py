@@ -102,8 +102,8 @@ def reason(fault: Exception) -> str:
     return getattr(cause, "strerror", None) or type(fault).__name__
 
 
-def remedy(fault: BaseException, variable: str) -> str:
-    """What to do about it."""
+def remedy(fault: BaseException, variable: str, *, moves: bool = False) -> str:
+    """What to do about it. `moves`: another server takes over for one that is killed, which takes seconds."""
     fault = _refusal(fault) or fault
     if isinstance(fault, NoPrimaryError) and type(fault) in _BY_SENTINELS:
         return _BY_SENTINELS[type(fault)][1].format(variable=variable)
@@ -115,7 +115,8 @@ def remedy(fault: BaseException, variable: str) -> str:
         return wrong[1].format(variable=variable)
     if found := _state(fault):
         return found[1].format(variable=variable)
-    return f"start it, or correct {variable}"
+    wait = "a fail-over ends by itself, so try again in some seconds; else " if moves else ""
+    return f"{wait}start it, or correct {variable}"
 
 
 def of_certificate(fault: BaseException | None) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""Replicas of Redis that must confirm an event before its 200: whether they are there, and how soon they can."""
+"""Replicas of Redis: what they may lack, and whether those that must confirm an event before its 200 can."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,9 +15,12 @@ def judge_replicas(
 
     `ask` gives a replica's `appendonly` and `appendfsync`, by host and port; None: it does not say.
     """
-    if not needed:
-        return
     at = {(str(one["ip"]), int(one["port"])) for one in _replicas(info) if one.get("state") == "online"}
+    if not needed:
+        if at:
+            text = f"{len(at)} online, which lag behind: what one that takes over lacks, the web door gives back"
+            yield _fact("ok", f"{text} (RELAY_REMEMBER_S); with RELAY_REPLICAS_ACK=1 a 200 waits for one")
+        return
     if len(at) < needed:
         text = f"{len(at)} online, and RELAY_REPLICAS_ACK={needed} must confirm: ingest answers 503"
         yield _fact("wrong", text, "start the replicas, or lower RELAY_REPLICAS_ACK")

@@ -76,7 +76,9 @@ def _fsync(policy: str | None) -> Iterator[Fact]:
     subject = "append-only file"
     match policy:
         case "always":
-            yield _fact(subject, "ok", "on, each write is on disk before it is answered: nothing accepted can be lost")
+            yield _fact(
+                subject, "ok", "on, each write is on disk before it is answered: nothing accepted is lost with it"
+            )
         case "everysec":
             text = (
                 "on, fsync every second: kill -9 loses nothing, a power cut the last second or two of accepted events"

@@ -44,7 +44,7 @@ def look_at_servers(settings: Settings) -> list[Fact]:
             facts += [*_schema(client.get(SCHEMA)), *_shards(read_layout(client), settings)]
     except (redis.RedisError, OSError) as fault:
         text = f"{address.place} does not serve ({reason(fault)}); ingest answers 503"
-        return [*facts, Fact("redis", "address", "wrong", text, remedy(fault, "RELAY_REDIS_URL"))]
+        return [*facts, Fact("redis", "address", "wrong", text, remedy(fault, "RELAY_REDIS_URL", moves=address.moves))]
     return [*facts, _broker(settings, broker)]
 
 
@@ -63,7 +63,7 @@ def _nodes(client: redis.Redis, max_memory_percent: float) -> Iterator[Fact]:
 
 
 def _confirming(client: redis.Redis, address: Address, settings: Settings) -> Iterator[Fact]:
-    """The replicas of each primary, where a 200 waits for them; what is so of all is said once."""
+    """The replicas of each primary, and whether a 200 waits for them; what is so of all is said once."""
 
     def ask(host: str, port: int) -> Mapping[str, str] | None:
         scheme = "rediss" if address.tls else "redis"
@@ -72,9 +72,8 @@ def _confirming(client: redis.Redis, address: Address, settings: Settings) -> It
             return appending(replica)
 
     needed, on_disk = settings.replicas_ack, settings.replicas_ack_disk
-    nodes = nodes_of(client) if needed else []
     yield from dict.fromkeys(
-        fact for one in nodes for fact in judge_replicas(_info(one), needed, on_disk=on_disk, ask=ask)
+        fact for one in nodes_of(client) for fact in judge_replicas(_info(one), needed, on_disk=on_disk, ask=ask)
     )
 
 

@@ -68,6 +68,11 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.scheme}://{_joined(self.host, self.port)}/{self.db}"
 
     @property
+    def moves(self) -> bool:
+        """Whether another server takes over for one that is away."""
+        return bool(self.sentinels or self.cluster)
+
+    @property
     def is_verified(self) -> bool:
         """Whether nobody else can pass for the server: no TLS at all is not of this question."""
         return self.tls is None or self.tls["ssl_cert_reqs"] != "none"

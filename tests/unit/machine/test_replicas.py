@@ -14,9 +14,13 @@ def judged(number, needed=1, config=None, state="online", on_disk=True):
     return [(fact.level, fact.text, fact.remedy) for fact in found]
 
 
-def test_nothing_is_said_where_no_replica_must_confirm():
-    """The default: no wait, no fact."""
-    assert judged(2, needed=0) == []
+def test_replicas_that_need_not_confirm_may_lag_behind():
+    """The default: no 200 waits for them, so one that takes over may lack what was answered last."""
+    assert judged(0, needed=0) == judged(1, needed=0, state="wait_bgsave") == []
+    ((level, text, remedy),) = judged(2, needed=0)
+    assert (level, remedy) == ("ok", "")
+    assert text.startswith("2 online, which lag behind: ")
+    assert "RELAY_REPLICAS_ACK=1" in text
 
 
 def test_replicas_that_can_confirm_are_fine():
