@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from itertools import takewhile
 
 import msgspec
 from redis.exceptions import ReadOnlyError
@@ -72,7 +73,9 @@ def resume(parts: Relay, integration: str, doer: Doer) -> Resumed:
     copied = _until_copied(parts, integration, act)
     record(parts.redis, doer, "resume", integration, "resumed" if held else "was not held")
     lanes = _mark_backlogs(parts, integration)
-    return Resumed(held, len(lanes), sum(wake(lane.integration, lane.shard) for lane in lanes), copied)
+    # a broker that refuses one would refuse them all, each with a line in the log
+    woken = sum(1 for _ in takewhile(lambda lane: wake(lane.integration, lane.shard), lanes))
+    return Resumed(held, len(lanes), woken, copied)
 
 
 def _until_copied(parts: Relay, integration: str, act: Callable[[], None]) -> bool:

@@ -1,13 +1,16 @@
 """Record of acts in `relay:actions`: who did what, on what, why, and with which result."""
 
-import contextlib
 import re
 import time
 
 import msgspec
 import redis
 
+from worker.process.eventlog import EventLog
+from worker.process.fault_names import fault_name
 from worker.store.actions import Action, Actions, discreet
+
+log = EventLog(__name__)
 
 _QUOTES = "'\""
 # The value of a filter by person: the record outlives a person who is forgotten.
@@ -24,5 +27,7 @@ class Doer(msgspec.Struct, frozen=True):
 def record(client: redis.Redis, doer: Doer, what: str, on: str, result: str = "") -> None:
     """Keep what was done; that it cannot be kept does not undo it."""
     shown = _PERSON.sub(lambda match: f"--person ({discreet(match[1].strip(_QUOTES))})", on)
-    with contextlib.suppress(redis.RedisError):
+    try:
         Actions(client).add(Action(time.time_ns() // 1_000_000, doer.by, what, shown, doer.why, result))
+    except redis.RedisError as fault:
+        log.warning("action_not_recorded", act=what, fault=fault_name(fault))

@@ -7,6 +7,7 @@ import msgspec
 import redis
 
 from worker.store.keys import ACTIONS
+from worker.store.scripts import script
 
 _KEPT = 10_000
 _LIMIT = 300
@@ -31,16 +32,14 @@ class Actions:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
+        self._note: Any = client.register_script(script("note"))
 
     def add(self, action: Action) -> None:
-        """Record an action."""
+        """Record an action, with a full memory too: what is done then must be known afterwards."""
         short = msgspec.structs.replace(
             action, by=action.by[:100], on=action.on[:_LIMIT], why=action.why[:_LIMIT], result=action.result[:_LIMIT]
         )
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.lpush(ACTIONS, msgspec.json.encode(short))
-        pipe.ltrim(ACTIONS, 0, _KEPT - 1)
-        pipe.execute()
+        self._note(keys=[ACTIONS], args=[msgspec.json.encode(short), _KEPT])
 
     def newest(self, start: int, most: int) -> list[Action]:
         """Up to `most` actions from position `start`, newest first; foreign entries are skipped."""

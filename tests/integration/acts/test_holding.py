@@ -13,6 +13,7 @@ from tests.support.waiting import until
 from worker.acts import holding
 from worker.acts.holding import hold, resume
 from worker.acts.record import Doer
+from worker.store.actions import Actions
 from worker.store.copied import write_copied
 from worker.store.keys import hold_key
 
@@ -56,6 +57,18 @@ def test_what_a_colleague_does_meanwhile_stays(parts, monkeypatch):
     fail_over(monkeypatch, lambda: hold(parts, "production", Doer("ben")), copied=False)
     assert resume(parts, "production", ANN).copied
     assert is_held(parts)
+
+
+def test_a_record_that_cannot_be_kept_is_said(parts, monkeypatch, caplog):
+    """It undoes nothing; without it nobody would know later who did it."""
+
+    def refuse(*_):
+        raise redis.exceptions.ConnectionError
+
+    monkeypatch.setattr(Actions, "add", refuse)
+    assert hold(parts, "production", ANN)
+    assert is_held(parts)
+    assert caplog.messages == ["action_not_recorded act=hold fault=ConnectionError"]
 
 
 def fail_over(monkeypatch, lose, *, copied=True):

@@ -13,6 +13,7 @@ from worker.acts.record import Doer
 from worker.ledger.figures import Ledger
 from worker.process.foreign import guard
 from worker.process.stop import Stop
+from worker.store.actions import Actions
 from worker.store.broker import count_messages, declare_queue
 from worker.store.keys import SHARDS, person_key
 from worker.store.settling import Burial, Settlement
@@ -65,13 +66,19 @@ def test_holds_and_sweeps_work(parts):
 
 
 def test_an_operator_holds_and_resumes(parts, monkeypatch):
-    """Done, and said to have failed: neither recorded nor woken."""
+    """Done and recorded; a broker that is as full is asked for one wake-up, not for one of every shard."""
     for lane in parts.lanes():
         append(parts, lane, b"{}")
     fill_up(parts)
-    monkeypatch.setitem(sys.modules, "worker.tasks", SimpleNamespace(wake=lambda *_: True))
-    assert hold(parts, "production", Doer("ann"))
-    assert resume(parts, "production", Doer("ann")) == Resumed(was_held=True, backlogs=2, woken=2, copied=True)
+    for takes, woken, asked in [(True, 2, 2), (False, 0, 1)]:
+        wakes = []
+        wake = SimpleNamespace(wake=lambda *lane, wakes=wakes, takes=takes: wakes.append(lane) or takes)
+        monkeypatch.setitem(sys.modules, "worker.tasks", wake)
+        assert hold(parts, "production", Doer("ann"))
+        assert resume(parts, "production", Doer("ann")) == Resumed(was_held=True, backlogs=2, woken=woken, copied=True)
+        assert len(wakes) == asked
+        newest = Actions(parts.redis).newest(0, 2)
+        assert [(one.by, one.what) for one in newest] == [("ann", "resume"), ("ann", "hold")]
 
 
 def test_a_delivery_that_fails_holds_without_leaving_its_lease(parts):
