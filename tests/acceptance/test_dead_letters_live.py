@@ -41,7 +41,7 @@ def live(tmp_path_factory):
 def stack(live):
     """The relay without dead letters, the simulator without events."""
     stack, client = live
-    stack.http.post(f"{stack.simulator}/_inspect/reset", timeout=15)
+    stack.http.post(f"{stack.simulator}/_inspect/reset", timeout=60)
     yield stack
     for key in [*client.scan_iter("relay:*dead*"), *client.scan_iter("relay:{jobs}*")]:
         client.delete(key)
@@ -106,7 +106,7 @@ def test_the_runbook_is_true(stack, live, tmp_path):
             env=stack.env,
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=280,
             check=False,
         )
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]

@@ -29,7 +29,7 @@ def test_senders_with_a_wrong_secret_are_seen_by_the_commands(make_stack):
     event = {"event_name": "ACTIVATE", "event_id": "e", "user_id": "ada"}
     for _ in range(12):
         assert stack.webhook(event, secret="WR0NG").status_code == 401
-    assert stack.http.post(f"{stack.web}/v1/events/N0BODY", json=event, timeout=15).status_code == 404
+    assert stack.http.post(f"{stack.web}/v1/events/N0BODY", json=event, timeout=60).status_code == 404
 
     def refused():
         return json.loads(stack.relay("status", "--json").stdout)["refused"]

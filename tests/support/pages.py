@@ -36,7 +36,7 @@ def run(typed: list[str], cwd: Path, env: Mapping[str, str], before: str = "") -
         env=dict(env),
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     said = done.stdout + done.stderr

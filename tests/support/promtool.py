@@ -16,5 +16,5 @@ needs_promtool = pytest.mark.skipif(
 def promtool(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
     """Run it; `text` is its standard input."""
     return subprocess.run(
-        ["promtool", *map(str, arguments)], input=text, capture_output=True, text=True, timeout=110, check=False
+        ["promtool", *map(str, arguments)], input=text, capture_output=True, text=True, timeout=280, check=False
     )

@@ -249,7 +249,7 @@ class Stack:
             "X-PURCHASELY-REQUEST-SIGNATURE": signature,
             "X-PURCHASELY-TIMESTAMP": timestamp,
         }
-        return self.http.post(f"{self.web}/webhooks/purchasely/app", data=body, headers=headers, timeout=15)
+        return self.http.post(f"{self.web}/webhooks/purchasely/app", data=body, headers=headers, timeout=60)
 
     def post(self, events: list[dict[str, Any]]) -> requests.Response:
         """POST an array, as an upstream service does."""
@@ -260,7 +260,7 @@ class Stack:
 
     def inspect(self, path: str, **query: Any) -> Any:
         """Ask the simulator what it has."""
-        return self.http.get(f"{self.simulator}/_inspect/{path}", params=query, timeout=15).json()
+        return self.http.get(f"{self.simulator}/_inspect/{path}", params=query, timeout=60).json()
 
     def arrived(self, **query: Any) -> list[dict[str, Any]]:
         """All events at the simulator, in order of arrival."""
@@ -275,4 +275,4 @@ class Stack:
 
     def faults(self, **faults: Any) -> None:
         """Make the simulator fail on purpose."""
-        self.http.post(f"{self.simulator}/_inspect/faults", json=faults, timeout=15).raise_for_status()
+        self.http.post(f"{self.simulator}/_inspect/faults", json=faults, timeout=60).raise_for_status()

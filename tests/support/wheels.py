@@ -20,7 +20,7 @@ def run(*command: object, cwd: Path, **env: str) -> str:
         env={**{name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}, **env},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -43,7 +43,7 @@ def test_half_a_request_is_not_waited_for(console, monkeypatch, half):
     monkeypatch.setattr(protocol, "_LOOK_S", 0.1)
     port = int(console.url.rpartition(":")[2])
     console.browser().get("/healthz")
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as one:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as one:
         one.sendall(HALVES[half].encode())
         answer = heard(one)
     assert answer.startswith(b"HTTP/1.1 408") if half != "nothing" else answer == b""
@@ -53,7 +53,7 @@ def test_half_a_request_is_not_waited_for(console, monkeypatch, half):
 def test_an_endless_header_is_not_kept(console):
     """431 once it is larger than any browser's."""
     port = int(console.url.rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as one:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as one:
         one.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: " + b"x" * protocol.HEAD_MOST_BYTES)
         assert heard(one).startswith(b"HTTP/1.1 431")
 
@@ -63,7 +63,7 @@ def test_a_request_has_one_host(console, hosts):
     """Whoever is in front may go by another of two; the page that lives without a guard is no exception."""
     port = int(console.url.rpartition(":")[2])
     for path in ("/login", "/healthz"):
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as one:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as one:
             one.sendall(f"GET {path} HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n".encode())
             answer = heard(one)
         assert answer.startswith(b"HTTP/1.1 400")

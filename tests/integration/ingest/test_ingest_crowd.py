@@ -24,7 +24,7 @@ def quiet(monkeypatch):
 
 
 def connect(door):
-    return socket.create_connection(("127.0.0.1", door.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", door.port), timeout=30)
 
 
 def test_requests_sent_far_ahead_of_their_answers_are_not_kept(door):

@@ -57,7 +57,7 @@ BODIES = st.lists(PIECES, max_size=8).map(b"".join) | st.binary(max_size=40)
 
 def exchange(door, request):
     """All that comes back, the sending side closed after the request."""
-    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as one:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
         with contextlib.suppress(OSError):
             one.sendall(request)
             one.shutdown(socket.SHUT_WR)

@@ -53,7 +53,7 @@ def test_what_is_read_is_not_written(door, path, method):
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_a_health_check_may_be_a_head(door, path):
     """Some balancers ask that way; the answer has no body, and the connection goes on."""
-    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
         for _ in range(2):
             one.sendall(f"HEAD {path} HTTP/1.1\r\nHost: d\r\n\r\n".encode())
             reply = one.recv(65536)
@@ -127,7 +127,7 @@ def test_a_head_behind_a_whole_request_is_bounded_too(door):
     body = b'{"event_id":"a"}'
     first = bearer("/v1/events/app", f"Content-Length: {len(body)}").replace(b"Connection: close\r\n", b"") + body
     flood = b"POST /v1/events/app HTTP/1.1\r\nHost: d\r\n" + b"X-A: 1\r\n" * 40_000
-    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             one.sendall(first + flood[:100])
             assert status_of(one.recv(65536)) == 200
@@ -314,7 +314,7 @@ def test_a_limit_may_be_small(tmp_path, redis_url, environ):
 def test_endless_chunks_are_cut_off(door):
     """However long they go on; the memory of one piece is all they take."""
     piece = b"%x\r\n%b\r\n" % (65536, b" " * 65536)
-    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as one:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
         one.sendall(bearer("/v1/events/app", "Transfer-Encoding: chunked"))
         sent = 0
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -341,7 +341,7 @@ def test_a_body_shorter_than_announced_is_no_request(door):
         (f"Content-Length: {len(body) + 10}", body),
         ("Transfer-Encoding: chunked", b"%x\r\n%b\r\n" % (len(body), body)),
     ):
-        with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+        with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
             one.sendall(bearer("/v1/events/app", LINES, framing) + sent)
             elapse(0.05)
     assert door.post([{"event_id": "c"}]).json == {"accepted": 1, "duplicates": 0}
@@ -358,7 +358,7 @@ def test_a_body_longer_than_announced_is_not_read(door):
 
 def test_a_sender_may_ask_before_it_sends(door):
     """Expect: 100-continue, as curl sends it with large bodies."""
-    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
         one.sendall(bearer("/v1/events/app", "Content-Length: 2", "Expect: 100-continue"))
         assert one.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         one.sendall(b"{}")
@@ -368,7 +368,7 @@ def test_a_sender_may_ask_before_it_sends(door):
 def test_a_connection_serves_many_requests(door):
     """One after the other, and sent ahead of their answers."""
     request = bearer("/v1/events/app", "Content-Length: 2").replace(b"Connection: close\r\n", b"") + b"{}"
-    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
         for _ in range(3):
             one.sendall(request)
             assert status_of(one.recv(65536)) == 200
@@ -380,7 +380,7 @@ def test_an_answer_says_whether_it_is_the_last(door):
     """Whole, dated, with its length; the connection is closed when the sender asked for that, and only then."""
     request = bearer("/v1/events/app", "Content-Length: 2") + b"{}"
     last = door.raw(request)
-    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
         one.sendall(request.replace(b"Connection: close\r\n", b""))
         other = one.recv(65536)
     for reply in (last, other):
@@ -401,7 +401,7 @@ def test_an_endless_head_is_refused(door):
     """Before it fills the memory."""
     begin = b"POST /healthz HTTP/1.1\r\nHost: d\r\n"
     for flood in (begin + b"X-Flood: " + b"x" * 400_000, begin + b"X-A: 1\r\n" * 50_000, b"\r\n" * 400_000):
-        with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+        with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 one.sendall(flood)
             reply = read_all(one)
@@ -410,7 +410,7 @@ def test_an_endless_head_is_refused(door):
 
 def test_an_endless_trailer_is_cut_off(door):
     """It counts to the request."""
-    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as one:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
         one.sendall(bearer("/v1/events/app", "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n")
         flood = b"X-T: " + b"x" * 65_000 + b"\r\n"
         sent = 0
@@ -471,7 +471,7 @@ def test_many_senders_at_once(door):
 def test_who_hangs_up_after_sending_has_sent(door):
     """The event is stored, nobody else is disturbed, nothing is logged as a fault."""
     for number in range(10):
-        with socket.create_connection(("127.0.0.1", door.port), timeout=5) as one:
+        with socket.create_connection(("127.0.0.1", door.port), timeout=30) as one:
             body = b'{"event_id":"%d"}' % number
             one.sendall(bearer("/v1/events/app", f"Content-Length: {len(body)}") + body)
     until(lambda: len(door.stored()) == 10, "all are stored")
