@@ -48,7 +48,7 @@ def wakes_carry_events(stack):
     until(stack.arrived, "the worker is up", within_s=90)
     for number in range(10):
         assert stack.webhook(payload("SUBSCRIPTION_STARTED", user_id=f"user-{number}")).status_code == 200
-    until(lambda: len(stack.arrived()) == 11, "all arrive, before the next sweep")
+    until(lambda: len(stack.arrived()) == 11, "all arrive, before the next sweep", within_s=45)
 
 
 def settings(url, **more):

@@ -1,15 +1,18 @@
 """Fail-overs to replicas that lag behind, as `python -m bench.failover` has them, but few."""
 
+import contextlib
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+import redis
 
 from tests.support.failover import drill
 from tests.support.pages import blocks, commands, run
 from tests.support.payloads import payload
-from tests.support.sentinels import SERVICE, SentinelSet
+from tests.support.servers import free_port
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
@@ -55,29 +58,57 @@ def test_without_a_memory_the_loss_is_counted(tmp_path):
     assert any("Redis lost" in one for one in found.findings)
 
 
-@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="the page's commands need redis-cli")
-def test_the_pages_drill(tmp_path):
+class PagesSet:
+    """The servers and Sentinels of docs/high-availability.md, as its block starts them, on free ports."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ports = {port: str(free_port()) for port in ("6379", "6380", "6381", "26379", "26380", "26381")}
+        self.beginning, self.drill = (self._here(text) for text in blocks("docs/high-availability.md", "sh"))
+        (self.url,) = re.findall(r"export RELAY_REDIS_URL=(\S+)", self.beginning)
+
+    def _here(self, text: str) -> str:
+        return re.sub(r"\b\d{4,5}\b", lambda found: self._ports.get(found[0], found[0]), text)
+
+    def run(self, script: str, env: dict[str, str]) -> str:
+        """Run a block; what it prints."""
+        ran = subprocess.run(
+            ["sh", "-c", script], env=env, cwd=self._folder, capture_output=True, text=True, timeout=200, check=False
+        )
+        assert ran.stderr == "", ran.stdout + ran.stderr
+        return ran.stdout
+
+    def primary(self) -> str:
+        """The port of the server that the first Sentinel names."""
+        with redis.Redis(port=int(self._ports["26379"]), decode_responses=True) as sentinel:
+            return sentinel.sentinel_masters()["relay"]["port"]
+
+    def stop(self) -> None:
+        """End those that run."""
+        for port in reversed(self._ports.values()):
+            with redis.Redis(port=int(port), retry=None) as client, contextlib.suppress(redis.RedisError):
+                client.shutdown(nosave=True)
+
+
+@pytest.mark.skipif(
+    not (shutil.which("redis-server") and shutil.which("redis-cli")), reason="the page is about Debian's Redis"
+)
+def test_the_pages_set_and_drill(tmp_path):
     """Its commands, as they are there but for the ports: another server takes over, and the books balance."""
-    (script,) = blocks("docs/high-availability.md", "sh")
-    servers = SentinelSet(tmp_path)
-    stack = Stack(tmp_path / "stack", servers.url)
+    page = PagesSet(tmp_path)
+    stack = Stack(tmp_path / "stack", page.url)
     try:
-        servers.start()
+        said = page.run(page.beginning, stack.env)
+        assert "they lag behind" in said
+        assert re.search(r"^Broker\n  ok ", said, re.MULTILINE), said
         stack.start("simulator", "web", "worker")
         assert stack.post([payload("ACTIVATE", user_id=f"user-{n}") for n in range(20)]).status_code == 200
         until(lambda: stack.account.delivered == 20, "all are delivered")
-        servers.until_whole()
-        primary = servers.primary()
-        ports = [primary.port, *(one.port for one in servers.servers if one is not primary), servers.ports[0]]
-        known = dict(zip(("6379", "6380", "6381", "26379"), map(str, ports), strict=True))
-        script = re.sub(r"\b\d{4,5}\b", lambda found: known[found[0]], script).replace("SERVICE", SERVICE)
-        ran = subprocess.run(
-            ["sh", "-c", script], env=stack.env, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout + ran.stderr
-        assert servers.primary() is not primary
+        before = page.primary()
+        page.run(page.drill, stack.env)
+        assert page.primary() != before
         run(commands("docs/high-availability.md"), tmp_path, stack.env)
         assert stack.relay("audit").returncode == 0
     finally:
         stack.stop()
-        servers.stop()
+        page.stop()

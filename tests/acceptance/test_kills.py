@@ -42,7 +42,7 @@ def in_the_air(stack):
 
 def test_after_a_kill_the_next_worker_goes_on_within_seconds(stack):
     """Kill -9 of a whole worker in the middle of a request: lease expiry, not Celery's redelivery, sets the pace."""
-    stack.faults(arm={"slow": {"next": 1}}, slow_s=60)
+    stack.faults(arm={"slow": {"next": 1}}, slow_s=120)
     ids = send(stack, "ACTIVATE", "SUBSCRIPTION_STARTED", "SUBSCRIPTION_RENEWED")
     in_the_air(stack)
     stack.kill("worker")

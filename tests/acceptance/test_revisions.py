@@ -40,7 +40,7 @@ def running(stack):
 
 
 def test_every_process_takes_up_a_revision(make_stack):
-    """The web door, the worker, its children and beat start without one, wait, and take up each within two seconds."""
+    """The web door, the worker, its children and beat start without one, wait, and take up each by themselves."""
     stack = make_stack(RELAY_INTEGRATIONS="", RELAY_POOL="prefork").start()
     until(lambda: {role for role, _ in running(stack)} == {"web", "worker", "child", "beat"}, "all are alive")
     assert stack.webhook(payload("ACTIVATE")).status_code == 503

@@ -28,6 +28,6 @@ def record(client: redis.Redis, doer: Doer, what: str, on: str, result: str = ""
     """Keep what was done; that it cannot be kept does not undo it."""
     shown = _PERSON.sub(lambda match: f"--person ({discreet(match[1].strip(_QUOTES))})", on)
     try:
-        Actions(client).add(Action(time.time_ns() // 1_000_000, doer.by, what, shown, doer.why, result))
-    except redis.RedisError as fault:
+        Actions(client).add_done(Action(time.time_ns() // 1_000_000, doer.by, what, shown, doer.why, result))
+    except (redis.RedisError, OSError) as fault:
         log.warning("action_not_recorded", act=what, fault=fault_name(fault))

@@ -115,8 +115,9 @@ def remedy(fault: BaseException, variable: str, *, moves: bool = False) -> str:
         return wrong[1].format(variable=variable)
     if found := _state(fault):
         return found[1].format(variable=variable)
-    wait = "a fail-over ends by itself, so try again in some seconds; else " if moves else ""
-    return f"{wait}start it, or correct {variable}"
+    if moves and isinstance(fault, (redis.ConnectionError, redis.TimeoutError, OSError)):
+        return f"a fail-over ends by itself, so try again in some seconds; else start it, or correct {variable}"
+    return f"start it, or correct {variable}"
 
 
 def of_certificate(fault: BaseException | None) -> tuple[str, str] | None:

@@ -9,18 +9,24 @@ from worker.machine.serverfacts import Fact, Level
 
 
 def judge_replicas(
-    info: Mapping[str, Any], needed: int, *, on_disk: bool, ask: Callable[[str, int], Mapping[str, str] | None]
+    info: Mapping[str, Any],
+    needed: int,
+    *,
+    remember_s: float,
+    on_disk: bool,
+    ask: Callable[[str, int], Mapping[str, str] | None],
 ) -> Iterator[Fact]:
     """What a primary's `INFO` says of its replicas, of which `needed` must confirm.
 
+    `remember_s`: for how long the web door remembers what it accepted.
     `ask` gives a replica's `appendonly` and `appendfsync`, by host and port; None: it does not say.
     """
-    at = {(str(one["ip"]), int(one["port"])) for one in _replicas(info) if one.get("state") == "online"}
+    online = [one for one in _replicas(info) if one.get("state") == "online"]
     if not needed:
-        if at:
-            text = f"{len(at)} online, which lag behind: what one that takes over lacks, the web door gives back"
-            yield _fact("ok", f"{text} (RELAY_REMEMBER_S); with RELAY_REPLICAS_ACK=1 a 200 waits for one")
+        if online:
+            yield _lagging(remember_s)
         return
+    at = {(str(one["ip"]), int(one["port"])) for one in online}
     if len(at) < needed:
         text = f"{len(at)} online, and RELAY_REPLICAS_ACK={needed} must confirm: ingest answers 503"
         yield _fact("wrong", text, "start the replicas, or lower RELAY_REPLICAS_ACK")
@@ -33,6 +39,13 @@ def judge_replicas(
     yield from faults
     if not faults:
         yield _fact("ok", f"{len(at)} online, {needed} must confirm; each write is on their disks at once")
+
+
+def _lagging(remember_s: float) -> Fact:
+    text = "they lag behind, and no 200 waits for them: what the one that takes over lacks"
+    if not remember_s:
+        return _fact("warning", f"{text} is lost (RELAY_REMEMBER_S=0)", "unset RELAY_REMEMBER_S")
+    return _fact("ok", f"{text}, the web door gives back (RELAY_REMEMBER_S); RELAY_REPLICAS_ACK=1 waits for one")
 
 
 def _replicas(info: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -71,9 +71,16 @@ def _confirming(client: redis.Redis, address: Address, settings: Settings) -> It
         with open_once(msgspec.structs.replace(address, **there, sentinels=(), cluster=()), _WAIT_S) as replica:
             return appending(replica)
 
-    needed, on_disk = settings.replicas_ack, settings.replicas_ack_disk
     yield from dict.fromkeys(
-        fact for one in nodes_of(client) for fact in judge_replicas(_info(one), needed, on_disk=on_disk, ask=ask)
+        fact
+        for one in nodes_of(client)
+        for fact in judge_replicas(
+            _info(one),
+            settings.replicas_ack,
+            remember_s=settings.remember_s,
+            on_disk=settings.replicas_ack_disk,
+            ask=ask,
+        )
     )
 
 
@@ -178,7 +185,8 @@ def _broker(settings: Settings, broker: Broker) -> Fact:
     except (redis.RedisError, KombuError, OSError) as fault:
         inner = fault.__cause__ if isinstance(fault, KombuError) and isinstance(fault.__cause__, Exception) else fault
         text = f"{where} does not serve ({reason(inner)}): nothing is delivered"
-        return Fact("broker", "address", "wrong", text, remedy(inner, variable))
+        moves = broker.address is not None and broker.address.moves
+        return Fact("broker", "address", "wrong", text, remedy(inner, variable, moves=moves))
     return Fact("broker", "address", "ok", f"{where}; all in it may be lost without harm")
 
 

@@ -7,7 +7,7 @@ import msgspec
 import redis
 
 from worker.store.keys import ACTIONS
-from worker.store.scripts import script
+from worker.store.scripts import call_all
 
 _KEPT = 10_000
 _LIMIT = 300
@@ -32,14 +32,17 @@ class Actions:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis: Any = client  # redis-py types every reply as a union of all that a command may answer
-        self._note: Any = client.register_script(script("note"))
 
     def add(self, action: Action) -> None:
-        """Record an action, with a full memory too: what is done then must be known afterwards."""
-        short = msgspec.structs.replace(
-            action, by=action.by[:100], on=action.on[:_LIMIT], why=action.why[:_LIMIT], result=action.result[:_LIMIT]
-        )
-        self._note(keys=[ACTIONS], args=[msgspec.json.encode(short), _KEPT])
+        """Record what is about to be done: where Redis refuses that, it refuses what follows."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.lpush(ACTIONS, _encoded(action))
+        pipe.ltrim(ACTIONS, 0, _KEPT - 1)
+        pipe.execute()
+
+    def add_done(self, action: Action) -> None:
+        """Record what was done, with a full memory too."""
+        call_all(self._redis, "note", [([ACTIONS], [_encoded(action), _KEPT])])
 
     def newest(self, start: int, most: int) -> list[Action]:
         """Up to `most` actions from position `start`, newest first; foreign entries are skipped."""
@@ -50,6 +53,13 @@ class Actions:
             except msgspec.DecodeError:
                 continue
         return found
+
+
+def _encoded(action: Action) -> bytes:
+    short = msgspec.structs.replace(
+        action, by=action.by[:100], on=action.on[:_LIMIT], why=action.why[:_LIMIT], result=action.result[:_LIMIT]
+    )
+    return msgspec.json.encode(short)
 
 
 def discreet(person: str) -> str:

@@ -65,7 +65,7 @@ def test_a_record_that_cannot_be_kept_is_said(parts, monkeypatch, caplog):
     def refuse(*_):
         raise redis.exceptions.ConnectionError
 
-    monkeypatch.setattr(Actions, "add", refuse)
+    monkeypatch.setattr(Actions, "add_done", refuse)
     assert hold(parts, "production", ANN)
     assert is_held(parts)
     assert caplog.messages == ["action_not_recorded act=hold fault=ConnectionError"]

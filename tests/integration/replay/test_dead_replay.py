@@ -130,7 +130,7 @@ def test_a_replay_that_repeats_what_arrived_changes_nothing(dead):
     dead.work(within_s=0.1)
     assert dead.account().dead == 1
     dead.faults()
-    until(lambda: dead.work() or dead.account().delivered == 1, "the job's probe ends the hold")
+    until(lambda: dead.work() or dead.account().delivered == 1, "the job's probe ends the hold", within_s=10)
     assert len(dead.arrived()) == 1
     assert dead.simulator.workspace()[1].counts["duplicates"] == 1
 
@@ -177,7 +177,7 @@ def test_a_job_waits_out_a_hold(dead, fault, kind):
         dead.work(within_s=1)
         return dead.job(job_id).state != "running"
 
-    until(ended, "the job goes on when the hold has ended")
+    until(ended, "the job goes on when the hold has ended", within_s=10)
     assert dead.job(job_id).counts == {"delivered": 10}
     assert held(dead) is None
     assert len(dead.arrived()) == 10

@@ -65,20 +65,23 @@ def test_holds_and_sweeps_work(parts):
     parts.join()
 
 
-def test_an_operator_holds_and_resumes(parts, monkeypatch):
-    """Done and recorded; a broker that is as full is asked for one wake-up, not for one of every shard."""
+def test_an_operator_holds_and_resumes(tmp_path, own_redis, monkeypatch):
+    """Done and recorded; a broker that is as full is asked for two wake-ups, not for one of every shard."""
+    parts = make_parts(tmp_path, own_redis().url, shards=4)
+    parts.join()
     for lane in parts.lanes():
         append(parts, lane, b"{}")
     fill_up(parts)
-    for takes, woken, asked in [(True, 2, 2), (False, 0, 1)]:
+    for takes, woken, asked in [(True, 4, 4), (False, 0, 2)]:
         wakes = []
         wake = SimpleNamespace(wake=lambda *lane, wakes=wakes, takes=takes: wakes.append(lane) or takes)
         monkeypatch.setitem(sys.modules, "worker.tasks", wake)
         assert hold(parts, "production", Doer("ann"))
-        assert resume(parts, "production", Doer("ann")) == Resumed(was_held=True, backlogs=2, woken=woken, copied=True)
+        assert resume(parts, "production", Doer("ann")) == Resumed(was_held=True, backlogs=4, woken=woken, copied=True)
         assert len(wakes) == asked
         newest = Actions(parts.redis).newest(0, 2)
         assert [(one.by, one.what) for one in newest] == [("ann", "resume"), ("ann", "hold")]
+    parts.redis.close()
 
 
 def test_a_delivery_that_fails_holds_without_leaving_its_lease(parts):

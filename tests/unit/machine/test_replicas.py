@@ -7,10 +7,10 @@ from worker.machine.replicas import judge_replicas
 SYNCED = {"appendonly": "yes", "appendfsync": "always"}
 
 
-def judged(number, needed=1, config=None, state="online", on_disk=True):
+def judged(number, needed=1, config=None, state="online", on_disk=True, remember_s=60.0):
     info = {f"slave{n}": {"ip": "10.0.0.1", "port": 6380 + n, "state": state} for n in range(number)}
     info |= {"connected_slaves": number, "slave_repl_offset": 7}
-    found = judge_replicas(info, needed, on_disk=on_disk, ask=lambda _host, _port: config)
+    found = judge_replicas(info, needed, remember_s=remember_s, on_disk=on_disk, ask=lambda _host, _port: config)
     return [(fact.level, fact.text, fact.remedy) for fact in found]
 
 
@@ -19,8 +19,15 @@ def test_replicas_that_need_not_confirm_may_lag_behind():
     assert judged(0, needed=0) == judged(1, needed=0, state="wait_bgsave") == []
     ((level, text, remedy),) = judged(2, needed=0)
     assert (level, remedy) == ("ok", "")
-    assert text.startswith("2 online, which lag behind: ")
+    assert text.startswith("they lag behind")
     assert "RELAY_REPLICAS_ACK=1" in text
+
+
+def test_without_a_memory_what_a_replica_lacks_is_lost():
+    """The web door gives nothing back then."""
+    ((level, text, remedy),) = judged(1, needed=0, remember_s=0)
+    assert (level, remedy) == ("warning", "unset RELAY_REMEMBER_S")
+    assert "is lost" in text
 
 
 def test_replicas_that_can_confirm_are_fine():

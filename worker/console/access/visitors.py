@@ -125,7 +125,7 @@ class Visitors:
 
         def end() -> None:
             self.sessions.end(viewer.session_id)
-            self._actions.add(self._action(viewer.login, "log out", viewer.via))
+            self._actions.add_done(self._action(viewer.login, "log out", viewer.via))
 
         await reach(end)
         self._recent.note(viewer.session_id, None)
@@ -143,7 +143,7 @@ class Visitors:
         known = self.sessions.end(session_id)
         self._recent.note(session_id, None)
         if known:
-            self._actions.add(self._action(viewer.login, "end session", session_id[:8]))
+            self._actions.add_done(self._action(viewer.login, "end session", session_id[:8]))
         return known
 
     async def _find(self, req: Request, session_id: str) -> Session | None:
