@@ -1,17 +1,21 @@
 """Fail-overs to replicas that lag behind, as `python -m bench.failover` has them, but few."""
 
 import contextlib
+import functools
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 import redis
+import requests
 
 from tests.support.failover import drill
 from tests.support.pages import blocks, commands, run
 from tests.support.payloads import payload
+from tests.support.sentinels import SentinelSet
 from tests.support.servers import free_port
 from tests.support.stack import Stack
 from tests.support.waiting import until
@@ -56,6 +60,39 @@ def test_without_a_memory_the_loss_is_counted(tmp_path):
     assert (found.doubled, found.unexplained, found.restored) == (0, 0, 0)
     assert found.redis_lost > 0
     assert any("Redis lost" in one for one in found.findings)
+
+
+def test_a_primary_that_hangs_is_left(tmp_path):
+    """It closes no connection, as a machine that is lost: workers waited on it for 40 s, and ended."""
+    servers = SentinelSet(tmp_path)
+    stack = Stack(tmp_path / "stack", servers.url)
+    try:
+        servers.start()
+        stack.start()
+        post = functools.partial(send_one, stack)
+        assert post("first")
+        until(stack.arrived, "it is delivered")
+        servers.until_whole()
+        frozen = servers.primary()
+        frozen.send_signal(signal.SIGSTOP)
+        until(lambda: post("second"), "the next primary stores it")
+        until(lambda: len(stack.arrived()) == 2, "it is delivered")
+        frozen.send_signal(signal.SIGCONT)
+        assert {name: one.poll() for name, one in stack.processes.items()} == dict.fromkeys(stack.processes)
+        assert "former_primary_left" in stack.log("worker")
+        assert [event["attributes"]["event_id"] for event in stack.arrived()] == ["first", "second"]
+        assert stack.findings == []
+    finally:
+        stack.stop()
+        servers.stop()
+
+
+def send_one(stack, name):
+    """Post an event; whether it is stored."""
+    try:
+        return stack.post([payload("ACTIVATE", event_id=name, user_id="jeff")]).status_code == 200
+    except requests.RequestException:
+        return False
 
 
 class PagesSet:

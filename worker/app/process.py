@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from worker.replay.serving import Serving
 
 
+_LEAVING_S = 1.5
+
+
 class Relay(JoinedParts):
     """The parts of one process, each made when first asked for; to be made after a fork, never shared across one."""
 
@@ -40,6 +43,14 @@ class Relay(JoinedParts):
     def pulse(self) -> Pulse:
         """What looks for a new revision once a second, and says that this process is alive."""
         return Pulse(self._beat)
+
+    def start_pulse(self) -> None:
+        """Begin to look and to speak, and to leave servers that Sentinels have replaced."""
+        self.pulse.start()
+        if self.address.sentinels or "+sentinel://" in self.settings.broker_url:
+            from worker.process.former import Leaver  # noqa: PLC0415 - for few
+
+            Pulse(Leaver().look, _LEAVING_S).start()
 
     def begin(self) -> None:
         """Publish the file that owns the configuration, if it is new; take up what is in force; make its groups.

@@ -68,5 +68,5 @@ def create() -> ClosedApp:
     """The ASGI application (`uvicorn --factory worker.console.app:create`)."""
     os.nice(_NICER)
     app = begun("console", build)
-    relay().pulse.start()
+    relay().start_pulse()
     return app

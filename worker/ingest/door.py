@@ -126,7 +126,7 @@ class Door:
         live.swapped = lambda new: loop.call_soon_threadsafe(self.adopt, new.integrations)
         self.adopt(live.loaded.integrations)  # what was taken up since the door was made
         if self._parts.role == "web":  # else the caller owns these parts and does not run for long
-            self._parts.pulse.start()
+            self._parts.start_pulse()
             self._alerts = watch(self._parts)
             self._alerts.start()
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import redis
 from redis.exceptions import AskError, ClusterDownError, MasterDownError, ReadOnlyError, ResponseError, TryAgainError
-from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
+
+from worker.process.former import LedConnection, LedSecureConnection
 
 # Nothing has this name: to remove it is a write that changes nothing.
 _NOTHING = "relay:nothing"
@@ -60,9 +61,9 @@ class SecureLink(_Writable, redis.SSLConnection):
     """A connection with TLS."""
 
 
-class SentinelLink(_Writable, SentinelManagedConnection):
+class SentinelLink(_Writable, LedConnection):
     """The same to a primary that Sentinels name."""
 
 
-class SecureSentinelLink(_Writable, SentinelManagedSSLConnection):
+class SecureSentinelLink(_Writable, LedSecureConnection):
     """The same with TLS."""

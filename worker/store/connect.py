@@ -34,10 +34,12 @@ def _made(address: Address, **chosen: Any) -> redis.Redis:
         return Cluster(address.cluster, **address.for_client(), **chosen)
     if not address.sentinels:
         return redis.Redis(**address.for_client(), **chosen)
-    from worker.process.sentinels import BriefSentinel  # noqa: PLC0415 - for few
+    from worker.process.former import LedConnection, LedSecureConnection  # noqa: PLC0415 - for few
+    from worker.process.sentinels import BriefSentinel  # noqa: PLC0415 - likewise
 
     make: Any = BriefSentinel  # redis-py has no types for it
     known = make(address.sentinels, sentinel_kwargs=address.for_sentinel())
+    chosen["connection_class"] = LedSecureConnection if address.tls else LedConnection
     client: redis.Redis = known.master_for(address.service, **address.for_client(), **chosen)
     return client
 

@@ -64,7 +64,7 @@ def _begin_worker(**_: object) -> None:
 def _begin_beat(**_: object) -> None:
     _begin("beat")
     log.info("beat_starts")
-    relay().pulse.start()
+    relay().start_pulse()
     atexit.register(relay().end)
     _look_after_alerts()
 
@@ -89,12 +89,12 @@ def _begin_child(**_: object) -> None:
     relay().role = "child"
     settle_in()
     end_with(_parent_pid, STOP.ask)
-    relay().pulse.start()
+    relay().start_pulse()
 
 
 @signals.worker_ready.connect
 def _watch(**_: object) -> None:
-    relay().pulse.start()  # after the children were forked
+    relay().start_pulse()  # after the children were forked
     if read_settings().pool == "threads":
         settle_in()
     _look_after_alerts()
