@@ -26,7 +26,7 @@ class _Opened:
 
     def clear(self) -> None:
         """Forget them: after a fork they are the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._links: WeakSet[Any] = WeakSet()
 
     def add(self, link: object) -> None:
@@ -86,11 +86,13 @@ class Leaver:
         former: WeakSet[socket.socket] = WeakSet()
         for link in _OPENED.all():
             pool, opened = link.connection_pool, link._sock  # noqa: SLF001 - no other way
-            # each of Celery's channels has a pool of its own, over the same Sentinels
-            key = (pool.service_name, frozenset(map(_address, pool.sentinel_manager.sentinels)))
+            if opened is None or opened in self._ended:
+                continue
+            # The Sentinel that this one asks first when it is opened again: another might say otherwise, for ever.
+            key = (pool.service_name, _address(pool.sentinel_manager.sentinels[0]))
             if key not in named:
                 named[key] = _primary(pool)
-            if opened is not None and opened not in self._ended and named[key] not in {None, (link.host, link.port)}:
+            if named[key] not in {None, (link.host, link.port)}:
                 former.add(opened)
         ended = [one for one in former if one in self._before]
         self._before = former

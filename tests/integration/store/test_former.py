@@ -145,3 +145,23 @@ def test_a_server_that_hangs_at_the_beginning_is_left_with_tls_too(both, tmp_pat
         until(lambda: one.found, "it ends")
         assert isinstance(one.found[0], redis.ConnectionError)
         shaken[0].close()
+
+
+def test_each_connection_goes_by_the_sentinel_that_it_asks_itself(both):
+    """One that disagrees for good, cut off with the former primary, would have others' connections ended for ever."""
+    old, new = both
+    right, wrong = Pool(new), Pool(old)
+    wrong.sentinel_manager.sentinels, right.sentinel_manager.sentinels = (
+        [*one.sentinel_manager.sentinels, *other.sentinel_manager.sentinels]
+        for one, other in ((wrong, right), (right, wrong))
+    )
+    links, leaver = [make_link(pool) for pool in (right, wrong)], Leaver()
+    for link in links:
+        link.connect()
+    opened = [link._sock for link in links]
+    for _ in range(3):
+        leaver.look()
+    assert [ask_port(link) for link in links] == [str(new.port).encode(), str(old.port).encode()]
+    assert [link._sock for link in links] == opened
+    for link in links:
+        link.disconnect()
