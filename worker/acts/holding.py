@@ -1,27 +1,18 @@
 """Hold and resume an integration, on an operator's word."""
 
-import secrets
 import time
-from collections.abc import Callable
 
 import msgspec
-from redis.exceptions import ReadOnlyError
 
+from worker.acts.copying import until_copied
 from worker.acts.named import named_integration
 from worker.acts.record import Doer, record
 from worker.app import Relay
-from worker.store.copied import write_copied
-from worker.store.keys import copied_key, hold_key
+from worker.store.keys import hold_key
 from worker.store.lane import Lane
-from worker.store.scripts import script
-from worker.store.spread import ELSEWHERE
 from worker.upkeep.rounds import Rounds
 
 _MESSAGE_LIMIT = 300
-_COPIED_WITHIN_S = 10.0
-_MINE_MS = 60_000
-# What a server says, or does not, that another one replaces just now.
-_REPLACED = (*ELSEWHERE, ReadOnlyError)
 
 
 class Resumed(msgspec.Struct, frozen=True):
@@ -49,7 +40,7 @@ def hold(parts: Relay, integration: str, doer: Doer) -> bool:
         parts.holds.hold(integration, "operator", time.time_ns() // 1_000_000, message=doer.why[:_MESSAGE_LIMIT])
 
     named_integration(parts, integration)
-    copied = _until_copied(parts, integration, act)
+    copied = until_copied(parts.redis, hold_key(integration), act)
     record(parts.redis, doer, "hold", integration, "held")
     return copied
 
@@ -69,7 +60,7 @@ def resume(parts: Relay, integration: str, doer: Doer) -> Resumed:
         held = parts.holds.resume(integration, "operator") or held
 
     named_integration(parts, integration)
-    copied = _until_copied(parts, integration, act)
+    copied = until_copied(parts.redis, hold_key(integration), act)
     record(parts.redis, doer, "resume", integration, "resumed" if held else "was not held")
     lanes = _mark_backlogs(parts, integration)
     woken = refused = 0
@@ -81,31 +72,6 @@ def resume(parts: Relay, integration: str, doer: Doer) -> Resumed:
         if refused > 1:  # once may be a connection that had ended; more would be a line in the log for each shard
             break
     return Resumed(held, len(lanes), woken, copied)
-
-
-def _until_copied(parts: Relay, integration: str, act: Callable[[], None]) -> bool:
-    """Act, and again where that is gone with the server that took it; whether a replica has it, where there is one.
-
-    Raises:
-        redis.RedisError: no server took it in time, or one refused it.
-    """
-    mine = f"{copied_key(hold_key(integration))}:{secrets.token_hex(8)}"  # a colleague may act meanwhile
-    mark = parts.redis.register_script(script("mark"))
-    ends = time.monotonic() + _COPIED_WITHIN_S
-    while True:
-        try:
-            if not parts.redis.exists(mine):
-                act()
-                mark(keys=[mine], args=[_MINE_MS])
-            # Another server may have taken over in between: one that has this key has what was done before it.
-            if write_copied(parts.redis, [("PEXPIRE", mine, str(_MINE_MS))], blind=True) and parts.redis.exists(mine):
-                return True
-        except _REPLACED:
-            if time.monotonic() >= ends:
-                raise
-        if time.monotonic() >= ends:
-            return False
-        time.sleep(0.1)
 
 
 def _mark_backlogs(parts: Relay, integration: str) -> list[Lane]:

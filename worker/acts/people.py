@@ -1,13 +1,17 @@
 """Suppress people, and forget them."""
 
+from collections.abc import Callable
+
 import msgspec
 
+from worker.acts.copying import until_copied
 from worker.acts.record import Doer, record
 from worker.app import Relay
 from worker.dead.saving import folder_of, forget_saved
 from worker.errors import OperatorError
 from worker.purchasely.person import plain_name
 from worker.store.actions import discreet
+from worker.store.keys import SUPPRESSED
 from worker.upkeep.forget import Forgotten
 from worker.upkeep.forget import forget as forget_person
 from worker.upkeep.forget_entries import person_fields
@@ -24,19 +28,38 @@ class Removal(msgspec.Struct, frozen=True):
     saved: int = 0
 
 
-def suppress(parts: Relay, person: str, doer: Doer) -> bool:
-    """Send nothing about a person from the next batch on; False when they were suppressed already."""
-    new = parts.suppressed.add(person)
-    record(parts.redis, doer, "suppress add", discreet(person), "suppressed" if new else "was suppressed already")
-    return new
+class Changed(msgspec.Struct, frozen=True):
+    """Whether the list changed, and whether a replica has that, where there is one; if not, a fail-over may undo it."""
+
+    changed: bool
+    copied: bool
 
 
-def unsuppress(parts: Relay, person: str, doer: Doer) -> bool:
-    """Send events about a person again; False when they were not suppressed. What was filtered stays filtered."""
-    known = parts.suppressed.remove(person)
-    result = "no longer suppressed" if known else "was not suppressed"
+def suppress(parts: Relay, person: str, doer: Doer) -> Changed:
+    """Send nothing about a person from the next batch on."""
+    done = _change(parts, parts.suppressed.add, person)
+    result = "suppressed" if done.changed else "was suppressed already"
+    record(parts.redis, doer, "suppress add", discreet(person), result)
+    return done
+
+
+def unsuppress(parts: Relay, person: str, doer: Doer) -> Changed:
+    """Send events about a person again. What was filtered stays filtered."""
+    done = _change(parts, parts.suppressed.remove, person)
+    result = "no longer suppressed" if done.changed else "was not suppressed"
     record(parts.redis, doer, "suppress remove", discreet(person), result)
-    return known
+    return done
+
+
+def _change(parts: Relay, change: Callable[[str], bool], person: str) -> Changed:
+    changed = False
+
+    def act() -> None:
+        nonlocal changed
+        changed = change(person) or changed
+
+    copied = until_copied(parts.redis, SUPPRESSED, act)
+    return Changed(changed, copied)
 
 
 def forget(parts: Relay, person: str, doer: Doer) -> Removal:

@@ -14,7 +14,7 @@ log = EventLog(__name__)
 
 _QUOTES = "'\""
 # The value of a filter by person: the record outlives a person who is forgotten.
-_PERSON = re.compile(r"""--person ('[^']*'|"[^"]*"|\S+)""")
+_PERSON = re.compile(r"""--person (?!\(person [0-9a-f]{12}\))('[^']*'|"[^"]*"|\S+)""")
 
 
 class Doer(msgspec.Struct, frozen=True):

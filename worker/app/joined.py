@@ -139,7 +139,7 @@ class JoinedParts(Parts):
                 self.__dict__.pop(name, None)
         if (layout.epoch, layout.shards) != (former.epoch, former.shards) and self.role != "command":
             log.info("shards_taken_up", shards=layout.shards, former=former.shards, epoch=layout.epoch)
-            if self._asked != layout.shards and self._asked in layout.formerly:
+            if self._is_asked and self._asked != layout.shards and self._asked in layout.formerly:
                 log.warning("shards_are_more", message=f"RELAY_SHARDS is {self._asked}; set it to {layout.shards}")
 
     def _note_layout(self) -> None:

@@ -165,7 +165,9 @@ def _span(since: str | None, until: str | None) -> "Span":
 
 
 def _described(name: str, since: str | None, until: str | None, events: tuple[str, ...], person: str, only: str) -> str:
+    from worker.store.actions import discreet
+
     words = [f"--integration {name}", f"--only {only}"]
     words += [f"--{option} {value}" for option, value in (("since", since), ("until", until)) if value]
     words += [f"--event {event}" for event in events]
-    return " ".join([*words, "--person (one)"] if person else words)
+    return " ".join([*words, f"--person ({discreet(person)})"] if person else words)

@@ -52,28 +52,38 @@ def resync(
     from worker.acts.replaying import refuse_in_shadow
     from worker.acts.replaying import resync as resync_people
     from worker.history.people import known_people
+    from worker.store.actions import discreet
 
     parts = open_parts()
     integration = named_integration(parts, name)
     refuse_in_shadow(integration)
     with busy("reading who is known", quiet=as_json):
-        known = known_people(parts.redis, integration, parts.settings.shards, person)
+        silent = parts.suppressed.people()
+        known = known_people(parts.redis, integration, parts.settings.shards, silent, person)
     if not as_json:
         say_hanging(told(known, name))
-    meant = f"--integration {name}" + (" --person (one)" if person else "")
+    meant = f"--integration {name}" + (f" --person ({discreet(person)})" if person else "")
     question = f"send {name} the properties of {several(known.people, 'person', 'people')}?"
-    running = Running(dry_run, yes, wait, as_json, {"people": known.people, "nameless": known.nameless})
+    running = Running(
+        dry_run,
+        yes,
+        wait,
+        as_json,
+        {"people": known.people, "nameless": known.nameless, "suppressed": known.suppressed},
+    )
     doer = acting(by, message)
     running.run(parts.jobs, known.people, question, lambda: resync_people(parts, name, known, meant, rate, doer))
 
 
 def told(known: "Known", name: str) -> list[str]:
     """Who would be identified again, in lines."""
-    if not known.people and not known.nameless:
+    if not known.people and not known.nameless and not known.suppressed:
         return [f"{name} knows nobody yet: its people are learnt from events"]
     lines = [
         f"{several(known.people, 'person', 'people')} to identify in {name}, with all properties; no event is sent"
     ]
+    if known.suppressed:
+        lines.append(f"{count(known.suppressed)} more are suppressed: nothing is sent about them")
     if known.nameless:
         lines.append(
             f"{count(known.nameless)} more cannot: their state is of an older release and does not say who they are; "

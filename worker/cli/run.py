@@ -14,7 +14,7 @@ ALIVE = click.option("--alive", is_flag=True, help="Run nothing: say whether one
 def web() -> None:
     """Run the web door: it stores what senders post. Any number of them.
 
-    RELAY_HOST and RELAY_PORT say where it listens. SIGTERM: it answers what it has accepted, then exits 0.
+    RELAY_HOST and RELAY_PORT say where it listens. SIGTERM: it answers what it has accepted, then ends.
     """
     become("web")
 

@@ -21,8 +21,9 @@ def add(person: str, message: str, by: str | None, *, as_json: bool) -> None:
     from worker.acts.people import suppress as suppress_person
     from worker.cli.parts import open_parts
 
-    new = suppress_person(open_parts(), person, acting(by, message))
-    _say({"suppressed": True, "new": new}, ["suppressed" if new else "was suppressed already"], as_json)
+    done = suppress_person(open_parts(), person, acting(by, message))
+    answer: dict[str, object] = {"suppressed": True, "new": done.changed, "copied": done.copied}
+    _say(answer, [("suppressed" if done.changed else "was suppressed already") + _undone(copied=done.copied)], as_json)
 
 
 @suppress.command("remove")
@@ -35,9 +36,11 @@ def remove(person: str, message: str, by: str | None, *, as_json: bool) -> None:
     from worker.acts.people import unsuppress
     from worker.cli.parts import open_parts
 
-    known = unsuppress(open_parts(), person, acting(by, message))
-    _say({"suppressed": False, "known": known}, ["no longer suppressed" if known else "was not suppressed"], as_json)
-    if not known:
+    done = unsuppress(open_parts(), person, acting(by, message))
+    answer: dict[str, object] = {"suppressed": False, "known": done.changed, "copied": done.copied}
+    said = "no longer suppressed" if done.changed else "was not suppressed"
+    _say(answer, [said + _undone(copied=done.copied)], as_json)
+    if not done.changed:
         raise click.exceptions.Exit(1)
 
 
@@ -51,6 +54,11 @@ def list_(*, as_json: bool) -> None:
     items = [{"person": person, "since_ms": since_ms} for person, since_ms in found.items()]
     lines = [f"{local_time(since_ms)}  {who}" for who, since_ms in found.items()]
     _say({"items": items, "next": None}, lines or ["nobody is suppressed"], as_json)
+
+
+def _undone(*, copied: bool) -> str:
+    """What is said when no replica has what was done yet."""
+    return "" if copied else "; no replica of Redis has this yet: after a fail-over look at `relay suppress list`"
 
 
 def _say(answer: dict[str, object], lines: list[str], as_json: bool) -> None:

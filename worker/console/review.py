@@ -171,7 +171,9 @@ class ReviewPage(Page):
     def _tell_everyone(self, name: str, doer: Doer) -> None:
         integration = self._parts.integrations.integrations.get(name)
         if integration is not None and integration.send:
-            known = known_people(self._parts.redis, integration, self._parts.settings.shards)
+            known = known_people(
+                self._parts.redis, integration, self._parts.settings.shards, self._parts.suppressed.people()
+            )
             if known.people:
                 resync(self._parts, name, known, f"--integration {name}", _RESYNC_RATE, doer)
 

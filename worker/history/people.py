@@ -5,12 +5,11 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-import orjson
 import redis
 
 from config.integrations import Integration
 from worker.errors import UnknownStateError
-from worker.people.person import Person, decode
+from worker.people.person import decode, names_of
 from worker.purchasely.person import plain_name
 from worker.store.cluster import server_of
 from worker.store.keys import person_key
@@ -19,10 +18,11 @@ _PAGE = 1000
 
 
 class Known(msgspec.Struct):
-    """People by shard, as digests; `nameless` have a state that does not say who they are."""
+    """People by shard, as digests. Of `nameless` the state does not say who they are; `suppressed` are sent nothing."""
 
     digests: dict[int, list[str]] = {}
     nameless: int = 0
+    suppressed: int = 0
 
     @property
     def people(self) -> int:
@@ -30,11 +30,13 @@ class Known(msgspec.Struct):
         return sum(len(here) for here in self.digests.values())
 
 
-def known_people(client: redis.Redis, integration: Integration, shards: int, person: str = "") -> Known:
+def known_people(
+    client: redis.Redis, integration: Integration, shards: int, suppressed: frozenset[str], person: str = ""
+) -> Known:
     """Everyone an integration has a state of; only those with this identifier, if one is given."""
     found = Known()
     for shard, digest, blob in states_of(client, integration.name, shards):
-        _sort(found, shard, digest, blob, person)
+        _sort(found, shard, digest, blob, person, suppressed)
     return found
 
 
@@ -53,19 +55,17 @@ def states_of(client: redis.Redis, integration: str, shards: int) -> Iterator[tu
                 yield shard, key.decode().removeprefix(prefix), blob
 
 
-def _sort(found: Known, shard: int, digest: str, blob: bytes | None, person: str) -> None:
+def _sort(found: Known, shard: int, digest: str, blob: bytes | None, person: str, suppressed: frozenset[str]) -> None:
     try:
         state = decode(blob)
     except UnknownStateError:
         return
-    if person and plain_name(person) not in _names(state):
+    names = names_of(state) if person or suppressed else set()
+    if person and plain_name(person) not in names:
         return
-    if state.who:
+    if not suppressed.isdisjoint(names):
+        found.suppressed += 1
+    elif state.who:
         found.digests.setdefault(shard, []).append(digest)
     else:
         found.nameless += 1
-
-
-def _names(state: Person) -> set[str]:
-    who = orjson.loads(state.who).values() if state.who else ()
-    return {plain_name(str(name)) for name in (*who, state.user_id[1], state.anonymous_user_id[1]) if name}

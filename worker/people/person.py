@@ -12,11 +12,13 @@ ones first. Only for a person with more than that can the order of arrival matte
 """
 
 import msgspec
+import orjson
 
 from worker.errors import UnknownStateError
 from worker.people.entitlement import GRANTED, ON_HOLD, PAUSED, PLAN_CHANGES, REPLACED, standing
 from worker.people.facts import Facts
 from worker.people.holding import SAME_TRANSACTION_MS, Holding, decide_access, learn
+from worker.purchasely.person import plain_name
 
 VERSION = 1
 LIMIT = 32
@@ -42,6 +44,12 @@ class Person(msgspec.Struct, array_like=True, gc=False):
     moved_to: tuple[int, str] = (0, "")
     paired: dict[str, int] = {}
     who: str = ""
+
+
+def names_of(person: Person) -> set[str]:
+    """Every identifier that a state has of its person, as they are compared; no device's, which may be shared."""
+    who = orjson.loads(person.who).values() if person.who else ()
+    return {plain_name(str(name)) for name in (*who, person.user_id[1], person.anonymous_user_id[1]) if name}
 
 
 _DECODER = msgspec.msgpack.Decoder(Person)

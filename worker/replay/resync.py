@@ -5,19 +5,23 @@ changes nothing where Customer.io knows it already. The lane's lease is held, so
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from worker.delivery.judging import Gate, Request, hold
 from worker.delivery.parts import Bounds, Survival
 from worker.delivery.request import Requests
 from worker.mapping.decision import Composed
 from worker.mapping.mapper import Mapper
-from worker.mapping.outcome import Dead
+from worker.mapping.outcome import Dead, Filtered
+from worker.people.person import decode, names_of
 from worker.replay.letter_lanes import Became, LetterLanes, Turn
 from worker.replay.turn import TURN_LETTERS, Ended, Outcome, Replay
 from worker.store.keys import person_key
 from worker.store.lane import Lane
 from worker.store.lease import Lease
+
+_SILENT: Final = Filtered("suppressed")
 
 
 class PeopleLanes(LetterLanes):
@@ -37,6 +41,7 @@ class Resync(Replay):
         lanes: PeopleLanes,
         requests: Requests,
         mapper: Mapper,
+        suppressed: frozenset[str],
         read_states: Callable[[Sequence[str]], Sequence[bytes | None]],
         gate: Gate,
         renew: Callable[[str], bool],
@@ -45,11 +50,14 @@ class Resync(Replay):
     ) -> None:
         super().__init__(lane, job_id, lanes, requests, gate, renew, holders, bounds)
         self._mapper = mapper
+        self._suppressed = suppressed
         self._read_states = read_states
 
     def _serve(self, turn: Turn, token: str, lease: Lease, *, probe: bool) -> Ended:
         digests = list(turn.letters)
         states = self._states(digests)
+        silent = {digest for digest in states if self._is_silent(digest, states[digest])}
+        states = {digest: states[digest] for digest in states if digest not in silent}
         told, operations = self._mapper.identify_again(states, time.time_ns() // 1_000_000)
         request = Request(len(told), Composed(operations, [None] * len(told), {}))
         if operations:
@@ -64,10 +72,14 @@ class Resync(Replay):
             self._gate.resume()
         composed = request.composed
         refused = {told[n] for n, one in enumerate(composed.outcomes) if isinstance(one, Dead) or n in composed.refused}
-        became: Mapping[str, Became] = dict.fromkeys(refused, "refused")
+        became: dict[str, Became] = {**dict.fromkeys(refused, "refused"), **dict.fromkeys(silent, _SILENT)}
         outcomes: list[Outcome] = [(digest, None, became.get(digest)) for digest in digests]
         search = min(TURN_LETTERS, turn.search * 2) % TURN_LETTERS
         return self._settle("settled", token, outcomes, {}, search, request)
+
+    def _is_silent(self, digest: str, state: bytes | None) -> bool:
+        """Whether a person is suppressed, by an identifier that their state has."""
+        return bool(self._suppressed) and not self._suppressed.isdisjoint(names_of(decode(state, digest)))
 
     def _states(self, digests: Sequence[str]) -> dict[str, bytes | None]:
         """The states of those people that are still known."""

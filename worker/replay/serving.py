@@ -149,6 +149,6 @@ class Serving:
         if job.kind == "people":
             people, states = self.lanes(PeopleLanes), self._streams.states
             parts = (shop.gate, renew_both, shop.holders, shop.bounds)
-            return Resync(lane, job.id, people, requests, shop.mapper, states, *parts)
+            return Resync(lane, job.id, people, requests, shop.mapper, self._suppressed.people(), states, *parts)
         lanes = self.lanes(LetterLanes if job.kind == "letters" else EventLanes)
         return Replay(lane, job.id, lanes, requests, shop.gate, renew_both, shop.holders, shop.bounds)

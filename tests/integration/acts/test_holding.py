@@ -10,8 +10,9 @@ import redis
 
 from tests.support.parts import make_parts
 from tests.support.waiting import until
-from worker.acts import holding
+from worker.acts import copying
 from worker.acts.holding import hold, resume
+from worker.acts.people import Changed, suppress, unsuppress
 from worker.acts.record import Doer
 from worker.store.actions import Actions
 from worker.store.copied import write_copied
@@ -59,6 +60,16 @@ def test_what_a_colleague_does_meanwhile_stays(parts, monkeypatch):
     assert is_held(parts)
 
 
+def test_a_suppression_that_a_fail_over_lost_is_made_again(parts, monkeypatch):
+    """A person who had asked for silence was sent events again, and nothing said so."""
+    fail_over(monkeypatch, lambda: parts.redis.delete(*parts.redis.keys("relay:*suppressed*")))
+    assert suppress(parts, "jeff", ANN) == Changed(changed=True, copied=True)
+    assert parts.suppressed.people() == {"jeff"}
+    fail_over(monkeypatch, lambda: parts.suppressed.add("jeff"), copied=False)
+    monkeypatch.setattr(copying, "_WITHIN_S", 0)
+    assert unsuppress(parts, "jeff", ANN) == Changed(changed=True, copied=False)
+
+
 def test_a_record_that_cannot_be_kept_is_said(parts, monkeypatch, caplog):
     """It undoes nothing; without it nobody would know later who did it."""
 
@@ -82,7 +93,7 @@ def fail_over(monkeypatch, lose, *, copied=True):
             lose()
         return done and (copied or not is_first)
 
-    monkeypatch.setattr(holding, "write_copied", fails_over)
+    monkeypatch.setattr(copying, "write_copied", fails_over)
 
 
 def test_a_fail_over_before_a_hold_is_waited_for(parts, server):
@@ -112,7 +123,7 @@ def test_a_replica_that_does_not_follow_is_said(parts, server, own_redis, monkey
     with redis.Redis(port=replica.port) as there:
         there.replicaof("127.0.0.1", server.port)
         until(lambda: there.info("replication")["master_link_status"] == "up", "it follows")
-    monkeypatch.setattr(holding, "_COPIED_WITHIN_S", 0.1)
+    monkeypatch.setattr(copying, "_WITHIN_S", 0.1)
     replica.send_signal(signal.SIGSTOP)
     try:
         assert not hold(parts, "production", ANN)

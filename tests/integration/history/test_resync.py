@@ -19,10 +19,13 @@ def stack(tmp_path: Path, redis_url, customerio):
         yield stack
 
 
-def resync(stack, person=""):
-    """A job on everyone known, worked off."""
+def resync(stack, person="", meanwhile=lambda: None):
+    """A job on everyone known, worked off; `meanwhile` is what happens before it begins."""
     parts = stack.parts
-    known = known_people(parts.redis, parts.integrations.integrations["production"], parts.settings.shards, person)
+    silent = parts.suppressed.people()
+    integration = parts.integrations.integrations["production"]
+    known = known_people(parts.redis, integration, parts.settings.shards, silent, person)
+    meanwhile()
     now_ms = time.time_ns() // 1_000_000
     job = Job(f"resync-{uuid.uuid4().hex[:6]}", "test", "", ["production"], now_ms, 0, known.people, kind="people")
     parts.jobs.start_on(job, {("production", shard): digests for shard, digests in known.digests.items()})
@@ -67,6 +70,20 @@ def test_one_person_can_be_told_alone(stack):
     assert attributes(stack, 1)["plan"] == "monthly"
 
 
+def test_nothing_is_sent_about_who_is_suppressed(stack):
+    """By any identifier that the state has, before the job and while it waits; the books do not move."""
+    stack.deliver(*[event(number, anonymous_user_id=f"device-{number}") for number in range(4)])
+    stack.simulator.reset()
+    stack.parts.suppressed.add("user-1")
+    stack.parts.suppressed.add("device-3")
+    before = stack.account()
+    job = resync(stack, meanwhile=lambda: stack.parts.suppressed.add("user-2"))
+    assert (job.state, job.matched, job.counts) == ("done", 2, {"delivered": 1, "filtered:suppressed": 1})
+    assert [attributes(stack, number) is None for number in range(4)] == [False, True, True, True]
+    assert stack.account() == before
+    assert resync(stack, "user-1").matched == 0
+
+
 def test_a_refused_identify_is_counted_and_the_others_are_told(stack):
     """The whole batch is refused, then split until the one is found."""
     stack.deliver(*[event(number) for number in range(9)])
@@ -94,5 +111,6 @@ def test_a_state_of_an_older_release_is_said_to_be_nameless(stack):
     state = decode(parts.redis.get(key))
     state.who = ""
     parts.redis.set(key, encode(state))
-    known = known_people(parts.redis, parts.integrations.integrations["production"], parts.settings.shards)
+    integration = parts.integrations.integrations["production"]
+    known = known_people(parts.redis, integration, parts.settings.shards, frozenset())
     assert (known.people, known.nameless) == (0, 1)

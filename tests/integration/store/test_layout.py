@@ -4,6 +4,8 @@ import msgspec
 import pytest
 import redis
 
+from config.settings import Settings
+from worker.app import Relay
 from worker.errors import OperatorError
 from worker.store.appending import append_event
 from worker.store.keys import LAYOUT, SCHEMA, SHARDS
@@ -49,6 +51,17 @@ def test_redis_decides_how_many_shards_there_are(redis_client):
     with pytest.raises(OperatorError, match=r"RELAY_SHARDS is 16.*over 8 shards: set RELAY_SHARDS=8") as refused:
         find_layout(redis_client, 16, is_set=True)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"shards": 16}], ids=["unset", "former"])
+def test_only_a_number_that_was_set_is_to_be_corrected(redis_url, redis_client, caplog, chosen):
+    """Without one there is nothing to set: the default of before the growth is nobody's wish."""
+    write_layout(redis_client, Layout(16).grown(32, 5))
+    parts = Relay(Settings(redis_url=redis_url, **chosen), "worker")
+    parts.check_store()
+    assert parts.layout.shards == 32
+    assert ("RELAY_SHARDS is 16; set it to 32" in caplog.text) == bool(chosen)
+    parts.redis.close()
 
 
 def test_earlier_releases_serve_nothing_after_a_growth(redis_client):
