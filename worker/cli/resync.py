@@ -83,7 +83,8 @@ def told(known: "Known", name: str) -> list[str]:
         f"{several(known.people, 'person', 'people')} to identify in {name}, with all properties; no event is sent"
     ]
     if known.suppressed:
-        lines.append(f"{count(known.suppressed)} more are suppressed: nothing is sent about them")
+        left_out = several(known.suppressed, "suppressed person", "suppressed people")
+        lines.append(f"{left_out} left out: nothing is sent about them")
     if known.nameless:
         lines.append(
             f"{count(known.nameless)} more cannot: their state is of an older release and does not say who they are; "
